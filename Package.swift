@@ -1,0 +1,41 @@
+// swift-tools-version:6.3
+import PackageDescription
+
+// The kernels are one source, Sources/Kernels, compiled once per instruction set and scalar type: Sources/KernelBuilds
+// holds links to it. Swift has no function multiversioning; Diffeo/Numerics/KernelChoice.swift picks by CPUID.
+let instructionSets: [(name: String, flags: [String], define: String)] = [
+  ("Baseline", [], "BASELINE"),
+  ("AVX2", ["-Xcc", "-march=x86-64-v3"], "AVX2"),
+  ("AVX512", ["-Xcc", "-march=x86-64-v4"], "AVX512"),
+]
+let kernels: [Target] = instructionSets.flatMap { isa in
+  ["F32", "F64"].map { scalar in
+    .target(
+      name: "Kernels\(isa.name)\(scalar)", dependencies: ["KernelInterface"],
+      path: "Sources/KernelBuilds/\(isa.name)\(scalar)",
+      swiftSettings: [.define(isa.define), .define(scalar)]
+        + (isa.flags.isEmpty ? [] : [.unsafeFlags(isa.flags)]))
+  }
+}
+
+let package = Package(
+  name: "Diffeo",
+  products: [.library(name: "diffeo", type: .dynamic, targets: ["DiffeoABI"])],
+  targets: kernels + [
+    .systemLibrary(name: "CDiffeo", path: "include"),
+    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .target(name: "CShims"),
+    .target(name: "KernelInterface"),
+    .target(name: "Diffeo", dependencies: ["KernelInterface", "CShims"] + kernels.map { .byName(name: $0.name) }),
+    .target(name: "WeightFile", dependencies: ["Diffeo", "CHDF5", "CShims"]),
+    .target(
+      name: "DiffeoABI", dependencies: ["CDiffeo", "CShims", "Diffeo", "WeightFile"],
+      linkerSettings: [
+        .unsafeFlags([
+          "-static-stdlib", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker", "-soname=libdiffeo.so.0",
+        ])
+      ]),
+    .testTarget(
+      name: "KernelTests", dependencies: ["Diffeo", "KernelInterface"] + kernels.map { .byName(name: $0.name) }),
+    .testTarget(name: "DiffeoTests", dependencies: ["Diffeo", "WeightFile"]),
+  ])

@@ -1,0 +1,15 @@
+/* What Swift cannot say: CPUID and one thread-local buffer. */
+#ifndef CSHIMS_H
+#define CSHIMS_H
+
+#include <stddef.h>
+
+/* 0: x86-64 baseline, or another machine. 1: AVX2 and FMA (x86-64-v3). 2: AVX-512 F, BW, CD, DQ, VL (x86-64-v4).
+ * What both the processor and the operating system support. */
+int cshims_instruction_set(void);
+
+/* This thread's error text, 1024 bytes, never NULL. */
+char *cshims_error_text(void);
+enum { CSHIMS_ERROR_TEXT_SIZE = 1024 };
+
+#endif

@@ -1,0 +1,212 @@
+/// The contract between the mathematics (Diffeo) and the kernels, which are compiled once per instruction set.
+///
+/// Layout. A *tile* holds some rows of a batch feature by feature: element (feature i, row r) is at `i * stride + r`,
+/// `stride` being the number of rows of the tile. A stride is either a multiple of `lanes` (padding rows hold finite
+/// numbers that nobody reads) or smaller than 16. Elementwise kernels take a whole tile as `count` contiguous values
+/// and take any count; no pointer need be aligned.
+///
+/// Bits. Per element, every kernel does the same operations in the same order whatever the stride, the count or the
+/// place in the tile, and so do the two builds that have FMA (AVX2, AVX-512). The baseline build has no FMA and rounds
+/// products by themselves.
+///
+/// NaN in an element gives NaN in what depends on it. Nothing here allocates, traps or keeps state.
+public struct KernelTable<S>: Sendable {
+  public typealias In = UnsafePointer<S>
+  public typealias Out = UnsafeMutablePointer<S>
+
+  /// Rows a vector holds.
+  public var lanes: Int
+
+  // Matrices
+
+  /// For panels first..<last of a packed matrix (see Panel), the 8 outputs o of panel p and every row r:
+  ///     y[(8p + o) * stride + r] = start + sum over kBegin <= k < kEnd, panel.begin <= k < panel.end
+  ///                                 of weight(p, k, o) * x[k * stride + r]
+  /// where start is the bias of (p, o) if `fromBias`, else the value y has. Sums run over ascending k, one fused
+  /// multiply-add a term, so that a sum may be cut into pieces at any k and give the same bits.
+  public var dense: @Sendable (
+    _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
+    _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
+  ) -> Void
+
+  /// Gradient of a weight matrix: for o < outputs (any number), k < inputs
+  ///     g[o * gStride + k] (+)= sum over r < rows, ascending, of d[r * dStride + o] * x[r * xStride + k]
+  /// with row-major d and x. `accumulate` adds to g, else g is overwritten.
+  public var outer: @Sendable (
+    _ rows: Int, _ d: In, _ dStride: Int, _ outputs: Int, _ x: In, _ xStride: Int, _ inputs: Int,
+    _ g: Out, _ gStride: Int, _ accumulate: Bool
+  ) -> Void
+
+  /// g[j] (+)= sum over r < rows, ascending, of d[r * dStride + j], j < columns.
+  public var columnSums: @Sendable (
+    _ rows: Int, _ d: In, _ dStride: Int, _ columns: Int, _ g: Out, _ accumulate: Bool
+  ) -> Void
+
+  /// A tile to row-major: out[r * outStride + i] = x[i * stride + r], i < features, r < rows <= stride.
+  public var transpose: @Sendable (
+    _ x: In, _ features: Int, _ stride: Int, _ rows: Int, _ out: Out, _ outStride: Int
+  ) -> Void
+
+  // Elementwise, count values
+
+  /// h = f(a). h may be a.
+  public var activate: @Sendable (_ f: Activation, _ count: Int, _ a: In, _ h: Out) -> Void
+  /// g *= f'(a), from the input a and the output h of f. Uses a only where `f.needsInput`.
+  public var activatePullback: @Sendable (_ f: Activation, _ count: Int, _ a: In, _ h: In, _ g: Out) -> Void
+
+  /// y = x * s(a) + t, logs = log s(a). y may be x, logs may be a.
+  public var affine: @Sendable (
+    _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ t: In, _ y: Out, _ logs: Out
+  ) -> Void
+  /// x = (y - t) / s(a), logs = log s(a) (the caller subtracts). x may be y, logs may be a.
+  public var affineInverse: @Sendable (
+    _ rule: ScaleRule, _ count: Int, _ y: In, _ a: In, _ t: In, _ x: Out, _ logs: Out
+  ) -> Void
+  /// Pullback of affine. g: dL/dy in, dL/dx out. gLogs: dL/dlogs in, dL/da out. dL/dt is dL/dy: the caller copies.
+  public var affinePullback: @Sendable (
+    _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
+  ) -> Void
+  /// Pullback of affineInverse. x: its result. g: dL/dx in, dL/dy out (dL/dt is minus that). gLogs: dL/dlogs in (of
+  /// the logs as returned), dL/da out.
+  public var affineInversePullback: @Sendable (
+    _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
+  ) -> Void
+
+  /// y += x
+  public var add: @Sendable (_ count: Int, _ x: In, _ y: Out) -> Void
+
+  // By feature, over a tile
+
+  /// y = x * scale[i] + shift[i] (one fused multiply-add) for feature i. y may be x.
+  public var scaleShift: @Sendable (
+    _ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift: In, _ y: Out
+  ) -> Void
+  /// y = (x - shift[i]) / scale[i] (a true division) for feature i. y may be x.
+  public var unshiftScale: @Sendable (
+    _ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift: In, _ y: Out
+  ) -> Void
+  /// total[r] += sign * sum over i ascending of x[i * stride + r]; sums in double precision.
+  public var addRows: @Sendable (
+    _ features: Int, _ stride: Int, _ x: In, _ sign: Double, _ total: UnsafeMutablePointer<Double>
+  ) -> Void
+  /// total[r] += sum over i ascending of -z^2/2 - log(2 pi)/2; in double precision.
+  public var normalLogDensity: @Sendable (
+    _ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>
+  ) -> Void
+  /// Standard normal numbers: element (i, r) depends on seed, row number firstRow + r (wrapping) and i only.
+  /// Philox4x32-10 with key = seed (low word, high word) and counter = (row low, row high, i / 2, 0) gives four words
+  /// w0...w3; u1 = ((w0 + 2^32 w1) >> 11 + 0.5) 2^-53, u2 = ((w2 + 2^32 w3) >> 11 + 0.5) 2^-53; for even i the number
+  /// is sqrt(-2 log u1) cos(2 pi u2), for odd i the same with sin (Box and Muller 1958), in double precision, then
+  /// rounded to S.
+  public var normals: @Sendable (
+    _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ z: Out
+  ) -> Void
+
+  // Optimisation
+
+  /// The sum of squares of count values, in double precision, in an order fixed by count.
+  public var sumOfSquares: @Sendable (_ count: Int, _ x: In) -> Double
+  /// One step of Adam with decoupled weight decay on count parameters, moments m and v:
+  ///     g' = g * step.gradientScale;  m = beta1 m + (1 - beta1) g';  v = beta2 v + (1 - beta2) g'^2
+  ///     p = p - step.rate * m / (sqrt(v) * step.vScale + epsilon) - step.decay * p
+  public var adam: @Sendable (_ step: AdamStep, _ count: Int, _ g: In, _ p: Out, _ m: Out, _ v: Out) -> Void
+
+  public init(
+    lanes: Int,
+    dense: @escaping @Sendable (
+      UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, In, Out, Int
+    ) -> Void,
+    outer: @escaping @Sendable (Int, In, Int, Int, In, Int, Int, Out, Int, Bool) -> Void,
+    columnSums: @escaping @Sendable (Int, In, Int, Int, Out, Bool) -> Void,
+    transpose: @escaping @Sendable (In, Int, Int, Int, Out, Int) -> Void,
+    activate: @escaping @Sendable (Activation, Int, In, Out) -> Void,
+    activatePullback: @escaping @Sendable (Activation, Int, In, In, Out) -> Void,
+    affine: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
+    affineInverse: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
+    affinePullback: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
+    affineInversePullback: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
+    add: @escaping @Sendable (Int, In, Out) -> Void,
+    scaleShift: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
+    unshiftScale: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
+    addRows: @escaping @Sendable (Int, Int, In, Double, UnsafeMutablePointer<Double>) -> Void,
+    normalLogDensity: @escaping @Sendable (Int, Int, In, UnsafeMutablePointer<Double>) -> Void,
+    normals: @escaping @Sendable (UInt64, UInt64, Int, Int, Out) -> Void,
+    sumOfSquares: @escaping @Sendable (Int, In) -> Double,
+    adam: @escaping @Sendable (AdamStep, Int, In, Out, Out, Out) -> Void
+  ) {
+    self.lanes = lanes
+    self.dense = dense
+    self.outer = outer
+    self.columnSums = columnSums
+    self.transpose = transpose
+    self.activate = activate
+    self.activatePullback = activatePullback
+    self.affine = affine
+    self.affineInverse = affineInverse
+    self.affinePullback = affinePullback
+    self.affineInversePullback = affineInversePullback
+    self.add = add
+    self.scaleShift = scaleShift
+    self.unshiftScale = unshiftScale
+    self.addRows = addRows
+    self.normalLogDensity = normalLogDensity
+    self.normals = normals
+    self.sumOfSquares = sumOfSquares
+    self.adam = adam
+  }
+}
+
+/// Eight outputs of a packed matrix: at `offset` in its weights 8 biases, then for each k of begin..<end 8 weights.
+/// Outputs past the last one are padded with zeros, and their rows of y exist.
+public struct Panel: Sendable {
+  public var offset: Int
+  public var begin: Int
+  public var end: Int
+  public init(offset: Int, begin: Int, end: Int) {
+    self.offset = offset
+    self.begin = begin
+    self.end = end
+  }
+}
+
+/// Nonlinearities; raw values are those of the C header.
+public enum Activation: Int32, Sendable {
+  case relu = 1, tanh, elu, silu, leakyReLU, softplus, sigmoid, gelu
+
+  /// Whether the derivative needs the input, not just the output.
+  public var needsInput: Bool { self == .silu || self == .gelu }
+}
+
+/// s(a) of an affine map; kinds are those of the C header, formulas too. `bound` is c, `epsilon` is e.
+public struct ScaleRule: Sendable {
+  public enum Kind: Int32, Sendable {
+    case softClip = 1, exp, tanh, softplus, sigmoid, additive
+  }
+  public var kind: Kind
+  public var bound: Double
+  public var epsilon: Double
+  /// log(exp(1 - epsilon) - 1), for softplus
+  public var offset: Double
+  public init(kind: Kind, bound: Double, epsilon: Double, offset: Double) {
+    self.kind = kind
+    self.bound = bound
+    self.epsilon = epsilon
+    self.offset = offset
+  }
+}
+
+/// The numbers of one step of Adam (see KernelTable.adam).
+public struct AdamStep: Sendable {
+  public var beta1, beta2, epsilon, rate, vScale, decay, gradientScale: Double
+  public init(
+    beta1: Double, beta2: Double, epsilon: Double, rate: Double, vScale: Double, decay: Double, gradientScale: Double
+  ) {
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.epsilon = epsilon
+    self.rate = rate
+    self.vScale = vScale
+    self.decay = decay
+    self.gradientScale = gradientScale
+  }
+}

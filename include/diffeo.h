@@ -1,0 +1,425 @@
+/* diffeo.h - normalizing flows behind a C ABI.
+ *
+ * A flow is an invertible map between data x and noise z whose Jacobian determinant is known exactly, so that it
+ * has a density (log_prob), a sampler (sample) and gradients. See docs/ for the mathematics and its sources.
+ *
+ *     diffeo_flow *flow;
+ *     if (diffeo_flow_load("flow.h5", &flow) != DIFFEO_OK) die(diffeo_last_error());
+ *     diffeo_flow_log_prob_f32(flow, x, n, NULL, 0, NULL, log_prob);
+ *     diffeo_flow_destroy(flow);
+ *
+ * Threads   A function whose handle is const may run on many threads at once with that handle. A non-const handle
+ *           is used by one thread at a time. diffeo_trainer_cancel is the one exception.
+ *           The library starts no thread unless a workspace or a trainer is told to use more than one.
+ * Memory    Buffers are yours, both ways; the library keeps no pointer to them after a call returns.
+ *           A handle made by *_create, *_load or an output argument is yours: end it with its *_destroy.
+ * Errors    0 is success, negative is failure; diffeo_last_error() has words for the latest failure of this thread.
+ *           A failed call writes no output. Nothing prints, aborts or exits.
+ * Shapes    Batches are dense row-major [n, d]. An output may be the same buffer as an input of the same shape and
+ *           type, or must not overlap it.
+ * Types     _f32 and _f64 name the type of the buffers. The type in which a flow computes is its own (its dtype);
+ *           buffers of the other type are converted on the way in and out.
+ * Bits      A row's result depends on nothing but the flow, the row, its context and (for samples) its seed and
+ *           number: not on the batch size, its place in the batch, or the number of threads.
+ */
+#ifndef DIFFEO_H
+#define DIFFEO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define DIFFEO_API __attribute__((visibility("default")))
+#else
+#define DIFFEO_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------- 1. Version */
+
+#define DIFFEO_VERSION_MAJOR 0
+#define DIFFEO_VERSION_MINOR 1
+#define DIFFEO_VERSION_PATCH 0
+/* major * 10000 + minor * 100 + patch */
+#define DIFFEO_VERSION_NUMBER 100
+#define DIFFEO_VERSION_STRING "0.1.0"
+
+/* The same of the library that was loaded: compare them when you dlopen. Static string. Since: 0.1 */
+DIFFEO_API int32_t diffeo_version_number(void);
+DIFFEO_API const char *diffeo_version_string(void);
+
+/* ----------------------------------------------------------------------------------------------- 2. Status */
+
+typedef int32_t diffeo_status;
+enum {
+  DIFFEO_OK = 0,
+  DIFFEO_EINVAL = -1,        /* an argument is NULL, negative, out of range or contradicts another */
+  DIFFEO_ENOMEM = -2,        /* memory could not be had */
+  DIFFEO_ESHAPE = -3,        /* a count of rows or columns does not fit the flow */
+  DIFFEO_EDTYPE = -4,        /* an unknown dtype */
+  DIFFEO_EIO = -5,           /* a file could not be opened, read or written */
+  DIFFEO_EFORMAT = -6,       /* a file is not a valid weight file */
+  DIFFEO_EVERSION = -7,      /* a file was written by a newer, incompatible version */
+  DIFFEO_ENUMERIC = -8,      /* numbers went wrong: training diverged, data has NaN, a column is constant */
+  DIFFEO_ECANCELLED = -9,    /* stopped because the caller asked for it */
+  DIFFEO_ESTATE = -10,       /* the call does not fit the state of the handle */
+  DIFFEO_EUNSUPPORTED = -11, /* valid, but this version cannot do it */
+  DIFFEO_EINTERNAL = -127    /* a bug in the library: please report it */
+};
+
+/* "DIFFEO_EINVAL" for -1 and so on; "unknown status" for the rest. Static string, never NULL. Since: 0.1 */
+DIFFEO_API const char *diffeo_status_name(diffeo_status status);
+
+/* What was wrong in the latest failed call of this thread, as a sentence with the numbers; "" before any failure.
+ * UTF-8, never NULL, valid until this thread's next failing call. The status is the contract, the text is for
+ * people. Since: 0.1 */
+DIFFEO_API const char *diffeo_last_error(void);
+
+/* ------------------------------------------------------------------------------------------ 3. Workspace */
+
+/* Scratch memory and, if asked, a team of threads. Pass one to many calls: after the first, a call allocates
+ * nothing. NULL in place of a workspace means one thread and memory for the duration of the call. One workspace
+ * serves one call at a time; any number of flows may use it in turn. Do not use it in a child after fork(). */
+typedef struct diffeo_workspace diffeo_workspace;
+
+/* threads: 1 to 256, or 0 for as many as the process may run on. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_workspace_create(int32_t threads, diffeo_workspace **workspace);
+DIFFEO_API void diffeo_workspace_destroy(diffeo_workspace *workspace); /* NULL is a no-op */
+DIFFEO_API int32_t diffeo_workspace_threads(const diffeo_workspace *workspace); /* 0 for NULL */
+
+/* --------------------------------------------------------------------------- 4. Building: specs and options */
+
+/* The architecture of a flow: an ordered list of layers, applied from data to noise, over a standard normal base. */
+typedef struct diffeo_spec diffeo_spec;
+/* A specification with its weights: immutable, and so shared freely between threads. */
+typedef struct diffeo_flow diffeo_flow;
+
+/* What a flow computes in. */
+enum { DIFFEO_F32 = 1, DIFFEO_F64 = 2 };
+
+/* Nonlinearity of a network's hidden layers. */
+enum {
+  DIFFEO_RELU = 1,       /* max(a, 0) */
+  DIFFEO_TANH = 2,
+  DIFFEO_ELU = 3,        /* a, exp(a) - 1 below 0 */
+  DIFFEO_SILU = 4,       /* a sigmoid(a) */
+  DIFFEO_LEAKY_RELU = 5, /* a, 0.01 a below 0 */
+  DIFFEO_SOFTPLUS = 6,   /* log(1 + exp(a)) */
+  DIFFEO_SIGMOID = 7,
+  DIFFEO_GELU = 8        /* a Phi(a), with the tanh approximation of Hendrycks and Gimpel 2016 */
+};
+
+/* How an affine map z = s(a) x + t makes its scale s from a network output a; c and e are scale_bound and
+ * scale_epsilon of the options. */
+enum {
+  DIFFEO_SCALE_SOFT_CLIP = 1, /* s = exp(a / (1 + |a| / c)), between exp(-c) and exp(c); default, c = log 1000 */
+  DIFFEO_SCALE_EXP = 2,       /* s = exp(a): MAF (Papamakarios et al. 2017) */
+  DIFFEO_SCALE_TANH = 3,      /* s = exp(c tanh(a / c)): RealNVP (Dinh et al. 2017) */
+  DIFFEO_SCALE_SOFTPLUS = 4,  /* s = log(1 + exp(a + log(exp(1 - e) - 1))) + e: 1 at a = 0 */
+  DIFFEO_SCALE_SIGMOID = 5,   /* s = sigmoid(a + 2) + e: Glow, IAF */
+  DIFFEO_SCALE_ADDITIVE = 6   /* s = 1, no output a: NICE (Dinh et al. 2015) */
+};
+
+/* In which order an autoregressive layer takes the columns. */
+enum { DIFFEO_ORDER_NATURAL = 1, DIFFEO_ORDER_REVERSED = 2, DIFFEO_ORDER_RANDOM = 3, DIFFEO_ORDER_GIVEN = 4 };
+
+/* How degrees are dealt to the hidden units of a MADE (Germain et al. 2015). */
+enum { DIFFEO_DEGREES_SEQUENTIAL = 1, DIFFEO_DEGREES_RANDOM = 2 };
+
+/* Which columns a coupling layer passes unchanged and conditions on. */
+enum {
+  DIFFEO_MASK_EVEN = 1,   /* columns 0, 2, 4, ... */
+  DIFFEO_MASK_ODD = 2,    /* columns 1, 3, 5, ... */
+  DIFFEO_MASK_FIRST = 3,  /* the first half, floor(dim / 2) columns */
+  DIFFEO_MASK_LAST = 4,   /* the others */
+  DIFFEO_MASK_RANDOM = 5, /* floor(dim / 2) columns drawn with the seed */
+  DIFFEO_MASK_GIVEN = 6   /* as in mask */
+};
+
+/* Every options struct begins with its size, is filled with defaults by its *_init(&options, sizeof options), and
+ * only ever grows at its end. Arrays in it are read during the call that takes it. */
+
+/* An affine autoregressive layer: a MADE gives s_i and t_i from x_1..x_{i-1} and the context; z_i = s_i x_i + t_i.
+ * Density in one pass. Sampling computes each hidden unit once: about the cost of one density pass. */
+typedef struct diffeo_autoregressive_options {
+  size_t struct_size;
+  const int64_t *hidden; /* widths of the hidden layers; NULL with hidden_count 0 means two of 128 */
+  int64_t hidden_count;  /* 0 to 16 */
+  int32_t activation;    /* DIFFEO_RELU */
+  int32_t order;         /* DIFFEO_ORDER_NATURAL */
+  const int64_t *order_given; /* dim columns, first to last, with DIFFEO_ORDER_GIVEN */
+  int32_t degrees;       /* DIFFEO_DEGREES_SEQUENTIAL */
+  int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
+  double scale_bound;    /* log(1000) */
+  double scale_epsilon;  /* 1e-3 */
+  int32_t inverse;       /* 0: MAF. 1: IAF (Kingma et al. 2016), the same layer the other way round: x = s(z) z + t(z) */
+  int32_t reserved;      /* 0 */
+  uint64_t seed;         /* for a random order and random degrees: 0 */
+} diffeo_autoregressive_options;
+
+/* An affine coupling layer (Dinh et al. 2017): the masked columns pass unchanged and, with the context, give s and t
+ * of the others through a dense network. One pass in both directions. Needs dim >= 2, or a context. */
+typedef struct diffeo_coupling_options {
+  size_t struct_size;
+  const int64_t *hidden; /* as above */
+  int64_t hidden_count;
+  int32_t activation;    /* DIFFEO_RELU */
+  int32_t mask;          /* DIFFEO_MASK_EVEN */
+  const uint8_t *mask_given; /* dim values, 1 passes unchanged, 0 is transformed, with DIFFEO_MASK_GIVEN */
+  int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
+  int32_t reserved;      /* 0 */
+  double scale_bound;    /* log(1000) */
+  double scale_epsilon;  /* 1e-3 */
+  uint64_t seed;         /* for a random mask: 0 */
+} diffeo_coupling_options;
+
+/* A whole flow in one call. */
+typedef struct diffeo_architecture_options {
+  size_t struct_size;
+  int64_t dim;           /* columns of the data: no default, 1 to 65536 */
+  int64_t context_dim;   /* columns of the context: 0, up to 65536 */
+  int64_t transforms;    /* autoregressive or coupling layers: 5 for maf and iaf, 8 for realnvp when 0 */
+  const int64_t *hidden; /* NULL with hidden_count 0 means two of 128 */
+  int64_t hidden_count;
+  int32_t activation;    /* DIFFEO_RELU */
+  int32_t dtype;         /* DIFFEO_F32 */
+  int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
+  int32_t random_order;  /* 0: orders alternate natural and reversed. 1: random, from the seed (maf and iaf) */
+  int32_t standardize;   /* 1: first a layer that standardises data and context, learned when training begins */
+  int32_t actnorm;       /* 0. 1: an actnorm layer before each transform */
+  uint64_t seed;         /* of the initial weights, orders and masks: 0 */
+} diffeo_architecture_options;
+
+DIFFEO_API diffeo_status diffeo_autoregressive_options_init(diffeo_autoregressive_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_coupling_options_init(diffeo_coupling_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_architecture_options_init(diffeo_architecture_options *options, size_t struct_size);
+
+/* Masked autoregressive flow (Papamakarios, Pavlakou and Murray 2017): fast density and, here, fast samples.
+ * Inverse autoregressive flow (Kingma et al. 2016): the same with the roles of x and z exchanged.
+ * RealNVP (Dinh, Sohl-Dickstein and Bengio 2017): affine couplings with alternating masks; dim >= 2, or a context.
+ * The new flow has random weights near the identity: train it, or load one. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_maf_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_iaf_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_realnvp_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+
+/* Or layer by layer. dim 1 to 65536, context_dim 0 to 65536, dtype DIFFEO_F32 or DIFFEO_F64.
+ * An add appends a layer on the noise side; a failed one leaves the spec as it was. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, int32_t dtype, diffeo_spec **spec);
+DIFFEO_API void diffeo_spec_destroy(diffeo_spec *spec); /* NULL is a no-op */
+/* options may be NULL for the defaults */
+DIFFEO_API diffeo_status diffeo_spec_add_autoregressive(diffeo_spec *spec, const diffeo_autoregressive_options *options);
+DIFFEO_API diffeo_status diffeo_spec_add_coupling(diffeo_spec *spec, const diffeo_coupling_options *options);
+/* z_i = x_{permutation[i]}; dim entries, each of 0..dim-1 once */
+DIFFEO_API diffeo_status diffeo_spec_add_permutation(diffeo_spec *spec, const int64_t *permutation);
+DIFFEO_API diffeo_status diffeo_spec_add_reverse(diffeo_spec *spec);
+DIFFEO_API diffeo_status diffeo_spec_add_random_permutation(diffeo_spec *spec, uint64_t seed);
+/* z = exp(log_scale) x + shift with trained vectors (Kingma and Dhariwal 2018), set when training begins so that
+ * the layer's outputs have mean 0 and standard deviation 1 */
+DIFFEO_API diffeo_status diffeo_spec_add_actnorm(diffeo_spec *spec);
+/* z = (x - mean) / std, not trained. mean and std have dim values, std > 0; both NULL: from the data when training
+ * begins */
+DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const double *mean, const double *std);
+/* The same for the context, before any layer sees it; at most once. context_dim values, or both NULL */
+DIFFEO_API diffeo_status diffeo_spec_standardize_context(diffeo_spec *spec, const double *mean, const double *std);
+
+/* ----------------------------------------------------------------------------------------------- 5. Flows */
+
+/* The spec with random initial weights near the identity: seed decides them. The spec stays yours. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_create(const diffeo_spec *spec, uint64_t seed, diffeo_flow **flow);
+DIFFEO_API void diffeo_flow_destroy(diffeo_flow *flow); /* NULL is a no-op */
+
+/* One HDF5 file (docs/weight-file.md). Loading checks it against the self-test stored inside; saving is atomic:
+ * after a crash the path holds the old file or the new one. Paths are UTF-8.
+ * Errors: DIFFEO_EIO, DIFFEO_EFORMAT, DIFFEO_EVERSION, DIFFEO_ENOMEM. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_load(const char *path, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_flow_save(const diffeo_flow *flow, const char *path);
+/* The same as bytes. Saving writes the size of the file to *size and, when it fits into capacity, the file to bytes;
+ * bytes may be NULL with capacity 0 to ask for the size; too small a capacity is DIFFEO_EINVAL, with *size written.
+ * Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_load_memory(const void *bytes, size_t size, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_flow_save_memory(const diffeo_flow *flow, void *bytes, size_t capacity, size_t *size);
+
+/* Facts about a flow; 0 for NULL. Since: 0.1 */
+DIFFEO_API int64_t diffeo_flow_dim(const diffeo_flow *flow);
+DIFFEO_API int64_t diffeo_flow_context_dim(const diffeo_flow *flow);
+DIFFEO_API int32_t diffeo_flow_dtype(const diffeo_flow *flow);
+DIFFEO_API int64_t diffeo_flow_layer_count(const diffeo_flow *flow);
+/* Length of the flat parameter vector, weights masked to zero and untrained constants included. */
+DIFFEO_API int64_t diffeo_flow_parameter_count(const diffeo_flow *flow);
+
+/* A readable summary, one line a layer, UTF-8 with a final 0, as snprintf: at most capacity bytes are written (text
+ * may be NULL with capacity 0) and *length, if not NULL, is the length of the whole text without the 0. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_describe(const diffeo_flow *flow, char *text, size_t capacity, size_t *length);
+
+/* Your own words, saved with the flow: key = value, UTF-8; value NULL removes the key. Keys 1 to 255 bytes, values up
+ * to 65535. Reading works as in describe; an unknown key is DIFFEO_EINVAL. Keys are ordered; an index at or past
+ * the count is DIFFEO_EINVAL. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_set_metadata(diffeo_flow *flow, const char *key, const char *value);
+DIFFEO_API diffeo_status diffeo_flow_metadata(const diffeo_flow *flow, const char *key, char *text, size_t capacity, size_t *length);
+DIFFEO_API int64_t diffeo_flow_metadata_count(const diffeo_flow *flow);
+DIFFEO_API diffeo_status diffeo_flow_metadata_key(const diffeo_flow *flow, int64_t index, char *text, size_t capacity, size_t *length);
+
+/* All parameters as one vector of diffeo_flow_parameter_count() values, in the order of the weight file; and the same
+ * flow with other values (a new handle; NaN and infinities are DIFFEO_ENUMERIC). Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_parameters_f32(const diffeo_flow *flow, float *parameters);
+DIFFEO_API diffeo_status diffeo_flow_parameters_f64(const diffeo_flow *flow, double *parameters);
+DIFFEO_API diffeo_status diffeo_flow_with_parameters_f32(const diffeo_flow *flow, const float *parameters, diffeo_flow **changed);
+DIFFEO_API diffeo_status diffeo_flow_with_parameters_f64(const diffeo_flow *flow, const double *parameters, diffeo_flow **changed);
+
+/* ----------------------------------------------------------------------------- 6. Densities and samples
+ *
+ * In all of them
+ *   x, z       n rows of diffeo_flow_dim() values; n >= 0
+ *   context    rows of diffeo_flow_context_dim() values: NULL with n_context 0 for a flow without context, else one
+ *              row for all (n_context 1) or n rows (n_context n)
+ *   workspace  scratch and threads, or NULL
+ * Errors: DIFFEO_EINVAL, DIFFEO_ESHAPE, DIFFEO_ENOMEM. A row with NaN gives NaN in that row only; a row with an
+ * infinity has log_prob -inf. */
+
+/* log p(x | context), in nats, n values. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_log_prob_f32(const diffeo_flow *flow, const float *x, int64_t n,
+    const float *context, int64_t n_context, diffeo_workspace *workspace, float *log_prob);
+DIFFEO_API diffeo_status diffeo_flow_log_prob_f64(const diffeo_flow *flow, const double *x, int64_t n,
+    const double *context, int64_t n_context, diffeo_workspace *workspace, double *log_prob);
+
+/* Its gradient. Any output may be NULL.
+ *   log_prob      n values
+ *   grad_x        d log p / d x (the score), n rows of dim
+ *   grad_context  d log p / d context, n rows of context_dim, also when one context row serves all. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_log_prob_gradient_f32(const diffeo_flow *flow, const float *x, int64_t n,
+    const float *context, int64_t n_context, diffeo_workspace *workspace,
+    float *log_prob, float *grad_x, float *grad_context);
+DIFFEO_API diffeo_status diffeo_flow_log_prob_gradient_f64(const diffeo_flow *flow, const double *x, int64_t n,
+    const double *context, int64_t n_context, diffeo_workspace *workspace,
+    double *log_prob, double *grad_x, double *grad_context);
+
+/* Data to noise, with log|det dz/dx|. log_det may be NULL. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_to_noise_f32(const diffeo_flow *flow, const float *x, int64_t n,
+    const float *context, int64_t n_context, diffeo_workspace *workspace, float *z, float *log_det);
+DIFFEO_API diffeo_status diffeo_flow_to_noise_f64(const diffeo_flow *flow, const double *x, int64_t n,
+    const double *context, int64_t n_context, diffeo_workspace *workspace, double *z, double *log_det);
+
+/* Noise to data, with log|det dx/dz|. log_det may be NULL. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_from_noise_f32(const diffeo_flow *flow, const float *z, int64_t n,
+    const float *context, int64_t n_context, diffeo_workspace *workspace, float *x, float *log_det);
+DIFFEO_API diffeo_status diffeo_flow_from_noise_f64(const diffeo_flow *flow, const double *z, int64_t n,
+    const double *context, int64_t n_context, diffeo_workspace *workspace, double *x, double *log_det);
+
+/* Samples number first_row .. first_row + n - 1 of the seed: each depends on the seed and its own number only
+ * (Philox4x32-10, Salmon et al. 2011), so that a long run may be cut into pieces, over threads or machines, and give
+ * the same rows. x: n rows of dim; log_prob: their n log-densities, or NULL. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_flow_sample_f32(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
+    const float *context, int64_t n_context, diffeo_workspace *workspace, float *x, float *log_prob);
+DIFFEO_API diffeo_status diffeo_flow_sample_f64(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
+    const double *context, int64_t n_context, diffeo_workspace *workspace, double *x, double *log_prob);
+
+/* -------------------------------------------------------------------------------------------- 7. Training
+ *
+ * Maximum likelihood with Adam (Kingma and Ba 2015) over shuffled minibatches, keeping the weights that are best on
+ * rows held out. The same data, options and seed give the same weights, bit for bit, for any number of threads. */
+
+enum { DIFFEO_SCHEDULE_CONSTANT = 1, DIFFEO_SCHEDULE_COSINE = 2 }; /* cosine: to 0 at max_epochs */
+
+typedef struct diffeo_train_options {
+  size_t struct_size;
+  int64_t batch_size;         /* rows a step, 1 or more: 512; more than the rows there are means all of them */
+  int64_t max_epochs;         /* 0 or more: 100 */
+  int64_t patience;           /* stop after so many epochs without a better validation; 0: never. 10 */
+  double learning_rate;       /* above 0: 1e-3 */
+  double beta1, beta2;        /* of Adam, 0 up to 1: 0.9, 0.999 */
+  double epsilon;             /* of Adam, above 0: 1e-8 */
+  double weight_decay;        /* 0 or more, decoupled (AdamW, Loshchilov and Hutter 2019), on weight matrices: 0 */
+  double clip_norm;           /* the gradient's norm is cut to this; 0: not. 5 */
+  double validation_fraction; /* of the rows, drawn with the seed, 0 up to 1; 0: best means best on training. 0.1 */
+  int32_t schedule;           /* of the learning rate: DIFFEO_SCHEDULE_CONSTANT */
+  int32_t threads;            /* 1 to 256, 0 for as many as the process may run on: 1 */
+  uint64_t seed;              /* of the split and the shuffling: 0 */
+} diffeo_train_options;
+
+enum {
+  DIFFEO_TRAIN_RUNNING = 0,    /* in the middle of an epoch */
+  DIFFEO_TRAIN_EPOCH_END = 1,  /* an epoch has just ended, and more are to come */
+  DIFFEO_TRAIN_MAX_EPOCHS = 2, /* finished */
+  DIFFEO_TRAIN_PATIENCE = 3,   /* finished */
+  DIFFEO_TRAIN_CANCELLED = 4   /* finished */
+};
+
+typedef struct diffeo_train_report {
+  size_t struct_size;                 /* set it to sizeof(diffeo_train_report) before the call */
+  int64_t epoch;                      /* complete epochs */
+  int64_t batch;                      /* steps done in the present epoch */
+  int64_t batches_per_epoch;
+  int64_t train_rows, validation_rows;
+  double train_log_prob;              /* mean over the rows of the latest epoch, as seen while training; nats */
+  double validation_log_prob;         /* mean after the latest complete epoch; NaN before and without validation */
+  double best_log_prob;               /* best validation (without validation: training) mean so far */
+  int64_t best_epoch;                 /* the epoch it was reached in, 1 for the first; 0: none yet */
+  double gradient_norm;               /* of the latest step, before clipping */
+  double learning_rate;               /* of the latest step */
+  double rows_per_second;             /* in the latest epoch, validation included */
+  double seconds;                     /* spent in diffeo_trainer_step so far */
+  double seconds_left;                /* to max_epochs at this speed */
+  int64_t skipped_steps;              /* steps left out because the gradient was not finite */
+  int32_t state;                      /* DIFFEO_TRAIN_* */
+  int32_t reserved;
+} diffeo_train_report;
+
+DIFFEO_API diffeo_status diffeo_train_options_init(diffeo_train_options *options, size_t struct_size);
+
+/* Optimizer state, its own copy of the data, and the weights: used by one thread at a time. */
+typedef struct diffeo_trainer diffeo_trainer;
+
+/* Begins with the weights of flow, which is not changed. Copies the rows. options may be NULL for the defaults.
+ * Layers that are set from the data (standardize, actnorm) and are not yet, are set here.
+ * Errors: DIFFEO_ENUMERIC for a NaN or an infinity (with its row and column), and for a column that is constant
+ * where it would be standardised; DIFFEO_ESHAPE, DIFFEO_EINVAL, DIFFEO_ENOMEM. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_trainer_create_f32(const diffeo_flow *flow, const diffeo_train_options *options,
+    const float *x, int64_t n, const float *context, int64_t n_context, diffeo_trainer **trainer);
+DIFFEO_API diffeo_status diffeo_trainer_create_f64(const diffeo_flow *flow, const diffeo_train_options *options,
+    const double *x, int64_t n, const double *context, int64_t n_context, diffeo_trainer **trainer);
+DIFFEO_API void diffeo_trainer_destroy(diffeo_trainer *trainer); /* NULL is a no-op */
+
+/* Use these rows for validation in place of a fraction; before the first step (else DIFFEO_ESTATE). All rows given at
+ * the creation then train. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_trainer_set_validation_f32(diffeo_trainer *trainer, const float *x, int64_t n,
+    const float *context, int64_t n_context);
+DIFFEO_API diffeo_status diffeo_trainer_set_validation_f64(diffeo_trainer *trainer, const double *x, int64_t n,
+    const double *context, int64_t n_context);
+
+/* At most so many minibatches, never past the end of an epoch (batches <= 0: to the end of the epoch), where the
+ * validation is computed. report may be NULL. Once the state is finished, further steps do nothing and report.
+ * Errors: DIFFEO_ECANCELLED after a cancel; DIFFEO_ENUMERIC when no step of a whole epoch was finite. Both keep the
+ * best weights. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_trainer_step(diffeo_trainer *trainer, int64_t batches, diffeo_train_report *report);
+
+/* 1 when the training has finished, by itself or by a cancel, else 0; 1 for NULL. Since: 0.1 */
+DIFFEO_API int32_t diffeo_trainer_finished(const diffeo_trainer *trainer);
+
+/* A new flow with the best weights so far, or with the present ones. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_trainer_best(const diffeo_trainer *trainer, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_trainer_current(const diffeo_trainer *trainer, diffeo_flow **flow);
+
+/* Makes the running and every later step return DIFFEO_ECANCELLED within a minibatch. From any thread; NULL is a
+ * no-op. Since: 0.1 */
+DIFFEO_API void diffeo_trainer_cancel(diffeo_trainer *trainer);
+
+/* Called after every epoch: 0 continues, anything else stops. */
+typedef int (*diffeo_progress)(const diffeo_train_report *report, void *user);
+
+/* All of the above in one call: trains to the end and gives the best flow. on_progress and report may be NULL.
+ * Stopped by on_progress it returns DIFFEO_ECANCELLED and still writes *trained, the best so far, and *report: the
+ * one failure that gives a result. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_fit_f32(const diffeo_flow *flow, const diffeo_train_options *options,
+    const float *x, int64_t n, const float *context, int64_t n_context,
+    diffeo_progress on_progress, void *user, diffeo_flow **trained, diffeo_train_report *report);
+DIFFEO_API diffeo_status diffeo_fit_f64(const diffeo_flow *flow, const diffeo_train_options *options,
+    const double *x, int64_t n, const double *context, int64_t n_context,
+    diffeo_progress on_progress, void *user, diffeo_flow **trained, diffeo_train_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
