@@ -32,7 +32,7 @@ let package = Package(
       name: "DiffeoABI", dependencies: ["CDiffeo", "CShims", "Diffeo", "WeightFile"],
       linkerSettings: [
         .unsafeFlags([
-          "-static-stdlib", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker", "-soname=libdiffeo.so.0",
+          "-static-stdlib", "-use-ld=lld", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker", "-soname=libdiffeo.so.0",
         ])
       ]),
     .testTarget(

@@ -1,4 +1,12 @@
+#define _GNU_SOURCE
 #include "CShims.h"
+
+#include <sched.h>
+
+int cshims_processors(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
 
 char *cshims_error_text(void) {
   static _Thread_local char text[CSHIMS_ERROR_TEXT_SIZE];

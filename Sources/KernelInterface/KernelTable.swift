@@ -158,7 +158,7 @@ public struct KernelTable<S>: Sendable {
 
 /// Eight outputs of a packed matrix: at `offset` in its weights 8 biases, then for each k of begin..<end 8 weights.
 /// Outputs past the last one are padded with zeros, and their rows of y exist.
-public struct Panel: Sendable {
+public struct Panel: Sendable, BitwiseCopyable {
   public var offset: Int
   public var begin: Int
   public var end: Int
@@ -170,7 +170,7 @@ public struct Panel: Sendable {
 }
 
 /// Nonlinearities; raw values are those of the C header.
-public enum Activation: Int32, Sendable {
+public enum Activation: Int32, Sendable, BitwiseCopyable {
   case relu = 1, tanh, elu, silu, leakyReLU, softplus, sigmoid, gelu
 
   /// Whether the derivative needs the input, not just the output.
@@ -178,8 +178,8 @@ public enum Activation: Int32, Sendable {
 }
 
 /// s(a) of an affine map; kinds are those of the C header, formulas too. `bound` is c, `epsilon` is e.
-public struct ScaleRule: Sendable {
-  public enum Kind: Int32, Sendable {
+public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
+  public enum Kind: Int32, Sendable, BitwiseCopyable {
     case softClip = 1, exp, tanh, softplus, sigmoid, additive
   }
   public var kind: Kind
@@ -196,7 +196,7 @@ public struct ScaleRule: Sendable {
 }
 
 /// The numbers of one step of Adam (see KernelTable.adam).
-public struct AdamStep: Sendable {
+public struct AdamStep: Sendable, BitwiseCopyable {
   public var beta1, beta2, epsilon, rate, vScale, decay, gradientScale: Double
   public init(
     beta1: Double, beta2: Double, epsilon: Double, rate: Double, vScale: Double, decay: Double, gradientScale: Double

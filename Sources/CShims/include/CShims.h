@@ -1,4 +1,4 @@
-/* What Swift cannot say: CPUID and one thread-local buffer. */
+/* What Swift cannot say: CPUID, macros and one thread-local buffer. */
 #ifndef CSHIMS_H
 #define CSHIMS_H
 
@@ -7,6 +7,9 @@
 /* 0: x86-64 baseline, or another machine. 1: AVX2 and FMA (x86-64-v3). 2: AVX-512 F, BW, CD, DQ, VL (x86-64-v4).
  * What both the processor and the operating system support. */
 int cshims_instruction_set(void);
+
+/* Processors that this process may run on, at least 1. */
+int cshims_processors(void);
 
 /* This thread's error text, 1024 bytes, never NULL. */
 char *cshims_error_text(void);

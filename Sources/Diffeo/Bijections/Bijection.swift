@@ -1,0 +1,135 @@
+import KernelInterface
+
+// Words. Data x, noise z. `forward` runs from data to noise, the direction in which maximum likelihood trains; `inverse`
+// from noise to data. A log-determinant is always that of the direction just run. The public interfaces say to_noise and
+// from_noise, because the field uses "forward" in both senses.
+
+/// The architecture of a layer: what is stored with a flow beside its weights.
+///
+/// To add a layer, copy a file of this folder: a spec and its prepared form, then one case each in LayerSpec and Layer
+/// (Flows/Layer.swift), one row in the tests' table of layers, and a way to ask for it in the header.
+protocol BijectionSpec: Equatable, Sendable {
+  /// Its name in weight files.
+  static var kind: String { get }
+  /// From a record, every value of which is suspect.
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError)
+  var record: Record { get }
+  /// Its arrays in the parameter vector, in order.
+  var slots: [ParameterSlot] { get }
+  /// Random initial values; `parameters` are the layer's own, zero so far.
+  func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox)
+  /// One line for people.
+  var summary: String { get }
+  /// Refuses values with which the layer is no bijection; all are finite.
+  func check<S: Scalar>(_ parameters: UnsafePointer<S>) throws(DiffeoError)
+  /// Whether the layer takes parameters from the mean and standard deviation of its inputs when training begins, and has
+  /// not yet.
+  func wantsStatistics<S: Scalar>(_ parameters: UnsafePointer<S>) -> Bool
+  func setStatistics<S: Scalar>(
+    _ parameters: UnsafeMutablePointer<S>, mean: [Double], deviation: [Double]) throws(DiffeoError)
+}
+
+extension BijectionSpec {
+  func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {}
+  func check<S: Scalar>(_ parameters: UnsafePointer<S>) throws(DiffeoError) {}
+  func wantsStatistics<S: Scalar>(_ parameters: UnsafePointer<S>) -> Bool { false }
+  func setStatistics<S: Scalar>(
+    _ parameters: UnsafeMutablePointer<S>, mean: [Double], deviation: [Double]
+  ) throws(DiffeoError) {}
+}
+
+/// A layer prepared for the kernels: sizes, and pointers into memory of the flow that owns it. Maps of whole tiles.
+protocol Bijection: BitwiseCopyable {
+  associatedtype S: Scalar
+  /// What the pullbacks need of a pass.
+  associatedtype Tape: BitwiseCopyable
+
+  /// Recomputes everything that depends on the parameters of the flow.
+  mutating func prepare(_ parameters: UnsafePointer<S>)
+
+  /// Replaces pass.x and adds to pass.logDet.
+  func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape
+  func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape
+
+  /// From dL/d(result) and dL/d(log-determinant) to dL/d(argument), of `forward` or `inverse`, which must have been run
+  /// with `recording`. Adds to the gradient in the context; gradients of parameters go to the sink.
+  func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError)
+  func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError)
+}
+
+/// A tile of rows on its way through the layers.
+struct Pass<S: Scalar> {
+  let dim: Int
+  let stride: Int
+  /// [dim][stride], the present values.
+  var x: UnsafeMutablePointer<S>
+  /// Where a layer may write its result; then the two change places.
+  private var spare: UnsafeMutablePointer<S>
+  /// [contextDim][stride]
+  let context: UnsafeMutablePointer<S>
+  /// Of each row, so far.
+  let logDet: UnsafeMutablePointer<Double>
+  let scratch: Scratch
+  /// Whether layers leave in scratch memory, and untouched, what their pullbacks need.
+  let recording: Bool
+
+  var count: Int { dim * stride }
+
+  init(dim: Int, contextDim: Int, stride: Int, recording: Bool, scratch: Scratch)
+    throws(DiffeoError)
+  {
+    self.dim = dim
+    self.stride = stride
+    self.scratch = scratch
+    self.recording = recording
+    x = try scratch.take(dim * stride)
+    spare = try scratch.take(dim * stride)
+    context = try scratch.take(contextDim * stride)
+    logDet = try scratch.take(stride)
+    logDet.update(repeating: 0, count: stride)
+  }
+
+  /// Calls body(x, y) to make the new values y from x.
+  @inline(__always)
+  mutating func replace(
+    _ body: (_ x: UnsafeMutablePointer<S>, _ y: UnsafeMutablePointer<S>) -> Void
+  ) throws(DiffeoError) {
+    let old = x
+    body(old, spare)
+    x = spare
+    spare = recording ? try scratch.take(count) : old
+  }
+
+  @inline(__always)
+  func row(_ p: UnsafeMutablePointer<S>, _ i: Int) -> UnsafeMutablePointer<S> { p + i * stride }
+}
+
+/// Gradients on their way back through the layers.
+struct Adjoint<S: Scalar> {
+  let dim: Int
+  let contextDim: Int
+  let stride: Int
+  /// [dim][stride], dL/d(present values).
+  var g: UnsafeMutablePointer<S>
+  /// [contextDim][stride], summed over the layers so far.
+  let gContext: UnsafeMutablePointer<S>
+  /// [stride], dL/d(log-determinant of the pass).
+  let gLogDet: UnsafePointer<S>
+  let sink: GradientSink<S>?
+  let scratch: Scratch
+
+  var count: Int { dim * stride }
+
+  /// dL/dlog-determinant, times sign, for each of `features` rows of a tile.
+  @inline(__always)
+  func spreadLogDet(_ features: Int, negated: Bool, _ target: UnsafeMutablePointer<S>) {
+    for r in 0..<stride { target[r] = negated ? -gLogDet[r] : gLogDet[r] }
+    for i in 1..<max(features, 1) { (target + i * stride).update(from: target, count: stride) }
+  }
+
+  /// rows[begin..<begin + contextDim] of a network's input gradient belong to the context.
+  @inline(__always)
+  func addContext(_ g: UnsafePointer<S>) {
+    if contextDim > 0 { S.kernels.add(contextDim * stride, g, gContext) }
+  }
+}

@@ -1,0 +1,108 @@
+/// A flow of either type: the edge of the mathematics. What is called through here is compiled for each pair of types,
+/// the flow's and the caller's.
+package enum AnyFlow: Sendable {
+  case f32(Flow<Float>)
+  case f64(Flow<Double>)
+
+  package init(spec: FlowSpec, seed: UInt64) throws(DiffeoError) {
+    switch spec.dtype {
+    case .f32: self = .f32(try Flow(spec: spec, seed: seed))
+    case .f64: self = .f64(try Flow(spec: spec, seed: seed))
+    }
+  }
+
+  package var spec: FlowSpec {
+    switch self {
+    case .f32(let flow): flow.spec
+    case .f64(let flow): flow.spec
+    }
+  }
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package func logProb<T: Scalar>(
+    _ batch: Batch<T>, _ workspace: Workspace, _ logProb: UnsafeMutablePointer<T>
+  ) throws(DiffeoError) {
+    switch self {
+    case .f32(let flow): try flow.logProb(batch, workspace, logProb)
+    case .f64(let flow): try flow.logProb(batch, workspace, logProb)
+    }
+  }
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package func logProbGradient<T: Scalar>(
+    _ batch: Batch<T>, _ workspace: Workspace, _ logProb: UnsafeMutablePointer<T>?,
+    _ gradX: UnsafeMutablePointer<T>?,
+    _ gradContext: UnsafeMutablePointer<T>?
+  ) throws(DiffeoError) {
+    switch self {
+    case .f32(let flow): try flow.logProbGradient(batch, workspace, logProb, gradX, gradContext)
+    case .f64(let flow): try flow.logProbGradient(batch, workspace, logProb, gradX, gradContext)
+    }
+  }
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package func toNoise<T: Scalar>(
+    _ batch: Batch<T>, _ workspace: Workspace, _ z: UnsafeMutablePointer<T>,
+    _ logDet: UnsafeMutablePointer<T>?
+  ) throws(DiffeoError) {
+    switch self {
+    case .f32(let flow): try flow.toNoise(batch, workspace, z, logDet)
+    case .f64(let flow): try flow.toNoise(batch, workspace, z, logDet)
+    }
+  }
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package func fromNoise<T: Scalar>(
+    _ batch: Batch<T>, _ workspace: Workspace, _ x: UnsafeMutablePointer<T>,
+    _ logDet: UnsafeMutablePointer<T>?
+  ) throws(DiffeoError) {
+    switch self {
+    case .f32(let flow): try flow.fromNoise(batch, workspace, x, logDet)
+    case .f64(let flow): try flow.fromNoise(batch, workspace, x, logDet)
+    }
+  }
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package func sample<T: Scalar>(
+    _ batch: Batch<T>, seed: UInt64, firstRow: UInt64, _ workspace: Workspace,
+    _ x: UnsafeMutablePointer<T>,
+    _ logProb: UnsafeMutablePointer<T>?
+  ) throws(DiffeoError) {
+    switch self {
+    case .f32(let flow):
+      try flow.sample(batch, seed: seed, firstRow: firstRow, workspace, x, logProb)
+    case .f64(let flow):
+      try flow.sample(batch, seed: seed, firstRow: firstRow, workspace, x, logProb)
+    }
+  }
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package func copyParameters<T: Scalar>(to target: UnsafeMutablePointer<T>) {
+    switch self {
+    case .f32(let flow):
+      for i in 0..<flow.parameters.count { target[i] = T(flow.parameters.pointer[i]) }
+    case .f64(let flow):
+      for i in 0..<flow.parameters.count { target[i] = T(flow.parameters.pointer[i]) }
+    }
+  }
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package func withParameters<T: Scalar>(_ values: UnsafePointer<T>) throws(DiffeoError) -> AnyFlow {
+    func converted<S: Scalar>(_ flow: Flow<S>) throws(DiffeoError) -> Flow<S> {
+      let parameters = try ParameterVector<S>(count: flow.parameters.count)
+      for i in 0..<parameters.count { parameters.pointer[i] = S(values[i]) }
+      return try Flow(spec: flow.spec, parameters: parameters)
+    }
+    switch self {
+    case .f32(let flow): return .f32(try converted(flow))
+    case .f64(let flow): return .f64(try converted(flow))
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/// The parameters of one component of a flow.
+package struct ComponentSlots: Sendable {
+  package enum Component: Equatable, Sendable {
+    case context
+    case layer(Int)
+    case base
+  }
+  package let component: Component
+  package let slots: [ParameterSlot]
+}
+
+/// The architecture of a flow, valid by construction: layers from data to noise, over a base.
+package struct FlowSpec: Equatable, Sendable {
+  package let dtype: DType
+  package let dim: Int
+  package let contextDim: Int
+  /// Standardisation of the context, before any layer sees it.
+  private(set) var context: StandardizeSpec?
+  private(set) var layers: [LayerSpec] = []
+  let base: StandardNormalSpec
+
+  package static let maxDim = 65_536
+  package static let maxLayers = 4_096
+  /// 16 GiB in double precision.
+  package static let maxParameters = 1 << 31
+
+  package init(dtype: DType, dim: Int, contextDim: Int) throws(DiffeoError) {
+    guard dim >= 1, dim <= FlowSpec.maxDim else {
+      throw DiffeoError(.invalid, "dim is \(dim), it must be 1 to \(FlowSpec.maxDim)")
+    }
+    guard contextDim >= 0, contextDim <= FlowSpec.maxDim else {
+      throw DiffeoError(
+        .invalid, "context_dim is \(contextDim), it must be 0 to \(FlowSpec.maxDim)")
+    }
+    self.dtype = dtype
+    self.dim = dim
+    self.contextDim = contextDim
+    base = StandardNormalSpec()
+  }
+
+  /// From records, every value of which is suspect.
+  package init(
+    dtype: DType, dim: Int, contextDim: Int, context: Record?, layers: [Record], base: Record
+  ) throws(DiffeoError) {
+    try self.init(dtype: dtype, dim: dim, contextDim: contextDim)
+    if let context {
+      guard context.kind == StandardizeSpec.kind else {
+        throw DiffeoError(.format, "the context map '\(context.kind)' is not known")
+      }
+      try standardizeContext(StandardizeSpec(context, dim: contextDim, contextDim: contextDim))
+    }
+    for record in layers { try append(LayerSpec(record, dim: dim, contextDim: contextDim)) }
+    _ = try StandardNormalSpec(base)
+  }
+
+  mutating func append(_ layer: LayerSpec) throws(DiffeoError) {
+    guard layers.count < FlowSpec.maxLayers else {
+      throw DiffeoError(.invalid, "a flow has at most \(FlowSpec.maxLayers) layers")
+    }
+    let count = layer.kind.spec.slots.reduce(parameterCount) { $0 + $1.count }
+    guard count <= FlowSpec.maxParameters else {
+      throw DiffeoError(
+        .invalid,
+        "the flow would have \(count) parameters, at most \(FlowSpec.maxParameters) are possible")
+    }
+    layers.append(layer)
+  }
+
+  mutating func standardizeContext(_ map: StandardizeSpec) throws(DiffeoError) {
+    guard contextDim > 0 else {
+      throw DiffeoError(.invalid, "this flow has no context to standardise")
+    }
+    guard context == nil else { throw DiffeoError(.invalid, "the context is standardised already") }
+    context = map
+  }
+
+  package var contextRecord: Record? { context?.record }
+  package var layerRecords: [Record] { layers.map(\.record) }
+  package var baseRecord: Record { base.record }
+
+  /// By component, with offsets, in the order of the parameter vector.
+  package var slots: [ComponentSlots] {
+    var offset = 0
+    func placed(_ component: ComponentSlots.Component, _ slots: [ParameterSlot]) -> ComponentSlots {
+      ComponentSlots(
+        component: component,
+        slots: slots.map { slot in
+          var slot = slot
+          slot.offset = offset
+          offset += slot.count
+          return slot
+        })
+    }
+    var all: [ComponentSlots] = []
+    if let context { all.append(placed(.context, context.slots)) }
+    for (i, layer) in layers.enumerated() { all.append(placed(.layer(i), layer.kind.spec.slots)) }
+    all.append(placed(.base, base.slots))
+    return all
+  }
+
+  package var parameterCount: Int {
+    layers.reduce(context.map { $0.slots.reduce(0) { $0 + $1.count } } ?? 0) { total, layer in
+      layer.kind.spec.slots.reduce(total) { $0 + $1.count }
+    }
+  }
+
+  /// Each component with its part of the parameter vector.
+  func eachComponent(_ body: (any BijectionSpec, ParameterRange) throws(DiffeoError) -> Void)
+    throws(DiffeoError)
+  {
+    var range = ParameterRange(offset: 0, slot: 0)
+    if let context {
+      try body(context, range)
+      range.skip(context.slots)
+    }
+    for layer in layers {
+      try body(layer.kind.spec, range)
+      range.skip(layer.kind.spec.slots)
+    }
+  }
+
+  /// Where a component's parameters begin: in the vector, and among the slots of the flow.
+  struct ParameterRange {
+    var offset: Int
+    var slot: Int
+    mutating func skip(_ slots: [ParameterSlot]) {
+      offset += slots.reduce(0) { $0 + $1.count }
+      slot += slots.count
+    }
+  }
+
+  /// Several lines for people.
+  package var summary: String {
+    let count = parameterCount
+    var lines = [
+      "Flow of \(dim) column\(dim == 1 ? "" : "s")\(contextDim > 0 ? " given \(contextDim) of context" : ""), "
+        + "\(dtype.name), \(layers.count) layer\(layers.count == 1 ? "" : "s"), "
+        + "\(count) parameter\(count == 1 ? "" : "s")"
+    ]
+    if context != nil { lines.append("  context  standardize") }
+    for (i, layer) in layers.enumerated() {
+      let number = String(i)
+      let parameters = layer.kind.spec.slots.reduce(0) { $0 + $1.count }
+      lines.append(
+        "  " + String(repeating: " ", count: max(0, 3 - number.count)) + number + "  "
+          + (layer.inverted ? "inverse " : "") + layer.kind.name + ": " + layer.kind.spec.summary
+          + (parameters > 0 ? ", \(parameters) parameters" : ""))
+    }
+    lines.append("  base  \(StandardNormalSpec.kind)")
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

@@ -1,0 +1,156 @@
+/// Every kind of layer there is: architecture, and the form prepared for the kernels. One place that knows them all.
+enum LayerKind: Equatable, Sendable {
+  case autoregressive(AutoregressiveSpec)
+  case coupling(CouplingSpec)
+  case permutation(PermutationSpec)
+  case actNorm(ActNormSpec)
+  case standardize(StandardizeSpec)
+
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
+    switch record.kind {
+    case AutoregressiveSpec.kind:
+      self = .autoregressive(try .init(record, dim: dim, contextDim: contextDim))
+    case CouplingSpec.kind: self = .coupling(try .init(record, dim: dim, contextDim: contextDim))
+    case PermutationSpec.kind:
+      self = .permutation(try .init(record, dim: dim, contextDim: contextDim))
+    case ActNormSpec.kind: self = .actNorm(try .init(record, dim: dim, contextDim: contextDim))
+    case StandardizeSpec.kind:
+      self = .standardize(try .init(record, dim: dim, contextDim: contextDim))
+    default: throw DiffeoError(.format, "the layer kind '\(record.kind)' is not known")
+    }
+  }
+
+  var spec: any BijectionSpec {
+    switch self {
+    case .autoregressive(let spec): spec
+    case .coupling(let spec): spec
+    case .permutation(let spec): spec
+    case .actNorm(let spec): spec
+    case .standardize(let spec): spec
+    }
+  }
+
+  var name: String { type(of: spec).kind }
+}
+
+/// A layer of a flow: a bijection, or its inverse.
+struct LayerSpec: Equatable, Sendable {
+  let kind: LayerKind
+  /// The bijection's `inverse` is the layer's `forward`.
+  let inverted: Bool
+
+  init(_ kind: LayerKind, inverted: Bool = false) {
+    self.kind = kind
+    self.inverted = inverted
+  }
+
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
+    kind = try LayerKind(record, dim: dim, contextDim: contextDim)
+    inverted = record["inverse"] == nil ? false : try record.bool("inverse")
+  }
+
+  var record: Record {
+    var record = kind.spec.record
+    record["inverse"] = .bool(inverted)
+    return record
+  }
+}
+
+struct Layer<S: Scalar>: BitwiseCopyable {
+  enum Kind: BitwiseCopyable {
+    case autoregressive(Autoregressive<S>)
+    case coupling(Coupling<S>)
+    case permutation(Permutation<S>)
+    case actNorm(ActNorm<S>)
+    case standardize(Standardize<S>)
+  }
+
+  enum Tape: BitwiseCopyable {
+    case autoregressive(Autoregressive<S>.Tape)
+    case coupling(Coupling<S>.Tape)
+    case permutation(Permutation<S>.Tape)
+    case actNorm(ActNorm<S>.Tape)
+    case standardize(Standardize<S>.Tape)
+  }
+
+  private var kind: Kind
+  private let inverted: Bool
+
+  /// offset: of the layer's parameters in the vector of the flow; slot: of its first slot among those of the flow.
+  init(_ spec: LayerSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
+    inverted = spec.inverted
+    switch spec.kind {
+    case .autoregressive(let s):
+      kind = .autoregressive(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .coupling(let s): kind = .coupling(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .permutation(let s): kind = .permutation(try .init(s, pool: pool))
+    case .actNorm(let s): kind = .actNorm(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .standardize(let s): kind = .standardize(try .init(s, offset: offset, pool: pool))
+    }
+  }
+
+  mutating func prepare(_ parameters: UnsafePointer<S>) {
+    switch kind {
+    case .autoregressive(let layer): layer.prepare(parameters)
+    case .coupling(let layer): layer.prepare(parameters)
+    case .permutation(let layer): layer.prepare(parameters)
+    case .actNorm(var layer):
+      layer.prepare(parameters)
+      kind = .actNorm(layer)
+    case .standardize(var layer):
+      layer.prepare(parameters)
+      kind = .standardize(layer)
+    }
+  }
+
+  var denseLayers: [DenseLayer<S>] {
+    switch kind {
+    case .autoregressive(let layer): layer.network.denseLayers
+    case .coupling(let layer): layer.network.denseLayers
+    case .permutation, .actNorm, .standardize: []
+    }
+  }
+
+  func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
+    try run(&pass, inverse: inverted)
+  }
+  func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
+    try run(&pass, inverse: !inverted)
+  }
+
+  private func run(_ pass: inout Pass<S>, inverse: Bool) throws(DiffeoError) -> Tape {
+    switch kind {
+    case .autoregressive(let l):
+      .autoregressive(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .coupling(let l): .coupling(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .permutation(let l): .permutation(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .actNorm(let l): .actNorm(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .standardize(let l): .standardize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    }
+  }
+
+  func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
+    try pullback(&adjoint, tape, inverse: inverted)
+  }
+  func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
+    try pullback(&adjoint, tape, inverse: !inverted)
+  }
+
+  private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse: Bool)
+    throws(DiffeoError)
+  {
+    switch (kind, tape) {
+    case (.autoregressive(let l), .autoregressive(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.coupling(let l), .coupling(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.permutation(let l), .permutation(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.actNorm(let l), .actNorm(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.standardize(let l), .standardize(let t)):
+      inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+    default: throw DiffeoError(.internal, "a tape of another layer")
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/// The layers of a flow in the form that the kernels want, for one vector of parameters: what a flow and a trainer share.
+final class Model<S: Scalar>: @unchecked Sendable {
+  let dim: Int
+  let contextDim: Int
+  let layerCount: Int
+  private let pool = Pool()
+  private let layers: UnsafeMutablePointer<Layer<S>>
+  private var context: Standardize<S>?
+  let base: StandardNormal<S>
+
+  init(_ spec: FlowSpec) throws(DiffeoError) {
+    dim = spec.dim
+    contextDim = spec.contextDim
+    layerCount = spec.layers.count
+    layers = try pool.take(layerCount)
+    base = StandardNormal(dim: dim)
+    var range = FlowSpec.ParameterRange(offset: 0, slot: 0)
+    if let contextSpec = spec.context {
+      context = try Standardize(contextSpec, offset: 0, pool: pool)
+      range.skip(contextSpec.slots)
+    }
+    for (i, layer) in spec.layers.enumerated() {
+      layers[i] = try Layer(layer, offset: range.offset, slot: range.slot, pool: pool)
+      range.skip(layer.kind.spec.slots)
+    }
+  }
+
+  /// Takes over new parameters. Not while others use the model.
+  func prepare(_ parameters: UnsafePointer<S>) {
+    context?.prepare(parameters)
+    for i in 0..<layerCount { prepare(parameters, layer: i) }
+  }
+
+  /// Of one layer: different layers may be prepared at once.
+  func prepare(_ parameters: UnsafePointer<S>, layer: Int) { layers[layer].prepare(parameters) }
+
+  var denseLayers: [DenseLayer<S>] { (0..<layerCount).flatMap { layers[$0].denseLayers } }
+
+  /// A pass for a tile whose x and context the caller fills in, raw, before it calls begin.
+  func newPass(_ stride: Int, recording: Bool, _ scratch: Scratch) throws(DiffeoError) -> Pass<S> {
+    try Pass(
+      dim: dim, contextDim: contextDim, stride: stride, recording: recording, scratch: scratch)
+  }
+
+  func begin(_ pass: inout Pass<S>) { context?.apply(pass.context, pass.stride) }
+
+  /// Data to noise through the first `count` layers.
+  func forward(_ pass: inout Pass<S>, layers count: Int? = nil) throws(DiffeoError) {
+    for i in 0..<(count ?? layerCount) { _ = try layers[i].forward(&pass) }
+  }
+
+  /// Noise to data.
+  func inverse(_ pass: inout Pass<S>) throws(DiffeoError) {
+    for i in stride(from: layerCount - 1, through: 0, by: -1) { _ = try layers[i].inverse(&pass) }
+  }
+
+  /// log p of each row of the tile in pass.x, left in pass.logDet, and its gradient: g and gContext [dim][stride] and
+  /// [contextDim][stride], each row times its weight. The pass must be recording.
+  func logProbGradient(
+    _ pass: inout Pass<S>, weight: UnsafePointer<S>, sink: GradientSink<S>?
+  ) throws(DiffeoError) -> (g: UnsafeMutablePointer<S>, gContext: UnsafeMutablePointer<S>) {
+    let (scratch, stride) = (pass.scratch, pass.stride)
+    let g = try scratch.take(dim * stride, of: S.self)
+    let gContext = try scratch.take(contextDim * stride, of: S.self)
+    gContext.update(repeating: 0, count: contextDim * stride)
+    let tapes = try scratch.take(layerCount, of: Layer<S>.Tape.self)
+    for i in 0..<layerCount { tapes[i] = try layers[i].forward(&pass) }
+    base.addLogDensity(pass.x, stride, pass.logDet)
+    base.gradient(pass.x, stride, weight, g)
+    var adjoint = Adjoint(
+      dim: dim, contextDim: contextDim, stride: stride, g: g, gContext: gContext, gLogDet: weight,
+      sink: sink,
+      scratch: scratch)
+    for i in Swift.stride(from: layerCount - 1, through: 0, by: -1) {
+      try layers[i].forwardPullback(&adjoint, tapes[i])
+    }
+    context?.pullback(gContext, stride)
+    return (g, gContext)
+  }
+}

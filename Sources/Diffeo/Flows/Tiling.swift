@@ -1,0 +1,84 @@
+import KernelInterface
+
+/// Rows of a batch in the caller's memory, row-major, and the context: none, one row for all, or a row each.
+package struct Batch<T: Scalar> {
+  package let rows: Int
+  let x: UnsafePointer<T>?
+  let context: UnsafePointer<T>?
+  let contextIsShared: Bool
+
+  package init(rows: Int, x: UnsafePointer<T>?, context: UnsafePointer<T>?, contextIsShared: Bool) {
+    self.rows = rows
+    self.x = x
+    self.context = context
+    self.contextIsShared = contextIsShared
+  }
+}
+
+/// How a batch is cut into tiles.
+enum Tiling {
+  /// Rows of a full tile. A tile's activations stay in the second-level cache; four AVX-512 vectors of Float.
+  static let rows = 64
+
+  static func count(_ rows: Int) -> Int { (rows + Tiling.rows - 1) / Tiling.rows }
+
+  static func range(_ tile: Int, _ rows: Int) -> Range<Int> {
+    tile * Tiling.rows..<min((tile + 1) * Tiling.rows, rows)
+  }
+
+  /// With few rows the kernels take outputs as lanes, with more they take rows as lanes, and want whole vectors.
+  static func stride<S: Scalar>(_ rows: Int, _: S.Type) -> Int {
+    let lanes = S.kernels.lanes
+    return rows < 12 ? rows : (rows + lanes - 1) / lanes * lanes
+  }
+
+  /// Row-major to tile, converting; padding rows are zeros.
+  @inline(__always)
+  static func load<T: Scalar, S: Scalar>(
+    _ source: UnsafePointer<T>, _ rows: Int, _ features: Int, _ tile: UnsafeMutablePointer<S>,
+    _ stride: Int
+  ) {
+    for i in 0..<features {
+      let target = tile + i * stride
+      for r in 0..<rows { target[r] = S(source[r * features + i]) }
+      for r in rows..<stride { target[r] = 0 }
+    }
+  }
+
+  /// One row for all.
+  @inline(__always)
+  static func spread<T: Scalar, S: Scalar>(
+    _ source: UnsafePointer<T>, _ features: Int, _ tile: UnsafeMutablePointer<S>, _ stride: Int
+  ) {
+    for i in 0..<features { (tile + i * stride).update(repeating: S(source[i]), count: stride) }
+  }
+
+  /// Tile to row-major, converting.
+  @inline(__always)
+  static func store<S: Scalar, T: Scalar>(
+    _ tile: UnsafePointer<S>, _ stride: Int, _ target: UnsafeMutablePointer<T>, _ rows: Int,
+    _ features: Int
+  ) {
+    for r in 0..<rows {
+      for i in 0..<features { target[r * features + i] = T(tile[i * stride + r]) }
+    }
+  }
+}
+
+extension Pass {
+  /// Fills in rows of a batch.
+  @inline(__always)
+  mutating func load<T: Scalar>(_ batch: Batch<T>, _ range: Range<Int>, contextDim: Int) {
+    if let source = batch.x {
+      Tiling.load(source + range.lowerBound * dim, range.count, dim, x, stride)
+    }
+    if let source = batch.context {
+      if batch.contextIsShared {
+        Tiling.spread(source, contextDim, context, stride)
+      } else {
+        Tiling.load(
+          source + range.lowerBound * contextDim, range.count, contextDim, context, stride)
+      }
+    }
+  }
+}

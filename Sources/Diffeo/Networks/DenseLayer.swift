@@ -1,0 +1,88 @@
+import KernelInterface
+
+/// One layer of weights, prepared for the kernels. Inside, units are *sorted*: by degree, if there are degrees, else as
+/// they are. Sorted row r sees the sorted columns 0..<limits[r].
+struct DenseLayer<S: Scalar>: BitwiseCopyable {
+  let inputs: Int
+  let outputs: Int
+  /// Sorted position -> place in the weight file.
+  let rowOrder: UnsafePointer<Int32>
+  let columnOrder: UnsafePointer<Int32>
+  /// Whether both orders change nothing.
+  let isSorted: Bool
+  let limits: UnsafePointer<Int32>
+  /// W x + b, and W^T g.
+  let forward: PackedMatrix<S>
+  let backward: PackedMatrix<S>
+  /// Of the weights in the parameter vector, [outputs, inputs]; the biases follow.
+  let offset: Int
+  /// Of the weights among the slots of the flow, for gradients.
+  let slot: Int
+
+  var biasOffset: Int { offset + outputs * inputs }
+
+  init(
+    offset: Int, slot: Int, rowOrder: [Int32], columnOrder: [Int32], limits: [Int32], pool: Pool
+  ) throws(DiffeoError) {
+    let rows = rowOrder.count
+    inputs = columnOrder.count
+    outputs = rows
+    self.offset = offset
+    self.slot = slot
+    self.rowOrder = try pool.copy(rowOrder)
+    self.columnOrder = try pool.copy(columnOrder)
+    self.limits = try pool.copy(limits)
+    isSorted =
+      rowOrder.enumerated().allSatisfy { $0.offset == $0.element }
+      && columnOrder.enumerated().allSatisfy { $0.offset == $0.element }
+    forward = try PackedMatrix(rows: rows, pool: pool) { 0..<Int(limits[$0]) }
+    // Limits ascend, so the rows that see column k are the last ones.
+    backward = try PackedMatrix(rows: inputs, pool: pool) { k in
+      limits.partitionPoint { $0 > k }..<rows
+    }
+  }
+
+  /// Packs the present parameters of the flow.
+  func prepare(_ parameters: UnsafePointer<S>) {
+    let source = parameters + offset
+    let bias = parameters + biasOffset
+    for p in 0..<forward.panelCount {
+      let panel = forward.panels[p]
+      let target = forward.weights + panel.offset
+      for o in 0..<min(8, outputs - 8 * p) {
+        let r = 8 * p + o
+        let row = source + Int(rowOrder[r]) * inputs
+        target[o] = bias[Int(rowOrder[r])]
+        var cell = target + 8 + o
+        let limit = Int(limits[r])
+        if isSorted {
+          for k in 0..<limit {
+            cell.pointee = row[k]
+            cell += 8
+          }
+        } else {
+          for k in 0..<limit {
+            cell.pointee = row[Int(columnOrder[k])]
+            cell += 8
+          }
+        }
+      }
+    }
+    for p in 0..<backward.panelCount {
+      let panel = backward.panels[p]
+      let target = backward.weights + panel.offset
+      for r in panel.begin..<panel.end {
+        let row = source + Int(rowOrder[r]) * inputs
+        let cells = target + 8 * (1 + r - panel.begin)
+        let limit = Int(limits[r])
+        if isSorted, 8 * p + 8 <= limit {
+          cells.update(from: row + 8 * p, count: 8)
+        } else {
+          for o in 0..<min(8, inputs - 8 * p) {
+            cells[o] = 8 * p + o < limit ? row[Int(columnOrder[8 * p + o])] : 0
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,181 @@
+import KernelInterface
+
+/// A MADE evaluated piece by piece, each hidden unit once, as soon as the inputs that it depends on are known: this is
+/// what makes the slow direction of an autoregressive layer cost about one pass of the network instead of one a
+/// coordinate. Sums are the same, term by term, as those of Network.forward.
+struct IncrementalForward<S: Scalar> {
+  let network: Network<S>
+  let stride: Int
+  /// Inputs in sorted order; the caller fills them in that order.
+  let input: UnsafeMutablePointer<S>
+  let output: UnsafeMutablePointer<S>
+  let tape: Network<S>.Tape
+  /// For each layer and panel, up to which column it is summed; -1 before the bias.
+  private let done: UnsafeMutablePointer<UnsafeMutablePointer<Int32>>
+  /// For each hidden layer, how many units are finished.
+  private let finished: UnsafeMutablePointer<Int32>
+
+  init(_ network: Network<S>, _ stride: Int, _ scratch: Scratch) throws(DiffeoError) {
+    self.network = network
+    self.stride = stride
+    input = try scratch.take(network.inputs * stride)
+    output = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride)
+    tape = try network.newTape(UnsafePointer(input), scratch)
+    done = try scratch.take(network.layerCount)
+    finished = try scratch.take(network.layerCount)
+    for i in 0..<network.layerCount {
+      let panels = network.layers[i].forward.panelCount
+      done[i] = try scratch.take(panels)
+      done[i].update(repeating: -1, count: panels)
+      finished[i] = 0
+      if i < network.layerCount - 1 {
+        // Sums go on after some units of a panel are finished: the two sides of the activation are kept apart.
+        let size = PackedMatrix<S>.padded(network.layers[i].outputs) * stride
+        tape.hidden[i] = (try scratch.take(size), try scratch.take(size))
+      }
+    }
+  }
+
+  /// Finishes the hidden units before `upTo(layer)` of each layer, from the first `known` inputs.
+  @inline(__always)
+  func advance(known: Int, upTo: (Int) -> Int) {
+    var available = known
+    for i in 0..<network.layerCount - 1 {
+      let end = upTo(i)
+      let begin = Int(finished[i])
+      if end > begin {
+        let (before, after) = tape.hidden[i]
+        sum(
+          i, begin, end, available,
+          i == 0 ? UnsafePointer(input) : UnsafePointer(tape.hidden[i - 1].after), before)
+        S.kernels.activate(
+          network.activation, (end - begin) * stride, before + begin * stride,
+          after + begin * stride)
+        finished[i] = Int32(end)
+      }
+      available = end
+    }
+  }
+
+  /// Finishes outputs begin..<end from the hidden units (with no hidden layer: the inputs) that are known.
+  @inline(__always)
+  func finishOutputs(_ begin: Int, _ end: Int, known: Int) {
+    let last = network.layerCount - 1
+    sum(
+      last, begin, end, last == 0 ? known : Int(finished[last - 1]),
+      last == 0 ? UnsafePointer(input) : UnsafePointer(tape.hidden[last - 1].after), output)
+  }
+
+  @inline(__always)
+  private func sum(
+    _ layer: Int, _ begin: Int, _ end: Int, _ columns: Int, _ x: UnsafePointer<S>,
+    _ y: UnsafeMutablePointer<S>
+  ) {
+    let matrix = network.layers[layer].forward
+    for panel in begin >> 3...(end - 1) >> 3 {
+      let from = done[layer][panel]
+      if from < columns {
+        matrix.accumulate(panel, max(Int(from), 0), columns, from < 0, x, y, stride)
+        done[layer][panel] = Int32(columns)
+      }
+    }
+  }
+}
+
+/// The pullback of a MADE piece by piece, outputs last to first: the mirror image of IncrementalForward.
+struct IncrementalPullback<S: Scalar> {
+  let network: Network<S>
+  let stride: Int
+  /// dL/doutputs; the caller fills it in descending order.
+  let gOutput: UnsafeMutablePointer<S>
+  /// dL/dinputs.
+  let gInput: UnsafeMutablePointer<S>
+  private let tape: Network<S>.Tape
+  /// For each hidden layer dL/dafter as summed so far, and dL/dbefore of the finished units.
+  private let gHidden: UnsafeMutablePointer<(after: UnsafeMutablePointer<S>, before: UnsafeMutablePointer<S>)>
+  /// For each layer and panel of W^T, down to which column it is summed; Int32.max before the start.
+  private let done: UnsafeMutablePointer<UnsafeMutablePointer<Int32>>
+  private let finished: UnsafeMutablePointer<Int32>
+
+  init(_ network: Network<S>, _ tape: Network<S>.Tape, _ stride: Int, _ scratch: Scratch)
+    throws(DiffeoError)
+  {
+    self.network = network
+    self.tape = tape
+    self.stride = stride
+    gOutput = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride)
+    gInput = try scratch.take(PackedMatrix<S>.padded(network.inputs) * stride)
+    gHidden = try scratch.take(network.layerCount)
+    done = try scratch.take(network.layerCount)
+    finished = try scratch.take(network.layerCount)
+    for i in 0..<network.layerCount {
+      let panels = network.layers[i].backward.panelCount
+      done[i] = try scratch.take(panels)
+      done[i].update(repeating: Int32.max, count: panels)
+      finished[i] = Int32(network.layers[i].outputs)
+      if i < network.layerCount - 1 {
+        let size = PackedMatrix<S>.padded(network.layers[i].outputs) * stride
+        gHidden[i] = (try scratch.take(size), try scratch.take(size))
+      }
+    }
+  }
+
+  /// Finishes the hidden units from `downTo(layer)` of each layer, from the outputs from `known` on.
+  @inline(__always)
+  func advance(known: Int, downTo: (Int) -> Int) {
+    var available = known
+    for i in Swift.stride(from: network.layerCount - 2, through: 0, by: -1) {
+      let begin = downTo(i)
+      let end = Int(finished[i])
+      if end > begin {
+        let (after, before) = gHidden[i]
+        sum(
+          i + 1, begin, end, available,
+          i + 1 == network.layerCount - 1
+            ? UnsafePointer(gOutput) : UnsafePointer(gHidden[i + 1].before), after)
+        let (first, count) = (begin * stride, (end - begin) * stride)
+        (before + first).update(from: after + first, count: count)
+        S.kernels.activatePullback(
+          network.activation, count, tape.hidden[i].before + first, tape.hidden[i].after + first,
+          before + first)
+        finished[i] = Int32(begin)
+      }
+      available = begin
+    }
+  }
+
+  /// Finishes dL/dinputs begin..<end from the hidden units (with no hidden layer: the outputs) that are known.
+  @inline(__always)
+  func finishInputs(_ begin: Int, _ end: Int, known: Int) {
+    if end <= begin { return }
+    let last = network.layerCount - 1
+    sum(
+      0, begin, end, last == 0 ? known : Int(finished[0]),
+      last == 0 ? UnsafePointer(gOutput) : UnsafePointer(gHidden[0].before), gInput)
+  }
+
+  func gradients(_ sink: GradientSink<S>?) {
+    guard let sink else { return }
+    for i in 0..<network.layerCount {
+      sink.outer(
+        network.layers[i],
+        i == network.layerCount - 1 ? UnsafePointer(gOutput) : UnsafePointer(gHidden[i].before),
+        i == 0 ? tape.input : UnsafePointer(tape.hidden[i - 1].after), stride)
+    }
+  }
+
+  @inline(__always)
+  private func sum(
+    _ layer: Int, _ begin: Int, _ end: Int, _ columns: Int, _ g: UnsafePointer<S>,
+    _ y: UnsafeMutablePointer<S>
+  ) {
+    let matrix = network.layers[layer].backward
+    for panel in begin >> 3...(end - 1) >> 3 {
+      let from = done[layer][panel]
+      if Int(from) > columns {
+        matrix.accumulate(panel, columns, Int(from), from == Int32.max, g, y, stride)
+        done[layer][panel] = Int32(columns)
+      }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import Synchronization
+
+/// A trainer of a flow of either type. Used by one thread at a time, but for `cancel`.
+package final class AnyTrainer: @unchecked Sendable {
+  private enum Kind {
+    case f32(Trainer<Float>)
+    case f64(Trainer<Double>)
+  }
+  private let kind: Kind
+  private let cancelled = Atomic<Bool>(false)
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package init<T: Scalar>(_ flow: AnyFlow, _ options: TrainOptions, _ batch: Batch<T>)
+    throws(DiffeoError)
+  {
+    switch flow {
+    case .f32(let flow): kind = .f32(try Trainer(flow, options, batch))
+    case .f64(let flow): kind = .f64(try Trainer(flow, options, batch))
+    }
+  }
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package func setValidation<T: Scalar>(_ batch: Batch<T>) throws(DiffeoError) {
+    switch kind {
+    case .f32(let trainer): try trainer.setValidation(batch)
+    case .f64(let trainer): try trainer.setValidation(batch)
+    }
+  }
+
+  package func step(_ batches: Int) throws(DiffeoError) {
+    let isCancelled = { self.cancelled.load(ordering: .relaxed) }
+    switch kind {
+    case .f32(let trainer): try trainer.step(batches, cancelled: isCancelled)
+    case .f64(let trainer): try trainer.step(batches, cancelled: isCancelled)
+    }
+  }
+
+  package func cancel() { cancelled.store(true, ordering: .relaxed) }
+
+  package var report: TrainReport {
+    switch kind {
+    case .f32(let trainer): trainer.report
+    case .f64(let trainer): trainer.report
+    }
+  }
+
+  package var spec: FlowSpec {
+    switch kind {
+    case .f32(let trainer): trainer.spec
+    case .f64(let trainer): trainer.spec
+    }
+  }
+
+  package func best() throws(DiffeoError) -> AnyFlow {
+    switch kind {
+    case .f32(let trainer): .f32(try trainer.bestFlow())
+    case .f64(let trainer): .f64(try trainer.bestFlow())
+    }
+  }
+
+  package func current() throws(DiffeoError) -> AnyFlow {
+    switch kind {
+    case .f32(let trainer): .f32(try trainer.currentFlow())
+    case .f64(let trainer): .f64(try trainer.currentFlow())
+    }
+  }
+}

@@ -1,0 +1,368 @@
+import Glibc
+import KernelInterface
+
+/// Maximum likelihood with Adam over minibatches. Used by one thread at a time; its own threads are in its workspace.
+final class Trainer<S: Scalar> {
+  let spec: FlowSpec
+  private let options: TrainOptions
+  private let workspace: Workspace
+  private let model: Model<S>
+  private let reduction: GradientReduction<S>
+  private let parameters: ParameterVector<S>
+  private let best: ParameterVector<S>
+  private let gradient: ParameterVector<S>
+  private let moment1: ParameterVector<S>
+  private let moment2: ParameterVector<S>
+  private let updates: [Update]
+  private let tileSums: UnsafeMutablePointer<Double>
+  private let pool = Pool()
+
+  private let data: DataSet<S>
+  private var trainRows: [Int32]
+  private var validation: (data: DataSet<S>, rows: [Int32])?
+
+  private var step = 0
+  /// Steps that were not skipped: Adam's t.
+  private var updatesDone = 0
+  private var epochStart = 0
+  private var epochSum = 0.0
+  private var epochRows = 0
+  private var epochSeconds = 0.0
+  private var finiteSteps = 0
+  private(set) var report = TrainReport()
+
+  /// A stretch of parameters that Adam treats alike.
+  private struct Update {
+    let offset: Int
+    let count: Int
+    let decays: Bool
+    static var maxCount: Int { 1 << 16 }
+  }
+
+  init<T: Scalar>(_ flow: Flow<S>, _ options: TrainOptions, _ batch: Batch<T>) throws(DiffeoError) {
+    try options.check()
+    guard batch.rows >= 2 else {
+      throw DiffeoError(
+        .shape, "x has \(batch.rows) row\(batch.rows == 1 ? "" : "s"): training needs 2 at least")
+    }
+    guard batch.rows <= Int(Int32.max) else {
+      throw DiffeoError(
+        .unsupported, "x has \(batch.rows) rows, at most \(Int32.max) can be trained on")
+    }
+    spec = flow.spec
+    self.options = options
+    workspace = try Workspace(threads: options.threads)
+    data = try DataSet(batch, dim: spec.dim, contextDim: spec.contextDim)
+    var random = Philox(seed: options.seed, stream: RandomStream.split)
+    var order = (0..<Int32(batch.rows)).map { $0 }
+    let held = min(Int(options.validationFraction * Double(batch.rows)), batch.rows - 1)
+    if held > 0 {
+      random.shuffle(&order)
+      validation = (data, order.suffix(held).sorted())
+    }
+    trainRows = order.prefix(batch.rows - held).sorted()
+    model = try Model(spec)
+    parameters = try ParameterVector(copy: flow.parameters)
+    best = try ParameterVector(count: parameters.count)
+    gradient = try ParameterVector(count: parameters.count)
+    moment1 = try ParameterVector(count: parameters.count)
+    moment2 = try ParameterVector(count: parameters.count)
+    reduction = try GradientReduction(
+      spec, model, rows: min(GradientReduction<S>.maxRows, min(options.batchSize, batch.rows)))
+    updates = spec.slots.flatMap(\.slots).filter { $0.role != .constant }.flatMap { slot in
+      stride(from: 0, to: slot.count, by: Update.maxCount).map {
+        Update(
+          offset: slot.offset + $0, count: min(Update.maxCount, slot.count - $0),
+          decays: slot.role == .weight)
+      }
+    }
+    let tiles = max(
+      Tiling.count(GradientReduction<S>.maxRows), Tiling.count(batch.rows), updates.count)
+    tileSums = try pool.take(tiles)
+    model.prepare(parameters.pointer)
+    try setFromData()
+    best.pointer.update(from: parameters.pointer, count: parameters.count)
+    renewReport()
+  }
+
+  func setValidation<T: Scalar>(_ batch: Batch<T>) throws(DiffeoError) {
+    guard step == 0, !report.finished else {
+      throw DiffeoError(.state, "the validation rows can be set before the first step only")
+    }
+    guard batch.rows >= 1, batch.rows <= Int(Int32.max) else {
+      throw DiffeoError(
+        .shape, "there are \(batch.rows) validation rows, 1 to \(Int32.max) are possible")
+    }
+    let rows = try DataSet<S>(batch, dim: spec.dim, contextDim: spec.contextDim)
+    let all = (0..<Int32(batch.rows)).map { $0 }
+    validation = (rows, all)
+    trainRows = (0..<Int32(data.rows)).map { $0 }
+    renewReport()
+  }
+
+  private func renewReport() {
+    report.trainRows = trainRows.count
+    report.validationRows = validation?.rows.count ?? 0
+    report.batchesPerEpoch = (trainRows.count + options.batchSize - 1) / options.batchSize
+    report.learningRate = options.learningRate
+    if options.maxEpochs == 0 { report.state = .maxEpochs }
+  }
+
+  // MARK: - What layers take from the data
+
+  private static var maxStatisticsRows: Int { 1 << 16 }
+
+  /// Layers that are set from the data and are not yet, from data to noise: each sees what those before it make.
+  private func setFromData() throws(DiffeoError) {
+    var layer = spec.context == nil ? 0 : -1
+    try spec.eachComponent { component, range throws(DiffeoError) in
+      let own = parameters.pointer + range.offset
+      if component.wantsStatistics(UnsafePointer(own)) {
+        let statistics = try statistics(before: layer)
+        // A constant context does no harm.
+        let deviation =
+          layer < 0 ? statistics.deviation.map { $0 > 0 ? $0 : 1 } : statistics.deviation
+        try component.setStatistics(own, mean: statistics.mean, deviation: deviation)
+        model.prepare(parameters.pointer)
+      }
+      layer += 1
+    }
+  }
+
+  /// Of the inputs of a layer; of the context for layer -1.
+  private func statistics(before layer: Int) throws(DiffeoError) -> ColumnStatistics {
+    let rows = Array(trainRows.prefix(layer <= 0 ? trainRows.count : Trainer.maxStatisticsRows))
+    return try ColumnStatistics(columns: layer < 0 ? spec.contextDim : spec.dim, rows: rows.count) {
+      (visit: (UnsafePointer<S>, Int, Int) -> Void) throws(DiffeoError) in
+      try withoutThreads(rows) { order, count, scratch throws(DiffeoError) in
+        var pass = try model.newPass(Tiling.stride(count, S.self), recording: false, scratch)
+        data.load(order, count, &pass)
+        if layer >= 0 {
+          model.begin(&pass)
+          try model.forward(&pass, layers: layer)
+        }
+        visit(layer < 0 ? pass.context : pass.x, pass.stride, count)
+      }
+    }
+  }
+
+  private func withoutThreads(
+    _ rows: [Int32], _ body: (UnsafePointer<Int32>, Int, Scratch) throws(DiffeoError) -> Void
+  ) throws(DiffeoError) {
+    let alone = try Workspace(threads: 1)
+    try alone.forEach(Tiling.count(rows.count)) { tile, scratch throws(DiffeoError) in
+      let range = Tiling.range(tile, rows.count)
+      try rows.withUnsafeBufferPointer { rows throws(DiffeoError) in
+        if let base = rows.baseAddress { try body(base + range.lowerBound, range.count, scratch) }
+      }
+    }
+  }
+
+  // MARK: - Steps
+
+  /// At most so many minibatches (0 or less: all that are left), not past the end of the epoch.
+  func step(_ batches: Int, cancelled: () -> Bool) throws(DiffeoError) {
+    if report.finished {
+      if report.state == .cancelled { throw DiffeoError(.cancelled, "the training was cancelled") }
+      return
+    }
+    let start = now()
+    defer {
+      let elapsed = now() - start
+      report.seconds += elapsed
+      epochSeconds += elapsed
+      updateSpeed()
+    }
+    if report.batch == report.batchesPerEpoch || step == 0 { beginEpoch() }
+    var left = batches <= 0 ? Int.max : batches
+    report.state = .running
+    while left > 0, report.batch < report.batchesPerEpoch {
+      if cancelled() {
+        report.state = .cancelled
+        throw DiffeoError(.cancelled, "the training was cancelled in epoch \(report.epoch + 1)")
+      }
+      try minibatch()
+      left -= 1
+    }
+    if report.batch == report.batchesPerEpoch { try endEpoch() }
+  }
+
+  private func beginEpoch() {
+    report.batch = 0
+    epochSum = 0
+    epochRows = 0
+    epochSeconds = 0
+    finiteSteps = 0
+    var random = Philox(seed: options.seed, stream: RandomStream.shuffle + UInt64(report.epoch))
+    // From the sorted order each time: an epoch's order depends on the seed and its number only.
+    trainRows.sort()
+    random.shuffle(&trainRows)
+  }
+
+  private func minibatch() throws(DiffeoError) {
+    // As equal as can be, so that no step hangs on a few rows left over.
+    let (batch, batches, rows) = (report.batch, report.batchesPerEpoch, trainRows.count)
+    let range = batch * rows / batches..<(batch + 1) * rows / batches
+    epochSum += try computeGradient(range)
+    epochRows += range.count
+    report.batch += 1
+    report.trainLogProb = epochSum / Double(epochRows)
+    report.learningRate = options.learningRate(step: step, of: options.maxEpochs * batches)
+    step += 1
+
+    try workspace.forEach(updates.count) { i, _ throws(DiffeoError) in
+      tileSums[i] = S.kernels.sumOfSquares(updates[i].count, gradient.pointer + updates[i].offset)
+    }
+    var squares = 0.0
+    for i in 0..<updates.count { squares += tileSums[i] }
+    report.gradientNorm = squares.squareRoot()
+    guard report.gradientNorm.isFinite else {
+      report.skippedSteps += 1
+      return
+    }
+    finiteSteps += 1
+    try update(
+      clip: options.clipNorm > 0 ? min(1, options.clipNorm / max(report.gradientNorm, 1e-300)) : 1)
+  }
+
+  /// Of the mean log-likelihood of some of trainRows. Gives its sum.
+  private func computeGradient(_ range: Range<Int>) throws(DiffeoError) -> Double {
+    var total = 0.0
+    for first in stride(
+      from: range.lowerBound, to: range.upperBound, by: GradientReduction<S>.maxRows)
+    {
+      let rows = min(GradientReduction<S>.maxRows, range.upperBound - first)
+      let tiles = Tiling.count(rows)
+      try trainRows.withUnsafeBufferPointer { order throws(DiffeoError) in
+        guard let order = order.baseAddress else { return }
+        try workspace.forEach(tiles) { tile, scratch throws(DiffeoError) in
+          let tileRange = Tiling.range(tile, rows)
+          var pass = try model.newPass(
+            Tiling.stride(tileRange.count, S.self), recording: true, scratch)
+          data.load(order + first + tileRange.lowerBound, tileRange.count, &pass)
+          model.begin(&pass)
+          let weight = try scratch.take(pass.stride, of: S.self)
+          weight.update(repeating: 1 / S(range.count), count: pass.stride)
+          _ = try model.logProbGradient(
+            &pass, weight: weight,
+            sink: reduction.sink(firstRow: tileRange.lowerBound, rows: tileRange.count))
+          tileSums[tile] = 0
+          for r in 0..<tileRange.count { tileSums[tile] += pass.logDet[r] }
+        }
+      }
+      for tile in 0..<tiles { total += tileSums[tile] }
+      try workspace.forEach(reduction.jobCount) { job, scratch throws(DiffeoError) in
+        try reduction.run(
+          job, rows: rows, into: gradient.pointer, accumulate: first > range.lowerBound, scratch)
+      }
+    }
+    return total
+  }
+
+  /// Of the mean log-likelihood of all training rows at the present parameters, for tests.
+  func gradientOfMean() throws(DiffeoError) -> [S] {
+    _ = try computeGradient(0..<trainRows.count)
+    return (0..<gradient.count).map { gradient.pointer[$0] }
+  }
+
+  private func update(clip: Double) throws(DiffeoError) {
+    updatesDone += 1
+    let t = Double(updatesDone)
+    let rate = report.learningRate
+    let correction1 = 1 - pow(options.beta1, t)
+    let correction2 = 1 - pow(options.beta2, t)
+    try workspace.forEach(updates.count) { i, _ throws(DiffeoError) in
+      let part = updates[i]
+      S.kernels.adam(
+        AdamStep(
+          beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon,
+          rate: rate / correction1,
+          vScale: 1 / correction2.squareRoot(), decay: part.decays ? rate * options.weightDecay : 0,
+          gradientScale: -clip),
+        part.count, gradient.pointer + part.offset, parameters.pointer + part.offset,
+        moment1.pointer + part.offset, moment2.pointer + part.offset)
+    }
+    try workspace.forEach(model.layerCount) { i, _ throws(DiffeoError) in
+      model.prepare(parameters.pointer, layer: i)
+    }
+  }
+
+  private func endEpoch() throws(DiffeoError) {
+    report.epoch += 1
+    if finiteSteps == 0 {
+      report.state = .cancelled
+      throw DiffeoError(
+        .numeric,
+        "no step of epoch \(report.epoch) had a finite gradient; the best weights so far are kept. "
+          + "A lower learning rate, a smaller clip_norm or a look at the data may help")
+    }
+    let score: Double
+    if let validation {
+      report.validationLogProb = try meanLogProb(validation.data, validation.rows)
+      score = report.validationLogProb
+    } else {
+      score = report.trainLogProb
+    }
+    if score > report.bestLogProb || (report.bestLogProb.isNaN && !score.isNaN) {
+      report.bestLogProb = score
+      report.bestEpoch = report.epoch
+      best.pointer.update(from: parameters.pointer, count: parameters.count)
+    }
+    if report.epoch >= options.maxEpochs {
+      report.state = .maxEpochs
+    } else if options.patience > 0, report.epoch - report.bestEpoch >= options.patience {
+      report.state = .patience
+    } else {
+      report.state = .epochEnd
+    }
+  }
+
+  private func meanLogProb(_ data: DataSet<S>, _ rows: [Int32]) throws(DiffeoError) -> Double {
+    let tiles = Tiling.count(rows.count)
+    let sums = try allocateBytes(tiles, MemoryLayout<Double>.stride).bindMemory(
+      to: Double.self, capacity: tiles)
+    defer { free(sums) }
+    try rows.withUnsafeBufferPointer { rows throws(DiffeoError) in
+      guard let order = rows.baseAddress else { return }
+      try workspace.forEach(tiles) { tile, scratch throws(DiffeoError) in
+        let range = Tiling.range(tile, rows.count)
+        var pass = try model.newPass(Tiling.stride(range.count, S.self), recording: false, scratch)
+        data.load(order + range.lowerBound, range.count, &pass)
+        model.begin(&pass)
+        try model.forward(&pass)
+        model.base.addLogDensity(pass.x, pass.stride, pass.logDet)
+        for r in 0..<range.count { sums[tile] += pass.logDet[r] }
+      }
+    }
+    var total = 0.0
+    for tile in 0..<tiles { total += sums[tile] }
+    return total / Double(rows.count)
+  }
+
+  private func updateSpeed() {
+    guard epochSeconds > 0 else { return }
+    report.rowsPerSecond = Double(epochRows) / epochSeconds
+    let rowsLeft =
+      (options.maxEpochs - report.epoch) * trainRows.count
+      - (report.batch < report.batchesPerEpoch ? epochRows : 0)
+    report.secondsLeft = report.finished ? 0 : Double(max(rowsLeft, 0)) / report.rowsPerSecond
+  }
+
+  private func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
+  }
+
+  // MARK: - Results
+
+  /// Before the end of the first epoch nothing has been judged: the present weights.
+  func bestFlow() throws(DiffeoError) -> Flow<S> {
+    try Flow(
+      spec: spec, parameters: ParameterVector(copy: report.bestEpoch > 0 ? best : parameters))
+  }
+
+  func currentFlow() throws(DiffeoError) -> Flow<S> {
+    try Flow(spec: spec, parameters: ParameterVector(copy: parameters))
+  }
+}

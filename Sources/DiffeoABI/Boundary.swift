@@ -1,0 +1,209 @@
+import CDiffeo
+import CShims
+import Diffeo
+
+/// Runs the body of an exported function: an error becomes a status and this thread's text, together, here and nowhere
+/// else.
+@inline(__always)
+func boundary(_ body: () throws(DiffeoError) -> Void) -> diffeo_status {
+  do throws(DiffeoError) {
+    try body()
+    return diffeo_status(DIFFEO_OK)
+  } catch {
+    setErrorText(error.message)
+    return error.code.rawValue
+  }
+}
+
+private func setErrorText(_ message: String) {
+  guard let text = cshims_error_text() else { return }
+  var message = message
+  message.withUTF8 { bytes in
+    var count = min(bytes.count, Int(CSHIMS_ERROR_TEXT_SIZE) - 1)
+    // Not in the middle of a character.
+    while count < bytes.count, count > 0, bytes[count] & 0xC0 == 0x80 { count -= 1 }
+    for i in 0..<count { text[i] = CChar(bitPattern: bytes[i]) }
+    text[count] = 0
+  }
+}
+
+// MARK: - Handles
+
+/// A class whose objects travel as opaque pointers.
+protocol Handle: AnyObject {
+  static var name: String { get }
+}
+
+extension Handle {
+  /// To the caller, who owns it from now on.
+  func passed() -> OpaquePointer { OpaquePointer(Unmanaged.passRetained(self).toOpaque()) }
+
+  static func from(_ pointer: OpaquePointer?) throws(DiffeoError) -> Self {
+    guard let pointer else { throw DiffeoError(.invalid, "\(name) is NULL") }
+    return Unmanaged<Self>.fromOpaque(UnsafeRawPointer(pointer)).takeUnretainedValue()
+  }
+
+  static func destroy(_ pointer: OpaquePointer?) {
+    if let pointer { Unmanaged<Self>.fromOpaque(UnsafeRawPointer(pointer)).release() }
+  }
+}
+
+// MARK: - Arguments
+
+func require<T>(_ pointer: T?, _ name: String) throws(DiffeoError) -> T {
+  guard let pointer else { throw DiffeoError(.invalid, "\(name) is NULL") }
+  return pointer
+}
+
+func count(_ n: Int64, _ name: String) throws(DiffeoError) -> Int {
+  guard n >= 0 else { throw DiffeoError(.invalid, "\(name) is \(n), it must not be negative") }
+  return Int(n)
+}
+
+/// Rows and columns that exist in an address space.
+func checkSize<T>(_ rows: Int, _ columns: Int, _ name: String, of _: T.Type) throws(DiffeoError) {
+  let (values, overflow) = rows.multipliedReportingOverflow(by: max(columns, 1))
+  guard !overflow, values <= Int.max / MemoryLayout<T>.stride else {
+    throw DiffeoError(
+      .invalid, "\(name) has \(rows) rows of \(columns) columns: more than memory can hold")
+  }
+}
+
+/// The rows of a call, checked. x is nil where there is none to read.
+func batch<T: Scalar>(
+  _ spec: FlowSpec, _ x: UnsafePointer<T>?, _ name: String?, _ n: Int64,
+  _ context: UnsafePointer<T>?, _ contextRows: Int64
+) throws(DiffeoError) -> Batch<T> {
+  let rows = try count(n, "n")
+  try checkSize(rows, spec.dim, name ?? "x", of: T.self)
+  if let name, rows > 0 { _ = try require(x, name) }
+  let given = try count(contextRows, "n_context")
+  if spec.contextDim == 0 {
+    guard given == 0, context == nil else {
+      throw DiffeoError(.shape, "this flow has no context, but n_context is \(given)")
+    }
+  } else {
+    guard given == rows || given == 1 else {
+      throw DiffeoError(
+        .shape,
+        "this flow has a context of \(spec.contextDim) columns: n_context must be 1 or n, which is \(rows), not \(given)"
+      )
+    }
+    try checkSize(given, spec.contextDim, "context", of: T.self)
+    if rows > 0 { _ = try require(context, "context") }
+  }
+  return Batch(
+    rows: rows, x: name == nil ? nil : x, context: spec.contextDim == 0 ? nil : context,
+    contextIsShared: given == 1)
+}
+
+/// Some integers of the caller's.
+func integers(_ pointer: UnsafePointer<Int64>?, _ n: Int64, _ name: String, atMost limit: Int)
+  throws(DiffeoError) -> [Int]
+{
+  let n = try count(n, "the length of \(name)")
+  guard n <= limit else {
+    throw DiffeoError(.invalid, "\(name) has \(n) values, at most \(limit) are possible")
+  }
+  if n == 0 { return [] }
+  let source = try require(pointer, name)
+  return (0..<n).map { Int(source[$0]) }
+}
+
+/// A string of the caller's, UTF-8 with a final 0.
+func string(_ pointer: UnsafePointer<CChar>?, _ name: String) throws(DiffeoError) -> String {
+  let source = try require(pointer, name)
+  guard let text = String(validatingCString: source) else {
+    throw DiffeoError(.invalid, "\(name) is not UTF-8")
+  }
+  return text
+}
+
+/// As snprintf.
+func write(
+  _ text: String, _ target: UnsafeMutablePointer<CChar>?, _ capacity: Int,
+  _ length: UnsafeMutablePointer<Int>?
+) throws(DiffeoError) {
+  guard capacity >= 0 else { throw DiffeoError(.invalid, "capacity is too large") }
+  if capacity > 0 {
+    let target = try require(target, "text")
+    var text = text
+    text.withUTF8 { bytes in
+      let count = min(bytes.count, capacity - 1)
+      for i in 0..<count { target[i] = CChar(bitPattern: bytes[i]) }
+      target[count] = 0
+    }
+  }
+  length?.pointee = text.utf8.count
+}
+
+func choice<T: RawRepresentable<Int32>>(_ value: Int32, _ name: String, _: T.Type = T.self)
+  throws(DiffeoError) -> T
+{
+  guard let choice = T(rawValue: value) else {
+    throw DiffeoError(.invalid, "\(name) is \(value), which is not known")
+  }
+  return choice
+}
+
+func dtype(_ value: Int32) throws(DiffeoError) -> DType {
+  guard let dtype = DType(rawValue: value) else {
+    throw DiffeoError(.dtype, "dtype is \(value), it must be DIFFEO_F32 (1) or DIFFEO_F64 (2)")
+  }
+  return dtype
+}
+
+// MARK: - Structs that grow
+
+/// A C struct that begins with its size, `size_t struct_size`, and only grows at its end.
+protocol SizedStruct {
+  static var name: String { get }
+  /// Size of its first version: nobody's may be smaller.
+  static var firstSize: Int { get }
+  static var defaults: Self { get }
+  var struct_size: Int { get set }
+}
+
+extension SizedStruct {
+  /// Defaults into a struct of the caller's size, perhaps an older or newer one.
+  static func initialise(_ target: UnsafeMutablePointer<Self>?, _ size: Int) throws(DiffeoError) {
+    let target = try require(target, "options")
+    guard size >= firstSize, size <= 1 << 16 else {
+      throw DiffeoError(
+        .invalid, "struct_size is \(size), \(name) has \(MemoryLayout<Self>.size) bytes")
+    }
+    var defaults = Self.defaults
+    defaults.struct_size = size
+    let raw = UnsafeMutableRawPointer(target)
+    withUnsafeBytes(of: &defaults) {
+      raw.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(raw), byteCount: min(size, $0.count))
+    }
+    if size > MemoryLayout<Self>.size {
+      (raw + MemoryLayout<Self>.size).initializeMemory(
+        as: UInt8.self, repeating: 0, count: size - MemoryLayout<Self>.size)
+    }
+  }
+
+  /// The caller's values over the defaults; NULL is the defaults.
+  static func read(_ source: UnsafePointer<Self>?) throws(DiffeoError) -> Self {
+    var value = Self.defaults
+    guard let source else { return value }
+    let size = UnsafeRawPointer(source).loadUnaligned(as: Int.self)
+    guard size >= firstSize, size <= 1 << 16 else {
+      throw DiffeoError(
+        .invalid, "struct_size is \(size) in \(name): fill it with its _init function first")
+    }
+    let known = MemoryLayout<Self>.size
+    let bytes = UnsafeRawBufferPointer(start: source, count: size)
+    guard bytes.dropFirst(known).allSatisfy({ $0 == 0 }) else {
+      throw DiffeoError(
+        .unsupported,
+        "\(name) has fields that this version, \(DIFFEO_VERSION_STRING), does not know")
+    }
+    withUnsafeMutableBytes(of: &value) {
+      $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(known)))
+    }
+    value.struct_size = known
+    return value
+  }
+}

@@ -1,0 +1,171 @@
+import CDiffeo
+import Diffeo
+
+// Each function exists for float and for double: thin typed entries over one generic body.
+
+private func logProb<T: Scalar>(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<T>?, _ n: Int64, _ context: UnsafePointer<T>?,
+  _ n_context: Int64,
+  _ workspace: OpaquePointer?, _ log_prob: UnsafeMutablePointer<T>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let flow = try FlowHandle.from(flow).flow
+    let batch = try batch(flow.spec, x, "x", n, context, n_context)
+    let workspace = try Workspace.orTemporary(workspace)
+    if batch.rows > 0 { try flow.logProb(batch, workspace, require(log_prob, "log_prob")) }
+  }
+}
+
+private func logProbGradient<T: Scalar>(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<T>?, _ n: Int64, _ context: UnsafePointer<T>?,
+  _ n_context: Int64,
+  _ workspace: OpaquePointer?, _ log_prob: UnsafeMutablePointer<T>?,
+  _ grad_x: UnsafeMutablePointer<T>?,
+  _ grad_context: UnsafeMutablePointer<T>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let flow = try FlowHandle.from(flow).flow
+    let batch = try batch(flow.spec, x, "x", n, context, n_context)
+    try checkSize(batch.rows, flow.spec.contextDim, "grad_context", of: T.self)
+    let workspace = try Workspace.orTemporary(workspace)
+    if log_prob != nil || grad_x != nil || grad_context != nil {
+      try flow.logProbGradient(batch, workspace, log_prob, grad_x, grad_context)
+    }
+  }
+}
+
+private func toNoise<T: Scalar>(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<T>?, _ n: Int64, _ context: UnsafePointer<T>?,
+  _ n_context: Int64,
+  _ workspace: OpaquePointer?, _ z: UnsafeMutablePointer<T>?, _ log_det: UnsafeMutablePointer<T>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let flow = try FlowHandle.from(flow).flow
+    let batch = try batch(flow.spec, x, "x", n, context, n_context)
+    let workspace = try Workspace.orTemporary(workspace)
+    if batch.rows > 0 { try flow.toNoise(batch, workspace, require(z, "z"), log_det) }
+  }
+}
+
+private func fromNoise<T: Scalar>(
+  _ flow: OpaquePointer?, _ z: UnsafePointer<T>?, _ n: Int64, _ context: UnsafePointer<T>?,
+  _ n_context: Int64,
+  _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<T>?, _ log_det: UnsafeMutablePointer<T>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let flow = try FlowHandle.from(flow).flow
+    let batch = try batch(flow.spec, z, "z", n, context, n_context)
+    let workspace = try Workspace.orTemporary(workspace)
+    if batch.rows > 0 { try flow.fromNoise(batch, workspace, require(x, "x"), log_det) }
+  }
+}
+
+private func sample<T: Scalar>(
+  _ flow: OpaquePointer?, _ seed: UInt64, _ first_row: UInt64, _ n: Int64,
+  _ context: UnsafePointer<T>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<T>?,
+  _ log_prob: UnsafeMutablePointer<T>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let flow = try FlowHandle.from(flow).flow
+    let batch = try batch(flow.spec, nil, nil, n, context, n_context)
+    let workspace = try Workspace.orTemporary(workspace)
+    if batch.rows > 0 {
+      try flow.sample(batch, seed: seed, firstRow: first_row, workspace, require(x, "x"), log_prob)
+    }
+  }
+}
+
+@implementation @_cdecl("diffeo_flow_log_prob_f32")
+public func diffeo_flow_log_prob_f32(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<Float>?, _ n: Int64, _ context: UnsafePointer<Float>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ log_prob: UnsafeMutablePointer<Float>?
+) -> diffeo_status {
+  logProb(flow, x, n, context, n_context, workspace, log_prob)
+}
+
+@implementation @_cdecl("diffeo_flow_log_prob_f64")
+public func diffeo_flow_log_prob_f64(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<Double>?, _ n: Int64,
+  _ context: UnsafePointer<Double>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ log_prob: UnsafeMutablePointer<Double>?
+) -> diffeo_status {
+  logProb(flow, x, n, context, n_context, workspace, log_prob)
+}
+
+@implementation @_cdecl("diffeo_flow_log_prob_gradient_f32")
+public func diffeo_flow_log_prob_gradient_f32(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<Float>?, _ n: Int64, _ context: UnsafePointer<Float>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ log_prob: UnsafeMutablePointer<Float>?,
+  _ grad_x: UnsafeMutablePointer<Float>?, _ grad_context: UnsafeMutablePointer<Float>?
+) -> diffeo_status {
+  logProbGradient(flow, x, n, context, n_context, workspace, log_prob, grad_x, grad_context)
+}
+
+@implementation @_cdecl("diffeo_flow_log_prob_gradient_f64")
+public func diffeo_flow_log_prob_gradient_f64(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<Double>?, _ n: Int64,
+  _ context: UnsafePointer<Double>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ log_prob: UnsafeMutablePointer<Double>?,
+  _ grad_x: UnsafeMutablePointer<Double>?, _ grad_context: UnsafeMutablePointer<Double>?
+) -> diffeo_status {
+  logProbGradient(flow, x, n, context, n_context, workspace, log_prob, grad_x, grad_context)
+}
+
+@implementation @_cdecl("diffeo_flow_to_noise_f32")
+public func diffeo_flow_to_noise_f32(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<Float>?, _ n: Int64, _ context: UnsafePointer<Float>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ z: UnsafeMutablePointer<Float>?,
+  _ log_det: UnsafeMutablePointer<Float>?
+) -> diffeo_status {
+  toNoise(flow, x, n, context, n_context, workspace, z, log_det)
+}
+
+@implementation @_cdecl("diffeo_flow_to_noise_f64")
+public func diffeo_flow_to_noise_f64(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<Double>?, _ n: Int64,
+  _ context: UnsafePointer<Double>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ z: UnsafeMutablePointer<Double>?,
+  _ log_det: UnsafeMutablePointer<Double>?
+) -> diffeo_status {
+  toNoise(flow, x, n, context, n_context, workspace, z, log_det)
+}
+
+@implementation @_cdecl("diffeo_flow_from_noise_f32")
+public func diffeo_flow_from_noise_f32(
+  _ flow: OpaquePointer?, _ z: UnsafePointer<Float>?, _ n: Int64, _ context: UnsafePointer<Float>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<Float>?,
+  _ log_det: UnsafeMutablePointer<Float>?
+) -> diffeo_status {
+  fromNoise(flow, z, n, context, n_context, workspace, x, log_det)
+}
+
+@implementation @_cdecl("diffeo_flow_from_noise_f64")
+public func diffeo_flow_from_noise_f64(
+  _ flow: OpaquePointer?, _ z: UnsafePointer<Double>?, _ n: Int64,
+  _ context: UnsafePointer<Double>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<Double>?,
+  _ log_det: UnsafeMutablePointer<Double>?
+) -> diffeo_status {
+  fromNoise(flow, z, n, context, n_context, workspace, x, log_det)
+}
+
+@implementation @_cdecl("diffeo_flow_sample_f32")
+public func diffeo_flow_sample_f32(
+  _ flow: OpaquePointer?, _ seed: UInt64, _ first_row: UInt64, _ n: Int64,
+  _ context: UnsafePointer<Float>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<Float>?,
+  _ log_prob: UnsafeMutablePointer<Float>?
+) -> diffeo_status {
+  sample(flow, seed, first_row, n, context, n_context, workspace, x, log_prob)
+}
+
+@implementation @_cdecl("diffeo_flow_sample_f64")
+public func diffeo_flow_sample_f64(
+  _ flow: OpaquePointer?, _ seed: UInt64, _ first_row: UInt64, _ n: Int64,
+  _ context: UnsafePointer<Double>?,
+  _ n_context: Int64, _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<Double>?,
+  _ log_prob: UnsafeMutablePointer<Double>?
+) -> diffeo_status {
+  sample(flow, seed, first_row, n, context, n_context, workspace, x, log_prob)
+}

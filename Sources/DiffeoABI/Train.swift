@@ -1,0 +1,239 @@
+import CDiffeo
+import Diffeo
+
+/// For the metadata of the flow that a trainer began with.
+final class TrainerHandle: Handle {
+  static var name: String { "trainer" }
+  let trainer: AnyTrainer
+  let metadata: [String: String]
+
+  init(_ trainer: AnyTrainer, metadata: [String: String]) {
+    self.trainer = trainer
+    self.metadata = metadata
+  }
+
+  convenience init<T: Scalar>(
+    _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?, _ x: UnsafePointer<T>?,
+    _ n: Int64,
+    _ context: UnsafePointer<T>?, _ n_context: Int64
+  ) throws(DiffeoError) {
+    let handle = try FlowHandle.from(flow)
+    let options = try diffeo_train_options.read(options).options
+    let batch = try batch(handle.flow.spec, x, "x", n, context, n_context)
+    self.init(try AnyTrainer(handle.flow, options, batch), metadata: handle.metadata)
+  }
+}
+
+private func create<T: Scalar>(
+  _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?, _ x: UnsafePointer<T>?,
+  _ n: Int64,
+  _ context: UnsafePointer<T>?, _ n_context: Int64, _ trainer: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let target = try require(trainer, "trainer")
+    target.pointee = try TrainerHandle(flow, options, x, n, context, n_context).passed()
+  }
+}
+
+@implementation @_cdecl("diffeo_trainer_create_f32")
+public func diffeo_trainer_create_f32(
+  _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?,
+  _ x: UnsafePointer<Float>?, _ n: Int64,
+  _ context: UnsafePointer<Float>?, _ n_context: Int64,
+  _ trainer: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(flow, options, x, n, context, n_context, trainer)
+}
+
+@implementation @_cdecl("diffeo_trainer_create_f64")
+public func diffeo_trainer_create_f64(
+  _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?,
+  _ x: UnsafePointer<Double>?, _ n: Int64,
+  _ context: UnsafePointer<Double>?, _ n_context: Int64,
+  _ trainer: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(flow, options, x, n, context, n_context, trainer)
+}
+
+@implementation @_cdecl("diffeo_trainer_destroy")
+public func diffeo_trainer_destroy(_ trainer: OpaquePointer?) { TrainerHandle.destroy(trainer) }
+
+private func setValidation<T: Scalar>(
+  _ trainer: OpaquePointer?, _ x: UnsafePointer<T>?, _ n: Int64, _ context: UnsafePointer<T>?,
+  _ n_context: Int64
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let trainer = try TrainerHandle.from(trainer).trainer
+    try trainer.setValidation(batch(trainer.spec, x, "x", n, context, n_context))
+  }
+}
+
+@implementation @_cdecl("diffeo_trainer_set_validation_f32")
+public func diffeo_trainer_set_validation_f32(
+  _ trainer: OpaquePointer?, _ x: UnsafePointer<Float>?, _ n: Int64,
+  _ context: UnsafePointer<Float>?,
+  _ n_context: Int64
+) -> diffeo_status {
+  setValidation(trainer, x, n, context, n_context)
+}
+
+@implementation @_cdecl("diffeo_trainer_set_validation_f64")
+public func diffeo_trainer_set_validation_f64(
+  _ trainer: OpaquePointer?, _ x: UnsafePointer<Double>?, _ n: Int64,
+  _ context: UnsafePointer<Double>?,
+  _ n_context: Int64
+) -> diffeo_status {
+  setValidation(trainer, x, n, context, n_context)
+}
+
+@implementation @_cdecl("diffeo_trainer_step")
+public func diffeo_trainer_step(
+  _ trainer: OpaquePointer?, _ batches: Int64, _ report: UnsafeMutablePointer<diffeo_train_report>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let trainer = try TrainerHandle.from(trainer).trainer
+    let size = try reportSize(report)
+    defer { trainer.report.write(to: report, size) }
+    try trainer.step(Int(batches))
+  }
+}
+
+@implementation @_cdecl("diffeo_trainer_finished")
+public func diffeo_trainer_finished(_ trainer: OpaquePointer?) -> Int32 {
+  guard let handle = try? TrainerHandle.from(trainer) else { return 1 }
+  return handle.trainer.report.finished ? 1 : 0
+}
+
+@implementation @_cdecl("diffeo_trainer_best")
+public func diffeo_trainer_best(
+  _ trainer: OpaquePointer?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let target = try require(flow, "flow")
+    let handle = try TrainerHandle.from(trainer)
+    target.pointee = FlowHandle(try handle.trainer.best(), metadata: handle.metadata).passed()
+  }
+}
+
+@implementation @_cdecl("diffeo_trainer_current")
+public func diffeo_trainer_current(
+  _ trainer: OpaquePointer?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let target = try require(flow, "flow")
+    let handle = try TrainerHandle.from(trainer)
+    target.pointee = FlowHandle(try handle.trainer.current(), metadata: handle.metadata).passed()
+  }
+}
+
+@implementation @_cdecl("diffeo_trainer_cancel")
+public func diffeo_trainer_cancel(_ trainer: OpaquePointer?) {
+  (try? TrainerHandle.from(trainer))?.trainer.cancel()
+}
+
+// MARK: - Fit
+
+/// Written with nothing but what a caller has, too.
+private func fit<T: Scalar>(
+  _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?, _ x: UnsafePointer<T>?,
+  _ n: Int64,
+  _ context: UnsafePointer<T>?, _ n_context: Int64, _ on_progress: diffeo_progress?,
+  _ user: UnsafeMutableRawPointer?,
+  _ trained: UnsafeMutablePointer<OpaquePointer?>?,
+  _ report: UnsafeMutablePointer<diffeo_train_report>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let target = try require(trained, "trained")
+    let size = try reportSize(report)
+    let handle = try TrainerHandle(flow, options, x, n, context, n_context)
+    let trainer = handle.trainer
+    var stopped = false
+    while !trainer.report.finished, !stopped {
+      try trainer.step(0)
+      if let on_progress {
+        var seen = diffeo_train_report()
+        trainer.report.write(to: &seen, MemoryLayout<diffeo_train_report>.size)
+        stopped = on_progress(&seen, user) != 0
+      }
+    }
+    let flow = FlowHandle(try trainer.best(), metadata: handle.metadata)
+    let stoppedEarly = stopped && !trainer.report.finished
+    if stoppedEarly { trainer.cancel() }
+    do throws(DiffeoError) { try trainer.step(1) } catch  where error.code == .cancelled {}
+    trainer.report.write(to: report, size)
+    target.pointee = flow.passed()
+    if stoppedEarly {
+      throw DiffeoError(
+        .cancelled, "on_progress stopped the training after epoch \(trainer.report.epoch)")
+    }
+  }
+}
+
+@implementation @_cdecl("diffeo_fit_f32")
+public func diffeo_fit_f32(
+  _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?,
+  _ x: UnsafePointer<Float>?, _ n: Int64,
+  _ context: UnsafePointer<Float>?, _ n_context: Int64, _ on_progress: diffeo_progress?,
+  _ user: UnsafeMutableRawPointer?, _ trained: UnsafeMutablePointer<OpaquePointer?>?,
+  _ report: UnsafeMutablePointer<diffeo_train_report>?
+) -> diffeo_status {
+  fit(flow, options, x, n, context, n_context, on_progress, user, trained, report)
+}
+
+@implementation @_cdecl("diffeo_fit_f64")
+public func diffeo_fit_f64(
+  _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?,
+  _ x: UnsafePointer<Double>?, _ n: Int64,
+  _ context: UnsafePointer<Double>?, _ n_context: Int64, _ on_progress: diffeo_progress?,
+  _ user: UnsafeMutableRawPointer?, _ trained: UnsafeMutablePointer<OpaquePointer?>?,
+  _ report: UnsafeMutablePointer<diffeo_train_report>?
+) -> diffeo_status {
+  fit(flow, options, x, n, context, n_context, on_progress, user, trained, report)
+}
+
+// MARK: - Reports
+
+/// The size that the caller's report has, 0 for none.
+private func reportSize(_ report: UnsafeMutablePointer<diffeo_train_report>?) throws(DiffeoError)
+  -> Int
+{
+  guard let report else { return 0 }
+  let size = UnsafeRawPointer(report).loadUnaligned(as: Int.self)
+  let first = MemoryLayout<diffeo_train_report>.size
+  guard size >= first, size <= 1 << 16 else {
+    throw DiffeoError(
+      .invalid,
+      "struct_size of the report is \(size), set it to sizeof(diffeo_train_report), \(first)")
+  }
+  return size
+}
+
+extension TrainReport {
+  /// As much of it as the caller's struct has room for.
+  func write(to target: UnsafeMutablePointer<diffeo_train_report>?, _ size: Int) {
+    guard let target, size > 0 else { return }
+    var r = diffeo_train_report()
+    r.struct_size = size
+    r.epoch = Int64(epoch)
+    r.batch = Int64(batch)
+    r.batches_per_epoch = Int64(batchesPerEpoch)
+    r.train_rows = Int64(trainRows)
+    r.validation_rows = Int64(validationRows)
+    r.train_log_prob = trainLogProb
+    r.validation_log_prob = validationLogProb
+    r.best_log_prob = bestLogProb
+    r.best_epoch = Int64(bestEpoch)
+    r.gradient_norm = gradientNorm
+    r.learning_rate = learningRate
+    r.rows_per_second = rowsPerSecond
+    r.seconds = seconds
+    r.seconds_left = secondsLeft
+    r.skipped_steps = Int64(skippedSteps)
+    r.state = state.rawValue
+    withUnsafeBytes(of: &r) { bytes in
+      if let base = bytes.baseAddress {
+        UnsafeMutableRawPointer(target).copyMemory(from: base, byteCount: min(size, bytes.count))
+      }
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import KernelInterface
+
+// The loops choose the function anew for each vector, a branch that is always predicted, so that the code of each
+// function exists once.
+
+func activate(_ f: Activation, _ count: Int, _ a: In, _ h: Out) {
+  inVectors(count, Streams(a, a, a, h, h)) { activateVectors(f, $0, $1.a, $1.g) }
+}
+
+@inline(never) func activateVectors(_ f: Activation, _ count: Int, _ a: In, _ h: Out) {
+  var i = 0
+  while i < count {
+    store(value(f, load(a, i)), h, i)
+    i &+= lanes
+  }
+}
+
+func activatePullback(_ f: Activation, _ count: Int, _ a: In, _ h: In, _ g: Out) {
+  // Derivatives come from the input or from the output, never both. a may be missing where it is not needed.
+  let from: In
+  switch f {
+  case .silu, .gelu: from = a
+  default: from = h
+  }
+  inVectors(count, Streams(from, from, from, g, g)) { activatePullbackVectors(f, $0, $1.a, $1.g) }
+}
+
+/// g *= f', from x
+@inline(never) func activatePullbackVectors(_ f: Activation, _ count: Int, _ x: In, _ g: Out) {
+  var i = 0
+  while i < count {
+    store(load(g, i) * derivative(f, load(x, i)), g, i)
+    i &+= lanes
+  }
+}
+
+private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
+
+@inline(always) private func value(_ f: Activation, _ a: V) -> V {
+  switch f {
+  case .relu: return positivePart(a)
+  case .tanh: return tanh(a)
+  case .elu: return a.replacing(with: expm1OfNegative(a), where: a .< 0)
+  case .silu: return weighted(a, bySigmoidOf: a)
+  case .leakyReLU: return a.replacing(with: a * leakySlope, where: a .< 0)
+  case .softplus: return softplus(a)
+  case .sigmoid: return sigmoid(a)
+  case .gelu: return weighted(a, bySigmoidOf: geluArgument(a))
+  }
+}
+
+/// The derivative from the input of silu and gelu, from the output of the others.
+@inline(always) private func derivative(_ f: Activation, _ x: V) -> V {
+  let one = V(repeating: 1)
+  switch f {
+  // Neither comparison holds for NaN, which stays.
+  case .relu: return x.replacing(with: one, where: x .> 0).replacing(with: V(), where: x .<= 0)
+  case .leakyReLU: return x.replacing(with: one, where: x .> 0).replacing(with: leakySlope, where: x .<= 0)
+  case .tanh: return fma(-x, x, one)
+  case .elu: return (x + one).replacing(with: one, where: x .> 0)
+  case .softplus: return -expm1OfNegative(-x)
+  case .sigmoid: return x * (one - x)
+  case .silu:
+    // Beyond 1e4 in magnitude the derivative is 0 or 1.
+    let (s, complement) = sigmoidAndComplement(x)
+    return s * fma(limited(x, V(repeating: 1e4)), complement, one)
+  case .gelu:
+    // Beyond 50 in magnitude the derivative is 0 or 1.
+    let a = limited(x, V(repeating: 50))
+    let (s, complement) = sigmoidAndComplement(geluArgument(a))
+    return s * fma(a * complement, geluArgumentSlope(a), one)
+  }
+}
+
+func add(_ count: Int, _ x: In, _ y: Out) {
+  inVectors(count, Streams(x, x, x, y, y)) { addVectors($0, $1.a, $1.g) }
+}
+
+@inline(never) func addVectors(_ count: Int, _ x: In, _ y: Out) {
+  var i = 0
+  while i < count {
+    store(load(y, i) + load(x, i), y, i)
+    i &+= lanes
+  }
+}

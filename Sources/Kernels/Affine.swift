@@ -1,0 +1,179 @@
+import KernelInterface
+
+// y = x s(a) + t for the rules of ScaleRule. The first three rules give the logarithm l of s, and s = exp(l); softplus
+// and sigmoid give s, and l = log s. As with activations the rule is chosen anew for each vector.
+
+func affine(_ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ t: In, _ y: Out, _ logs: Out) {
+  inVectors(count, Streams(x, present(rule, a, x), t, y, logs)) { affineVectors(rule, $0, $1) }
+}
+
+func affineInverse(_ rule: ScaleRule, _ count: Int, _ y: In, _ a: In, _ t: In, _ x: Out, _ logs: Out) {
+  inVectors(count, Streams(y, present(rule, a, y), t, x, logs)) { affineInverseVectors(rule, $0, $1) }
+}
+
+func affinePullback(_ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out) {
+  inVectors(count, Streams(x, present(rule, a, x), present(rule, logs, x), g, gLogs)) {
+    affinePullbackVectors(rule, $0, $1)
+  }
+}
+
+func affineInversePullback(
+  _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
+) {
+  inVectors(count, Streams(x, present(rule, a, x), present(rule, logs, x), g, gLogs)) {
+    affineInversePullbackVectors(rule, $0, $1)
+  }
+}
+
+/// p, or other values to load and ignore where the rule has no use for it: p may be missing then.
+@inline(always) private func present(_ rule: ScaleRule, _ p: In, _ other: In) -> In {
+  switch rule.kind {
+  case .additive: return other
+  default: return p
+  }
+}
+
+// MARK: Whole vectors
+
+@inline(never) func affineVectors(_ rule: ScaleRule, _ count: Int, _ s: Streams) {
+  let rule = Rule(rule)
+  var i = 0
+  while i < count {
+    let (scale, logs) = rule.scale(load(s.b, i), inverse: false)
+    store(fma(load(s.a, i), scale, load(s.c, i)), s.g, i)
+    store(logs, s.h, i)
+    i &+= lanes
+  }
+}
+
+@inline(never) func affineInverseVectors(_ rule: ScaleRule, _ count: Int, _ s: Streams) {
+  let rule = Rule(rule)
+  var i = 0
+  while i < count {
+    let (inverse, logs) = rule.scale(load(s.b, i), inverse: true)
+    store((load(s.a, i) - load(s.c, i)) * inverse, s.g, i)
+    store(logs, s.h, i)
+    i &+= lanes
+  }
+}
+
+/// dL/dx = s dL/dy, and dL/da = (x s dL/dy + dL/dl) dl/da.
+@inline(never) func affinePullbackVectors(_ rule: ScaleRule, _ count: Int, _ s: Streams) {
+  let rule = Rule(rule)
+  var i = 0
+  while i < count {
+    let (scale, slope) = rule.scaleAndSlope(load(s.b, i), load(s.c, i), inverse: false)
+    let g = load(s.g, i) * scale
+    let gLogs = fma(load(s.a, i), g, load(s.h, i)) * slope
+    store(g, s.g, i)
+    store(rule.additive ? V() : gLogs, s.h, i)
+    i &+= lanes
+  }
+}
+
+/// dL/dy = dL/dx / s, and dL/da = (dL/dl - x dL/dx) dl/da.
+@inline(never) func affineInversePullbackVectors(_ rule: ScaleRule, _ count: Int, _ s: Streams) {
+  let rule = Rule(rule)
+  var i = 0
+  while i < count {
+    let (inverse, slope) = rule.scaleAndSlope(load(s.b, i), load(s.c, i), inverse: true)
+    let g = load(s.g, i)
+    let gLogs = fma(-load(s.a, i), g, load(s.h, i)) * slope
+    store(g * inverse, s.g, i)
+    store(rule.additive ? V() : gLogs, s.h, i)
+    i &+= lanes
+  }
+}
+
+// MARK: The rules
+
+/// A rule, its numbers in all lanes.
+private struct Rule {
+  var kind: ScaleRule.Kind
+  var bound, perBound, epsilon, offset: V
+
+  @inline(always) init(_ rule: ScaleRule) {
+    kind = rule.kind
+    bound = V(repeating: S(rule.bound))
+    perBound = V(repeating: S(1 / rule.bound))
+    epsilon = V(repeating: S(rule.epsilon))
+    offset = V(repeating: S(rule.offset))
+  }
+
+  @inline(always) var additive: Bool {
+    switch kind {
+    case .additive: return true
+    default: return false
+    }
+  }
+
+  /// s or 1/s, and log s.
+  @inline(always) func scale(_ a: V, inverse: Bool) -> (V, V) {
+    switch kind {
+    case .softClip, .exp, .tanh:
+      let l: V
+      switch kind {
+      case .softClip: l = bounded(a) * softClipRoot(a)
+      case .tanh: l = bound * tanh(a * perBound)
+      default: l = a
+      }
+      return (exp(inverse ? -l : l), l)
+    case .softplus, .sigmoid:
+      let s: V
+      switch kind {
+      case .softplus: s = softplus(a + offset) + epsilon
+      default: s = sigmoid(a + 2) + epsilon
+      }
+      return (inverse ? 1 / s : s, log(s))
+    case .additive: return (V(repeating: 1), V())
+    }
+  }
+
+  /// s or 1/s, and the derivative of log s.
+  @inline(always) func scaleAndSlope(_ a: V, _ logs: V, inverse: Bool) -> (V, V) {
+    switch kind {
+    case .softClip, .exp, .tanh:
+      let slope: V
+      switch kind {
+      case .softClip:
+        let root = softClipRoot(a)
+        slope = root * root
+      case .tanh:
+        let h = logs * perBound
+        slope = fma(-h, h, V(repeating: 1))
+      default: slope = V(repeating: 1)
+      }
+      return (exp(inverse ? -logs : logs), slope)
+    case .softplus, .sigmoid:
+      // s anew rather than exp(logs), which magnifies the rounding of logs.
+      let s: V, slope: V
+      switch kind {
+      case .softplus:
+        let (value, derivative) = softplusAndSlope(a + offset)
+        s = value + epsilon
+        slope = derivative
+      default:
+        let (value, complement) = sigmoidAndComplement(a + 2)
+        s = value + epsilon
+        slope = value * complement
+      }
+      let reciprocal = 1 / s
+      return (inverse ? reciprocal : s, slope * reciprocal)
+    case .additive: return (V(repeating: 1), V())
+    }
+  }
+
+  /// 1 / (1 + |a| / c): l = a root, dl/da = root^2.
+  @inline(always) private func softClipRoot(_ a: V) -> V {
+    1 / fma(magnitude(bounded(a)), perBound, V(repeating: 1))
+  }
+
+  /// a within bounds that no c tells from infinity and whose quotient by c does not overflow.
+  @inline(always) private func bounded(_ a: V) -> V {
+    #if F32
+      return limited(a, V(repeating: 1e18))
+    #else
+      return limited(a, V(repeating: 1e150))
+    #endif
+  }
+}

@@ -1,0 +1,94 @@
+import KernelInterface
+
+/// Values a step of `sumOfSquares` takes, into as many sums, whatever the vectors of the build.
+private let step = 32
+
+func sumOfSquares(_ count: Int, _ x: In) -> Double {
+  var c0 = SIMD8<Double>(), c1 = SIMD8<Double>(), c2 = SIMD8<Double>(), c3 = SIMD8<Double>()
+  var i = 0
+  while i &+ step <= count {
+    c0 = addSquares(c0, loadPanel(x, i))
+    c1 = addSquares(c1, loadPanel(x, i &+ 8))
+    c2 = addSquares(c2, loadPanel(x, i &+ 16))
+    c3 = addSquares(c3, loadPanel(x, i &+ 24))
+    i &+= step
+  }
+  var tail = 0.0
+  while i < count {
+    let value = Double(x[i])
+    tail = fma(value, value, tail)
+    i &+= 1
+  }
+  let c = (c0 + c1) + (c2 + c3)
+  return (((c[0] + c[1]) + (c[2] + c[3])) + ((c[4] + c[5]) + (c[6] + c[7]))) + tail
+}
+
+@inline(always) private func addSquares(_ sum: SIMD8<Double>, _ x: W) -> SIMD8<Double> {
+  #if F32
+    let x = SIMD8<Double>(x)
+  #endif
+  return fma(x, x, sum)
+}
+
+func adam(_ step: AdamStep, _ count: Int, _ g: In, _ p: Out, _ m: Out, _ v: Out) {
+  let numbers = AdamNumbers(step)
+  let rest = count & (lanes &- 1)
+  let whole = count &- rest
+  adamVectors(numbers, whole, g, p, m, v)
+  if rest == 0 { return }
+  // The rest as one more vector, in padded scratch.
+  var scratch = (V(), V(), V(), V())
+  withUnsafeMutablePointer(to: &scratch) {
+    let raw = UnsafeMutableRawPointer($0)
+    let size = MemoryLayout<V>.size, bytes = rest &* MemoryLayout<S>.size
+    let sg = raw, sp = raw + size, sm = raw + 2 &* size, sv = raw + 3 &* size
+    sg.copyMemory(from: g + whole, byteCount: bytes)
+    sp.copyMemory(from: p + whole, byteCount: bytes)
+    sm.copyMemory(from: m + whole, byteCount: bytes)
+    sv.copyMemory(from: v + whole, byteCount: bytes)
+    adamVectors(
+      numbers, lanes, sg.assumingMemoryBound(to: S.self), sp.assumingMemoryBound(to: S.self),
+      sm.assumingMemoryBound(to: S.self), sv.assumingMemoryBound(to: S.self))
+    UnsafeMutableRawPointer(p + whole).copyMemory(from: sp, byteCount: bytes)
+    UnsafeMutableRawPointer(m + whole).copyMemory(from: sm, byteCount: bytes)
+    UnsafeMutableRawPointer(v + whole).copyMemory(from: sv, byteCount: bytes)
+  }
+}
+
+/// The numbers of a step in the precision of the parameters.
+struct AdamNumbers {
+  var gradientScale, beta1, rest1, beta2, rest2, vScale, epsilon, rate, decay: S
+
+  @inline(always) init(_ step: AdamStep) {
+    gradientScale = S(step.gradientScale)
+    beta1 = S(step.beta1)
+    rest1 = S(1 - step.beta1)
+    beta2 = S(step.beta2)
+    rest2 = S(1 - step.beta2)
+    vScale = S(step.vScale)
+    epsilon = S(step.epsilon)
+    rate = S(step.rate)
+    decay = S(step.decay)
+  }
+}
+
+@inline(never)
+func adamVectors(_ n: AdamNumbers, _ count: Int, _ g: In, _ p: Out, _ m: Out, _ v: Out) {
+  let gradientScale = V(repeating: n.gradientScale)
+  let beta1 = V(repeating: n.beta1), rest1 = V(repeating: n.rest1)
+  let beta2 = V(repeating: n.beta2), rest2 = V(repeating: n.rest2)
+  let vScale = V(repeating: n.vScale), epsilon = V(repeating: n.epsilon)
+  let rate = V(repeating: n.rate), decay = V(repeating: n.decay)
+  var i = 0
+  while i < count {
+    let gi = load(g, i) * gradientScale
+    let mi = fma(beta1, load(m, i), rest1 * gi)
+    let vi = fma(beta2, load(v, i), rest2 * gi * gi)
+    let pi = load(p, i)
+    let move = rate * mi / fma(vi.squareRoot(), vScale, epsilon)
+    store(fma(-decay, pi, pi - move), p, i)
+    store(mi, m, i)
+    store(vi, v, i)
+    i &+= lanes
+  }
+}

@@ -1,0 +1,17 @@
+import KernelInterface
+
+#if F32
+  /// The kernels of this build.
+  public func kernels() -> KernelTable<Float> { table() }
+#else
+  /// The kernels of this build.
+  public func kernels() -> KernelTable<Double> { table() }
+#endif
+
+@inline(always) func table() -> KernelTable<S> {
+  KernelTable<S>(
+    lanes: lanes, dense: dense, outer: outer, columnSums: columnSums, transpose: transpose, activate: activate,
+    activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
+    affineInversePullback: affineInversePullback, add: add, scaleShift: scaleShift, unshiftScale: unshiftScale,
+    addRows: addRows, normalLogDensity: normalLogDensity, normals: normals, sumOfSquares: sumOfSquares, adam: adam)
+}

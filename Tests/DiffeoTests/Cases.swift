@@ -1,0 +1,265 @@
+import KernelInterface
+import Testing
+
+@testable import Diffeo
+
+/// Every layer and every named flow: a new one joins the contract suite by a row here.
+struct Case: CustomTestStringConvertible, Sendable {
+  let name: String
+  let dim: Int
+  let contextDim: Int
+  let spec: @Sendable (DType) throws -> FlowSpec
+  /// Activations with a kink: differences of finite steps say less.
+  var hasKinks: Bool { name.contains("relu") }
+  var testDescription: String { name }
+
+  init(
+    _ name: String, dim: Int, contextDim: Int = 0,
+    _ build: @escaping @Sendable (inout SpecBuilder) throws -> Void
+  ) {
+    self.name = "\(name), dim \(dim), context \(contextDim)"
+    self.dim = dim
+    self.contextDim = contextDim
+    spec = { dtype in
+      var builder = try SpecBuilder(dim: dim, contextDim: contextDim, dtype: dtype)
+      try build(&builder)
+      return builder.spec
+    }
+  }
+
+  init(
+    _ name: String, architecture: Architecture,
+    _ make: @escaping @Sendable (Architecture) throws -> FlowSpec
+  ) {
+    self.name = "\(name), dim \(architecture.dim), context \(architecture.contextDim)"
+    dim = architecture.dim
+    contextDim = architecture.contextDim
+    spec = { dtype in
+      var a = architecture
+      a.dtype = dtype
+      return try make(a)
+    }
+  }
+
+  static let all: [Case] = layers + architectures
+
+  static let layers: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (3, 1), (6, 0), (6, 3)] {
+      let add = { (name: String, build: @escaping @Sendable (inout SpecBuilder) throws -> Void) in
+        cases.append(Case(name, dim: dim, contextDim: contextDim, build))
+      }
+      for inverted in [false, true] {
+        let name = inverted ? "inverse autoregressive" : "autoregressive"
+        add(name) {
+          try $0.addAutoregressive(
+            .small(), order: .natural, randomDegrees: false, inverted: inverted, seed: 0)
+        }
+        add("\(name), random order and degrees, tanh") {
+          try $0.addAutoregressive(
+            .small(hidden: [23, 9, 14], .tanh), order: .random, randomDegrees: true,
+            inverted: inverted, seed: 5)
+        }
+      }
+      add("autoregressive, no hidden layer") {
+        try $0.addAutoregressive(
+          .small(hidden: []), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
+      }
+      add("inverse autoregressive, one hidden layer, silu") {
+        try $0.addAutoregressive(
+          .small(hidden: [19], .silu), order: .reversed, randomDegrees: false, inverted: true,
+          seed: 0)
+      }
+      if dim > 1 || contextDim > 0 {
+        add("coupling") {
+          try $0.addCoupling(.small(), mask: dim == 1 ? .given([false]) : .even, seed: 0)
+        }
+        add("coupling, random mask, gelu") {
+          try $0.addCoupling(
+            .small(hidden: [12], .gelu), mask: dim == 1 ? .given([false]) : .random, seed: 3)
+        }
+      }
+      add("permutation") { try $0.addRandomPermutation(seed: 2) }
+      add("actnorm") { try $0.addActNorm() }
+      add("standardize, given") {
+        let dim = $0.spec.dim
+        try $0.addStandardize(
+          (
+            mean: (0..<dim).map { 0.7 - 0.31 * Double($0) },
+            deviation: (0..<dim).map { 0.45 + 0.61 * Double($0) }
+          ))
+        if $0.spec.contextDim > 0 { try $0.standardizeContext(nil) }
+      }
+    }
+    let rules: [ScaleRule.Kind] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive]
+    for rule in rules {
+      cases.append(
+        Case("autoregressive, scale \(rule)", dim: 4, contextDim: 1) {
+          try $0.addAutoregressive(
+            .small(rule: rule), order: .random, randomDegrees: false, inverted: false, seed: 1)
+        })
+      cases.append(
+        Case("inverse autoregressive, scale \(rule)", dim: 4, contextDim: 1) {
+          try $0.addAutoregressive(
+            .small(rule: rule), order: .random, randomDegrees: false, inverted: true, seed: 1)
+        })
+      cases.append(
+        Case("coupling, scale \(rule)", dim: 4, contextDim: 1) {
+          try $0.addCoupling(.small(rule: rule), mask: .given([true, false, false, true]), seed: 1)
+        })
+    }
+    let activations: [Activation] = [
+      .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu,
+    ]
+    for activation in activations {
+      cases.append(
+        Case("coupling, \(activation.name)", dim: 5) {
+          try $0.addCoupling(.small(activation), mask: .odd, seed: 1)
+        })
+    }
+    return cases
+  }()
+
+  static let architectures: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(1, 1), (2, 0), (5, 2)] {
+      var a = Architecture()
+      a.dim = dim
+      a.contextDim = contextDim
+      a.transforms = 3
+      a.hidden = [16, 24]
+      a.activation = .tanh
+      a.actNorm = dim == 5
+      cases.append(Case("maf", architecture: a) { try $0.autoregressive(inverted: false) })
+      cases.append(Case("iaf", architecture: a) { try $0.autoregressive(inverted: true) })
+      cases.append(Case("realnvp", architecture: a) { try $0.realNVP() })
+      a.randomOrder = true
+      cases.append(
+        Case("maf, random orders", architecture: a) { try $0.autoregressive(inverted: false) })
+    }
+    return cases
+  }()
+}
+
+extension SpecBuilder.Conditioner {
+  static func small(
+    hidden: [Int] = [17, 21], _ activation: Activation = .elu, rule: ScaleRule.Kind = .softClip
+  ) -> SpecBuilder.Conditioner {
+    var c = SpecBuilder.Conditioner()
+    c.hidden = hidden
+    c.activation = activation
+    c.scale = rule
+    return c
+  }
+  static func small(_ activation: Activation) -> SpecBuilder.Conditioner {
+    small(hidden: [17, 21], activation)
+  }
+}
+
+extension Flow {
+  /// With weights far from the identity, masked ones too: a mask that is forgotten shows.
+  static func random(_ spec: FlowSpec, seed: UInt64, strength: Double = 1) throws -> Flow<S> {
+    let flow = try Flow(spec: spec, seed: seed)
+    var random = Philox(seed: seed, stream: 77)
+    let p = flow.parameters.pointer
+    for slot in spec.slots.flatMap(\.slots) {
+      for i in 0..<slot.count {
+        let value = 2 * random.uniform() - 1
+        switch slot.role {
+        case .weight:
+          p[slot.offset + i] = S(strength * 1.3 * value / Double(slot.shape.last ?? 1).squareRoot())
+        case .vector: p[slot.offset + i] = S(strength * 0.4 * value)
+        case .constant: break
+        }
+      }
+      if slot.name == "initialized" { p[slot.offset] = 1 }
+    }
+    return try Flow(spec: spec, parameters: flow.parameters)
+  }
+}
+
+/// Plain arrays in and out.
+struct Rows<S: Scalar> {
+  var x: [S]
+  var context: [S]
+  var count: Int
+
+  /// High-entropy numbers, no zeros or ones.
+  static func random(_ count: Int, _ spec: FlowSpec, seed: UInt64, spread: Double = 1.6) -> Rows<S> {
+    var random = Philox(seed: seed, stream: 78)
+    return Rows(
+      x: (0..<count * spec.dim).map { _ in S(spread * (2 * random.uniform() - 1)) },
+      context: (0..<count * spec.contextDim).map { _ in S(2 * random.uniform() - 1) }, count: count)
+  }
+}
+
+extension Flow {
+  enum Operation { case logProb, toNoise, fromNoise }
+
+  func run(_ operation: Operation, _ rows: Rows<S>, threads: Int = 1) throws -> (
+    values: [S], logs: [S]
+  ) {
+    let workspace = try Workspace(threads: threads)
+    var values = [S](repeating: -7, count: rows.count * spec.dim)
+    var logs = [S](repeating: -7, count: rows.count)
+    try rows.x.withUnsafeBufferPointer { x in
+      try rows.context.withUnsafeBufferPointer { context in
+        try values.withUnsafeMutableBufferPointer { values in
+          try logs.withUnsafeMutableBufferPointer { logs in
+            let batch = Batch(
+              rows: rows.count, x: x.baseAddress, context: context.baseAddress,
+              contextIsShared: false)
+            switch operation {
+            case .logProb: try logProb(batch, workspace, logs.baseAddress!)
+            case .toNoise: try toNoise(batch, workspace, values.baseAddress!, logs.baseAddress!)
+            case .fromNoise: try fromNoise(batch, workspace, values.baseAddress!, logs.baseAddress!)
+            }
+          }
+        }
+      }
+    }
+    return (values, logs)
+  }
+
+  func gradient(_ rows: Rows<S>) throws -> (logProb: [S], x: [S], context: [S]) {
+    let workspace = try Workspace(threads: 1)
+    var logs = [S](repeating: -7, count: rows.count)
+    var gx = [S](repeating: -7, count: rows.x.count)
+    var gc = [S](repeating: -7, count: rows.context.count)
+    try rows.x.withUnsafeBufferPointer { x in
+      try rows.context.withUnsafeBufferPointer { context in
+        try logs.withUnsafeMutableBufferPointer { logs in
+          try gx.withUnsafeMutableBufferPointer { gx in
+            try gc.withUnsafeMutableBufferPointer { gc in
+              let batch = Batch(
+                rows: rows.count, x: x.baseAddress, context: context.baseAddress,
+                contextIsShared: false)
+              try logProbGradient(
+                batch, workspace, logs.baseAddress, gx.baseAddress, gc.baseAddress)
+            }
+          }
+        }
+      }
+    }
+    return (logs, gx, gc)
+  }
+
+  func samples(
+    _ count: Int, seed: UInt64, firstRow: UInt64 = 0, context: [S] = [], threads: Int = 1
+  ) throws -> (x: [S], logProb: [S]) {
+    let workspace = try Workspace(threads: threads)
+    var x = [S](repeating: -7, count: count * spec.dim)
+    var logs = [S](repeating: -7, count: count)
+    try context.withUnsafeBufferPointer { context in
+      try x.withUnsafeMutableBufferPointer { x in
+        try logs.withUnsafeMutableBufferPointer { logs in
+          let batch = Batch<S>(
+            rows: count, x: nil, context: context.baseAddress, contextIsShared: false)
+          try sample(
+            batch, seed: seed, firstRow: firstRow, workspace, x.baseAddress!, logs.baseAddress!)
+        }
+      }
+    }
+    return (x, logs)
+  }
+}

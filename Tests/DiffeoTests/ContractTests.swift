@@ -1,0 +1,355 @@
+import Glibc
+import Testing
+
+@testable import Diffeo
+
+/// What every layer and every named flow must satisfy.
+@Suite struct ContractTests {
+  // MARK: 1. The inverse
+
+  func inverse<S: Scalar>(_ spec: FlowSpec, _: S.Type, tolerance: S) throws {
+    let flow = try Flow<S>.random(spec, seed: 11)
+    let rows = Rows<S>.random(131, spec, seed: 1)
+    let (z, forward) = try flow.run(.toNoise, rows)
+    let (x, backward) = try flow.run(
+      .fromNoise, Rows(x: z, context: rows.context, count: rows.count))
+    for i in rows.x.indices {
+      #expect(abs(x[i] - rows.x[i]) <= tolerance * (1 + abs(rows.x[i]) + abs(z[i])))
+    }
+    for i in 0..<rows.count {
+      #expect(abs(forward[i] + backward[i]) <= tolerance * (1 + abs(forward[i])))
+    }
+  }
+
+  /// In the noise that a flow is made for, errors are of the order of the rounding; the factor is the conditioning of
+  /// the random maps.
+  @Test(arguments: Case.all) func inverseUndoesForward(_ c: Case) throws {
+    try inverse(c.spec(.f64), Double.self, tolerance: 1e-11)
+    try inverse(c.spec(.f32), Float.self, tolerance: 1e-3)
+  }
+
+  // MARK: 2. The log-determinant
+
+  @Test(arguments: Case.all) func logDetIsThatOfTheJacobian(_ c: Case) throws {
+    let spec = try c.spec(.f64)
+    let flow = try Flow<Double>.random(spec, seed: 12)
+    let rows = Rows<Double>.random(7, spec, seed: 2)
+    let (_, logDet) = try flow.run(.toNoise, rows)
+    let d = spec.dim
+    let h = 1e-6
+    for r in 0..<rows.count {
+      // All 2 d shifted rows in one batch.
+      var shifted = Rows<Double>(x: [], context: [], count: 2 * d)
+      for i in 0..<d {
+        for sign in [1.0, -1.0] {
+          var row = Array(rows.x[r * d..<(r + 1) * d])
+          row[i] += sign * h
+          shifted.x += row
+          shifted.context += rows.context[r * spec.contextDim..<(r + 1) * spec.contextDim]
+        }
+      }
+      let (z, _) = try flow.run(.toNoise, shifted)
+      let jacobian = (0..<d).map { i in
+        (0..<d).map { j in (z[2 * i * d + j] - z[(2 * i + 1) * d + j]) / (2 * h) }
+      }
+      // A kink of an activation between the two points would show; the activations of the cases are smooth.
+      #expect(abs(logAbsDeterminant(jacobian) - logDet[r]) < 2e-6 * (1 + abs(logDet[r])))
+    }
+  }
+
+  @Test(arguments: [false, true]) func autoregressiveJacobiansAreTriangularInTheirOrder(
+    inverted: Bool
+  ) throws {
+    let order = [3, 0, 4, 1, 2]
+    var builder = try SpecBuilder(dim: 5, contextDim: 2, dtype: .f64)
+    try builder.addAutoregressive(
+      .small(), order: .given(order), randomDegrees: true, inverted: inverted, seed: 4)
+    let flow = try Flow<Double>.random(builder.spec, seed: 3)
+    let rows = Rows<Double>.random(1, builder.spec, seed: 3)
+    let base = try flow.run(.toNoise, rows).values
+    var place = [Int](repeating: 0, count: 5)
+    for (i, column) in order.enumerated() { place[column] = i }
+    for i in 0..<5 {
+      var moved = rows
+      moved.x[i] += 0.37
+      let z = try flow.run(.toNoise, moved).values
+      for j in 0..<5 {
+        if place[j] < place[i] { #expect(z[j] == base[j]) } else { #expect(z[j] != base[j]) }
+      }
+    }
+  }
+
+  // MARK: 3. Pullbacks
+
+  /// If g is the gradient, L(x + h v) - L(x) - h g.v is of second order: it quarters as h halves.
+  /// With kinks, some row is on the other side of one after any step: then the error must vanish against the step.
+  func taylor(_ c: Case, _ difference: (Double) throws -> Double, _ slope: Double, _ what: String)
+    throws
+  {
+    if c.hasKinks {
+      let h = 1e-6
+      #expect(abs(try difference(h) / h - slope) < 1e-3 * (1 + abs(slope)), "\(what)")
+      return
+    }
+    let steps = [0.02, 0.01, 0.005, 0.0025]
+    let errors = try steps.map { abs(try difference($0) - $0 * slope) }
+    for (a, b) in zip(errors, errors.dropFirst()) where a > 1e-10 {
+      #expect(b < a / 3 && b > a / 6, "\(what): \(errors)")
+    }
+    // Where the function is linear there is no second order to see.
+    #expect(errors[3] < 1e-2 * (abs(slope) + 1), "\(what): \(errors)")
+  }
+
+  @Test(arguments: Case.all) func gradientsOfInputsAndContext(_ c: Case) throws {
+    let spec = try c.spec(.f64)
+    let flow = try Flow<Double>.random(spec, seed: 13)
+    let rows = Rows<Double>.random(70, spec, seed: 4)
+    let direction = Rows<Double>.random(70, spec, seed: 5, spread: 0.5)
+    let (logProb, gx, gc) = try flow.gradient(rows)
+    #expect(logProb == (try flow.run(.logProb, rows).logs))
+    let total = logProb.reduce(0, +)
+    let slopeX = zip(gx, direction.x).reduce(0) { $0 + $1.0 * $1.1 }
+    try taylor(
+      c,
+      { h in
+        var moved = rows
+        for i in rows.x.indices { moved.x[i] += h * direction.x[i] }
+        return try flow.run(.logProb, moved).logs.reduce(0, +) - total
+      }, slopeX, "x")
+    if spec.contextDim > 0 {
+      let slopeC = zip(gc, direction.context).reduce(0) { $0 + $1.0 * $1.1 }
+      try taylor(
+        c,
+        { h in
+          var moved = rows
+          for i in rows.context.indices { moved.context[i] += h * direction.context[i] }
+          return try flow.run(.logProb, moved).logs.reduce(0, +) - total
+        }, slopeC, "context")
+    }
+  }
+
+  @Test(arguments: Case.all) func gradientsOfParameters(_ c: Case) throws {
+    let spec = try c.spec(.f64)
+    let flow = try Flow<Double>.random(spec, seed: 14)
+    // More rows than are reduced at a time.
+    let rows = Rows<Double>.random(600, spec, seed: 6)
+    let gradient = try parameterGradient(flow, rows)
+    var random = Philox(seed: 5, stream: 79)
+    var direction = [Double](repeating: 0, count: spec.parameterCount)
+    for slot in spec.slots.flatMap(\.slots) where slot.role != .constant {
+      for i in 0..<slot.count { direction[slot.offset + i] = 0.3 * (2 * random.uniform() - 1) }
+    }
+    let mean = { (flow: Flow<Double>) in
+      try flow.run(.logProb, rows).logs.reduce(0, +) / Double(rows.count)
+    }
+    let start = try mean(flow)
+    let slope = zip(gradient, direction).reduce(0) { $0 + $1.0 * $1.1 }
+    try taylor(
+      c,
+      { h in
+        let parameters = try ParameterVector(copy: flow.parameters)
+        for i in 0..<parameters.count { parameters.pointer[i] += h * direction[i] }
+        return try mean(Flow(spec: spec, parameters: parameters)) - start
+      }, slope, "parameters")
+  }
+
+  // MARK: 4. A density, and samples of it
+
+  @Test(arguments: Case.all.filter { $0.dim == 2 }) func densityIntegratesToOne(_ c: Case) throws {
+    let spec = try c.spec(.f64)
+    let flow = try Flow<Double>.random(spec, seed: 15, strength: 0.7)
+    let context = Rows<Double>.random(1, spec, seed: 7).context
+    let (n, edge) = (401, 14.0)
+    var total = 0.0
+    for i in 0..<n {
+      var rows = Rows<Double>(x: [], context: [], count: n)
+      for j in 0..<n {
+        rows.x += [
+          edge * (2 * Double(i) / Double(n - 1) - 1), edge * (2 * Double(j) / Double(n - 1) - 1),
+        ]
+        rows.context += context
+      }
+      total += try flow.run(.logProb, rows).logs.reduce(0) { $0 + exp($1) }
+    }
+    let cell = 2 * edge / Double(n - 1)
+    #expect(abs(total * cell * cell - 1) < 2e-3)
+  }
+
+  /// Each column of the noise of samples' data is standard normal: Kolmogorov and Smirnov's distance of 20,000 samples is
+  /// below 0.0138 with probability 0.999; and the noise is what the samples were made of.
+  @Test(arguments: Case.architectures) func samplesFollowTheDensity(_ c: Case) throws {
+    let spec = try c.spec(.f64)
+    let flow = try Flow<Double>.random(spec, seed: 16)
+    let n = 20_000
+    let context = Rows<Double>.random(n, spec, seed: 8).context
+    let (x, _) = try flow.samples(n, seed: 9, context: context)
+    let (z, _) = try flow.run(.toNoise, Rows(x: x, context: context, count: n))
+    for i in 0..<spec.dim {
+      let column = (0..<n).map { z[$0 * spec.dim + i] }.sorted()
+      var distance = 0.0
+      for (k, value) in column.enumerated() {
+        let p = 0.5 * erfc(-value / 2.0.squareRoot())
+        distance = max(distance, abs(p - Double(k) / Double(n)), abs(p - Double(k + 1) / Double(n)))
+      }
+      #expect(distance < 0.0138)
+    }
+  }
+
+  // MARK: 5. Samples with their log-probabilities
+
+  func sampleLogProb<S: Scalar>(_ spec: FlowSpec, _: S.Type, tolerance: S) throws {
+    let flow = try Flow<S>.random(spec, seed: 17)
+    let context = Rows<S>.random(100, spec, seed: 9).context
+    let (x, logProb) = try flow.samples(100, seed: 4, context: context)
+    let direct = try flow.run(.logProb, Rows(x: x, context: context, count: 100)).logs
+    for i in 0..<100 { #expect(abs(direct[i] - logProb[i]) <= tolerance * (1 + abs(direct[i]))) }
+  }
+
+  @Test(arguments: Case.all) func sampleAndLogProbAgree(_ c: Case) throws {
+    try sampleLogProb(c.spec(.f64), Double.self, tolerance: 1e-9)
+    try sampleLogProb(c.spec(.f32), Float.self, tolerance: 2e-3)
+  }
+
+  // MARK: 6. Bits
+
+  func bits<S: Scalar>(_ spec: FlowSpec, _: S.Type) throws {
+    let flow = try Flow<S>.random(spec, seed: 18)
+    let all = Rows<S>.random(1000, spec, seed: 10)
+    let part = { (range: Range<Int>) in
+      Rows<S>(
+        x: Array(all.x[range.lowerBound * spec.dim..<range.upperBound * spec.dim]),
+        context: Array(
+          all.context[range.lowerBound * spec.contextDim..<range.upperBound * spec.contextDim]),
+        count: range.count)
+    }
+    let operations: [Flow<S>.Operation] = [.logProb, .toNoise, .fromNoise]
+    for operation in operations {
+      let whole = try flow.run(operation, all)
+      for threads in [2, 3] {
+        let other = try flow.run(operation, all, threads: threads)
+        #expect(other.values == whole.values && other.logs == whole.logs)
+      }
+      for size in [1, 2, 3, 7, 11, 12, 13, 17, 33, 64, 65, 100] {
+        for first in [0, 5, 501] {
+          let piece = try flow.run(operation, part(first..<first + size))
+          #expect(
+            piece.logs == Array(whole.logs[first..<first + size]),
+            "\(operation), \(size) rows from \(first)")
+          if operation != .logProb {
+            #expect(
+              piece.values == Array(whole.values[first * spec.dim..<(first + size) * spec.dim]))
+          }
+        }
+      }
+    }
+    let whole = try flow.samples(
+      300, seed: 21, context: Array(all.context.prefix(300 * spec.contextDim)))
+    for (first, size) in [(0, 1), (17, 5), (3, 64), (100, 77), (299, 1)] {
+      let context = Array(all.context[first * spec.contextDim..<(first + size) * spec.contextDim])
+      let piece = try flow.samples(
+        size, seed: 21, firstRow: UInt64(first), context: context, threads: 2)
+      #expect(piece.x == Array(whole.x[first * spec.dim..<(first + size) * spec.dim]))
+      #expect(piece.logProb == Array(whole.logProb[first..<first + size]))
+    }
+    let gradient = try flow.gradient(all)
+    let piece = try flow.gradient(part(400..<409))
+    #expect(piece.x == Array(gradient.x[400 * spec.dim..<409 * spec.dim]))
+    #expect(piece.context == Array(gradient.context[400 * spec.contextDim..<409 * spec.contextDim]))
+  }
+
+  @Test(arguments: Case.all) func aRowHasTheSameBitsAnywhere(_ c: Case) throws {
+    try bits(c.spec(.f64), Double.self)
+    try bits(c.spec(.f32), Float.self)
+  }
+
+  // MARK: 8. Hard inputs
+
+  func hard<S: Scalar>(_ spec: FlowSpec, _: S.Type, unbounded: Bool) throws {
+    let flow = try Flow<S>.random(spec, seed: 19)
+    var rows = Rows<S>.random(70, spec, seed: 12)
+    let clean = try flow.run(.logProb, rows).logs
+    let d = spec.dim
+    rows.x[3 * d] = .nan
+    rows.x[68 * d + d - 1] = .nan
+    rows.x[5 * d + d - 1] = .infinity
+    rows.x[66 * d] = -.infinity
+    if spec.contextDim > 0,
+      spec.slots.contains(where: { !$0.slots.filter { $0.role == .weight }.isEmpty })
+    {
+      rows.context[9 * spec.contextDim] = .nan
+    }
+    rows.x[20 * d] = 1e30
+    rows.x[21 * d] = S.leastNonzeroMagnitude
+    let logs = try flow.run(.logProb, rows).logs
+    for r in 0..<70 where ![3, 68, 5, 66, 9, 20, 21].contains(r) { #expect(logs[r] == clean[r]) }
+    #expect(logs[3].isNaN && logs[68].isNaN)
+    #expect(logs[5] == -.infinity && logs[66] == -.infinity)
+    // The exponential has no bound: 1e30 overflows it.
+    if !unbounded { #expect(!logs[20].isNaN) }
+    #expect(logs[21].isFinite)
+    if rows.context.count > 9 * spec.contextDim, spec.contextDim > 0,
+      rows.context[9 * spec.contextDim].isNaN
+    {
+      #expect(logs[9].isNaN)
+    }
+    var noise = Rows<S>.random(70, spec, seed: 13)
+    noise.x[3 * d] = .nan
+    noise.x[66 * d + d - 1] = .infinity
+    let x = try flow.run(.fromNoise, noise)
+    #expect(x.values[3 * d..<4 * d].contains { $0.isNaN })
+    #expect(x.values[66 * d..<67 * d].contains { !$0.isFinite })
+    for r in 0..<70 where r != 3 && r != 66 {
+      #expect(x.values[r * d..<(r + 1) * d].allSatisfy { $0.isFinite })
+    }
+  }
+
+  @Test(arguments: Case.all) func hardInputsStayInTheirRow(_ c: Case) throws {
+    let unbounded = c.name.contains("scale exp")
+    try hard(c.spec(.f64), Double.self, unbounded: unbounded)
+    try hard(c.spec(.f32), Float.self, unbounded: unbounded)
+  }
+
+  // MARK: Records
+
+  @Test(arguments: Case.all) func recordsRoundTrip(_ c: Case) throws {
+    let spec = try c.spec(.f32)
+    let again = try FlowSpec(
+      dtype: spec.dtype, dim: spec.dim, contextDim: spec.contextDim, context: spec.contextRecord,
+      layers: spec.layerRecords, base: spec.baseRecord)
+    #expect(again.layerRecords == spec.layerRecords)
+    #expect(again.parameterCount == spec.parameterCount)
+    #expect(again.summary == spec.summary)
+  }
+}
+
+/// Of the mean log-likelihood, by what the trainer runs.
+func parameterGradient(_ flow: Flow<Double>, _ rows: Rows<Double>) throws -> [Double] {
+  var options = TrainOptions()
+  options.batchSize = rows.count
+  options.validationFraction = 0
+  options.clipNorm = 0
+  return try rows.x.withUnsafeBufferPointer { x in
+    try rows.context.withUnsafeBufferPointer { context in
+      let batch = Batch(
+        rows: rows.count, x: x.baseAddress, context: context.baseAddress, contextIsShared: false)
+      let trainer = try Trainer(flow, options, batch)
+      return try trainer.gradientOfMean()
+    }
+  }
+}
+
+/// By Gaussian elimination with pivots.
+func logAbsDeterminant(_ matrix: [[Double]]) -> Double {
+  var a = matrix
+  var result = 0.0
+  for i in a.indices {
+    let pivot = (i..<a.count).max { abs(a[$0][i]) < abs(a[$1][i]) }!
+    a.swapAt(i, pivot)
+    result += log(abs(a[i][i]))
+    for j in i + 1..<a.count where i + 1 < a.count {
+      let factor = a[j][i] / a[i][i]
+      for k in i..<a.count { a[j][k] -= factor * a[i][k] }
+    }
+  }
+  return result
+}

@@ -1,0 +1,109 @@
+import KernelInterface
+import Testing
+
+/// A packed matrix with random ranges of inputs.
+private struct Packed<S: TestScalar> {
+  var panels: [Panel] = []
+  var weights: [S] = []
+
+  init(panels count: Int, inputs: Int, full: Bool, _ random: inout Random) {
+    for _ in 0..<count {
+      let a = full ? 0 : random.integer(0...inputs), b = full ? inputs : random.integer(0...inputs)
+      panels.append(Panel(offset: weights.count, begin: min(a, b), end: max(a, b)))
+      weights += random.numbers(8 + 8 * (max(a, b) - min(a, b)))
+    }
+  }
+
+  /// The contract, literally.
+  func product(
+    first: Int, last: Int, _ kBegin: Int, _ kEnd: Int, fromBias: Bool, _ x: [S], _ y: [S], _ stride: Int, fused: Bool
+  ) -> [S] {
+    var y = y
+    for p in first..<last {
+      let panel = panels[p]
+      for o in 0..<8 {
+        for r in 0..<stride {
+          let at = (8 * p + o) * stride + r
+          var sum = fromBias ? weights[panel.offset + o] : y[at]
+          for k in max(kBegin, panel.begin)..<max(kBegin, panel.begin, min(kEnd, panel.end)) {
+            let weight = weights[panel.offset + 8 + 8 * (k - panel.begin) + o]
+            sum = S.multiplyAdd(weight, x[k * stride + r], sum, fused: fused)
+          }
+          y[at] = sum
+        }
+      }
+    }
+    return y
+  }
+}
+
+private func run<S: TestScalar>(
+  _ build: Build<S>, _ matrix: Packed<S>, _ first: Int, _ last: Int, _ kBegin: Int, _ kEnd: Int, fromBias: Bool,
+  _ x: [S], _ y: [S], _ stride: Int, atStart: Bool = false
+) -> [S] {
+  matrix.panels.withUnsafeBufferPointer { panels in
+    fenced([matrix.weights, x], [y], atStart: atStart) { input, output in
+      build.table.dense(
+        panels.baseAddress!, input[0], first, last, kBegin, kEnd, fromBias, input[1], output[0], stride)
+    }[0]
+  }
+}
+
+private func strides<S: TestScalar>(_ build: Build<S>) -> [Int] {
+  [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 24, 32, 40, 48, 64, 80, 112].filter {
+    $0 < 16 || $0 % build.table.lanes == 0
+  }
+}
+
+private func denseIsTheContract<S: TestScalar>(_ build: Build<S>) {
+  var random = Random(1)
+  for stride in strides(build) {
+    for (count, inputs, full) in [(1, 5, true), (2, 1, true), (4, 17, false), (5, 30, true), (11, 40, false), (7, 0, true)] {
+      let matrix = Packed<S>(panels: count, inputs: inputs, full: full, &random)
+      let x: [S] = random.numbers(inputs * stride), y: [S] = random.numbers(8 * count * stride)
+      let first = random.integer(0...count - 1), last = random.integer(first...count)
+      let a = random.integer(0...inputs), b = random.integer(0...inputs)
+      for (first, last, kBegin, kEnd) in [(0, count, 0, inputs), (first, last, min(a, b), max(a, b)), (0, count, 0, a)] {
+        for fromBias in [true, false] {
+          let result = run(
+            build, matrix, first, last, kBegin, kEnd, fromBias: fromBias, x, y, stride, atStart: fromBias)
+          let expected = matrix.product(
+            first: first, last: last, kBegin, kEnd, fromBias: fromBias, x, y, stride, fused: build.fused)
+          #expect(bits(result) == bits(expected), "\(build.name) stride \(stride) panels \(count) inputs \(inputs)")
+        }
+      }
+    }
+  }
+}
+
+/// A sum over cut ranges of k, and a row in a tile of any stride, give the same bits.
+private func denseDoesNotDependOnTheWay<S: TestScalar>(_ build: Build<S>) {
+  var random = Random(2)
+  let inputs = 37, count = 6
+  let matrix = Packed<S>(panels: count, inputs: inputs, full: false, &random)
+  let row: [S] = random.numbers(inputs)
+  let alone = run(
+    build, matrix, 0, count, 0, inputs, fromBias: true, row, [S](repeating: 0, count: 8 * count), 1)
+  for stride in strides(build) {
+    let place = random.integer(0...stride - 1)
+    var x: [S] = random.numbers(inputs * stride)
+    for k in 0..<inputs { x[k * stride + place] = row[k] }
+    var y = [S](repeating: 0, count: 8 * count * stride)
+    var k = 0, begun = false
+    while k < inputs || !begun {
+      let next = min(inputs, k + random.integer(1...9))
+      y = run(build, matrix, 0, count, k, next, fromBias: !begun, x, y, stride)
+      begun = true
+      k = next
+    }
+    let out = (0..<8 * count).map { y[$0 * stride + place] }
+    #expect(bits(out) == bits(alone), "\(build.name) stride \(stride)")
+  }
+}
+
+@Suite struct DenseTests {
+  @Test(arguments: builds32) func contract(_ build: Build<Float>) { denseIsTheContract(build) }
+  @Test(arguments: builds64) func contract(_ build: Build<Double>) { denseIsTheContract(build) }
+  @Test(arguments: builds32) func anyWay(_ build: Build<Float>) { denseDoesNotDependOnTheWay(build) }
+  @Test(arguments: builds64) func anyWay(_ build: Build<Double>) { denseDoesNotDependOnTheWay(build) }
+}

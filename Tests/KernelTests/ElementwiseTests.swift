@@ -1,0 +1,201 @@
+import Glibc
+import KernelInterface
+import Testing
+
+let rules: [ScaleRule] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive].map {
+  ScaleRule(kind: $0, bound: 3.7, epsilon: 1e-3, offset: 0.540745)
+}
+
+/// Every elementwise kernel: its outputs on the first `count` values of each of five inputs.
+func elementwise<S: TestScalar>(_ build: Build<S>, _ inputs: [[S]], _ count: Int) -> [[S]] {
+  let (x, a, t, u, v) = (
+    Array(inputs[0].prefix(count)), Array(inputs[1].prefix(count)), Array(inputs[2].prefix(count)),
+    Array(inputs[3].prefix(count)), Array(inputs[4].prefix(count))
+  )
+  let table = build.table
+  var all: [[S]] = fenced([x], [u]) { table.add(count, $0[0], $1[0]) }
+  for f in activations {
+    let h = fenced([a], [x], atStart: true) { table.activate(f, count, $0[0], $1[0]) }
+    all += h
+    all += fenced([a, h[0]], [u]) { table.activatePullback(f, count, $0[0], $0[1], $1[0]) }
+  }
+  for rule in rules {
+    let y = fenced([x, a, t], [u, v]) { table.affine(rule, count, $0[0], $0[1], $0[2], $1[0], $1[1]) }
+    all += y
+    all += fenced([x, a, t], [u, v], atStart: true) {
+      table.affineInverse(rule, count, $0[0], $0[1], $0[2], $1[0], $1[1])
+    }
+    all += fenced([x, a, y[1]], [u, v]) {
+      table.affinePullback(rule, count, $0[0], $0[1], $0[2], $1[0], $1[1])
+    }
+    all += fenced([x, a, y[1]], [u, v]) {
+      table.affineInversePullback(rule, count, $0[0], $0[1], $0[2], $1[0], $1[1])
+    }
+  }
+  let step = AdamStep(
+    beta1: 0.9, beta2: 0.99, epsilon: 1e-6, rate: 0.01, vScale: 1.3, decay: 1e-3, gradientScale: 0.7)
+  all += fenced([x], [u, a, v.map { $0 * $0 }]) { table.adam(step, count, $0[0], $1[0], $1[1], $1[2]) }
+  return all
+}
+
+/// No value depends on the count or on its place, and builds with FMA agree in every bit.
+private func bitsAreThoseOfTheValue<S: TestScalar>(_ type: S.Type) {
+  var random = Random(7)
+  let length = 77
+  let inputs: [[S]] = (0..<5).map { _ in random.numbers(length, -6, 6) }
+  var first: [[S]]?
+  for build in S.builds {
+    let whole = elementwise(build, inputs, length)
+    for count in [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 76] {
+      for (part, all) in zip(elementwise(build, inputs, count), whole) {
+        #expect(bits(part) == bits(Array(all.prefix(count))), "\(build.name) count \(count)")
+      }
+    }
+    for place in [1, 5, 16, 40] {
+      let part = elementwise(build, inputs.map { Array($0.dropFirst(place)) }, length - place)
+      for (part, all) in zip(part, whole) {
+        #expect(bits(part) == bits(Array(all.dropFirst(place))), "\(build.name) place \(place)")
+      }
+    }
+    if build.fused {
+      if let first { for (a, b) in zip(first, whole) { #expect(bits(a) == bits(b), "\(build.name)") } }
+      first = whole
+    }
+  }
+}
+
+/// Maps, inverses and in-place use.
+private func affineMapsAreRight<S: TestScalar>(_ build: Build<S>) {
+  var random = Random(8)
+  let n = 1000
+  let x: [S] = random.numbers(n), a: [S] = random.numbers(n, -8, 8), t: [S] = random.numbers(n)
+  let table = build.table
+  for rule in rules {
+    let c = Float80(rule.bound), e = Float80(S(rule.epsilon)), offset = Float80(S(rule.offset))
+    let (y, logs) = affine(build, rule, x: x, a: a, t: t)
+    for i in 0..<n {
+      let a = Float80(a[i])
+      let s: Float80
+      switch rule.kind {
+      case .softClip: s = exp(a / (1 + abs(a) / c))
+      case .exp: s = exp(a)
+      case .tanh: s = exp(c * tanh(a / c))
+      case .softplus: s = log1p(exp(a + offset)) + e
+      case .sigmoid: s = 1 / (1 + exp(-a - 2)) + e
+      case .additive: s = 1
+      }
+      let tolerance = 12 * Float80(S.ulpOfOne)
+      #expect(abs(Float80(logs[i]) - log(s)) <= tolerance * max(1, abs(log(s))), "\(build.name) \(rule.kind)")
+      #expect(
+        abs(Float80(y[i]) - (Float80(x[i]) * s + Float80(t[i]))) <= tolerance * (abs(Float80(x[i])) * s + 2),
+        "\(build.name) \(rule.kind)")
+    }
+    let inverse = fenced([y, a, t], [x, x]) { table.affineInverse(rule, n, $0[0], $0[1], $0[2], $1[0], $1[1]) }
+    #expect(bits(inverse[1]) == bits(logs))
+    for i in 0..<n {
+      // The error of y, which t may dwarf, comes back divided by s.
+      let tolerance = 20 * S.ulpOfOne * (1 + abs(x[i]) + S(exp(-Float80(logs[i]))) * 4)
+      #expect(abs(inverse[0][i] - x[i]) <= tolerance, "\(build.name) \(rule.kind)")
+    }
+    // y may be x and logs may be a.
+    let inPlace = fenced([t], [x, a]) {
+      table.affine(rule, n, $1[0], $1[1], $0[0], $1[0], $1[1])
+    }
+    #expect(bits(inPlace[0]) == bits(y) && bits(inPlace[1]) == bits(logs))
+    let back = fenced([t], [y, a]) {
+      table.affineInverse(rule, n, $1[0], $1[1], $0[0], $1[0], $1[1])
+    }
+    #expect(bits(back[0]) == bits(inverse[0]) && bits(back[1]) == bits(logs))
+  }
+  for f in activations {
+    let inPlace = fenced([], [a]) { table.activate(f, n, UnsafePointer($1[0]), $1[0]) }
+    #expect(bits(inPlace[0]) == bits(activate(build, f, a)))
+  }
+}
+
+/// Pullbacks against differences of the maps, in double precision.
+private func pullbacksAreDerivatives(_ build: Build<Double>) {
+  var random = Random(9)
+  let n = 200, h = 1e-5
+  let table = build.table
+  let x: [Double] = random.numbers(n), t: [Double] = random.numbers(n)
+  // Away from the kinks at 0.
+  let a: [Double] = random.numbers(n, -5, 5).map { abs($0) < 0.01 ? 0.5 : $0 }
+  let g: [Double] = random.numbers(n), gLogs: [Double] = random.numbers(n)
+  func close(_ p: Double, _ q: Double) -> Bool { abs(p - q) <= 2e-8 * (1 + abs(p) + abs(q)) }
+  for f in activations {
+    let up = activate(build, f, a.map { $0 + h }), down = activate(build, f, a.map { $0 - h })
+    let out = activate(build, f, a)
+    let result = fenced([a, out], [g]) { table.activatePullback(f, n, $0[0], $0[1], $1[0]) }[0]
+    for i in 0..<n {
+      #expect(close(result[i], g[i] * (up[i] - down[i]) / (2 * h)), "\(build.name) \(f) at \(a[i])")
+    }
+  }
+  for rule in rules {
+    for inverse in [false, true] {
+      func map(_ x: [Double], _ a: [Double]) -> [[Double]] {
+        fenced([x, a, t], [x, a]) {
+          (inverse ? table.affineInverse : table.affine)(rule, n, $0[0], $0[1], $0[2], $1[0], $1[1])
+        }
+      }
+      /// Loss: the sum of g y and gLogs logs.
+      func loss(_ x: [Double], _ a: [Double]) -> [Double] {
+        let out = map(x, a)
+        return (0..<n).map { g[$0] * out[0][$0] + gLogs[$0] * out[1][$0] }
+      }
+      let out = map(x, a)
+      let result = fenced([inverse ? out[0] : x, a, out[1]], [g, gLogs]) {
+        (inverse ? table.affineInversePullback : table.affinePullback)(
+          rule, n, $0[0], $0[1], $0[2], $1[0], $1[1])
+      }
+      let upX = loss(x.map { $0 + h }, a), downX = loss(x.map { $0 - h }, a)
+      let upA = loss(x, a.map { $0 + h }), downA = loss(x, a.map { $0 - h })
+      for i in 0..<n {
+        let scale = abs(out[0][i]) + abs(upX[i]) + abs(upA[i]) + 1
+        let dx = (upX[i] - downX[i]) / (2 * h), da = (upA[i] - downA[i]) / (2 * h)
+        #expect(abs(result[0][i] - dx) <= 1e-8 * scale, "\(build.name) \(rule.kind) inverse \(inverse)")
+        #expect(abs(result[1][i] - da) <= 1e-8 * scale, "\(build.name) \(rule.kind) inverse \(inverse)")
+      }
+    }
+  }
+}
+
+/// Single precision gives the derivatives of double precision.
+private func pullbacksAgree(_ build: Build<Float>) {
+  var random = Random(10)
+  let n = 400
+  let inputs: [[Float]] = (0..<5).map { _ in random.numbers(n, -4, 4) }
+  let single = elementwise(build, inputs, n)
+  let double = elementwise(builds64[0], inputs.map { $0.map(Double.init) }, n)
+  for (a, b) in zip(single, double) {
+    for (a, b) in zip(a, b) { #expect(abs(Double(a) - b) <= 3e-5 * (1 + abs(b)), "\(build.name)") }
+  }
+}
+
+/// A missing input where the contract reads none.
+private func unreadInputsMayBeMissing<S: TestScalar>(_ build: Build<S>) {
+  let nowhere = UnsafePointer<S>(bitPattern: 8)!, table = build.table
+  let rule = ScaleRule(kind: .additive, bound: 1, epsilon: 0, offset: 0)
+  let x: [S] = [1, 2, 3], t: [S] = [0.5, 0.25, 4]
+  let y = fenced([x, t], [x, x]) { table.affine(rule, 3, $0[0], nowhere, $0[1], $1[0], $1[1]) }
+  #expect(y[0] == [1.5, 2.25, 7] && y[1] == [0, 0, 0])
+  let back = fenced([y[0], t], [x, x]) { table.affineInverse(rule, 3, $0[0], nowhere, $0[1], $1[0], $1[1]) }
+  #expect(back[0] == x && back[1] == [0, 0, 0])
+  for pullback in [table.affinePullback, table.affineInversePullback] {
+    let g = fenced([x], [t, x]) { pullback(rule, 3, $0[0], nowhere, nowhere, $1[0], $1[1]) }
+    #expect(g[0] == t && g[1] == [0, 0, 0])
+  }
+  let g = fenced([x], [t]) { table.activatePullback(.tanh, 3, nowhere, $0[0], $1[0]) }
+  #expect(g[0][0] == 0)
+}
+
+@Suite struct ElementwiseTests {
+  @Test func bits32() { bitsAreThoseOfTheValue(Float.self) }
+  @Test func bits64() { bitsAreThoseOfTheValue(Double.self) }
+  @Test(arguments: builds32) func affineMaps(_ build: Build<Float>) { affineMapsAreRight(build) }
+  @Test(arguments: builds64) func affineMaps(_ build: Build<Double>) { affineMapsAreRight(build) }
+  @Test(arguments: builds64) func pullbacks(_ build: Build<Double>) { pullbacksAreDerivatives(build) }
+  @Test(arguments: builds32) func pullbacks(_ build: Build<Float>) { pullbacksAgree(build) }
+  @Test(arguments: builds32) func missing(_ build: Build<Float>) { unreadInputsMayBeMissing(build) }
+  @Test(arguments: builds64) func missing(_ build: Build<Double>) { unreadInputsMayBeMissing(build) }
+}

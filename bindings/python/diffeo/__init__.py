@@ -1,0 +1,50 @@
+"""Diffeo: normalizing flows, fast and exact, with NumPy arrays in and out.
+
+A flow is an invertible map between data x and noise z whose Jacobian determinant is known, so that it has a density,
+a sampler and gradients. Quick start:
+
+>>> rng = np.random.default_rng(0)
+>>> x = rng.normal(size=(2000, 2))
+>>> x[:, 1] += x[:, 0] ** 2                                       # a banana
+>>> flow = diffeo.maf(dim=2, transforms=3, hidden=(32, 32))
+>>> history = flow.fit(x, max_epochs=20, progress=False)
+>>> flow.log_prob(x).shape                                        # nats, one number a row
+(2000,)
+>>> samples = flow.sample(1000, seed=1)                           # [1000, 2]
+>>> z, log_det = flow.to_noise(x)                                 # and back: flow.from_noise(z)
+>>> score = flow.grad_log_prob(x)                                 # d log p / dx, [2000, 2]
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder:
+...     flow.save(folder + "/banana.h5")
+...     again = diffeo.load(folder + "/banana.h5")
+>>> bool((again.log_prob(x) == flow.log_prob(x)).all())
+True
+
+Architectures in one call: `maf`, `iaf`, `realnvp`; layer by layer: `Spec`. Errors: `diffeo.Error` and `diffeo.errors`.
+"""
+
+from . import errors
+from ._abi import VERSION_STRING as __version__
+from ._threads import get_num_threads, set_num_threads
+from .architectures import iaf, maf, realnvp
+from .errors import Error
+from .flow import Flow, from_bytes, load
+from .spec import Spec
+from .train import History, Report
+
+__all__ = [
+    "Error",
+    "Flow",
+    "History",
+    "Report",
+    "Spec",
+    "__version__",
+    "errors",
+    "from_bytes",
+    "get_num_threads",
+    "iaf",
+    "load",
+    "maf",
+    "realnvp",
+    "set_num_threads",
+]

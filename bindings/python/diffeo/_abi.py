@@ -1,0 +1,400 @@
+"""The C ABI as Python sees it: constants, structs, one table of signatures, handles.
+
+Mirrors include/diffeo.h name by name; tests/test_header.py compares the two.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    byref,
+    c_char_p,
+    c_double,
+    c_int,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint8,
+    c_uint64,
+    c_void_p,
+    sizeof,
+)
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import BY_STATUS, InternalError
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
+CType: TypeAlias = Any  # a class of ctypes: their common base is not public
+
+# ------------------------------------------------------------------------------------------------------- constants
+
+VERSION_NUMBER = 100
+VERSION_STRING = "0.1.0"
+
+DTYPES = {"float32": 1, "float64": 2}
+ACTIVATIONS = {
+    "relu": 1, "tanh": 2, "elu": 3, "silu": 4, "leaky_relu": 5, "softplus": 6, "sigmoid": 7, "gelu": 8,
+}  # fmt: skip
+SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6}
+ORDERS = {"natural": 1, "reversed": 2, "random": 3, "given": 4}
+DEGREES = {"sequential": 1, "random": 2}
+MASKS = {"even": 1, "odd": 2, "first": 3, "last": 4, "random": 5, "given": 6}
+SCHEDULES = {"constant": 1, "cosine": 2}
+STATES = {"running": 0, "epoch_end": 1, "max_epochs": 2, "patience": 3, "cancelled": 4}
+
+# ----------------------------------------------------------------------------------------------------------- types
+
+
+class Status(c_int32):
+    """Result of a fallible function: turned into an exception by `_raise_on_failure`."""
+
+
+class WorkspaceStruct(Structure):
+    """Never defined, as in C; the pointers to it have a type of their own."""
+
+
+class SpecStruct(Structure):
+    """As above."""
+
+
+class FlowStruct(Structure):
+    """As above."""
+
+
+class TrainerStruct(Structure):
+    """As above."""
+
+
+Workspace = POINTER(WorkspaceStruct)
+Spec = POINTER(SpecStruct)
+Flow = POINTER(FlowStruct)
+Trainer = POINTER(TrainerStruct)
+
+
+class Buffer(c_void_p):
+    """A pointer argument that takes NumPy arrays of one dtype, C-contiguous and aligned, or None for NULL."""
+
+    dtype: ClassVar[np.dtype[Any]]
+
+    @classmethod
+    def from_param(cls, value: Any, /) -> Any:
+        if value is None:
+            return None
+        flags = value.flags if isinstance(value, np.ndarray) and value.dtype == cls.dtype else None
+        if not (flags and flags.c_contiguous and flags.aligned):
+            raise TypeError(f"expected a C-contiguous {cls.dtype} array, not {value!r}")
+        return value.ctypes
+
+
+class Float32s(Buffer):
+    dtype = np.dtype(np.float32)
+
+
+class Float64s(Buffer):
+    dtype = np.dtype(np.float64)
+
+
+class Int64s(Buffer):
+    dtype = np.dtype(np.int64)
+
+
+class Reals:
+    """Stands for Float32s in the _f32 function and for Float64s in the _f64 function of a pair."""
+
+
+class AutoregressiveOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("order", c_int32),
+        ("order_given", POINTER(c_int64)),
+        ("degrees", c_int32),
+        ("scale", c_int32),
+        ("scale_bound", c_double),
+        ("scale_epsilon", c_double),
+        ("inverse", c_int32),
+        ("reserved", c_int32),
+        ("seed", c_uint64),
+    ]
+
+
+class CouplingOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("mask", c_int32),
+        ("mask_given", POINTER(c_uint8)),
+        ("scale", c_int32),
+        ("reserved", c_int32),
+        ("scale_bound", c_double),
+        ("scale_epsilon", c_double),
+        ("seed", c_uint64),
+    ]
+
+
+class ArchitectureOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("dim", c_int64),
+        ("context_dim", c_int64),
+        ("transforms", c_int64),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("dtype", c_int32),
+        ("scale", c_int32),
+        ("random_order", c_int32),
+        ("standardize", c_int32),
+        ("actnorm", c_int32),
+        ("seed", c_uint64),
+    ]
+
+
+class TrainOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("batch_size", c_int64),
+        ("max_epochs", c_int64),
+        ("patience", c_int64),
+        ("learning_rate", c_double),
+        ("beta1", c_double),
+        ("beta2", c_double),
+        ("epsilon", c_double),
+        ("weight_decay", c_double),
+        ("clip_norm", c_double),
+        ("validation_fraction", c_double),
+        ("schedule", c_int32),
+        ("threads", c_int32),
+        ("seed", c_uint64),
+    ]
+
+
+class TrainReport(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("epoch", c_int64),
+        ("batch", c_int64),
+        ("batches_per_epoch", c_int64),
+        ("train_rows", c_int64),
+        ("validation_rows", c_int64),
+        ("train_log_prob", c_double),
+        ("validation_log_prob", c_double),
+        ("best_log_prob", c_double),
+        ("best_epoch", c_int64),
+        ("gradient_norm", c_double),
+        ("learning_rate", c_double),
+        ("rows_per_second", c_double),
+        ("seconds", c_double),
+        ("seconds_left", c_double),
+        ("skipped_steps", c_int64),
+        ("state", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+STRUCTS: dict[str, type[Structure]] = {
+    "diffeo_autoregressive_options": AutoregressiveOptions,
+    "diffeo_coupling_options": CouplingOptions,
+    "diffeo_architecture_options": ArchitectureOptions,
+    "diffeo_train_options": TrainOptions,
+    "diffeo_train_report": TrainReport,
+}
+Progress = CFUNCTYPE(c_int, POINTER(TrainReport), c_void_p)
+
+# ------------------------------------------------------------------------------------------------------ signatures
+
+_TEXT = (c_char_p, c_size_t, POINTER(c_size_t))
+_CONTEXT = (Reals, c_int64)
+_ROWS = (Flow, Reals, c_int64, *_CONTEXT, Workspace)
+_TRAINING = (Flow, POINTER(TrainOptions), Reals, c_int64, *_CONTEXT)
+
+# name: (result, *arguments), in the order of the header; a name that ends in _* is a pair, _f32 and _f64
+_TABLE: dict[str, tuple[CType, ...]] = {
+    "diffeo_version_number": (c_int32,),
+    "diffeo_version_string": (c_char_p,),
+    "diffeo_status_name": (c_char_p, Status),
+    "diffeo_last_error": (c_char_p,),
+    "diffeo_workspace_create": (Status, c_int32, POINTER(Workspace)),
+    "diffeo_workspace_destroy": (None, Workspace),
+    "diffeo_workspace_threads": (c_int32, Workspace),
+    "diffeo_autoregressive_options_init": (Status, POINTER(AutoregressiveOptions), c_size_t),
+    "diffeo_coupling_options_init": (Status, POINTER(CouplingOptions), c_size_t),
+    "diffeo_architecture_options_init": (Status, POINTER(ArchitectureOptions), c_size_t),
+    "diffeo_maf_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_iaf_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_realnvp_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_spec_create": (Status, c_int64, c_int64, c_int32, POINTER(Spec)),
+    "diffeo_spec_destroy": (None, Spec),
+    "diffeo_spec_add_autoregressive": (Status, Spec, POINTER(AutoregressiveOptions)),
+    "diffeo_spec_add_coupling": (Status, Spec, POINTER(CouplingOptions)),
+    "diffeo_spec_add_permutation": (Status, Spec, Int64s),
+    "diffeo_spec_add_reverse": (Status, Spec),
+    "diffeo_spec_add_random_permutation": (Status, Spec, c_uint64),
+    "diffeo_spec_add_actnorm": (Status, Spec),
+    "diffeo_spec_add_standardize": (Status, Spec, Float64s, Float64s),
+    "diffeo_spec_standardize_context": (Status, Spec, Float64s, Float64s),
+    "diffeo_flow_create": (Status, Spec, c_uint64, POINTER(Flow)),
+    "diffeo_flow_destroy": (None, Flow),
+    "diffeo_flow_load": (Status, c_char_p, POINTER(Flow)),
+    "diffeo_flow_save": (Status, Flow, c_char_p),
+    "diffeo_flow_load_memory": (Status, c_void_p, c_size_t, POINTER(Flow)),
+    "diffeo_flow_save_memory": (Status, Flow, c_void_p, c_size_t, POINTER(c_size_t)),
+    "diffeo_flow_dim": (c_int64, Flow),
+    "diffeo_flow_context_dim": (c_int64, Flow),
+    "diffeo_flow_dtype": (c_int32, Flow),
+    "diffeo_flow_layer_count": (c_int64, Flow),
+    "diffeo_flow_parameter_count": (c_int64, Flow),
+    "diffeo_flow_describe": (Status, Flow, *_TEXT),
+    "diffeo_flow_set_metadata": (Status, Flow, c_char_p, c_char_p),
+    "diffeo_flow_metadata": (Status, Flow, c_char_p, *_TEXT),
+    "diffeo_flow_metadata_count": (c_int64, Flow),
+    "diffeo_flow_metadata_key": (Status, Flow, c_int64, *_TEXT),
+    "diffeo_flow_parameters_*": (Status, Flow, Reals),
+    "diffeo_flow_with_parameters_*": (Status, Flow, Reals, POINTER(Flow)),
+    "diffeo_flow_log_prob_*": (Status, *_ROWS, Reals),
+    "diffeo_flow_log_prob_gradient_*": (Status, *_ROWS, Reals, Reals, Reals),
+    "diffeo_flow_to_noise_*": (Status, *_ROWS, Reals, Reals),
+    "diffeo_flow_from_noise_*": (Status, *_ROWS, Reals, Reals),
+    "diffeo_flow_sample_*": (Status, Flow, c_uint64, c_uint64, c_int64, *_CONTEXT, Workspace, Reals, Reals),
+    "diffeo_train_options_init": (Status, POINTER(TrainOptions), c_size_t),
+    "diffeo_trainer_create_*": (Status, *_TRAINING, POINTER(Trainer)),
+    "diffeo_trainer_destroy": (None, Trainer),
+    "diffeo_trainer_set_validation_*": (Status, Trainer, Reals, c_int64, *_CONTEXT),
+    "diffeo_trainer_step": (Status, Trainer, c_int64, POINTER(TrainReport)),
+    "diffeo_trainer_finished": (c_int32, Trainer),
+    "diffeo_trainer_best": (Status, Trainer, POINTER(Flow)),
+    "diffeo_trainer_current": (Status, Trainer, POINTER(Flow)),
+    "diffeo_trainer_cancel": (None, Trainer),
+    "diffeo_fit_*": (Status, *_TRAINING, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
+}  # fmt: skip
+
+
+def signatures() -> Iterator[tuple[str, CType, tuple[CType, ...]]]:
+    """Every function of the header: its name, the type of its result and the types of its arguments."""
+    for name, (result, *arguments) in _TABLE.items():
+        if name.endswith("_*"):
+            for suffix, reals in (("f32", Float32s), ("f64", Float64s)):
+                yield name[:-1] + suffix, result, tuple(reals if a is Reals else a for a in arguments)
+        else:
+            yield name, result, tuple(arguments)
+
+
+# --------------------------------------------------------------------------------------------------------- library
+
+
+def _raise_on_failure(status: Status, function: Any, arguments: tuple[Any, ...]) -> None:
+    """Called by ctypes at once after the function, in its thread: the error text is that of this call."""
+    if status.value != 0:
+        text = lib.diffeo_last_error().decode("utf-8", "replace")
+        raise BY_STATUS.get(status.value, InternalError)(text)
+
+
+def _find() -> Path:
+    package = Path(__file__).resolve().parent
+    if override := os.environ.get("DIFFEO_LIBRARY"):
+        places = [Path(override)]
+    else:
+        checkout = (package / "../../..").resolve()
+        places = [package / "libdiffeo.so", checkout / ".build/release/libdiffeo.so"]
+    for place in places:
+        if place.is_file():
+            return place
+    raise ImportError(
+        "diffeo needs its shared library, which is not at "
+        + " nor at ".join(str(place) for place in places)
+        + ": install the package with pip, build the library with make, or set DIFFEO_LIBRARY to its path"
+    )
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path))
+        library.diffeo_version_number.restype = c_int32
+        found = library.diffeo_version_number()
+        # before 1.0 the interface may change with the minor version, never with the patch
+        if found // 100 != VERSION_NUMBER // 100:
+            raise ImportError(f"{path} is version {found} of diffeo, this package is made for {VERSION_NUMBER}")
+        for name, result, arguments in signatures():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+            if result is Status:
+                function.errcheck = _raise_on_failure
+    except (OSError, AttributeError) as error:
+        raise ImportError(f"{path} is not a usable diffeo library: {error}") from error
+    return library
+
+
+lib = _load(_find())
+
+
+def typed(name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """The function of a pair for buffers of this dtype: float32 or float64."""
+    function: Callable[..., None] = getattr(lib, name + ("_f32" if dtype == np.float32 else "_f64"))
+    return function
+
+
+# --------------------------------------------------------------------------------------------------------- handles
+
+
+class Handle:
+    """A C handle and the duty to destroy it: once, with its last reference, in the process that made it.
+
+    An argument of a C function may be a Handle; the call then keeps it alive. A child after fork() leaves the handles
+    of its parent alone, and at interpreter exit nothing is destroyed, since daemon threads may still be at work.
+    """
+
+    __slots__ = ("__weakref__", "_as_parameter_")
+
+    def __init__(self, pointer: Any) -> None:
+        self._as_parameter_ = pointer
+        weakref.finalize(self, _destroy, pointer, os.getpid()).atexit = False
+
+
+def _destroy(pointer: Any, owner: int) -> None:
+    if os.getpid() == owner:
+        _DESTROYERS[type(pointer)](pointer)
+
+
+_DESTROYERS: dict[CType, Callable[[Any], None]] = {
+    Workspace: lib.diffeo_workspace_destroy,
+    Spec: lib.diffeo_spec_destroy,
+    Flow: lib.diffeo_flow_destroy,
+    Trainer: lib.diffeo_trainer_destroy,
+}
+
+
+def create(kind: CType, function: Callable[..., None], *arguments: Any) -> Handle:
+    """The handle that function writes to its last argument."""
+    pointer = kind()
+    function(*arguments, byref(pointer))
+    return Handle(pointer)
+
+
+def defaults(kind: type[Structure], function: Callable[..., None]) -> Any:
+    """An options struct filled with its defaults by its *_init function."""
+    options = kind()
+    function(byref(options), sizeof(kind))
+    return options
+
+
+def read_text(function: Callable[..., None], *arguments: Any) -> str:
+    """The text of a function that writes text as snprintf does: asked for its length, then for itself."""
+    length = c_size_t()
+    function(*arguments, None, 0, byref(length))
+    text = ctypes.create_string_buffer(length.value + 1)
+    function(*arguments, text, len(text), None)
+    return text.value.decode("utf-8")

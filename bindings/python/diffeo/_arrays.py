@@ -1,0 +1,130 @@
+"""From what users pass to what the library takes: arrays, whole numbers, names of options."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from ctypes import Array as CArray
+from ctypes import c_int64
+from dataclasses import dataclass
+from typing import Any, SupportsIndex, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ._abi import DTYPES, Array
+from .errors import ShapeError
+
+Integers: TypeAlias = Sequence[SupportsIndex] | npt.NDArray[np.integer[Any]]
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A batch of rows, and the shape it was written in.
+
+    ``array`` is [n, columns], ``batch`` the shape of one number a row: (n,), or () for a single row. ``event`` is the
+    shape of a row: (columns,), or () where a single column was written without its axis.
+    """
+
+    array: Array
+    batch: tuple[int, ...]
+    event: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+
+def real_array(value: npt.ArrayLike, name: str, otherwise: np.dtype[Any]) -> Array:
+    """Any array-like as a C-contiguous, aligned array of native float32 or float64; itself if it is one.
+
+    Arrays and data frames of one of the two dtypes keep it; everything else becomes `otherwise`.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufO":
+        raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
+    dtype = array.dtype.newbyteorder("=")
+    if dtype not in _FLOATS or not hasattr(value, "__array__"):
+        dtype = otherwise
+    return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+
+
+def rows(value: npt.ArrayLike, columns: int, dtype: np.dtype[Any], name: str, column_name: str) -> Rows:
+    """Rows of so many columns from [n, columns], from one row [columns] or, for one column, from [n] or a number."""
+    array = real_array(value, name, dtype)
+    if array.ndim == 2:
+        batch, event = array.shape[:1], array.shape[1:]
+    elif array.ndim < 2 and columns == 1:
+        batch, event = array.shape, ()
+    elif array.ndim == 1:
+        batch, event = (), array.shape
+    else:
+        raise ShapeError(f"{name} has shape {array.shape}, expected (n, {columns}) or ({columns},)")
+    if event not in ((), (columns,)):
+        raise ShapeError(f"{name} has {event[0]} columns, this flow has {column_name} {columns}")
+    return Rows(array.reshape(-1, columns) if array.ndim < 2 else array, batch, event)
+
+
+def context_rows(
+    value: npt.ArrayLike | None, columns: int, count: int, dtype: np.dtype[Any], of: str = "x", name: str = "context"
+) -> Rows | None:
+    """The context of `count` rows, in this dtype: one row for all or one for each; None for a flow without context."""
+    if value is None:
+        if columns == 0:
+            return None
+        raise ShapeError(f"{name} is missing: this flow has context_dim {columns}")
+    if columns == 0:
+        raise ShapeError(f"{name} given, but this flow has context_dim 0")
+    given = rows(value, columns, dtype, name, "context_dim")
+    if len(given) not in (1, count):
+        raise ShapeError(f"{name} has {len(given)} rows, {of} has {count}: give one row for all, or one for each")
+    return Rows(np.require(given.array, dtype), given.batch, given.event)
+
+
+def pointer_and_count(context: Rows | None) -> tuple[Array | None, int]:
+    """The two arguments of the C functions for a context."""
+    return (None, 0) if context is None else (context.array, len(context))
+
+
+def vector(value: npt.ArrayLike, length: int, name: str, dtype: np.dtype[Any]) -> Array:
+    """A 1-D array of so many values."""
+    array = real_array(value, name, dtype)
+    if array.shape != (length,):
+        raise ShapeError(f"{name} has shape {array.shape}, expected ({length},)")
+    return array
+
+
+def integer(value: SupportsIndex, name: str, low: int, high: int = 2**63 - 1) -> int:
+    """A whole number in a range: ctypes would wrap others silently."""
+    number = operator.index(value)
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be from {low} to {high}, not {number}")
+    return number
+
+
+def seed64(value: SupportsIndex) -> int:
+    """A seed: any unsigned number of 64 bits."""
+    return integer(value, "seed", 0, 2**64 - 1)
+
+
+def int64s(values: Integers, name: str, low: int = 0) -> CArray[c_int64]:
+    """Whole numbers as a C array."""
+    numbers = [integer(value, name, low) for value in values]
+    return (c_int64 * len(numbers))(*numbers)
+
+
+def choice(value: str, table: dict[str, int], name: str) -> int:
+    """The C value of an option's name."""
+    if value not in table or value == "given":
+        names = ", ".join(repr(key) for key in table if key != "given")
+        raise ValueError(f"{name} must be one of {names}, not {value!r}")
+    return table[value]
+
+
+def dtype_code(value: npt.DTypeLike) -> int:
+    """The C value of float32 or float64."""
+    return choice(np.dtype(value).name, DTYPES, "dtype")

@@ -1,0 +1,545 @@
+"""Flows: densities, samples, gradients, files."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from ctypes import byref
+from typing import Any, SupportsIndex, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _abi, train
+from ._abi import Array, lib, typed
+from ._arrays import Rows, context_rows, integer, pointer_and_count, rows, seed64, vector
+from ._threads import workspace
+from .errors import FileError, InvalidArgumentError, MissingFileError
+
+Path: TypeAlias = str | os.PathLike[str]
+_DTYPES = {code: np.dtype(name) for name, code in _abi.DTYPES.items()}
+
+
+class Flow:
+    """A normalizing flow: an invertible map between data x and noise z, with a density, a sampler and gradients.
+
+    Made by `diffeo.maf`, `diffeo.iaf`, `diffeo.realnvp`, `diffeo.Spec.build`, `diffeo.load` and `diffeo.from_bytes`.
+
+    **Arrays.** ``x`` is [n, dim], ``context`` is [n, context_dim] or one row [context_dim] for all; anything that NumPy
+    makes an array of will do, data frames included. float32 and float64 arrays that are C-contiguous are used without
+    a copy, and results have their dtype, whatever the flow computes in; other input becomes the flow's dtype. One row
+    may be written without its batch axis, [dim], and its results then have none: `log_prob` gives a number. With
+    ``dim == 1`` a 1-D array is n rows of one column, and results have its shape; likewise for the context.
+
+    **Bits.** A row's result depends on nothing but the flow, the row and its context: not on the batch, nor on the
+    number of threads. A row with NaN gives NaN in that row, one with an infinity has log-density -inf.
+
+    **Threads.** All methods but `fit` and changes of `metadata` may run on many threads at once. Calls release the
+    interpreter lock. Flows pickle and copy.
+    """
+
+    __slots__ = ("__weakref__", "_handle")
+
+    def __init__(self, handle: _abi.Handle) -> None:
+        self._handle = handle
+
+    # -------------------------------------------------------------------------------------------------- facts
+
+    @property
+    def dim(self) -> int:
+        """Columns of the data."""
+        return int(lib.diffeo_flow_dim(self._handle))
+
+    @property
+    def context_dim(self) -> int:
+        """Columns of the context; 0 for a flow without context."""
+        return int(lib.diffeo_flow_context_dim(self._handle))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What the flow computes in: float32 or float64."""
+        return _DTYPES[lib.diffeo_flow_dtype(self._handle)]
+
+    @property
+    def layer_count(self) -> int:
+        """Number of layers."""
+        return int(lib.diffeo_flow_layer_count(self._handle))
+
+    @property
+    def parameter_count(self) -> int:
+        """Length of the parameter vector, weights masked to zero and untrained constants included."""
+        return int(lib.diffeo_flow_parameter_count(self._handle))
+
+    @property
+    def metadata(self) -> MutableMapping[str, str]:
+        """Your own words, key = value, saved with the flow.
+
+        Keys have 1 to 255 bytes in UTF-8, values up to 65535.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=2)
+        >>> flow.metadata["columns"] = "ra, dec"
+        >>> dict(flow.metadata)
+        {'columns': 'ra, dec'}
+        """
+        return Metadata(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<diffeo.Flow dim={self.dim} context_dim={self.context_dim} dtype={self.dtype.name} "
+            f"layers={self.layer_count} parameters={self.parameter_count}>"
+        )
+
+    def __str__(self) -> str:
+        """A summary, one line a layer."""
+        return _abi.read_text(lib.diffeo_flow_describe, self._handle)
+
+    # -------------------------------------------------------------------------------------------- evaluation
+
+    def log_prob(self, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> Array:
+        """Log-density of each row, log p(x | context), in nats.
+
+        Parameters
+        ----------
+        x : array_like, [n, dim] or [dim]
+        context : array_like, [n, context_dim] or [context_dim], optional
+            Required where the flow has a context.
+
+        Returns
+        -------
+        array [n], or a number for a single row
+            In the dtype of `x`.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=2)
+        >>> flow.log_prob([[0.0, 1.0], [2.0, 3.0]]).shape
+        (2,)
+        """
+        data, given = self._inputs(x, context)
+        log_prob = np.empty(len(data), data.dtype)
+        self._evaluate("log_prob", data, given, log_prob)
+        return _shaped(log_prob, data.batch)
+
+    def grad_log_prob(self, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> Array:
+        """Gradient of the log-density with respect to `x`, d log p(x | context) / dx: the score.
+
+        Parameters
+        ----------
+        x, context
+            As in `log_prob`.
+
+        Returns
+        -------
+        array of the shape and dtype of `x`
+        """
+        data, given = self._inputs(x, context)
+        gradient = np.empty_like(data.array)
+        self._evaluate("log_prob_gradient", data, given, None, gradient, None)
+        return _shaped(gradient, data.batch + data.event)
+
+    def grad_log_prob_context(self, x: npt.ArrayLike, context: npt.ArrayLike) -> Array:
+        """Gradient of the log-density with respect to the context, d log p(x | context) / d context.
+
+        Parameters
+        ----------
+        x, context
+            As in `log_prob`.
+
+        Returns
+        -------
+        array [n, context_dim], or [context_dim] for a single row
+            A row for each row of `x`, also when one row of context serves all.
+        """
+        data, given = self._inputs(x, context)
+        if given is None:
+            raise InvalidArgumentError("this flow has no context to differentiate by: its context_dim is 0")
+        gradient = np.empty((len(data), given.array.shape[1]), data.dtype)
+        self._evaluate("log_prob_gradient", data, given, None, None, gradient)
+        return _shaped(gradient, data.batch + given.event)
+
+    def to_noise(self, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> tuple[Array, Array]:
+        """Map data to noise.
+
+        Parameters
+        ----------
+        x, context
+            As in `log_prob`.
+
+        Returns
+        -------
+        z : array of the shape and dtype of `x`
+            Standard normal, were the flow exact.
+        log_det : array [n], or a number for a single row
+            log abs(det dz/dx), in nats.
+        """
+        return self._map("to_noise", x, context, "x")
+
+    def from_noise(self, z: npt.ArrayLike, context: npt.ArrayLike | None = None) -> tuple[Array, Array]:
+        """Map noise to data: the inverse of `to_noise`.
+
+        Parameters
+        ----------
+        z, context
+            As `x` and `context` in `log_prob`.
+
+        Returns
+        -------
+        x : array of the shape and dtype of `z`
+        log_det : array [n], or a number for a single row
+            log abs(det dx/dz), in nats.
+        """
+        return self._map("from_noise", z, context, "z")
+
+    def sample(
+        self,
+        n: SupportsIndex,
+        context: npt.ArrayLike | None = None,
+        *,
+        seed: SupportsIndex | None = None,
+        first_row: SupportsIndex = 0,
+    ) -> Array:
+        """Draw samples number first_row to first_row + n - 1 of a seed.
+
+        A sample depends on the flow, the seed, its own number and its context alone [1]_: a long run may be cut into
+        pieces, over threads or machines, and gives the same rows.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        context : array_like, [n, context_dim] or [context_dim], optional
+            Required where the flow has a context.
+        seed : int, optional
+            0 to 2**64 - 1. By default a fresh one from the entropy of the operating system: no two calls are alike.
+        first_row : int
+            Number of the first sample.
+
+        Returns
+        -------
+        array [n, dim]
+            In the dtype of the flow.
+
+        References
+        ----------
+        .. [1] Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (Philox4x32-10).
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=2)
+        >>> whole = flow.sample(10, seed=1)
+        >>> bool((flow.sample(4, seed=1, first_row=6) == whole[6:]).all())
+        True
+        """
+        x, _ = self._sample(n, context, seed, first_row, want_log_prob=False)
+        return x
+
+    def sample_and_log_prob(
+        self,
+        n: SupportsIndex,
+        context: npt.ArrayLike | None = None,
+        *,
+        seed: SupportsIndex | None = None,
+        first_row: SupportsIndex = 0,
+    ) -> tuple[Array, Array]:
+        """Draw samples and give their log-densities, for less than the cost of both.
+
+        Parameters
+        ----------
+        n, context, seed, first_row
+            As in `sample`.
+
+        Returns
+        -------
+        x : array [n, dim]
+        log_prob : array [n]
+            In nats.
+        """
+        return self._sample(n, context, seed, first_row, want_log_prob=True)
+
+    # ---------------------------------------------------------------------------------------------- training
+
+    def fit(
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        validation: train.Validation = 0.1,
+        batch_size: SupportsIndex = 512,
+        lr: float = 1e-3,
+        max_epochs: SupportsIndex = 100,
+        patience: SupportsIndex = 10,
+        seed: SupportsIndex = 0,
+        progress: bool = True,
+        weight_decay: float = 0.0,
+        clip_norm: float = 5.0,
+        schedule: str = "constant",
+        threads: SupportsIndex | None = None,
+        on_progress: Callable[[train.Report], object] | None = None,
+    ) -> train.History:
+        """Train by maximum likelihood with Adam [1]_; the flow then has the weights that were best on held-out rows.
+
+        The same data, options and seed give the same weights, bit for bit, for any number of threads. However training
+        ends, be it by an exception, the flow has the best weights so far.
+
+        Ctrl-C stops within a minibatch: `fit` then warns and returns normally, with ``stopped == "interrupted"``, so
+        that a script goes on with what was learned. A second Ctrl-C, during this, raises KeyboardInterrupt.
+
+        Parameters
+        ----------
+        x : array_like, [n, dim]
+        context : array_like, [n, context_dim] or [context_dim], optional
+            Required where the flow has a context.
+        validation : float, array_like or tuple
+            The fraction of rows to hold out, drawn with the seed, 0 up to 1; or the rows themselves, as ``x_val`` or
+            ``(x_val, context_val)``. With 0 the best weights are those best on training rows.
+        batch_size : int
+            Rows a step.
+        lr : float
+            Learning rate.
+        max_epochs : int
+            Passes over the data at most. 0 only sets the layers that are set from data.
+        patience : int
+            Stop after so many epochs without a better validation; 0: never.
+        seed : int
+            Of the split and of the shuffling.
+        progress : bool
+            Show a tqdm bar or, where tqdm is not installed, a line for each epoch, on stderr: mean log-likelihood a
+            row of training and validation, in nats, rows a second, time left to `max_epochs`.
+        weight_decay : float
+            Decoupled weight decay [2]_ on weight matrices.
+        clip_norm : float
+            The norm of the gradient is cut to this; 0: not.
+        schedule : {"constant", "cosine"}
+            Of the learning rate; cosine falls to 0 at `max_epochs`.
+        threads : int, optional
+            1 to 256; by default `diffeo.get_num_threads`.
+        on_progress : callable, optional
+            Called with a `Report` after every epoch; a true result stops the training.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ArithmeticError
+            For a NaN or an infinity in the data (with its row and column), for a column that is constant where it
+            would be standardised, and when no step of a whole epoch was finite.
+        ValueError
+            For wrong shapes and options.
+
+        References
+        ----------
+        .. [1] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+        .. [2] Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+        Examples
+        --------
+        >>> x = np.random.default_rng(0).normal(3.0, 2.0, size=(1000, 2))
+        >>> flow = diffeo.maf(dim=2, transforms=2, hidden=(16,))
+        >>> history = flow.fit(x, max_epochs=3, progress=False)
+        >>> history.epoch, history.stopped
+        ([1, 2, 3], 'max_epochs')
+        """
+        return train.fit(
+            self,
+            x,
+            context,
+            validation=validation,
+            batch_size=batch_size,
+            lr=lr,
+            max_epochs=max_epochs,
+            patience=patience,
+            seed=seed,
+            progress=progress,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
+            schedule=schedule,
+            threads=threads,
+            on_progress=on_progress,
+        )
+
+    # -------------------------------------------------------------------------------------- parameters, files
+
+    def parameters(self) -> Array:
+        """All parameters as one vector of `parameter_count` values, in the dtype of the flow: a copy."""
+        parameters = np.empty(self.parameter_count, self.dtype)
+        typed("diffeo_flow_parameters", parameters.dtype)(self._handle, parameters)
+        return parameters
+
+    def with_parameters(self, parameters: npt.ArrayLike) -> Flow:
+        """Return the same flow with other values for all parameters.
+
+        Parameters
+        ----------
+        parameters : array_like, [parameter_count]
+            In the order of `parameters`; finite, else an ArithmeticError is raised.
+        """
+        theta = vector(parameters, self.parameter_count, "parameters", self.dtype)
+        return Flow(_abi.create(_abi.Flow, typed("diffeo_flow_with_parameters", theta.dtype), self._handle, theta))
+
+    def save(self, path: Path) -> None:
+        """Save to one HDF5 file: after a crash it is the old file or the new one, never half of it.
+
+        Raises
+        ------
+        OSError
+            FileNotFoundError if the folder does not exist.
+        """
+        target = _path(path)
+        with _missing_is(path, os.path.dirname(os.path.abspath(path))):
+            lib.diffeo_flow_save(self._handle, target)
+
+    def to_bytes(self) -> bytes:
+        """Return the file that `save` would write, for `diffeo.from_bytes`."""
+        size = ctypes.c_size_t()
+        lib.diffeo_flow_save_memory(self._handle, None, 0, byref(size))
+        image = ctypes.create_string_buffer(size.value)
+        lib.diffeo_flow_save_memory(self._handle, image, size.value, byref(size))
+        return image.raw[: size.value]
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Flow], tuple[bytes]]:
+        return from_bytes, (self.to_bytes(),)
+
+    # ----------------------------------------------------------------------------------------------- private
+
+    def _inputs(self, x: npt.ArrayLike, context: npt.ArrayLike | None, name: str = "x") -> tuple[Rows, Rows | None]:
+        data = rows(x, self.dim, self.dtype, name, "dim")
+        return data, context_rows(context, self.context_dim, len(data), data.dtype, name)
+
+    def _evaluate(self, name: str, data: Rows, given: Rows | None, *outputs: Array | None) -> None:
+        function = typed(f"diffeo_flow_{name}", data.dtype)
+        function(self._handle, data.array, len(data), *pointer_and_count(given), workspace(), *outputs)
+
+    def _map(self, direction: str, x: npt.ArrayLike, context: npt.ArrayLike | None, name: str) -> tuple[Array, Array]:
+        data, given = self._inputs(x, context, name)
+        mapped, log_det = np.empty_like(data.array), np.empty(len(data), data.dtype)
+        self._evaluate(direction, data, given, mapped, log_det)
+        return _shaped(mapped, data.batch + data.event), _shaped(log_det, data.batch)
+
+    def _sample(
+        self,
+        n: SupportsIndex,
+        context: npt.ArrayLike | None,
+        seed: SupportsIndex | None,
+        first_row: SupportsIndex,
+        want_log_prob: bool,
+    ) -> tuple[Array, Array]:
+        count, dtype = integer(n, "n", 0), self.dtype
+        given = context_rows(context, self.context_dim, count, dtype, "the sample")
+        number = secrets.randbits(64) if seed is None else seed64(seed)
+        first = integer(first_row, "first_row", 0, 2**64 - 1)
+        x, log_prob = np.empty((count, self.dim), dtype), np.empty(count if want_log_prob else 0, dtype)
+        typed("diffeo_flow_sample", dtype)(
+            self._handle,
+            number,
+            first,
+            count,
+            *pointer_and_count(given),
+            workspace(),
+            x,
+            log_prob if want_log_prob else None,
+        )
+        return x, log_prob
+
+
+class Metadata(MutableMapping[str, str]):
+    """The metadata of a flow as a mapping, in the order of the keys."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+
+    def __getitem__(self, key: str) -> str:
+        try:
+            return _abi.read_text(lib.diffeo_flow_metadata, self._flow._handle, _utf8(key, "key"))
+        except InvalidArgumentError:
+            raise KeyError(key) from None
+
+    def __setitem__(self, key: str, value: str) -> None:
+        lib.diffeo_flow_set_metadata(self._flow._handle, _utf8(key, "key"), _utf8(value, "value"))
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        lib.diffeo_flow_set_metadata(self._flow._handle, _utf8(key, "key"), None)
+
+    def __iter__(self) -> Iterator[str]:
+        keys = [_abi.read_text(lib.diffeo_flow_metadata_key, self._flow._handle, index) for index in range(len(self))]
+        return iter(keys)
+
+    def __len__(self) -> int:
+        return int(lib.diffeo_flow_metadata_count(self._flow._handle))
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def load(path: Path) -> Flow:
+    """Load a flow from a file of `Flow.save`; it is checked against the self-test stored inside.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read; FileNotFoundError if it is missing.
+    ValueError
+        If it is not a valid weight file, or from a newer, incompatible version.
+    """
+    target = _path(path)
+    with _missing_is(path, path):
+        return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_load, target))
+
+
+def from_bytes(image: bytes | bytearray | memoryview) -> Flow:
+    """Return the flow whose `Flow.to_bytes` gave these bytes.
+
+    Examples
+    --------
+    >>> flow = diffeo.maf(dim=2)
+    >>> diffeo.from_bytes(flow.to_bytes()).dim
+    2
+    """
+    content = bytes(image)
+    return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_load_memory, content, len(content)))
+
+
+@contextmanager
+def _missing_is(path: Path, needed: Path) -> Iterator[None]:
+    """Turn the error of a file operation into FileNotFoundError where `needed` does not exist."""
+    try:
+        yield
+    except FileError as error:
+        if os.path.exists(needed):
+            raise
+        raise MissingFileError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path)) from error
+
+
+def _shaped(values: Array, shape: tuple[int, ...]) -> Array:
+    """The values in this shape; a number for ()."""
+    shaped: Array = values.reshape(shape)[()]
+    return shaped
+
+
+def _utf8(text: str, name: str) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError(f"a {name} of metadata must be a str, not {type(text).__name__}")
+    if "\0" in text:
+        raise ValueError(f"a {name} of metadata must not have a null character: {text!r}")
+    return text.encode()
+
+
+def _path(path: Path) -> bytes:
+    encoded = os.fsencode(path)
+    if b"\0" in encoded:
+        raise ValueError(f"a path must not have a null character: {path!r}")
+    return encoded

@@ -1,0 +1,41 @@
+"""The examples in docstrings and in the README."""
+
+import contextlib
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import diffeo
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+MODULES = ["diffeo", *(f"diffeo.{module.name}" for module in pkgutil.iter_modules(diffeo.__path__))]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings(name):
+    result = doctest.testmod(importlib.import_module(name), extraglobs={"diffeo": diffeo, "np": np})
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("thing", [thing for thing in diffeo.__all__ if not thing.startswith("__")])
+def test_public_names_are_documented(thing):
+    documented = getattr(diffeo, thing)
+    assert documented.__doc__
+    if isinstance(documented, type):
+        for name, member in vars(documented).items():
+            assert name.startswith("_") or not callable(member) or member.__doc__, f"{thing}.{name}"
+
+
+@pytest.mark.skipif(not README.is_file(), reason="not in a source checkout")
+def test_readme(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert blocks
+    scope = {}
+    with contextlib.chdir(tmp_path), contextlib.redirect_stdout(None):
+        for block in blocks:
+            exec(compile(block, "README.md", "exec"), scope)

@@ -1,0 +1,299 @@
+"""Training."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+from conftest import regression, two_moons
+
+import diffeo
+
+
+def small(**options):
+    return diffeo.maf(**{"dim": 2, "transforms": 3, "hidden": (32,), "seed": 1} | options)
+
+
+def fit(flow, x, context=None, **options):
+    return flow.fit(x, context, **{"max_epochs": 3, "batch_size": 256, "progress": False} | options)
+
+
+def test_it_learns_what_a_gaussian_cannot(moons):
+    test = two_moons(4000, seed=20)
+    mean, covariance = moons.mean(axis=0), np.cov(moons.T)
+    solved = np.linalg.solve(covariance, (test - mean).T)
+    gaussian = -0.5 * ((test - mean) * solved.T).sum(axis=1) - 0.5 * np.linalg.slogdet(2 * np.pi * covariance)[1]
+    flow = small(transforms=5, hidden=(64, 64))
+    history = fit(flow, moons, max_epochs=40, batch_size=128, lr=2e-3, schedule="cosine")
+    assert flow.log_prob(test).mean() > gaussian.mean() + 0.4
+    assert abs(flow.sample(20000, seed=1).mean(axis=0) - mean).max() < 0.1
+    assert history.best_log_prob == max(history.validation_log_prob)
+    assert history.validation_log_prob[history.best_epoch - 1] == history.best_log_prob
+
+
+def test_context_helps():
+    x, context = regression(3000, seed=21)
+    conditional = small(dim=3, context_dim=2)
+    blind = small(dim=3)
+    fit(conditional, x, context, max_epochs=8)
+    fit(blind, x, max_epochs=8)
+    assert conditional.log_prob(x, context).mean() > blind.log_prob(x).mean() + 0.5
+
+
+def test_history(moons):
+    history = fit(small(), moons, max_epochs=5, schedule="cosine", lr=2e-3)
+    assert len(history) == 5
+    assert history.epoch == [1, 2, 3, 4, 5]
+    for values in (history.train_log_prob, history.validation_log_prob, history.learning_rate, history.seconds):
+        assert len(values) == 5
+        assert np.isfinite(values).all()
+    assert history.learning_rate == sorted(history.learning_rate, reverse=True)
+    assert history.learning_rate[0] <= 2e-3
+    assert history.seconds == sorted(history.seconds)
+    assert history.stopped == "max_epochs"
+    assert 1 <= history.best_epoch <= 5
+    assert "5 epochs" in str(history)
+
+
+def test_the_flow_has_the_best_weights(moons):
+    held_out = two_moons(500, seed=22)
+    flow = small(dtype="float64")
+    history = fit(flow, moons, validation=held_out, max_epochs=6, lr=1e-2)
+    assert flow.log_prob(held_out).mean() == pytest.approx(history.best_log_prob, rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_same_seed_same_bits(moons, dtype):
+    x = moons.astype(dtype)
+    first = small(dtype=dtype)
+    fit(first, x, threads=1)
+    again, threaded, other = small(dtype=dtype), small(dtype=dtype), small(dtype=dtype)
+    fit(again, x, threads=1)
+    fit(threaded, x, threads=3)
+    fit(other, x, threads=1, seed=5)
+    np.testing.assert_array_equal(again.parameters(), first.parameters())
+    np.testing.assert_array_equal(threaded.parameters(), first.parameters())
+    assert (other.parameters() != first.parameters()).any()
+
+
+def test_early_stopping(moons):
+    history = fit(small(), moons[:200], validation=moons[200:260], max_epochs=2000, patience=3, lr=2e-2, batch_size=20)
+    assert history.stopped == "patience"
+    assert len(history) == history.best_epoch + 3 < 2000
+
+
+def test_validation_may_be_rows():
+    x, context = regression(600, seed=23)
+    flow = small(dim=3, context_dim=2)
+    seen = []
+    fit(flow, x, context, validation=(x[:50], context[:50]), max_epochs=1, on_progress=seen.append)
+    assert (seen[0].train_rows, seen[0].validation_rows) == (600, 50)
+    fit(flow, x, context, validation=0.25, max_epochs=1, on_progress=seen.append)
+    assert (seen[1].train_rows, seen[1].validation_rows) == (450, 150)
+    history = fit(flow, x, context, validation=0, max_epochs=2, on_progress=seen.append)
+    assert (seen[2].train_rows, seen[2].validation_rows) == (600, 0)
+    assert np.isnan(history.validation_log_prob).all()
+    assert history.best_log_prob == max(history.train_log_prob)
+    with pytest.raises(ValueError, match="validation context is missing"):
+        fit(flow, x, context, validation=x[:50])
+    with pytest.raises(ValueError, match="validation x has 2 columns, this flow has dim 3"):
+        fit(flow, x, context, validation=(x[:50, :2], context[:50]))
+
+
+def test_lists_and_frames(moons):
+    expected = small()
+    fit(expected, moons[:300].astype(np.float32), max_epochs=1)
+    flow = small()
+    fit(flow, moons[:300].tolist(), max_epochs=1)
+    np.testing.assert_array_equal(flow.parameters(), expected.parameters())
+    pandas = pytest.importorskip("pandas")
+    flow = small()
+    fit(flow, pandas.DataFrame(moons[:300]).astype("float32"), max_epochs=1)
+    np.testing.assert_array_equal(flow.parameters(), expected.parameters())
+
+
+def test_one_column(moons):
+    flow = small(dim=1)
+    fit(flow, moons[:, 0])
+    assert flow.log_prob(moons[:, 0]).shape == (4000,)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_data_must_be_finite(moons, value):
+    x = moons[:600].copy()
+    x[417, 1] = value
+    flow = small()
+    before = flow.parameters()
+    with pytest.raises(ArithmeticError, match=r"row 417\b.*column 1\b") as caught:
+        fit(flow, x)
+    assert isinstance(caught.value, diffeo.Error)
+    assert caught.value.name == "DIFFEO_ENUMERIC"
+    np.testing.assert_array_equal(flow.parameters(), before)
+
+
+def test_a_constant_column_cannot_be_standardised(moons):
+    x = moons[:100].copy()
+    x[:, 1] = 2.385
+    with pytest.raises(diffeo.Error, match="1") as caught:
+        fit(small(), x)
+    assert caught.value.name == "DIFFEO_ENUMERIC"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": 0.0},
+        {"lr": -1.0},
+        {"batch_size": 0},
+        {"max_epochs": -1},
+        {"patience": -1},
+        {"validation": 1.5},
+        {"validation": -0.1},
+        {"schedule": "linear"},
+        {"threads": 0},
+        {"seed": -1},
+        {"weight_decay": -1.0},
+        {"clip_norm": -1.0},
+    ],
+)
+def test_options_that_cannot_be(moons, options):
+    with pytest.raises(ValueError):
+        fit(small(), moons[:100], **options)
+
+
+def test_on_progress_stops(moons):
+    seen = []
+
+    def on_progress(report):
+        seen.append(report)
+        return report.epoch == 3
+
+    flow = small()
+    history = fit(flow, moons, max_epochs=50, on_progress=on_progress)
+    assert [report.epoch for report in seen] == history.epoch == [1, 2, 3]
+    assert history.stopped == "cancelled"
+    assert [report.train_log_prob for report in seen] == history.train_log_prob
+    with pytest.raises(AttributeError):
+        seen[0].epoch = 2
+
+
+def test_an_exception_of_on_progress_passes_and_keeps_the_best(moons):
+    def on_progress(report):
+        if report.epoch == 3:
+            raise KeyError("stop here")
+
+    stopped, expected = small(), small()
+    with pytest.raises(KeyError, match="stop here"):
+        fit(stopped, moons, max_epochs=50, on_progress=on_progress)
+    fit(expected, moons, max_epochs=3)
+    np.testing.assert_array_equal(stopped.parameters(), expected.parameters())
+
+
+def test_ctrl_c_keeps_the_best(moons):
+    def on_progress(report):
+        if report.epoch == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    flow, expected = small(), small()
+    with pytest.warns(RuntimeWarning, match="training interrupted in epoch 4"):
+        history = fit(flow, moons, max_epochs=50, on_progress=on_progress)
+    assert history.stopped == "interrupted"
+    assert history.epoch == [1, 2, 3]
+    fit(expected, moons, max_epochs=3)
+    np.testing.assert_array_equal(flow.parameters(), expected.parameters())
+
+
+def test_ctrl_c_within_an_epoch_is_heard_soon():
+    x = np.random.default_rng(24).normal(size=(200_000, 2)).astype(np.float32)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    flow, start = small(hidden=(64, 64)), time.perf_counter()
+    with pytest.warns(RuntimeWarning, match="interrupted"):
+        history = fit(flow, x, max_epochs=10_000, patience=0, batch_size=512)
+    assert time.perf_counter() - start < 3
+    assert history.stopped == "interrupted"
+    assert np.isfinite(flow.log_prob(x[:100])).all()
+
+
+def test_a_second_ctrl_c_raises():
+    program = """
+import os, signal, warnings
+import numpy as np, diffeo
+warnings.showwarning = lambda *_: signal.raise_signal(signal.SIGINT)
+flow = diffeo.maf(dim=2, transforms=1, hidden=(8,))
+flow.fit(np.random.default_rng(1).normal(size=(500, 2)), progress=False, on_progress=lambda _: signal.raise_signal(2))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stderr.strip().endswith("KeyboardInterrupt")
+
+
+def test_no_epochs_set_the_layers_that_need_data(moons):
+    flow = small(dtype="float64")
+    history = fit(flow, moons, max_epochs=0, validation=0)
+    assert (len(history), history.best_epoch, history.stopped) == (0, 0, "max_epochs")
+    z, _ = flow.to_noise(moons)
+    assert abs(z.mean(axis=0)).max() < 0.5
+
+
+def test_training_goes_on(moons):
+    flow = small()
+    first = fit(flow, moons, max_epochs=5)
+    second = fit(flow, moons, max_epochs=5)
+    assert second.best_log_prob > first.best_log_prob - 0.05
+
+
+def test_metadata_survives(moons):
+    flow = small()
+    flow.metadata["data"] = "two moons"
+    fit(flow, moons, max_epochs=1)
+    assert dict(flow.metadata) == {"data": "two moons"}
+
+
+def test_a_bar_is_shown(moons, capsys):
+    pytest.importorskip("tqdm")
+    fit(small(), moons, max_epochs=2, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "epoch 2/2, train " in err
+    assert "validation " in err
+    assert "rows/s" in err
+
+
+def test_lines_are_shown_without_tqdm(moons, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    fit(small(), moons, max_epochs=3, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split(",")[0] for line in err.splitlines()] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+
+
+def test_nothing_is_shown_when_not_wanted(moons, capfd):
+    fit(small(), moons)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_flow_is_used_while_another_trains(moons):
+    flow, other, done = small(), small(), threading.Event()
+    expected = other.log_prob(moons)
+
+    def train():
+        fit(flow, moons, max_epochs=5)
+        done.set()
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    for _ in itertools.takewhile(lambda _: not done.is_set(), itertools.count()):
+        np.testing.assert_array_equal(other.log_prob(moons), expected)
+        flow.log_prob(moons[:5])
+    thread.join()
+
+
+def test_no_warnings_of_numpy_for_float64_data(moons):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(small(), moons * 1e3, max_epochs=1)
