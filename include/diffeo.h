@@ -115,7 +115,7 @@ enum {
 /* How an affine map z = s(a) x + t makes its scale s from a network output a; c and e are scale_bound and
  * scale_epsilon of the options. */
 enum {
-  DIFFEO_SCALE_SOFT_CLIP = 1, /* s = exp(a / (1 + |a| / c)), between exp(-c) and exp(c); default, c = log 1000 */
+  DIFFEO_SCALE_SOFT_CLIP = 1, /* s = exp(a / (1 + |a| / c)), between exp(-c) and exp(c); default, c = 3 */
   DIFFEO_SCALE_EXP = 2,       /* s = exp(a): MAF (Papamakarios et al. 2017) */
   DIFFEO_SCALE_TANH = 3,      /* s = exp(c tanh(a / c)): RealNVP (Dinh et al. 2017) */
   DIFFEO_SCALE_SOFTPLUS = 4,  /* s = log(1 + exp(a + log(exp(1 - e) - 1))) + e: 1 at a = 0 */
@@ -146,14 +146,14 @@ enum {
  * Density in one pass. Sampling computes each hidden unit once: about the cost of one density pass. */
 typedef struct diffeo_autoregressive_options {
   size_t struct_size;
-  const int64_t *hidden; /* widths of the hidden layers; NULL with hidden_count 0 means two of 128 */
+  const int64_t *hidden; /* widths of the hidden layers; NULL means two of 128, not NULL with hidden_count 0 none */
   int64_t hidden_count;  /* 0 to 16 */
   int32_t activation;    /* DIFFEO_RELU */
   int32_t order;         /* DIFFEO_ORDER_NATURAL */
   const int64_t *order_given; /* dim columns, first to last, with DIFFEO_ORDER_GIVEN */
   int32_t degrees;       /* DIFFEO_DEGREES_SEQUENTIAL */
   int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
-  double scale_bound;    /* log(1000) */
+  double scale_bound;    /* 3 */
   double scale_epsilon;  /* 1e-3 */
   int32_t inverse;       /* 0: MAF. 1: IAF (Kingma et al. 2016), the same layer the other way round: x = s(z) z + t(z) */
   int32_t reserved;      /* 0 */
@@ -171,7 +171,7 @@ typedef struct diffeo_coupling_options {
   const uint8_t *mask_given; /* dim values, 1 passes unchanged, 0 is transformed, with DIFFEO_MASK_GIVEN */
   int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
   int32_t reserved;      /* 0 */
-  double scale_bound;    /* log(1000) */
+  double scale_bound;    /* 3 */
   double scale_epsilon;  /* 1e-3 */
   uint64_t seed;         /* for a random mask: 0 */
 } diffeo_coupling_options;
@@ -182,7 +182,7 @@ typedef struct diffeo_architecture_options {
   int64_t dim;           /* columns of the data: no default, 1 to 65536 */
   int64_t context_dim;   /* columns of the context: 0, up to 65536 */
   int64_t transforms;    /* autoregressive or coupling layers: 5 for maf and iaf, 8 for realnvp when 0 */
-  const int64_t *hidden; /* NULL with hidden_count 0 means two of 128 */
+  const int64_t *hidden; /* NULL means two of 128 */
   int64_t hidden_count;
   int32_t activation;    /* DIFFEO_RELU */
   int32_t dtype;         /* DIFFEO_F32 */
@@ -276,8 +276,8 @@ DIFFEO_API diffeo_status diffeo_flow_with_parameters_f64(const diffeo_flow *flow
  *   context    rows of diffeo_flow_context_dim() values: NULL with n_context 0 for a flow without context, else one
  *              row for all (n_context 1) or n rows (n_context n)
  *   workspace  scratch and threads, or NULL
- * Errors: DIFFEO_EINVAL, DIFFEO_ESHAPE, DIFFEO_ENOMEM. A row with NaN gives NaN in that row only; a row with an
- * infinity has log_prob -inf. */
+ * Errors: DIFFEO_EINVAL, DIFFEO_ESHAPE, DIFFEO_ENOMEM. A row with NaN gives NaN in that row only. A row with an
+ * infinity, or so far out that the arithmetic overflows, has log_prob -inf; its gradient may be NaN. */
 
 /* log p(x | context), in nats, n values. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_flow_log_prob_f32(const diffeo_flow *flow, const float *x, int64_t n,

@@ -25,6 +25,11 @@ CHDF5_ID(H5T_NATIVE_INT64)
 CHDF5_ID(H5T_IEEE_F32LE)
 CHDF5_ID(H5T_IEEE_F64LE)
 CHDF5_ID(H5T_STD_I64LE)
+/* For tests. */
+CHDF5_ID(H5T_NATIVE_INT8)
+CHDF5_ID(H5T_STD_U16BE)
+CHDF5_ID(H5T_IEEE_F32BE)
+CHDF5_ID(H5T_IEEE_F64BE)
 #undef CHDF5_ID
 
 /* Not H5F_ACC_*: those macros call H5check_version, which aborts the process when it is not pleased. */

@@ -1,8 +1,8 @@
 import KernelInterface
 
-// Products with a packed matrix. Two regimes, by the number of rows: many rows lie in the lanes of a vector and a weight
-// is broadcast to them; few rows leave lanes empty, so there the 8 outputs of a panel lie in the lanes and an input is
-// broadcast. A sum goes over ascending k with one fused multiply-add a term in both, so both give the same bits.
+// Products with a packed matrix. Two regimes, by the number of rows: many rows lie in the lanes of a vector and a
+// weight is broadcast to them; few rows leave lanes empty, so there the 8 outputs of a panel lie in the lanes and an
+// input is broadcast. A sum goes over ascending k with one fused multiply-add a term in both: the same bits.
 
 func dense(
   _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
@@ -122,9 +122,6 @@ private struct PanelSums {
   y[6 &* stride] = v[6]
   y[7 &* stride] = v[7]
 }
-
-@inline(always) private func larger(_ a: Int, _ b: Int) -> Int { a > b ? a : b }
-@inline(always) private func smaller(_ a: Int, _ b: Int) -> Int { a < b ? a : b }
 
 /// One panel and 1 to 4 rows.
 @inline(always)
@@ -256,6 +253,17 @@ private func fourPanels(
   _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
 ) { onePanel(rows: 2, panels, weights, kBegin, kEnd, fromBias, x, y, stride) }
 
+/// Whether the sums of two panels and four rows fit into the registers.
+private var registersForPairs: Bool {
+  @inline(always) get {
+    #if AVX512 || (AVX2 && F32)
+      return true
+    #else
+      return false
+    #endif
+  }
+}
+
 @inline(always)
 private func denseOutputsInLanes(
   _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
@@ -274,7 +282,7 @@ private func denseOutputsInLanes(
     return
   }
   while p < last {
-    let pair = p &+ 2 <= last
+    let pair = p &+ 2 <= last && (registersForPairs || stride == 2)
     let panel = panels + p
     let yp = y + 8 &* p &* stride
     var r = 0

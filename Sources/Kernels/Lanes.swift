@@ -1,6 +1,8 @@
-// What a build computes with. The sources are compiled once per instruction set and scalar type (see Package.swift), so
-// nothing here is generic: generic code and protocol conformances leave weak symbols behind, and the linker may then
-// give the AVX-512 copy of one to the baseline build.
+// What a build computes with. The sources are compiled once per instruction set and scalar type (see Package.swift),
+// so nothing here is generic: generic code and protocol conformances leave weak symbols behind, and the linker may then
+// give the AVX-512 copy of one to the baseline build. Private functions that are not inlined leave weak symbols too,
+// so those are internal. And everything small is @inline(always): the older @inline(__always) gives up in large
+// functions, and a call passes wide vectors in pieces.
 
 #if F32
   typealias S = Float
@@ -44,6 +46,8 @@ typealias Out = UnsafeMutablePointer<S>
 
 /// Rows a vector holds.
 @inline(always) var lanes: Int { MemoryLayout<V>.size / MemoryLayout<S>.size }
+@inline(always) func larger(_ a: Int, _ b: Int) -> Int { a > b ? a : b }
+@inline(always) func smaller(_ a: Int, _ b: Int) -> Int { a < b ? a : b }
 @inline(always) var doubleLanes: Int { MemoryLayout<D>.size / MemoryLayout<Double>.size }
 
 // MARK: Loads and stores, unaligned

@@ -1,6 +1,6 @@
-// The inner loops of `dense` with rows in lanes and of `outer`: sums[o] += w[o] * x over steps of w and x, where w[o] is
-// a number and x a vector. Sums stay in registers, one fused multiply-add a step, from a start value, so that cutting
-// the steps or the outputs in any way gives the same bits.
+// The inner loops of `dense` with rows in lanes and of `outer`: sums[o] += w[o] * x over steps of w and x, where w[o]
+// is a number and x a vector. Sums stay in registers, one fused multiply-add a step, from a start value, so cutting the
+// steps or the outputs in any way gives the same bits.
 
 /// What sums begin from: the numbers of `values`, or zeros, or else the sums that y holds.
 struct Start {
@@ -51,161 +51,123 @@ struct Operands {
   }
 }
 
-/// Sums of four outputs times one vector.
-struct Sums4 {
-  var c0, c1, c2, c3: V
+/// Sums of one output times up to 3 vectors. `vectors`, here and below, is a constant wherever this is inlined.
+struct OutputSums {
+  var c0, c1, c2: V
 
-  /// The start values, for the vector `column` vectors on.
-  @inline(always) init(_ at: Operands, column: Int) {
+  /// The start values of output o.
+  @inline(always) init(_ at: Operands, output o: Int, vectors: Int) {
+    c0 = V()
+    c1 = V()
+    c2 = V()
     if let values = at.start.values {
-      c0 = V(repeating: values[0])
-      c1 = V(repeating: values[1])
-      c2 = V(repeating: values[2])
-      c3 = V(repeating: values[3])
-    } else if at.start.zeros {
-      c0 = V()
-      c1 = V()
-      c2 = V()
-      c3 = V()
-    } else {
-      let y = In(at.y + column &* lanes)
+      c0 = V(repeating: values[o])
+      c1 = c0
+      c2 = c0
+    } else if !at.start.zeros {
+      let y = In(at.y + o &* at.yStep)
       c0 = load(y, 0)
-      c1 = load(y, at.yStep)
-      c2 = load(y, 2 &* at.yStep)
-      c3 = load(y, 3 &* at.yStep)
+      if vectors > 1 { c1 = load(y, lanes) }
+      if vectors > 2 { c2 = load(y, 2 &* lanes) }
     }
   }
 
-  @inline(always) mutating func add(_ w: In, _ x: V) {
-    c0 = fma(V(repeating: w[0]), x, c0)
-    c1 = fma(V(repeating: w[1]), x, c1)
-    c2 = fma(V(repeating: w[2]), x, c2)
-    c3 = fma(V(repeating: w[3]), x, c3)
+  @inline(always) mutating func add(_ w: S, _ x0: V, _ x1: V, _ x2: V, vectors: Int) {
+    let w = V(repeating: w)
+    c0 = fma(w, x0, c0)
+    if vectors > 1 { c1 = fma(w, x1, c1) }
+    if vectors > 2 { c2 = fma(w, x2, c2) }
   }
 
-  @inline(always) func write(_ at: Operands, column: Int) {
-    let y = at.y + column &* lanes
+  /// Stores all but the first `skip` lanes.
+  @inline(always) func write(_ at: Operands, output o: Int, vectors: Int, skip: Int) {
+    let y = at.y + o &* at.yStep
+    if skip > 0 { return storeLanes(c0, first: skip, count: lanes &- skip, y + skip) }
     store(c0, y, 0)
-    store(c1, y, at.yStep)
-    store(c2, y, 2 &* at.yStep)
-    store(c3, y, 3 &* at.yStep)
+    if vectors > 1 { store(c1, y, lanes) }
+    if vectors > 2 { store(c2, y, 2 &* lanes) }
   }
 }
 
-/// 8 outputs x 2 vectors: 16 sums, for 32 registers.
-@inline(always) func tile8x2(_ at: Operands) {
-  let high = at.from(output: 4, lane: 0)
-  var a0 = Sums4(at, column: 0)
-  var a1 = Sums4(at, column: 1)
-  var b0 = Sums4(high, column: 0)
-  var b1 = Sums4(high, column: 1)
+/// 1, 4 or 8 outputs times up to 3 vectors. With `skip`, all but the first lanes of the only vector.
+@inline(always) func tile(outputs: Int, vectors: Int, _ at: Operands, skip: Int = 0) {
+  var a = OutputSums(at, output: 0, vectors: vectors)
+  var b = a, c = a, d = a, e = a, f = a, g = a, h = a
+  if outputs > 1 {
+    b = OutputSums(at, output: 1, vectors: vectors)
+    c = OutputSums(at, output: 2, vectors: vectors)
+    d = OutputSums(at, output: 3, vectors: vectors)
+  }
+  if outputs > 4 {
+    e = OutputSums(at, output: 4, vectors: vectors)
+    f = OutputSums(at, output: 5, vectors: vectors)
+    g = OutputSums(at, output: 6, vectors: vectors)
+    h = OutputSums(at, output: 7, vectors: vectors)
+  }
   var w = at.w
   var x = at.x
   var left = at.steps
   while left > 0 {
     let x0 = load(x, 0)
-    let x1 = load(x, lanes)
-    a0.add(w, x0)
-    a1.add(w, x1)
-    b0.add(w + 4, x0)
-    b1.add(w + 4, x1)
+    let x1 = vectors > 1 ? load(x, lanes) : x0
+    let x2 = vectors > 2 ? load(x, 2 &* lanes) : x0
+    // Output by output: a broadcast weight then takes a register no longer than it must.
+    a.add(w[0], x0, x1, x2, vectors: vectors)
+    if outputs > 1 {
+      b.add(w[1], x0, x1, x2, vectors: vectors)
+      c.add(w[2], x0, x1, x2, vectors: vectors)
+      d.add(w[3], x0, x1, x2, vectors: vectors)
+    }
+    if outputs > 4 {
+      e.add(w[4], x0, x1, x2, vectors: vectors)
+      f.add(w[5], x0, x1, x2, vectors: vectors)
+      g.add(w[6], x0, x1, x2, vectors: vectors)
+      h.add(w[7], x0, x1, x2, vectors: vectors)
+    }
     w += at.wStep
     x += at.xStep
     left &-= 1
   }
-  a0.write(at, column: 0)
-  a1.write(at, column: 1)
-  b0.write(high, column: 0)
-  b1.write(high, column: 1)
-}
-
-/// 8 outputs x 1 vector.
-@inline(always) func tile8x1(_ at: Operands) {
-  let high = at.from(output: 4, lane: 0)
-  var a = Sums4(at, column: 0)
-  var b = Sums4(high, column: 0)
-  var w = at.w
-  var x = at.x
-  var left = at.steps
-  while left > 0 {
-    let x0 = load(x, 0)
-    a.add(w, x0)
-    b.add(w + 4, x0)
-    w += at.wStep
-    x += at.xStep
-    left &-= 1
+  a.write(at, output: 0, vectors: vectors, skip: skip)
+  if outputs > 1 {
+    b.write(at, output: 1, vectors: vectors, skip: skip)
+    c.write(at, output: 2, vectors: vectors, skip: skip)
+    d.write(at, output: 3, vectors: vectors, skip: skip)
   }
-  a.write(at, column: 0)
-  b.write(high, column: 0)
-}
-
-/// 4 outputs x 3 vectors: 12 sums, 3 vectors and a broadcast number fill 16 registers.
-@inline(always) func tile4x3(_ at: Operands) {
-  var a0 = Sums4(at, column: 0)
-  var a1 = Sums4(at, column: 1)
-  var a2 = Sums4(at, column: 2)
-  var w = at.w
-  var x = at.x
-  var left = at.steps
-  while left > 0 {
-    let x0 = load(x, 0)
-    let x1 = load(x, lanes)
-    let x2 = load(x, 2 &* lanes)
-    a0.add(w, x0)
-    a1.add(w, x1)
-    a2.add(w, x2)
-    w += at.wStep
-    x += at.xStep
-    left &-= 1
+  if outputs > 4 {
+    e.write(at, output: 4, vectors: vectors, skip: skip)
+    f.write(at, output: 5, vectors: vectors, skip: skip)
+    g.write(at, output: 6, vectors: vectors, skip: skip)
+    h.write(at, output: 7, vectors: vectors, skip: skip)
   }
-  a0.write(at, column: 0)
-  a1.write(at, column: 1)
-  a2.write(at, column: 2)
 }
 
-/// 4 outputs x 2 vectors.
-@inline(always) func tile4x2(_ at: Operands) {
-  var a0 = Sums4(at, column: 0)
-  var a1 = Sums4(at, column: 1)
-  var w = at.w
-  var x = at.x
-  var left = at.steps
-  while left > 0 {
-    let x0 = load(x, 0)
-    let x1 = load(x, lanes)
-    a0.add(w, x0)
-    a1.add(w, x1)
-    w += at.wStep
-    x += at.xStep
-    left &-= 1
-  }
-  a0.write(at, column: 0)
-  a1.write(at, column: 1)
-}
-
-/// 8 outputs x as many vectors as given.
+/// 8 outputs times any number of vectors, in tiles that the registers of the build hold: 16 sums of 32 registers, 12 of
+/// 16, and 8 of 16 where a product takes a register too.
 @inline(always) func tiles8(_ at: Operands, vectors: Int) {
   var j = 0
   #if AVX512
     while j &+ 2 <= vectors {
-      tile8x2(at.from(output: 0, lane: j &* lanes))
+      tile(outputs: 8, vectors: 2, at.from(output: 0, lane: j &* lanes))
       j &+= 2
     }
   #else
-    // Tiles of three vectors, and of two rather than leave one over.
     while vectors &- j > 1 {
-      let left = vectors &- j
-      let tile = at.from(output: 0, lane: j &* lanes)
-      if left == 2 || left == 4 {
-        tile4x2(tile)
-        tile4x2(tile.from(output: 4, lane: 0))
-        j &+= 2
-      } else {
-        tile4x3(tile)
-        tile4x3(tile.from(output: 4, lane: 0))
-        j &+= 3
-      }
+      let low = at.from(output: 0, lane: j &* lanes), high = at.from(output: 4, lane: j &* lanes)
+      #if AVX2
+        // Of three vectors, or of two rather than leave one over.
+        let left = vectors &- j
+        if left != 2 && left != 4 {
+          tile(outputs: 4, vectors: 3, low)
+          tile(outputs: 4, vectors: 3, high)
+          j &+= 3
+          continue
+        }
+      #endif
+      tile(outputs: 4, vectors: 2, low)
+      tile(outputs: 4, vectors: 2, high)
+      j &+= 2
     }
   #endif
-  if j < vectors { tile8x1(at.from(output: 0, lane: j &* lanes)) }
+  if j < vectors { tile(outputs: 8, vectors: 1, at.from(output: 0, lane: j &* lanes)) }
 }

@@ -3,56 +3,65 @@
 // halves of 64-bit lanes, where the processor multiplies 32 x 32 bits to 64.
 
 func normals(_ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ z: Out) {
-  let key = PhiloxKey(seed)
   let pairs = (features &+ 1) / 2
-  // Lanes take the (pair, row) one after another; they are neighbours in the tile unless it has few rows.
-  let aligned = stride & (doubleLanes &- 1) == 0
-  var place = Place(stride: stride)
-  while place.pair < pairs {
-    let start = place
-    var rows = DBits(), counters = DBits()
-    if aligned {
-      rows = DBits(repeating: firstRow &+ UInt64(truncatingIfNeeded: place.row)) &+ laneNumbers
-      counters = DBits(repeating: UInt64(truncatingIfNeeded: place.pair))
-      place.advance(by: doubleLanes)
-    } else {
-      var lane = 0
-      while lane < doubleLanes {
-        rows[lane] = firstRow &+ UInt64(truncatingIfNeeded: place.row)
-        counters[lane] = UInt64(truncatingIfNeeded: place.pair)
-        place.advance(by: 1)
-        lane &+= 1
+  var block = NormalBlock()
+  withUnsafeMutablePointer(to: &block) {
+    let memory = UnsafeMutableRawPointer($0)
+    let rows = memory.assumingMemoryBound(to: UInt64.self), counters = rows + blockSize
+    let even = (memory + 16 &* blockSize).assumingMemoryBound(to: Double.self), odd = even + blockSize
+    // Blocks take the (pair, row) one after another, in runs of rows of one pair.
+    var place = Place(pair: 0, row: 0)
+    while place.pair < pairs {
+      let start = place
+      var count = 0
+      while count < blockSize && place.pair < pairs {
+        let run = smaller(blockSize &- count, stride &- place.row)
+        var j = 0
+        while j < run {
+          rows[count &+ j] = firstRow &+ UInt64(truncatingIfNeeded: place.row &+ j)
+          counters[count &+ j] = UInt64(truncatingIfNeeded: place.pair)
+          j &+= 1
+        }
+        count &+= run
+        place.advance(by: run, stride)
       }
-    }
-    let (even, odd) = normalPair(key, rows, counters)
-    if aligned {
-      storeRounded(even, z + start.index)
-      if 2 &* start.pair &+ 1 < features { storeRounded(odd, z + (start.index &+ stride)) }
-    } else {
+      uniformPairs(seed, count, rows, counters, even, odd)
+      normalPairs(count, even, odd)
       var at = start
-      var lane = 0
-      while lane < doubleLanes && at.pair < pairs {
-        z[at.index] = S(even[lane])
-        if 2 &* at.pair &+ 1 < features { z[at.index &+ stride] = S(odd[lane]) }
-        at.advance(by: 1)
-        lane &+= 1
+      var done = 0
+      while done < count {
+        let run = smaller(count &- done, stride &- at.row)
+        let out = z + (2 &* at.pair &* stride &+ at.row)
+        copyRounded(even + done, out, run)
+        if 2 &* at.pair &+ 1 < features { copyRounded(odd + done, out + stride, run) }
+        done &+= run
+        at.advance(by: run, stride)
       }
     }
   }
 }
 
+/// Pairs made at a time.
+private var blockSize: Int { @inline(always) get { 32 } }
+
+/// Memory on the stack: for each pair of a block its row and counter, and the two numbers.
+struct NormalBlock {
+  var rows = SIMD32<UInt64>(), counters = SIMD32<UInt64>()
+  var even = SIMD32<Double>(), odd = SIMD32<Double>()
+  @inline(always) init() {}
+}
+
 /// A row of features 2 pair and 2 pair + 1.
 private struct Place {
-  var stride: Int
-  var pair = 0
-  var row = 0
+  var pair: Int
+  var row: Int
 
-  @inline(always) init(stride: Int) { self.stride = stride }
+  @inline(always) init(pair: Int, row: Int) {
+    self.pair = pair
+    self.row = row
+  }
 
-  /// Where the value of feature 2 pair is.
-  @inline(always) var index: Int { 2 &* pair &* stride &+ row }
-
-  @inline(always) mutating func advance(by rows: Int) {
+  @inline(always) mutating func advance(by rows: Int, _ stride: Int) {
     row &+= rows
     if row == stride {
       row = 0
@@ -61,73 +70,90 @@ private struct Place {
   }
 }
 
-@inline(always) private var laneNumbers: DBits {
-  #if AVX512
-    return DBits(0, 1, 2, 3, 4, 5, 6, 7)
-  #elseif AVX2
-    return DBits(0, 1, 2, 3)
-  #else
-    return DBits(0, 1)
-  #endif
-}
-
-@inline(always) private func storeRounded(_ v: D, _ z: Out) {
-  #if F32
-    UnsafeMutableRawPointer(z).storeBytes(of: Half(v), as: Half.self)
-  #else
-    store(v, z, 0)
-  #endif
-}
-
-/// The key of Philox, from which each of the ten rounds derives its own.
-struct PhiloxKey {
-  var low, high: UInt32
-
-  @inline(always) init(_ seed: UInt64) {
-    low = UInt32(truncatingIfNeeded: seed)
-    high = UInt32(truncatingIfNeeded: seed &>> 32)
+@inline(always) private func copyRounded(_ from: UnsafePointer<Double>, _ to: Out, _ count: Int) {
+  var i = 0
+  while i < count {
+    to[i] = S(from[i])
+    i &+= 1
   }
 }
 
-/// Philox4x32-10. The words of the result have zeros above; of the counter only the low halves count.
-@inline(always)
-func philox(
-  _ key: PhiloxKey, _ c0: DBits, _ c1: DBits, _ c2: DBits, _ c3: DBits
-) -> (DBits, DBits, DBits, DBits) {
-  let low = DBits(repeating: 0xFFFF_FFFF)
-  var (c0, c1, c2, c3) = (c0, c1, c2, c3)
-  var k0 = key.low, k1 = key.high
-  var round = 0
-  while round < 10 {
+/// u1 and u2 of `count` pairs, and of some more to fill vectors. This and the next are functions of their own over
+/// memory: what the caller does with single numbers would keep the compiler from seeing vectors.
+@inline(never)
+func uniformPairs(
+  _ seed: UInt64, _ count: Int, _ rows: UnsafePointer<UInt64>, _ counters: UnsafePointer<UInt64>,
+  _ u1: UnsafeMutablePointer<Double>, _ u2: UnsafeMutablePointer<Double>
+) {
+  var i = 0
+  while i < count {
+    // Two vectors at a time: Philox is a chain of multiplications, and the keys of its rounds serve both.
+    var a = Philox(rows, counters, i), b = Philox(rows, counters, i &+ doubleLanes)
+    var k0 = DBits(repeating: seed & 0xFFFF_FFFF), k1 = DBits(repeating: seed &>> 32)
+    var round = 0
+    while round < 10 {
+      a.round(k0, k1)
+      b.round(k0, k1)
+      k0 &+= DBits(repeating: 0x9E37_79B9)
+      k1 &+= DBits(repeating: 0xBB67_AE85)
+      round &+= 1
+    }
+    a.write(u1, u2, i)
+    b.write(u1, u2, i &+ doubleLanes)
+    i &+= 2 &* doubleLanes
+  }
+}
+
+/// The four words of Philox4x32-10 in the low halves of lanes; what is above them is left to chance.
+struct Philox {
+  var c0, c1, c2, c3: DBits
+
+  @inline(always) init(_ rows: UnsafePointer<UInt64>, _ counters: UnsafePointer<UInt64>, _ i: Int) {
+    c0 = UnsafeRawPointer(rows + i).loadUnaligned(as: DBits.self)
+    c1 = c0 &>> 32
+    c2 = UnsafeRawPointer(counters + i).loadUnaligned(as: DBits.self)
+    c3 = DBits()
+  }
+
+  @inline(always) mutating func round(_ k0: DBits, _ k1: DBits) {
+    let low = DBits(repeating: 0xFFFF_FFFF)
     let p0 = (c0 & low) &* DBits(repeating: 0xD251_1F53)
     let p1 = (c2 & low) &* DBits(repeating: 0xCD9E_8D57)
-    c0 = (p1 &>> 32) ^ c1 ^ DBits(repeating: UInt64(k0))
+    c0 = (p1 &>> 32) ^ c1 ^ k0
     c1 = p1
-    c2 = (p0 &>> 32) ^ c3 ^ DBits(repeating: UInt64(k1))
+    c2 = (p0 &>> 32) ^ c3 ^ k1
     c3 = p0
-    k0 &+= 0x9E37_79B9
-    k1 &+= 0xBB67_AE85
-    round &+= 1
   }
-  return (c0 & low, c1 & low, c2 & low, c3 & low)
+
+  @inline(always) func write(_ u1: UnsafeMutablePointer<Double>, _ u2: UnsafeMutablePointer<Double>, _ i: Int) {
+    UnsafeMutableRawPointer(u1 + i).storeBytes(of: uniform(c0, c1), as: D.self)
+    UnsafeMutableRawPointer(u2 + i).storeBytes(of: uniform(c2, c3), as: D.self)
+  }
 }
 
-/// The numbers of features 2 pair and 2 pair + 1.
-@inline(always)
-private func normalPair(_ key: PhiloxKey, _ row: DBits, _ pair: DBits) -> (D, D) {
-  let (w0, w1, w2, w3) = philox(key, row, row &>> 32, pair, DBits())
-  let radius = (log(uniform(w0, w1)) * -2).squareRoot()
-  let (cos, sin) = cosSinOfTurns(uniform(w2, w3))
-  return (radius * cos, radius * sin)
-}
-
-/// ((low + 2^32 high) >> 11 + 0.5) 2^-53
+/// ((low + 2^32 high) >> 11 + 0.5) 2^-53 of the words in the low halves
 @inline(always)
 private func uniform(_ low: DBits, _ high: DBits) -> D {
-  let n = (low | (high &<< 32)) &>> 11
-  // To double in two halves, placed by their exponents, as not every processor converts 64-bit integers.
-  let top = unsafeBitCast((n &>> 32) | DBits(repeating: 0x4530_0000_0000_0000), to: D.self)
-  let bottom = unsafeBitCast((n & DBits(repeating: 0xFFFF_FFFF)) | DBits(repeating: 0x4330_0000_0000_0000), to: D.self)
+  // The 53 bits to double in two parts placed by their exponents, as not every processor converts 64-bit integers:
+  // 21 bits times 2^32, and 32 bits.
+  let word = DBits(repeating: 0xFFFF_FFFF)
+  let top = unsafeBitCast(((high & word) &>> 11) | DBits(repeating: 0x4530_0000_0000_0000), to: D.self)
+  let bits = ((low & word) &>> 11) | ((high &<< 21) & word)
+  let bottom = unsafeBitCast(bits | DBits(repeating: 0x4330_0000_0000_0000), to: D.self)
   let number = (top - D(repeating: 0x1.00000001p84)) + bottom
   return (number + 0.5) * 0x1p-53
+}
+
+/// u1 and u2 become the numbers of features 2 pair and 2 pair + 1 (Box and Muller).
+@inline(never)
+func normalPairs(_ count: Int, _ u1: UnsafeMutablePointer<Double>, _ u2: UnsafeMutablePointer<Double>) {
+  var i = 0
+  while i < count {
+    let p1 = UnsafeMutableRawPointer(u1 + i), p2 = UnsafeMutableRawPointer(u2 + i)
+    let radius = (logOfNormal(p1.loadUnaligned(as: D.self)) * -2).squareRoot()
+    let (cos, sin) = cosSinOfTurns(p2.loadUnaligned(as: D.self))
+    p1.storeBytes(of: radius * cos, as: D.self)
+    p2.storeBytes(of: radius * sin, as: D.self)
+    i &+= doubleLanes
+  }
 }

@@ -2,8 +2,9 @@
 // outputs o broadcast. Each g[o, k] is one sum over ascending rows, whichever tile it falls in, so the tiling does not
 // show in the bits.
 
-/// Rows gone through before the next outputs: so many rows of x, one tile wide, stay in the first-level cache.
-private let rowBlock = 256
+/// Rows gone through before the next outputs: so many rows of x, one tile wide, stay in the first-level cache. They do
+/// if dStride and xStride are odd multiples of a cache line; rows a power of two apart compete for the same places.
+private let rowBlock = 128
 
 func outer(
   _ rows: Int, _ d: In, _ dStride: Int, _ outputs: Int, _ x: In, _ xStride: Int, _ inputs: Int,
@@ -28,136 +29,133 @@ private func outerBlock(
     start: Start(zeros: zeros), w: d, wStep: dStride, x: x, xStep: xStride, y: g, yStep: gStride, steps: steps)
   if inputs >= lanes {
     var k = 0
-    while inputs &- k >= tileVectors &* lanes {
-      outerColumns(at, vectors: tileVectors, lane: k, outputs)
-      k &+= tileVectors &* lanes
-    }
     while inputs &- k >= lanes {
-      outerColumns(at, vectors: 1, lane: k, outputs)
-      k &+= lanes
+      // As many vectors as a tile takes: outputs are the inner loop, which keeps them in the cache.
+      let left = (inputs &- k) / lanes
+      let vectors = left < tileVectors ? 1 : tileVectors
+      outerColumns(at.from(output: 0, lane: k), vectors: vectors, outputs)
+      k &+= vectors &* lanes
     }
     // The last inputs as the last lanes of a vector that ends with them.
-    if k < inputs { outerLastLanes(at, count: inputs &- k, lane: inputs &- lanes, outputs) }
+    if k < inputs { outerLastColumns(at.from(output: 0, lane: inputs &- lanes), skip: k &+ lanes &- inputs, outputs) }
   } else if outputs >= lanes {
-    // Few inputs: the roles change, outputs in lanes and inputs broadcast.
-    var o = 0
-    while outputs &- o >= lanes {
-      outerSwapped(at, skip: 0, output: o, inputs)
-      o &+= lanes
-    }
-    if o < outputs { outerSwapped(at, skip: lanes &- (outputs &- o), output: outputs &- lanes, inputs) }
+    outerSwapped(at, outputs, inputs)
   } else {
     outerScalar(at, outputs, inputs)
   }
 }
 
-#if AVX512
-  private var tileVectors: Int { @inline(always) get { 2 } }
-#else
-  private var tileVectors: Int { @inline(always) get { 3 } }
-#endif
+/// Vectors of the tiles of `tiles8`.
+private var tileVectors: Int {
+  @inline(always) get {
+    #if AVX2
+      return 3
+    #else
+      return 2
+    #endif
+  }
+}
 
 /// All outputs for 1 or `tileVectors` vectors of inputs.
 @inline(always)
-private func outerColumns(_ at: Operands, vectors: Int, lane k: Int, _ outputs: Int) {
+private func outerColumns(_ at: Operands, vectors: Int, _ outputs: Int) {
   var o = 0
-  while o &+ 8 <= outputs {
-    tiles8(at.from(output: o, lane: k), vectors: vectors)
+  while outputs &- o >= 8 {
+    tiles8(at.from(output: o, lane: 0), vectors: vectors)
     o &+= 8
   }
   while o < outputs {
+    let four = outputs &- o >= 4
     var j = 0
     while j < vectors {
-      let tile = at.from(output: o, lane: k &+ j &* lanes)
-      store(sum1(tile), tile.y, 0)
+      let column = at.from(output: o, lane: j &* lanes)
+      if four { tile(outputs: 4, vectors: 1, column) } else { tile(outputs: 1, vectors: 1, column) }
       j &+= 1
     }
-    o &+= 1
+    o &+= four ? 4 : 1
   }
 }
 
-/// The sums of one output.
+/// All outputs for the lanes from `skip` on of one vector.
 @inline(always)
-private func sum1(_ at: Operands) -> V {
-  var c = at.start.zeros ? V() : load(at.y, 0)
-  var w = at.w
-  var x = at.x
-  var left = at.steps
-  while left > 0 {
-    c = fma(V(repeating: w[0]), load(x, 0), c)
-    w += at.wStep
-    x += at.xStep
-    left &-= 1
-  }
-  return c
-}
-
-/// All outputs for the last `count` lanes of the vector at lane k.
-@inline(always)
-private func outerLastLanes(_ at: Operands, count: Int, lane k: Int, _ outputs: Int) {
-  let skip = lanes &- count
+private func outerLastColumns(_ at: Operands, skip: Int, _ outputs: Int) {
   var o = 0
-  while o &+ 4 <= outputs {
-    let tile = at.from(output: o, lane: k)
-    let c = sum4(tile)
-    let y = tile.y + skip
-    storeLanes(c.c0, first: skip, count: count, y)
-    storeLanes(c.c1, first: skip, count: count, y + at.yStep)
-    storeLanes(c.c2, first: skip, count: count, y + 2 &* at.yStep)
-    storeLanes(c.c3, first: skip, count: count, y + 3 &* at.yStep)
+  while outputs &- o >= 4 {
+    tile(outputs: 4, vectors: 1, at.from(output: o, lane: 0), skip: skip)
     o &+= 4
   }
   while o < outputs {
-    let tile = at.from(output: o, lane: k)
-    storeLanes(sum1(tile), first: skip, count: count, tile.y + skip)
+    tile(outputs: 1, vectors: 1, at.from(output: o, lane: 0), skip: skip)
     o &+= 1
   }
 }
 
-/// The sums of four outputs times one vector.
+/// Fewer inputs than lanes: the roles change, outputs lie in the lanes and inputs are broadcast, four at a time, the
+/// last ones once more where four are not left.
 @inline(always)
-private func sum4(_ at: Operands) -> Sums4 {
-  var c = Sums4(at, column: 0)
-  var w = at.w
-  var x = at.x
-  var left = at.steps
-  while left > 0 {
-    c.add(w, load(x, 0))
-    w += at.wStep
-    x += at.xStep
-    left &-= 1
+private func outerSwapped(_ at: Operands, _ outputs: Int, _ inputs: Int) {
+  var o = 0
+  while o < outputs {
+    // The last vector ends with the last output; its lanes before `skip` were done.
+    let first = outputs &- o < lanes ? outputs &- lanes : o
+    var k = 0
+    while k < inputs {
+      let k1 = smaller(k &+ 1, inputs &- 1), k2 = smaller(k &+ 2, inputs &- 1), k3 = smaller(k &+ 3, inputs &- 1)
+      let y = at.y + first &* at.yStep
+      var c0 = V(), c1 = V(), c2 = V(), c3 = V()
+      if !at.start.zeros {
+        c0 = gathered(y + k, at.yStep)
+        c1 = gathered(y + k1, at.yStep)
+        c2 = gathered(y + k2, at.yStep)
+        c3 = gathered(y + k3, at.yStep)
+      }
+      var d = at.w + first
+      var x = at.x
+      var left = at.steps
+      while left > 0 {
+        let vector = load(d, 0)
+        c0 = fma(V(repeating: x[k]), vector, c0)
+        c1 = fma(V(repeating: x[k1]), vector, c1)
+        c2 = fma(V(repeating: x[k2]), vector, c2)
+        c3 = fma(V(repeating: x[k3]), vector, c3)
+        d += at.wStep
+        x += at.xStep
+        left &-= 1
+      }
+      let skip = o &- first
+      scatterLanes(c0, from: skip, y + k, at.yStep)
+      scatterLanes(c1, from: skip, y + k1, at.yStep)
+      scatterLanes(c2, from: skip, y + k2, at.yStep)
+      scatterLanes(c3, from: skip, y + k3, at.yStep)
+      k &+= 4
+    }
+    o &+= lanes
   }
-  return c
 }
 
-/// Fewer inputs than lanes: outputs o + skip ..< o + lanes in lanes.
-@inline(always)
-private func outerSwapped(_ at: Operands, skip: Int, output o: Int, _ inputs: Int) {
-  var k = 0
-  while k < inputs {
-    var c = V()
-    if !at.start.zeros {
-      var j = skip
-      while j < lanes {
-        c[j] = at.y[(o &+ j) &* at.yStep &+ k]
-        j &+= 1
-      }
-    }
-    var d = at.w + o
-    var x = at.x + k
-    var left = at.steps
-    while left > 0 {
-      c = fma(V(repeating: x[0]), load(d, 0), c)
-      d += at.wStep
-      x += at.xStep
-      left &-= 1
-    }
-    var j = skip
+/// Lane j from y[j * step].
+@inline(always) private func gathered(_ y: Out, _ step: Int) -> V {
+  var v = V()
+  withUnsafeMutablePointer(to: &v) {
+    let lane = UnsafeMutableRawPointer($0).assumingMemoryBound(to: S.self)
+    var j = 0
     while j < lanes {
-      at.y[(o &+ j) &* at.yStep &+ k] = c[j]
+      lane[j] = y[j &* step]
       j &+= 1
     }
-    k &+= 1
+  }
+  return v
+}
+
+/// Lane j to y[j * step], from lane `first` on.
+@inline(always) private func scatterLanes(_ v: V, from first: Int, _ y: Out, _ step: Int) {
+  withUnsafePointer(to: v) {
+    let lane = UnsafeRawPointer($0).assumingMemoryBound(to: S.self)
+    var j = first
+    while j < lanes {
+      y[j &* step] = lane[j]
+      j &+= 1
+    }
   }
 }
 
@@ -181,51 +179,3 @@ private func outerScalar(_ at: Operands, _ outputs: Int, _ inputs: Int) {
   }
 }
 
-/// g[j] (+)= sum of column j of d.
-func columnSums(_ rows: Int, _ d: In, _ dStride: Int, _ columns: Int, _ g: Out, _ accumulate: Bool) {
-  var j = 0
-  while columns &- j >= 4 &* lanes {
-    var c0 = V(), c1 = V(), c2 = V(), c3 = V()
-    if accumulate {
-      c0 = load(g, j)
-      c1 = load(g, j &+ lanes)
-      c2 = load(g, j &+ 2 &* lanes)
-      c3 = load(g, j &+ 3 &* lanes)
-    }
-    var row = d + j
-    var left = rows
-    while left > 0 {
-      c0 += load(row, 0)
-      c1 += load(row, lanes)
-      c2 += load(row, 2 &* lanes)
-      c3 += load(row, 3 &* lanes)
-      row += dStride
-      left &-= 1
-    }
-    store(c0, g, j)
-    store(c1, g, j &+ lanes)
-    store(c2, g, j &+ 2 &* lanes)
-    store(c3, g, j &+ 3 &* lanes)
-    j &+= 4 &* lanes
-  }
-  while columns &- j >= lanes {
-    var c = accumulate ? load(g, j) : V()
-    var r = 0
-    while r < rows {
-      c += load(d, r &* dStride &+ j)
-      r &+= 1
-    }
-    store(c, g, j)
-    j &+= lanes
-  }
-  while j < columns {
-    var c = accumulate ? g[j] : 0
-    var r = 0
-    while r < rows {
-      c += d[r &* dStride &+ j]
-      r &+= 1
-    }
-    g[j] = c
-    j &+= 1
-  }
-}

@@ -1,5 +1,5 @@
-// Elementwise kernels work on whole vectors; what is left at the end runs as one more vector in padded scratch, so every
-// value goes through the same instructions.
+// Elementwise kernels work on whole vectors; what is left at the end runs as one more vector in padded scratch, so
+// every value goes through the same instructions.
 
 /// Three inputs and two outputs that the kernel may also read; kernels with fewer name one twice.
 struct Streams {

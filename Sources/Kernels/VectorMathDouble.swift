@@ -76,17 +76,22 @@ private var roundingDoubleBits: DBits { @inline(always) get { DBits(repeating: 0
   return fma(k, D(repeating: 0x1.62e42feep-1), f - (h - tail))
 }
 
-/// log x. Error at most 0.8 ulp. Zero gives minus infinity, negative numbers and NaN give NaN; subnormal numbers are right.
+/// log x - shift log 2 for positive, normal and finite x.
+@inline(always) func logOfNormal(_ x: D, shift: D = D()) -> D {
+  // x = 2^k m with m in [sqrt(1/2), sqrt(2)): m gets the exponent 0 or -1.
+  let half = DBits(repeating: 0x3FE6_A09E_0000_0000)
+  let bits = unsafeBitCast(x, to: DBits.self) &+ (DBits(repeating: 0x3FF0_0000_0000_0000) &- half)
+  let m = unsafeBitCast((bits & DBits(repeating: 0x000F_FFFF_FFFF_FFFF)) &+ half, to: D.self)
+  let k = unsafeBitCast((bits &>> 52) &+ roundingDoubleBits, to: D.self) - (roundingDouble + 1023)
+  return reducedLog(m - 1, k - shift)
+}
+
+/// log x. Error at most 0.8 ulp. Zero gives minus infinity, negative numbers and NaN give NaN; subnormal numbers are
+/// right.
 @inline(always) func log(_ x: D) -> D {
   let tiny = x .< D(repeating: 0x1p-1022)
   let normal = x.replacing(with: x * 0x1p54, where: tiny)
-  let shift = D().replacing(with: D(repeating: 54), where: tiny)
-  // x = 2^k m with m in [sqrt(1/2), sqrt(2)): m gets the exponent 0 or -1.
-  let half = DBits(repeating: 0x3FE6_A09E_0000_0000)
-  let bits = unsafeBitCast(normal, to: DBits.self) &+ (DBits(repeating: 0x3FF0_0000_0000_0000) &- half)
-  let m = unsafeBitCast((bits & DBits(repeating: 0x000F_FFFF_FFFF_FFFF)) &+ half, to: D.self)
-  let k = unsafeBitCast((bits &>> 52) &+ roundingDoubleBits, to: D.self) - (roundingDouble + 1023) - shift
-  let y = reducedLog(m - 1, k)
+  let y = logOfNormal(normal, shift: D().replacing(with: D(repeating: 54), where: tiny))
   return x.replacing(with: y, where: x .< D(repeating: .infinity))
     .replacing(with: D(repeating: -.infinity), where: x .== 0)
     .replacing(with: D(repeating: .nan), where: x .< 0)
@@ -121,12 +126,12 @@ private var roundingDoubleBits: DBits { @inline(always) get { DBits(repeating: 0
   s = fma(s, z, D(repeating: 81.60524927596823))
   s = fma(s, z, D(repeating: -41.34170224039968))
   s = fma(s, z, D(repeating: 6.283185307179586)) * f
-  // A quarter turn swaps them; the signs are those of quarters 1, 2 and 2, 3.
-  let odd = (n & 1) .!= 0
-  let cosine = c.replacing(with: s, where: odd), sine = s.replacing(with: c, where: odd)
+  // A quarter turn swaps them (by bits, as comparing vectors of integers is a loop over lanes); the signs are those of
+  // quarters 1, 2 and 2, 3.
+  let cosBits = unsafeBitCast(c, to: DBits.self), sinBits = unsafeBitCast(s, to: DBits.self)
+  let swap = (cosBits ^ sinBits) & (DBits() &- (n & 1))
   let cosineSign = ((n &+ 1) & 2) &<< 62, sineSign = (n & 2) &<< 62
   return (
-    unsafeBitCast(unsafeBitCast(cosine, to: DBits.self) ^ cosineSign, to: D.self),
-    unsafeBitCast(unsafeBitCast(sine, to: DBits.self) ^ sineSign, to: D.self)
+    unsafeBitCast(cosBits ^ swap ^ cosineSign, to: D.self), unsafeBitCast(sinBits ^ swap ^ sineSign, to: D.self)
   )
 }

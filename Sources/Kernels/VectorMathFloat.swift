@@ -64,7 +64,8 @@
     return fma(k, V(repeating: 0.693359375), f - (h - tail))
   }
 
-  /// log x. Error at most 0.8 ulp. Zero gives minus infinity, negative numbers and NaN give NaN; subnormal numbers are right.
+  /// log x. Error at most 0.8 ulp. Zero gives minus infinity, negative numbers and NaN give NaN; subnormal numbers are
+  /// right.
   @inline(always) func log(_ x: V) -> V {
     let tiny = x .< V(repeating: 0x1p-126)
     let normal = x.replacing(with: x * 0x1p25, where: tiny)
@@ -73,8 +74,8 @@
     let half = Bits(repeating: 0x3F35_04F3)
     let bits = unsafeBitCast(normal, to: Bits.self) &+ (Bits(repeating: 0x3F80_0000) &- half)
     let m = unsafeBitCast((bits & Bits(repeating: 0x007F_FFFF)) &+ half, to: V.self)
-    let k = unsafeBitCast((bits &>> 23) &+ roundingBits, to: V.self) - (rounding + 127) - shift
-    let y = reducedLog(m - 1, k)
+    let k = unsafeBitCast((bits &>> 23) &+ roundingBits, to: V.self) - (rounding + 127)
+    let y = reducedLog(m - 1, k - shift)
     return x.replacing(with: y, where: x .< V(repeating: .infinity))
       .replacing(with: V(repeating: -.infinity), where: x .== 0)
       .replacing(with: V(repeating: .nan), where: x .< 0)

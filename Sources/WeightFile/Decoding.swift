@@ -34,7 +34,9 @@ extension Reader {
     case .string(DType.f64.name)?: dtype = .f64
     default: throw DiffeoError(.format, "the attribute 'dtype' must be 'float32' or 'float64'")
     }
-    guard case .int(let dim)? = try value("dim", of: root), case .int(let contextDim)? = try value("context_dim", of: root) else {
+    guard case .int(let dim)? = try value("dim", of: root),
+      case .int(let contextDim)? = try value("context_dim", of: root)
+    else {
       throw DiffeoError(.format, "the attributes 'dim' and 'context_dim' must be integers")
     }
     guard try integers("event_shape", of: root) == [dim] else {
@@ -42,7 +44,8 @@ extension Reader {
     }
 
     guard let layers = try group("layers", of: root) else { throw missing("/layers") }
-    let names = try linkNames(of: layers, limit: 2 * FlowSpec.maxLayers).filter { $0.utf8.allSatisfy { 0x30...0x39 ~= $0 } }
+    let names = try linkNames(of: layers, limit: 2 * FlowSpec.maxLayers)
+      .filter { $0.utf8.allSatisfy { 0x30...0x39 ~= $0 } }
     guard names.count <= FlowSpec.maxLayers else {
       throw DiffeoError(.format, "the file has \(names.count) layers, at most \(FlowSpec.maxLayers) are possible")
     }
@@ -87,7 +90,9 @@ extension Reader {
   /// Its attributes are values, its lists of integers are lists; the parameters are left where they are. (A component
   /// inside another would be a group with a kind.)
   private func record(of group: borrowing Handle) throws(DiffeoError) -> Record {
-    guard case .string(let kind)? = try value("kind", of: group) else { throw missing("\(group.path)@kind") }
+    guard case .string(let kind)? = try value("kind", of: group) else {
+      throw DiffeoError(.format, "'\(group.path)' has no text attribute 'kind'")
+    }
     var record = Record(kind: kind)
     for name in try attributeNames(of: group, limit: Limit.fields) where name != "kind" {
       if let value = try value(name, of: group) { record[name] = value }
@@ -149,7 +154,8 @@ extension Reader {
     for (row, (a, b)) in zip(computed, stored).enumerated() {
       let agree = b.isFinite ? abs(a - b) <= tolerance * (1 + abs(b)) : a == b || a.isNaN && b.isNaN
       guard agree else {
-        throw DiffeoError(.format, "the self-test fails at row \(row): log_prob is \(b) in the file, but \(a) by the flow")
+        throw DiffeoError(
+          .format, "the self-test fails at row \(row): log_prob is \(b) in the file, but \(a) by the flow")
       }
     }
   }

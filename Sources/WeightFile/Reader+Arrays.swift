@@ -71,9 +71,9 @@ extension Reader {
     return bytes
   }
 
-  /// The chunks of an array that is not empty. All must be there and have the size that they should, for HDF5 relies on it. Of the filters, only the
-  /// checksum may be in use: compression would let a small file ask for any amount of memory, and an unknown filter
-  /// makes HDF5 load a plugin.
+  /// The chunks of an array that is not empty: all must be there and have the size that they should, for HDF5 relies
+  /// on it. Of the filters, only the checksum may be in use. Compression would let a small file ask for any amount of
+  /// memory, and for an unknown filter HDF5 loads a plugin.
   private func checkChunks(
     _ dataset: borrowing Handle, _ space: borrowing Handle, _ creation: borrowing Handle, _ shape: [Int], _ size: Int
   ) throws(DiffeoError) {

@@ -78,7 +78,7 @@ private func activationsAreAccurate<S: TestScalar>(_ build: Build<S>) {
     case .softplus: bound = 1.6
     case .sigmoid: bound = 1.8
     case .tanh: bound = 2.5
-    default: bound = 2.9
+    default: bound = 3
     }
     #expect(error <= bound, "\(build.name) \(f) at \(at)")
     if shows { print("\(S.self) \(build.name) \(f): \(error) ulp at \(at)") }
@@ -110,7 +110,8 @@ private func limitsAreRight<S: TestScalar>(_ build: Build<S>) {
   let inf = S.infinity, c = 2.5
   let table: [(Activation, [S])] = [
     (.relu, [inf, 0, 0]), (.tanh, [1, -1, 0]), (.elu, [inf, -1, 0]), (.silu, [inf, 0, 0]),
-    (.leakyReLU, [inf, -inf, 0]), (.softplus, [inf, 0, S(Glibc.log(2.0))]), (.sigmoid, [1, 0, 0.5]), (.gelu, [inf, 0, 0]),
+    (.leakyReLU, [inf, -inf, 0]), (.softplus, [inf, 0, S(Glibc.log(2.0))]), (.sigmoid, [1, 0, 0.5]),
+    (.gelu, [inf, 0, 0]),
   ]
   for (f, expected) in table {
     let out = activate(build, f, [inf, -inf, 0, .nan])

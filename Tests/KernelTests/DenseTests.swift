@@ -58,12 +58,14 @@ private func strides<S: TestScalar>(_ build: Build<S>) -> [Int] {
 private func denseIsTheContract<S: TestScalar>(_ build: Build<S>) {
   var random = Random(1)
   for stride in strides(build) {
-    for (count, inputs, full) in [(1, 5, true), (2, 1, true), (4, 17, false), (5, 30, true), (11, 40, false), (7, 0, true)] {
+    let shapes = [(1, 5, true), (2, 1, true), (4, 17, false), (5, 30, true), (11, 40, false), (7, 0, true)]
+    for (count, inputs, full) in shapes {
       let matrix = Packed<S>(panels: count, inputs: inputs, full: full, &random)
       let x: [S] = random.numbers(inputs * stride), y: [S] = random.numbers(8 * count * stride)
       let first = random.integer(0...count - 1), last = random.integer(first...count)
       let a = random.integer(0...inputs), b = random.integer(0...inputs)
-      for (first, last, kBegin, kEnd) in [(0, count, 0, inputs), (first, last, min(a, b), max(a, b)), (0, count, 0, a)] {
+      let calls = [(0, count, 0, inputs), (first, last, min(a, b), max(a, b)), (0, count, 0, a)]
+      for (first, last, kBegin, kEnd) in calls {
         for fromBias in [true, false] {
           let result = run(
             build, matrix, first, last, kBegin, kEnd, fromBias: fromBias, x, y, stride, atStart: fromBias)

@@ -136,22 +136,26 @@ package final class Flow<S: Scalar>: Sendable {
     if let logDet { for r in range { logDet[r] = T(pass.logDet[r - range.lowerBound]) } }
   }
 
-  /// There is no density at infinity, though a network may make NaN of it. (logProb may be x, for dim 1.)
+  /// All weights are finite, so without a NaN in x or the context a NaN here comes from an overflow, or an infinity: far
+  /// out, where the density is below all numbers. (logProb may be x, for dim 1.)
   @inline(__always)
   private func storeLogProb<T: Scalar>(
     _ pass: Pass<S>, _ batch: Batch<T>, _ range: Range<Int>, _ logProb: UnsafeMutablePointer<T>
   ) {
-    guard let x = batch.x else { return }
     for r in range {
       var value = T(pass.logDet[r - range.lowerBound])
-      if !value.isFinite {
-        let row = UnsafeBufferPointer(start: x + r * spec.dim, count: spec.dim)
-        if row.contains(where: { $0.isInfinite }), !row.contains(where: { $0.isNaN }) {
-          value = -.infinity
-        }
+      if value.isNaN, !hasNaN(batch.x, r, spec.dim),
+        !hasNaN(batch.context, batch.contextIsShared ? 0 : r, spec.contextDim)
+      {
+        value = -.infinity
       }
       logProb[r] = value
     }
+  }
+
+  private func hasNaN<T: Scalar>(_ rows: UnsafePointer<T>?, _ row: Int, _ columns: Int) -> Bool {
+    guard let rows else { return false }
+    return (0..<columns).contains { rows[row * columns + $0].isNaN }
   }
 }
 

@@ -47,7 +47,6 @@ class Bar(Silent):
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        self._bar.refresh()
         self._bar.close()
 
 

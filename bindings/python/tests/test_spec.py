@@ -64,7 +64,7 @@ def test_standardize_from_the_data():
 def test_standardize_context():
     context = X[:, :2] * 3 + 5
     options = {"dim": 4, "context_dim": 2, "dtype": "float64"}
-    plain = diffeo.Spec(**options).add_autoregressive((8,)).build(seed=1)
+    plain = diffeo.Spec(**options).standardize_context([0, 0], [1, 1]).add_autoregressive((8,)).build(seed=1)
     mean, std = context.mean(axis=0), context.std(axis=0)
     scaled = diffeo.Spec(**options).standardize_context(mean, std).add_autoregressive((8,)).build(seed=1)
     np.testing.assert_allclose(scaled.log_prob(X, context), plain.log_prob(X, (context - mean) / std), rtol=1e-9)

@@ -1,0 +1,61 @@
+# Everything there is to do with this project. `make help` lists it.
+
+BUILD ?= .build
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+SWIFT_BUILD = swift build -c release --scratch-path $(BUILD)
+LIBRARY = $(BUILD)/release/libdiffeo.so
+PYTHON = .venv/bin/python
+export DIFFEO_LIBRARY = $(abspath $(LIBRARY))
+
+.PHONY: all lib test test-swift test-abi test-python demo bench install format lint sanitize clean help system python
+
+all: lib
+
+lib: system ## builds the library: .build/release/libdiffeo.so
+	$(SWIFT_BUILD) --product diffeo
+
+test: test-swift test-abi test-python ## builds and runs every test
+
+test-swift: lib ## the tests of the core, in release: debug numerics are a hundred times slower
+	swift test -c release --scratch-path $(BUILD)-test
+
+test-abi: lib ## the tests of the header, the shared library and the C loader
+	Tests/abi/run $(LIBRARY)
+
+test-python: python ## the tests of the Python package, installed from its wheel
+	.venv/bin/pytest bindings/python
+
+demo: python ## trains a few flows and draws what they learned
+	$(PYTHON) demo/run
+
+bench: python ## measures speed against named peers
+	$(PYTHON) benchmarks/run
+
+install: lib ## installs library, header, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
+	scripts/install $(LIBRARY) "$(PREFIX)" "$(DESTDIR)"
+
+format: ## formats the sources in place
+	swift format -i -r Sources Tests Package.swift
+	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format bindings/python examples; fi
+
+lint: python ## checks formatting and types
+	swift format lint --strict -r Sources Tests Package.swift
+	cd bindings/python && $(abspath .venv/bin/mypy) --strict diffeo
+	.venv/bin/ruff check bindings/python
+
+sanitize: system ## runs the C tests against builds with the address and the thread sanitizer (slow)
+	Tests/abi/sanitize
+
+clean: ## removes what was built
+	rm -rf .build .build-* .venv examples/build
+
+help: ## prints this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+system:
+	@scripts/setup-system
+
+python: lib
+	@scripts/setup-python $(LIBRARY)

@@ -1,0 +1,46 @@
+import KernelInterface
+import Testing
+
+/// Kernels over matrices and rows: AVX2 and AVX-512 agree in every bit, and the baseline up to rounding.
+private func buildsAgree<S: TestScalar>(_ type: S.Type) {
+  var random = Random(14)
+  let features = 45, stride = 32, inputs = 70, panelCount = 6
+  let x: [S] = random.numbers(inputs * stride), small: [S] = random.numbers(inputs * 5)
+  let weights: [S] = random.numbers(panelCount * 8 * (inputs + 1))
+  let panels = (0..<panelCount).map { Panel(offset: $0 * 8 * (inputs + 1), begin: 0, end: inputs) }
+  let scale: [S] = random.numbers(features, 0.5, 2), shift: [S] = random.numbers(features)
+  func outputs(_ build: Build<S>) -> [[S]] {
+    let table = build.table
+    var all: [[S]] = []
+    for (x, stride) in [(x, stride), (small, 5)] {
+      all += fenced([weights, x], [[S](repeating: 0, count: 8 * panelCount * stride)]) {
+        table.dense(panels, $0[0], 0, panelCount, 0, inputs, true, $0[1], $1[0], stride)
+      }
+      all += fenced([x, scale, shift], [[S](repeating: 0, count: features * stride)]) {
+        table.scaleShift(features, stride, $0[0], $0[1], $0[2], $1[0])
+      }
+    }
+    all += fenced([x], [[S](repeating: 0, count: 70 * 70)]) {
+      table.outer(stride, $0[0], inputs, inputs, $0[0], inputs, inputs, $1[0], 70, false)
+    }
+    let total = Fenced([Double](repeating: 1, count: stride), atStart: false)
+    x.withUnsafeBufferPointer {
+      table.addRows(features, stride, $0.baseAddress!, -1, total.pointer)
+      table.normalLogDensity(features, stride, $0.baseAddress!, total.pointer)
+    }
+    all.append(total.values.map { S($0) })
+    return all
+  }
+  let results = S.builds.map(outputs)
+  for (build, result) in zip(S.builds, results) where build.fused {
+    for (a, b) in zip(result, results.last!) { #expect(bits(a) == bits(b), "\(build.name)") }
+  }
+  for (a, b) in zip(results[0], results.last!) {
+    for (a, b) in zip(a, b) { #expect(abs(a - b) <= 200 * S.ulpOfOne * (1 + abs(b))) }
+  }
+}
+
+@Suite struct AgreementTests {
+  @Test func builds32() { buildsAgree(Float.self) }
+  @Test func builds64() { buildsAgree(Double.self) }
+}

@@ -1,0 +1,543 @@
+/* Everything that a caller can do wrong: abuse [FOLDER [ROUNDS]]; fewer rounds of the fuzzing for slow machinery. */
+#include "refuse.h"
+
+enum { N = 9, DIM = 3, CONTEXT = 2 };
+static diffeo_flow *flow, *conditional, *standardised; /* f32, f64 with context, f32 that standardises */
+static diffeo_trainer *trainer, *conditional_trainer;
+static const char *folder = ".";
+static int rounds = 4000;
+
+#define T float
+#define F(name) D.name##_f32
+#define TYPED(name) name##_f32
+#include "abuse_typed.h"
+#undef T
+#undef F
+#undef TYPED
+#define T double
+#define F(name) D.name##_f64
+#define TYPED(name) name##_f64
+#include "abuse_typed.h"
+
+static void handles(void) {
+  diffeo_workspace **w = OUT(0);
+  REFUSED(DIFFEO_EINVAL, "workspace", D.workspace_create(1, NULL));
+  REFUSED(DIFFEO_EINVAL, "-1", D.workspace_create(-1, w));
+  REFUSED(DIFFEO_EINVAL, "257", D.workspace_create(257, w));
+  REFUSED(DIFFEO_EINVAL, "2147483647", D.workspace_create(INT32_MAX, w));
+  ISOLATED("NULL handles are 0 and no-ops") {
+    D.workspace_destroy(NULL), D.spec_destroy(NULL), D.flow_destroy(NULL), D.trainer_destroy(NULL);
+    D.trainer_cancel(NULL);
+    CHECK(D.workspace_threads(NULL) == 0 && D.flow_dim(NULL) == 0 && D.flow_context_dim(NULL) == 0 &&
+              D.flow_dtype(NULL) == 0 && D.flow_layer_count(NULL) == 0 && D.flow_parameter_count(NULL) == 0 &&
+              D.flow_metadata_count(NULL) == 0 && D.trainer_finished(NULL) == 1, "facts about NULL");
+  }
+  ISOLATED("as many threads as there may be") {
+    diffeo_workspace *many = NULL;
+    double x[DIM] = {0.1, 0.2, 0.3}, y;
+    CHECK_OK(D.workspace_create(256, &many));
+    CHECK_OK(D.flow_log_prob_f64(flow, x, 1, NULL, 0, many, &y));
+    D.workspace_destroy(many);
+    CHECK_OK(D.workspace_create(0, &many));
+    CHECK(D.workspace_threads(many) >= 1, "%d", D.workspace_threads(many));
+    D.workspace_destroy(many);
+  }
+}
+
+/* Structs that begin with their size: its values, and a tail from the future. */
+#define SIZES(type, init, use)                                                                       \
+  do {                                                                                               \
+    unsigned char bytes[4096];                                                                       \
+    type *o = (type *)(void *)bytes;                                                                 \
+    static const size_t sizes[] = {0, 1, 7, sizeof(type) - 1, sizeof(type) - 8, SIZE_MAX, SIZE_MAX / 2, \
+                                   (size_t)1 << 40};                                                 \
+    REFUSED(DIFFEO_EINVAL, "options", init(NULL, sizeof(type)));                                     \
+    for (int i = 0; i < COUNT(sizes); i++) {                                                         \
+      REFUSED(DIFFEO_EINVAL, "struct_size", init(OUT(3), sizes[i]));                                 \
+      memset(bytes, 0, sizeof bytes);                                                                \
+      CHECK_OK(init(o, sizeof(type)));                                                               \
+      o->struct_size = sizes[i];                                                                     \
+      REFUSED(DIFFEO_EINVAL, "struct_size", use);                                                    \
+    }                                                                                                \
+    memset(bytes, 0xFF, sizeof bytes);                                                               \
+    CHECK_OK(init(o, sizeof(type) + 9));                                                             \
+    CHECK(o->struct_size == sizeof(type) + 9 && bytes[sizeof(type) + 8] == 0 && bytes[sizeof(type) + 9] == 0xFF, \
+          #init " of a larger struct");                                                              \
+    bytes[sizeof(type) + 8] = 1;                                                                     \
+    REFUSED(DIFFEO_EUNSUPPORTED, "", use);                                                           \
+  } while (0)
+
+static void sizes(void) {
+  diffeo_spec *spec = NULL;
+  float x[N * DIM] = {0};
+  CHECK_OK(D.spec_create(DIM, CONTEXT, DIFFEO_F64, &spec));
+  SIZES(diffeo_autoregressive_options, D.autoregressive_options_init, D.spec_add_autoregressive(spec, o));
+  SIZES(diffeo_coupling_options, D.coupling_options_init, D.spec_add_coupling(spec, o));
+  SIZES(diffeo_architecture_options, D.architecture_options_init, (o->dim = 2, D.maf_create(o, OUT(0))));
+  SIZES(diffeo_train_options, D.train_options_init, D.trainer_create_f32(flow, o, x, N, NULL, 0, OUT(0)));
+  static const size_t reports[] = {0, 1, sizeof(diffeo_train_report) - 1, SIZE_MAX};
+  for (int i = 0; i < COUNT(reports); i++) {
+    diffeo_train_report report = {.struct_size = reports[i]};
+    REFUSED(DIFFEO_EINVAL, "struct_size", D.trainer_step(trainer, 1, &report));
+  }
+  D.spec_destroy(spec);
+}
+
+/* One field of some options at a time is set to what it cannot be. */
+#define FIELD(type, init, field, value, status, piece, use) \
+  do {                                                      \
+    type o;                                                 \
+    CHECK_OK(init(&o, sizeof o));                           \
+    o.field = (value);                                      \
+    REFUSED(status, piece, use);                            \
+  } while (0)
+
+static void building(void) {
+  diffeo_spec *spec = NULL, **s = OUT(0);
+  diffeo_flow **f = OUT(0);
+  CHECK_OK(D.spec_create(DIM, CONTEXT, DIFFEO_F64, &spec));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_create(2, 0, DIFFEO_F32, NULL));
+  static const int64_t dims[] = {0, -1, 65537, INT64_MAX, INT64_MIN};
+  for (int i = 0; i < COUNT(dims); i++) {
+    char piece[32];
+    snprintf(piece, sizeof piece, "%lld", (long long)dims[i]);
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_create(dims[i], 0, DIFFEO_F32, s));
+    if (dims[i] != 0) REFUSED(DIFFEO_EINVAL, piece, D.spec_create(2, dims[i], DIFFEO_F32, s));
+    diffeo_architecture_options o;
+    CHECK_OK(D.architecture_options_init(&o, sizeof o));
+    o.dim = dims[i];
+    REFUSED(DIFFEO_EINVAL, piece, D.maf_create(&o, f));
+    REFUSED(DIFFEO_EINVAL, piece, D.iaf_create(&o, f));
+    REFUSED(DIFFEO_EINVAL, piece, D.realnvp_create(&o, f));
+  }
+  REFUSED(DIFFEO_EDTYPE, "0", D.spec_create(2, 0, 0, s));
+  REFUSED(DIFFEO_EDTYPE, "3", D.spec_create(2, 0, 3, s));
+  REFUSED(DIFFEO_EDTYPE, "-2147483648", D.spec_create(2, 0, INT32_MIN, s));
+  REFUSED(DIFFEO_EINVAL, "options", D.maf_create(NULL, f));
+  REFUSED(DIFFEO_EINVAL, "options", D.iaf_create(NULL, f));
+  REFUSED(DIFFEO_EINVAL, "options", D.realnvp_create(NULL, f));
+  REFUSED(DIFFEO_EINVAL, "spec", D.flow_create(NULL, 0, f));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_create(spec, 0, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_autoregressive(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_coupling(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_reverse(NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_random_permutation(NULL, 1));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_actnorm(NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_standardize(NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_standardize_context(NULL, NULL, NULL));
+
+  static const int64_t permutations[][DIM] = {{0, 1, 3}, {0, 1, 1}, {-1, 0, 1}, {INT64_MAX, 0, 1}, {INT64_MIN, 1, 2}};
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_permutation(NULL, permutations[0]));
+  REFUSED(DIFFEO_EINVAL, "permutation", D.spec_add_permutation(spec, NULL));
+  for (int i = 0; i < COUNT(permutations); i++) {
+    REFUSED(DIFFEO_EINVAL, "", D.spec_add_permutation(spec, permutations[i]));
+    diffeo_autoregressive_options o;
+    CHECK_OK(D.autoregressive_options_init(&o, sizeof o));
+    o.order = DIFFEO_ORDER_GIVEN;
+    REFUSED(DIFFEO_EINVAL, "order_given", D.spec_add_autoregressive(spec, &o));
+    o.order_given = permutations[i];
+    REFUSED(DIFFEO_EINVAL, "", D.spec_add_autoregressive(spec, &o));
+  }
+
+  static const double fine[] = {1, 1, 1}, bad[][DIM] = {{1, 0, 1}, {1, 1, -2}, {NAN, 1, 1}, {1, INFINITY, 1}};
+  REFUSED(DIFFEO_EINVAL, "mean", D.spec_add_standardize(spec, NULL, fine));
+  REFUSED(DIFFEO_EINVAL, "std", D.spec_add_standardize(spec, fine, NULL));
+  REFUSED(DIFFEO_EINVAL, "mean", D.spec_standardize_context(spec, NULL, fine));
+  REFUSED(DIFFEO_EINVAL, "std", D.spec_standardize_context(spec, fine, NULL));
+  for (int i = 0; i < COUNT(bad); i++) {
+    REFUSED(DIFFEO_EINVAL, "", D.spec_add_standardize(spec, fine, bad[i]));
+    if (i >= 2) REFUSED(DIFFEO_EINVAL, "", D.spec_add_standardize(spec, bad[i], fine));
+    if (i != 1) REFUSED(DIFFEO_EINVAL, "", D.spec_standardize_context(spec, fine, bad[i]));
+  }
+  diffeo_spec *plain = NULL, *narrow = NULL;
+  CHECK_OK(D.spec_create(1, 0, DIFFEO_F32, &narrow));
+  CHECK_OK(D.spec_create(DIM, 0, DIFFEO_F32, &plain));
+  REFUSED(DIFFEO_EINVAL, "context", D.spec_standardize_context(plain, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "1", D.spec_add_coupling(narrow, NULL));
+  FIELD(diffeo_architecture_options, D.architecture_options_init, dim, 1, DIFFEO_EINVAL, "1", D.realnvp_create(&o, f));
+  CHECK_OK(D.spec_standardize_context(spec, fine, fine));
+  REFUSED(DIFFEO_EINVAL, "", D.spec_standardize_context(spec, fine, fine));
+
+  /* networks that cannot be */
+  static const int64_t widths[][2] = {{0, 5}, {5, 0}, {-1, 5}, {5, INT64_MIN}, {INT64_MAX, 5}, {5, INT64_MAX},
+                                      {INT64_MAX, INT64_MAX}, {(int64_t)1 << 32, (int64_t)1 << 32},
+                                      {(int64_t)1 << 31, 1}, {46342, 46342}};
+  for (int i = 0; i < COUNT(widths); i++) {
+    FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, hidden_count,
+          (o.hidden = widths[i], 2), DIFFEO_EINVAL, "", D.spec_add_autoregressive(spec, &o));
+    FIELD(diffeo_coupling_options, D.coupling_options_init, hidden_count,
+          (o.hidden = widths[i], 2), DIFFEO_EINVAL, "", D.spec_add_coupling(spec, &o));
+    FIELD(diffeo_architecture_options, D.architecture_options_init, hidden_count,
+          (o.dim = 2, o.hidden = widths[i], 2), DIFFEO_EINVAL, "", D.maf_create(&o, f));
+    FIELD(diffeo_architecture_options, D.architecture_options_init, hidden_count,
+          (o.dim = 2, o.hidden = widths[i], 2), DIFFEO_EINVAL, "", D.realnvp_create(&o, f));
+  }
+  static const int64_t counts[] = {-1, 17, INT64_MAX, INT64_MIN};
+  for (int i = 0; i < COUNT(counts); i++) {
+    FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, hidden_count,
+          (o.hidden = widths[0], counts[i]), DIFFEO_EINVAL, "", D.spec_add_autoregressive(spec, &o));
+    FIELD(diffeo_coupling_options, D.coupling_options_init, hidden_count, counts[i], DIFFEO_EINVAL, "",
+          D.spec_add_coupling(spec, &o));
+    FIELD(diffeo_architecture_options, D.architecture_options_init, hidden_count, (o.dim = 2, counts[i]),
+          DIFFEO_EINVAL, "", D.iaf_create(&o, f));
+    FIELD(diffeo_architecture_options, D.architecture_options_init, transforms, (o.dim = 2, counts[i] | 1 << 20),
+          DIFFEO_EINVAL, "", D.maf_create(&o, f));
+  }
+  FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, hidden_count, 2, DIFFEO_EINVAL, "hidden",
+        D.spec_add_autoregressive(spec, &o));
+
+  /* unknown choices */
+  static const int32_t choices[] = {0, -1, 9, 100, INT32_MAX, INT32_MIN};
+  for (int i = 0; i < COUNT(choices); i++) {
+    const int32_t c = choices[i];
+    char piece[32];
+    snprintf(piece, sizeof piece, "%d", c);
+#define AUTOREGRESSIVE(field) FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, field, c, \
+                                    DIFFEO_EINVAL, piece, D.spec_add_autoregressive(spec, &o))
+#define COUPLING(field) FIELD(diffeo_coupling_options, D.coupling_options_init, field, c, DIFFEO_EINVAL, piece, \
+                              D.spec_add_coupling(spec, &o))
+#define ARCHITECTURE(field, status) FIELD(diffeo_architecture_options, D.architecture_options_init, field, \
+                                          (o.dim = 2, c), status, piece, D.maf_create(&o, f))
+    AUTOREGRESSIVE(activation);
+    AUTOREGRESSIVE(order);
+    AUTOREGRESSIVE(degrees);
+    AUTOREGRESSIVE(scale);
+    COUPLING(activation);
+    COUPLING(mask);
+    COUPLING(scale);
+    ARCHITECTURE(activation, DIFFEO_EINVAL);
+    ARCHITECTURE(dtype, DIFFEO_EDTYPE);
+    ARCHITECTURE(scale, DIFFEO_EINVAL);
+    if (c == 0) continue;
+    AUTOREGRESSIVE(inverse);
+    AUTOREGRESSIVE(reserved);
+    COUPLING(reserved);
+    ARCHITECTURE(random_order, DIFFEO_EINVAL);
+    ARCHITECTURE(standardize, DIFFEO_EINVAL);
+    ARCHITECTURE(actnorm, DIFFEO_EINVAL);
+  }
+  static const double bounds[] = {0, -1, NAN, INFINITY};
+  for (int i = 0; i < COUNT(bounds); i++) {
+    const double b = bounds[i];
+    FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, scale_bound, b, DIFFEO_EINVAL, "",
+          D.spec_add_autoregressive(spec, &o));
+    FIELD(diffeo_coupling_options, D.coupling_options_init, scale_bound, b, DIFFEO_EINVAL, "",
+          D.spec_add_coupling(spec, &o));
+    if (b != 0)
+      FIELD(diffeo_coupling_options, D.coupling_options_init, scale_epsilon, (o.scale = DIFFEO_SCALE_SIGMOID, b),
+            DIFFEO_EINVAL, "", D.spec_add_coupling(spec, &o));
+  }
+  static const uint8_t mask[] = {1, 2, 0};
+  FIELD(diffeo_coupling_options, D.coupling_options_init, mask, DIFFEO_MASK_GIVEN, DIFFEO_EINVAL, "mask_given",
+        D.spec_add_coupling(spec, &o));
+  FIELD(diffeo_coupling_options, D.coupling_options_init, mask_given, (o.mask = DIFFEO_MASK_GIVEN, mask),
+        DIFFEO_EINVAL, "2", D.spec_add_coupling(spec, &o));
+
+  /* After all of that the spec is as it was. */
+  ISOLATED("failed additions leave the spec") {
+    diffeo_flow *built = NULL;
+    CHECK_OK(D.flow_create(spec, 0, &built));
+    CHECK(D.flow_layer_count(built) == 0, "%lld layers", (long long)D.flow_layer_count(built));
+    double x[DIM] = {0}, y = 1;
+    double c[CONTEXT] = {0};
+    CHECK_OK(D.flow_log_prob_f64(built, x, 1, c, 1, NULL, &y));
+    CHECK(fabs(y + 0.5 * DIM * 1.8378770664093454836) < 1e-12, "a flow of no layers has log_prob %g at 0", y);
+    D.flow_destroy(built);
+  }
+  /* As large as promised. */
+  ISOLATED("65536 columns") {
+    static const int64_t one[] = {1};
+    diffeo_architecture_options o;
+    diffeo_flow *wide = NULL;
+    CHECK_OK(D.architecture_options_init(&o, sizeof o));
+    o.dim = o.context_dim = 65536, o.hidden = one, o.hidden_count = 1, o.transforms = 1;
+    float *x = calloc(65536, sizeof *x), y;
+    CHECK_OK(D.maf_create(&o, &wide));
+    CHECK_OK(D.flow_log_prob_f32(wide, x, 1, x, 1, NULL, &y));
+    CHECK(isfinite(y), "%g", y);
+    free(x);
+    D.flow_destroy(wide);
+  }
+  D.spec_destroy(spec), D.spec_destroy(plain), D.spec_destroy(narrow);
+}
+
+static void training_options(void) {
+  float x[N * DIM];
+  uint64_t state = 5;
+  for (int i = 0; i < N * DIM; i++) x[i] = (float)uniform(&state);
+#define TRAIN(field, value, piece) FIELD(diffeo_train_options, D.train_options_init, field, value, DIFFEO_EINVAL, \
+                                         piece, D.trainer_create_f32(flow, &o, x, N, NULL, 0, OUT(0)))
+  TRAIN(batch_size, 0, "batch_size is 0");
+  TRAIN(batch_size, INT64_MIN, "batch_size is -9223372036854775808");
+  TRAIN(max_epochs, -1, "max_epochs is -1");
+  TRAIN(patience, -1, "patience is -1");
+  TRAIN(learning_rate, 0, "learning_rate is 0");
+  TRAIN(learning_rate, NAN, "learning_rate is");
+  TRAIN(learning_rate, INFINITY, "learning_rate is");
+  TRAIN(beta1, 1, "beta1 is 1");
+  TRAIN(beta1, NAN, "beta1 is");
+  TRAIN(beta2, -0.5, "beta2 is -0.5");
+  TRAIN(epsilon, 0, "epsilon is 0");
+  TRAIN(weight_decay, -1, "weight_decay is -1");
+  TRAIN(clip_norm, -1, "clip_norm is -1");
+  TRAIN(clip_norm, NAN, "clip_norm is");
+  TRAIN(validation_fraction, 1, "validation_fraction is 1");
+  TRAIN(validation_fraction, NAN, "validation_fraction is");
+  TRAIN(schedule, 0, "schedule is 0");
+  TRAIN(schedule, 3, "schedule is 3");
+  TRAIN(threads, 257, "threads is 257");
+  TRAIN(threads, -1, "threads is -1");
+
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_step(NULL, 1, NULL));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_best(NULL, OUT(0)));
+  REFUSED(DIFFEO_EINVAL, "flow", D.trainer_best(trainer, NULL));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_current(NULL, OUT(0)));
+  REFUSED(DIFFEO_EINVAL, "flow", D.trainer_current(trainer, NULL));
+
+  /* Large, but right: two steps each. */
+#define LARGE(field, value)                                              \
+  ISOLATED(#field " " #value) {                                          \
+    diffeo_train_options o;                                              \
+    diffeo_trainer *t = NULL;                                            \
+    diffeo_train_report report = {.struct_size = sizeof report};         \
+    CHECK_OK(D.train_options_init(&o, sizeof o));                        \
+    o.schedule = DIFFEO_SCHEDULE_COSINE;                                 \
+    o.field = (value);                                                   \
+    CHECK_OK(D.trainer_create_f32(flow, &o, x, N, NULL, 0, &t));         \
+    CHECK_OK(D.trainer_step(t, INT64_MAX, &report));                     \
+    CHECK_OK(D.trainer_step(t, INT64_MIN, &report));                     \
+    CHECK_OK(D.trainer_step(t, 1, NULL));                                \
+    D.trainer_destroy(t);                                                \
+  }
+  LARGE(batch_size, INT64_MAX)
+  LARGE(max_epochs, INT64_MAX)
+  LARGE(max_epochs, 0)
+  LARGE(patience, INT64_MAX)
+  LARGE(clip_norm, 1e-300)
+  LARGE(clip_norm, 0)
+  LARGE(validation_fraction, 0)
+  LARGE(validation_fraction, 0.9999999)
+  LARGE(validation_fraction, 1e-300)
+  LARGE(weight_decay, 10)
+  LARGE(seed, UINT64_MAX)
+  LARGE(threads, 256)
+  ISOLATED("a learning rate that ruins everything") {
+    diffeo_train_options o;
+    diffeo_trainer *t = NULL;
+    diffeo_flow *best = NULL;
+    diffeo_train_report report = {.struct_size = sizeof report};
+    CHECK_OK(D.train_options_init(&o, sizeof o));
+    o.learning_rate = 1e300, o.max_epochs = 20;
+    CHECK_OK(D.trainer_create_f32(flow, &o, x, N, NULL, 0, &t));
+    diffeo_status status = DIFFEO_OK;
+    for (int i = 0; i < 30 && status == DIFFEO_OK; i++) status = D.trainer_step(t, 0, &report);
+    CHECK(status == DIFFEO_ENUMERIC, "%s", D.status_name(status));
+    CHECK(D.trainer_finished(t) == 1, "and it is not finished");
+    CHECK_OK(D.trainer_best(t, &best));
+    float y[N];
+    CHECK_OK(D.flow_log_prob_f32(best, x, N, NULL, 0, NULL, y));
+    for (int i = 0; i < N; i++) CHECK(isfinite(y[i]), "the best flow has log_prob %g", y[i]);
+    D.flow_destroy(best);
+    D.trainer_destroy(t);
+  }
+}
+
+static void words(void) {
+  char *text = OUT(0), key[300], value[65600];
+  size_t *length = OUT(1);
+  memset(key, 'k', sizeof key);
+  key[256] = '\0';
+  memset(value, 'v', sizeof value);
+  value[65536] = '\0';
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_describe(NULL, text, 100, length));
+  REFUSED(DIFFEO_EINVAL, "text", D.flow_describe(flow, NULL, 100, length));
+  REFUSED(DIFFEO_EINVAL, "capacity", D.flow_describe(flow, text, SIZE_MAX, length));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_set_metadata(NULL, "a", "b"));
+  REFUSED(DIFFEO_EINVAL, "key", D.flow_set_metadata(flow, NULL, "b"));
+  REFUSED(DIFFEO_EINVAL, "0", D.flow_set_metadata(flow, "", "b"));
+  REFUSED(DIFFEO_EINVAL, "256", D.flow_set_metadata(flow, key, "b"));
+  REFUSED(DIFFEO_EINVAL, "65536", D.flow_set_metadata(flow, "a", value));
+  REFUSED(DIFFEO_EINVAL, "UTF-8", D.flow_set_metadata(flow, "\xff\xfe", "b"));
+  REFUSED(DIFFEO_EINVAL, "UTF-8", D.flow_set_metadata(flow, "a", "\xc3("));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_metadata(NULL, "a", text, 100, length));
+  REFUSED(DIFFEO_EINVAL, "key", D.flow_metadata(flow, NULL, text, 100, length));
+  REFUSED(DIFFEO_EINVAL, "nothing", D.flow_metadata(flow, "nothing", text, 100, length));
+  REFUSED(DIFFEO_EINVAL, "UTF-8", D.flow_metadata(flow, "\xff", text, 100, length));
+  REFUSED(DIFFEO_EINVAL, "text", D.flow_metadata(flow, "kept", NULL, 100, length));
+  REFUSED(DIFFEO_EINVAL, "capacity", D.flow_metadata(flow, "kept", text, SIZE_MAX, length));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_metadata_key(NULL, 0, text, 100, length));
+  REFUSED(DIFFEO_EINVAL, "text", D.flow_metadata_key(flow, 0, NULL, 100, length));
+  REFUSED(DIFFEO_EINVAL, "-1", D.flow_metadata_key(flow, -1, text, 100, length));
+  REFUSED(DIFFEO_EINVAL, "index is 1", D.flow_metadata_key(flow, 1, text, 100, length));
+  REFUSED(DIFFEO_EINVAL, "9223372036854775807", D.flow_metadata_key(flow, INT64_MAX, text, 100, length));
+  for (size_t capacity = 0; capacity < 40; capacity++)
+    ISOLATED("texts that do not fit") {
+      CHECK_OK(D.flow_describe(flow, text, capacity, length));
+      CHECK(only_first(0, capacity) && *length > 0, "capacity %zu", capacity);
+      CHECK(capacity == 0 || strlen(text) == (*length < capacity ? *length : capacity - 1), "capacity %zu", capacity);
+    }
+  ISOLATED("words that come back as they went") {
+    static const char *const keys[] = {"/", ".", "..", "a/b", "/a", "a b", " ", "\xe6\x97\xa5", "e\xcc\x81", "\xc3\xa9", "\n",
+                                       "format", "version", "layers", "dim"};
+    size_t size = 0;
+    diffeo_flow *again = NULL;
+    key[255] = '\0', value[65535] = '\0';
+    CHECK_OK(D.flow_set_metadata(flow, key, value));
+    CHECK_OK(D.flow_set_metadata(flow, "empty", ""));
+    for (int i = 0; i < COUNT(keys); i++) CHECK_OK(D.flow_set_metadata(flow, keys[i], keys[i]));
+    const int64_t count = D.flow_metadata_count(flow);
+    CHECK(count == COUNT(keys) + 3, "%lld keys", (long long)count);
+    CHECK_OK(D.flow_save_memory(flow, NULL, 0, &size));
+    void *bytes = malloc(size);
+    CHECK_OK(D.flow_save_memory(flow, bytes, size, &size));
+    CHECK_OK(D.flow_load_memory(bytes, size, &again));
+    CHECK(D.flow_metadata_count(again) == count, "%lld keys", (long long)D.flow_metadata_count(again));
+    for (int i = 0; i < COUNT(keys); i++) {
+      CHECK_OK(D.flow_metadata(again, keys[i], text, 100, length));
+      CHECK(strcmp(text, keys[i]) == 0, "'%s' became '%s'", keys[i], text);
+    }
+    static char whole[65536];
+    CHECK_OK(D.flow_metadata(again, key, whole, sizeof whole, length));
+    CHECK(strcmp(whole, value) == 0 && *length == 65535, "the longest value has %zu bytes", *length);
+    CHECK_OK(D.flow_metadata(again, "empty", text, 100, length));
+    CHECK(*length == 0 && *text == '\0', "an empty value has %zu bytes", *length);
+    D.flow_destroy(again);
+    free(bytes);
+    if (no_fork) { /* as it was */
+      for (int i = 0; i < COUNT(keys); i++) CHECK_OK(D.flow_set_metadata(flow, keys[i], NULL));
+      CHECK_OK(D.flow_set_metadata(flow, key, NULL));
+      CHECK_OK(D.flow_set_metadata(flow, "empty", NULL));
+    }
+  }
+  ISOLATED("more keys than a file holds") {
+    diffeo_flow *odd = make_flow("maf", 1, 0, DIFFEO_F32), *again = NULL;
+    diffeo_status status = DIFFEO_OK;
+    for (int i = 0; i < 5000 && status == DIFFEO_OK; i++) {
+      char name[16];
+      snprintf(name, sizeof name, "%d", i);
+      status = D.flow_set_metadata(odd, name, "x");
+    }
+    size_t size = 1 << 23;
+    void *bytes = malloc(size);
+    if (status == DIFFEO_OK) status = D.flow_save_memory(odd, bytes, size, &size);
+    if (status == DIFFEO_OK) CHECK_OK(D.flow_load_memory(bytes, size, &again));
+    else CHECK(status == DIFFEO_EINVAL, "%s", D.status_name(status));
+    free(bytes);
+    D.flow_destroy(odd), D.flow_destroy(again);
+  }
+}
+
+static void write_file(const char *path, const void *bytes, size_t size) {
+  FILE *file = fopen(path, "wb");
+  CHECK(file != NULL && fwrite(bytes, 1, size, file) == size, "%s", path);
+  if (file) fclose(file);
+}
+
+static void files(void) {
+  diffeo_flow **f = OUT(0);
+  size_t *size = OUT(1), total = 0;
+  char path[512], bytes[64] = "not an HDF5 file, but some text of a length that could be one";
+  REFUSED(DIFFEO_EINVAL, "path", D.flow_load(NULL, f));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_load("nowhere.h5", NULL));
+  REFUSED(DIFFEO_EINVAL, "UTF-8", D.flow_load("\xff.h5", f));
+  REFUSED(DIFFEO_EIO, "nowhere.h5", D.flow_load("/nowhere/nowhere.h5", f));
+  REFUSED(DIFFEO_EIO, "", D.flow_load("", f));
+  REFUSED(DIFFEO_EIO, folder, D.flow_load(folder, f));
+  REFUSED(DIFFEO_EIO, "/dev/null", D.flow_load("/dev/null", f));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_save(NULL, "/nowhere/x.h5"));
+  REFUSED(DIFFEO_EINVAL, "path", D.flow_save(flow, NULL));
+  REFUSED(DIFFEO_EINVAL, "UTF-8", D.flow_save(flow, "/nowhere/\xff"));
+  REFUSED(DIFFEO_EIO, "/nowhere/x.h5", D.flow_save(flow, "/nowhere/x.h5"));
+  REFUSED(DIFFEO_EIO, "", D.flow_save(flow, ""));
+  REFUSED(DIFFEO_EIO, folder, D.flow_save(flow, folder));
+  REFUSED(DIFFEO_EIO, "/dev/full", D.flow_save(flow, "/dev/full"));
+  snprintf(path, sizeof path, "%s/abuse.h5", folder);
+  write_file(path, "", 0);
+  REFUSED(DIFFEO_EFORMAT, "", D.flow_load(path, f));
+  write_file(path, bytes, sizeof bytes);
+  REFUSED(DIFFEO_EFORMAT, "", D.flow_load(path, f));
+  remove(path);
+
+  CHECK_OK(D.flow_save_memory(flow, NULL, 0, &total));
+  unsigned char *image = malloc(total), *copy = malloc(total);
+  CHECK_OK(D.flow_save_memory(flow, image, total, &total));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_save_memory(NULL, OUT(0), SLOT, size));
+  REFUSED(DIFFEO_EINVAL, "size", D.flow_save_memory(flow, OUT(0), SLOT, NULL));
+  REFUSED(DIFFEO_EINVAL, "bytes", D.flow_load_memory(NULL, 100, f));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_load_memory(image, total, NULL));
+  REFUSED(DIFFEO_EINVAL, "size", D.flow_load_memory(image, SIZE_MAX, f));
+  REFUSED(DIFFEO_EFORMAT, "", D.flow_load_memory(image, 0, f));
+  ISOLATED("too small a capacity gives the size and nothing else") {
+    CHECK_STATUS(D.flow_save_memory(flow, OUT(0), 100, size), DIFFEO_EINVAL);
+    CHECK(*size == total && only_first(0, 0) && only_first(1, sizeof *size), "%zu", *size);
+    CHECK_STATUS(D.flow_save_memory(flow, OUT(0), total - 1, size), DIFFEO_EINVAL);
+    CHECK_STATUS(D.flow_save_memory(flow, NULL, 100, size), DIFFEO_EINVAL);
+  }
+  /* Cut off anywhere, with bytes after it, with bits turned: refused, or a flow that works; never worse. */
+  ISOLATED("a file cut off") {
+    for (size_t cut = 0; cut < total; cut += rounds < 4000 ? 1 + total / (size_t)rounds : 1) {
+      *f = NULL;
+      memcpy(copy, image, cut);
+      diffeo_status status = D.flow_load_memory(copy, cut, f);
+      CHECK(status == DIFFEO_EFORMAT && *f == NULL && *D.last_error(), "cut to %zu of %zu bytes: %s", cut, total,
+            D.status_name(status));
+    }
+  }
+  ISOLATED("turned bits") {
+    uint64_t state = 2385;
+    int loaded = 0;
+    for (int i = 0; i < rounds; i++) {
+      diffeo_flow *odd = NULL;
+      memcpy(copy, image, total);
+      for (int flips = 1 + i % 3; flips > 0; flips--) {
+        const size_t at = (size_t)((uniform(&state) + 1) / 2 * (double)total);
+        copy[at < total ? at : 0] ^= (unsigned char)(1u << (i / 3 % 8));
+      }
+      diffeo_status status = D.flow_load_memory(copy, total, &odd);
+      CHECK((status == DIFFEO_OK) == (odd != NULL), "round %d: %s", i, D.status_name(status));
+      CHECK(status == DIFFEO_OK || status == DIFFEO_EFORMAT || status == DIFFEO_EVERSION || status == DIFFEO_ENOMEM,
+            "round %d: %s: %s", i, D.status_name(status), D.last_error());
+      if (odd == NULL) continue;
+      double x[DIM] = {0.1, 0.2, 0.3}, y[DIM];
+      CHECK_OK(D.flow_log_prob_f64(odd, x, 1, NULL, 0, NULL, y));
+      D.flow_destroy(odd);
+      loaded++;
+    }
+    if (getenv("VERBOSE")) printf("%d of %d files with turned bits were read\n", loaded, rounds);
+  }
+  free(image), free(copy);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1) folder = argv[1];
+  if (argc > 2) rounds = atoi(argv[2]);
+  no_fork = getenv("NO_FORK") != NULL;
+  load_library();
+  diffeo_architecture_options o;
+  double x[N * DIM], context[N * CONTEXT];
+  make_rows(x, N, DIM, 3);
+  make_rows(context, N, CONTEXT, 4);
+  flow = make_flow("maf", DIM, 0, DIFFEO_F32);
+  conditional = make_flow("iaf", DIM, CONTEXT, DIFFEO_F64);
+  CHECK_OK(D.flow_set_metadata(flow, "kept", "value"));
+  CHECK_OK(D.architecture_options_init(&o, sizeof o));
+  o.dim = DIM, o.transforms = 1;
+  CHECK_OK(D.maf_create(&o, &standardised));
+  CHECK_OK(D.trainer_create_f64(flow, NULL, x, N, NULL, 0, &trainer));
+  CHECK_OK(D.trainer_create_f64(conditional, NULL, x, N, context, N, &conditional_trainer));
+  handles();
+  sizes();
+  building();
+  evaluation_f32();
+  evaluation_f64();
+  parameters_f32();
+  parameters_f64();
+  training_f32();
+  training_f64();
+  training_options();
+  words();
+  files();
+  D.trainer_destroy(trainer), D.trainer_destroy(conditional_trainer);
+  D.flow_destroy(flow), D.flow_destroy(conditional), D.flow_destroy(standardised);
+  return checks_end("abuse");
+}

@@ -1,0 +1,48 @@
+"""The shared library as a file: what it exports, what it needs, how large it is."""
+
+import re
+import shutil
+from pathlib import Path
+
+from common import Checks, Skip, declared, differences, output
+
+NEEDED = r"libhdf5(_serial)?\.so\.\d+|libc\.so\.6|libm\.so\.6|libstdc\+\+\.so\.6|libgcc_s\.so\.1|ld-linux-x86-64\.so\.2"
+
+
+def checks(library: Path, folder: Path) -> Checks:
+    if not all(map(shutil.which, ("nm", "readelf", "strip"))):
+        yield "binary", Skip("nm, readelf and strip are not installed")
+        return
+
+    exported = set(re.findall(r"^\S* [A-Z] (\S+)", output("nm", "-D", "--defined-only", "--extern-only", library), re.M))
+    yield "exports the functions of the header at node DIFFEO_0, and nothing else", (
+        differences(exported - {"DIFFEO_0"}, {name + "@@DIFFEO_0" for name in declared()})
+    )
+
+    dynamic = output("readelf", "-dW", library)
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
+    yield "needs HDF5 and the C library only", " ".join(n for n in needed if not re.fullmatch(NEEDED, n))
+    soname = re.findall(r"\(SONAME\).*\[(.*)\]", dynamic)
+    yield "its SONAME is libdiffeo.so.0", "" if soname == ["libdiffeo.so.0"] else f"it is {soname}"
+    paths = re.findall(r"\((?:RPATH|RUNPATH)\).*\[(.*)\]", dynamic)
+    yield "searches nowhere but beside itself", " ".join(path for path in paths if path != "$ORIGIN")
+
+    stripped = folder / "libdiffeo.so"
+    output("strip", "--strip-unneeded", "-o", stripped, library)
+    megabytes = stripped.stat().st_size / 1e6
+    yield f"at most 8 MB stripped ({megabytes:.1f})", "" if megabytes <= 8 else f"it has {megabytes:.1f}"
+    names = output("nm", library)
+    yield "no Foundation inside", " ".join(sorted(set(re.findall(r"\S*(?:10Foundation|20FoundationEssentials)\S*", names)))[:5])
+
+    # A weak function of the AVX-512 objects, kept by the linker for all, would run on machines without AVX-512.
+    objects = sorted(library.parent.glob("Kernels*.build/**/*.o"))
+    if not objects:
+        yield "kernels have no weak functions", Skip(f"no objects beside {library}")
+        return
+    symbols = {path: output("readelf", "-sW", path) for path in objects}
+    weak = [
+        f"{path.parent.name}/{path.name}: {name}"
+        for path, table in symbols.items()
+        for name in re.findall(r" FUNC +WEAK +\S+ +(?!UND)\S+ (\S+)", table)
+    ]
+    yield f"kernels have no weak functions ({len(objects)} objects)", "\n".join(weak[:20])

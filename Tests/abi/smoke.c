@@ -1,0 +1,325 @@
+/* The whole life of flows through the ABI, with everything loaded at run time: smoke [FOLDER] for its files. */
+#include "check.h"
+
+enum { N = 131, DIM = 3 };
+static double x[N * DIM], context[N * 2];
+static const char *folder = ".";
+
+static double worst(const double *a, const double *b, int64_t n) {
+  double most = 0;
+  for (int64_t i = 0; i < n; i++) most = fmax(most, fabs(a[i] - b[i]) / (1 + fabs(b[i])));
+  return isfinite(most) ? most : INFINITY;
+}
+
+/* The macros of the header against the functions of the library, and names for every status. */
+static void version(void) {
+  char text[32];
+  static const diffeo_status all[] = {0, -1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -127};
+  snprintf(text, sizeof text, "%d.%d.%d", DIFFEO_VERSION_MAJOR, DIFFEO_VERSION_MINOR, DIFFEO_VERSION_PATCH);
+  CHECK(D.version_number() == DIFFEO_VERSION_NUMBER, "%d", D.version_number());
+  CHECK(strcmp(D.version_string(), DIFFEO_VERSION_STRING) == 0, "%s", D.version_string());
+  CHECK(strcmp(text, DIFFEO_VERSION_STRING) == 0, "%s", text);
+  CHECK(DIFFEO_VERSION_NUMBER == DIFFEO_VERSION_MAJOR * 10000 + DIFFEO_VERSION_MINOR * 100 + DIFFEO_VERSION_PATCH,
+        "%d", DIFFEO_VERSION_NUMBER);
+  CHECK(strcmp(D.last_error(), "") == 0, "before any failure: %s", D.last_error());
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    CHECK(strncmp(D.status_name(all[i]), "DIFFEO_", 7) == 0, "%d is %s", all[i], D.status_name(all[i]));
+  CHECK(strcmp(D.status_name(DIFFEO_ECANCELLED), "DIFFEO_ECANCELLED") == 0, "%s", D.status_name(-9));
+  CHECK(strcmp(D.status_name(1), "unknown status") == 0, "%s", D.status_name(1));
+  CHECK(strcmp(D.status_name(INT32_MIN), "unknown status") == 0, "%s", D.status_name(INT32_MIN));
+}
+
+/* Densities, both directions, samples and gradients agree with one another; both buffer types; in place. */
+static void evaluation(const char *kind, int64_t context_dim, int32_t dtype) {
+  diffeo_flow *flow = make_flow(kind, DIM, context_dim, dtype);
+  diffeo_workspace *workspace = NULL;
+  CHECK_OK(D.workspace_create(2, &workspace));
+  CHECK(D.workspace_threads(workspace) == 2, "%d", D.workspace_threads(workspace));
+  const double *c = context_dim > 0 ? context : NULL;
+  const int64_t nc = context_dim > 0 ? N : 0;
+  const double tolerance = dtype == DIFFEO_F32 ? 2e-4 : 1e-10;
+  double log_prob[N], z[N * DIM], log_det[N], back[N * DIM], log_det_back[N], again[N], place[N * DIM];
+
+  CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, workspace, log_prob));
+  CHECK_OK(D.flow_to_noise_f64(flow, x, N, c, nc, workspace, z, log_det));
+  for (int i = 0; i < N; i++) {
+    double sum = -0.5 * DIM * 1.8378770664093454836 + log_det[i];
+    for (int j = 0; j < DIM; j++) sum -= 0.5 * z[i * DIM + j] * z[i * DIM + j];
+    again[i] = sum;
+  }
+  CHECK(worst(again, log_prob, N) < tolerance, "%s: log_prob is not that of the noise: %g", kind, worst(again, log_prob, N));
+  CHECK_OK(D.flow_from_noise_f64(flow, z, N, c, nc, NULL, back, log_det_back));
+  CHECK(worst(back, x, N * DIM) < tolerance, "%s: from_noise(to_noise(x)) is off by %g", kind, worst(back, x, N * DIM));
+  for (int i = 0; i < N; i++) again[i] = -log_det_back[i];
+  CHECK(worst(again, log_det, N) < tolerance, "%s: log_det differs by %g", kind, worst(again, log_det, N));
+
+  /* In place: the same bits. */
+  memcpy(place, x, sizeof x);
+  CHECK_OK(D.flow_to_noise_f64(flow, place, N, c, nc, workspace, place, NULL));
+  CHECK(memcmp(place, z, sizeof z) == 0, "%s: to_noise in place differs", kind);
+  CHECK_OK(D.flow_from_noise_f64(flow, place, N, c, nc, workspace, place, NULL));
+  CHECK(memcmp(place, back, sizeof back) == 0, "%s: from_noise in place differs", kind);
+  memcpy(place, x, sizeof x);
+  double gradient[N * DIM], gradient_context[N * 2];
+  CHECK_OK(D.flow_log_prob_gradient_f64(flow, x, N, c, nc, workspace, again, gradient, gradient_context));
+  CHECK(memcmp(again, log_prob, sizeof again) == 0, "%s: log_prob of the gradient differs", kind);
+  CHECK_OK(D.flow_log_prob_gradient_f64(flow, place, N, c, nc, workspace, NULL, place, NULL));
+  CHECK(memcmp(place, gradient, sizeof place) == 0, "%s: gradient in place differs", kind);
+
+  /* The gradient against differences. */
+  if (dtype == DIFFEO_F64) {
+    const double h = 1e-6;
+    for (int k = 0; k < DIM + context_dim; k++) {
+      double up[N], down[N], expected[N], got[N];
+      double *values = k < DIM ? x : context;
+      const int column = k < DIM ? k : k - DIM, columns = k < DIM ? DIM : (int)context_dim;
+      double saved[N];
+      for (int i = 0; i < N; i++) saved[i] = values[i * columns + column], values[i * columns + column] = saved[i] + h;
+      CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, workspace, up));
+      for (int i = 0; i < N; i++) values[i * columns + column] = saved[i] - h;
+      CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, workspace, down));
+      for (int i = 0; i < N; i++) {
+        values[i * columns + column] = saved[i];
+        expected[i] = (up[i] - down[i]) / (2 * h);
+        got[i] = (k < DIM ? gradient : gradient_context)[i * columns + column];
+      }
+      CHECK(worst(got, expected, N) < 1e-7, "%s: gradient in column %d is off by %g", kind, k, worst(got, expected, N));
+    }
+  }
+
+  /* Samples: their density is theirs, and a piece is a piece. */
+  double s[N * DIM], piece[20 * DIM];
+  CHECK_OK(D.flow_sample_f64(flow, 42, 0, N, c, nc, workspace, s, log_prob));
+  CHECK_OK(D.flow_log_prob_f64(flow, s, N, c, nc, workspace, again));
+  CHECK(worst(again, log_prob, N) < tolerance, "%s: samples' log_prob is off by %g", kind, worst(again, log_prob, N));
+  CHECK_OK(D.flow_sample_f64(flow, 42, 100, 20, c ? c + 100 * 2 : c, c ? 20 : 0, NULL, piece, NULL));
+  CHECK(memcmp(piece, s + 100 * DIM, sizeof piece) == 0, "%s: rows 100 to 119 differ in a call of their own", kind);
+
+  /* The other type of buffers: the same numbers, rounded. */
+  float xf[N * DIM], cf[N * 2], lf[N], sf[N * DIM];
+  double wide[N * DIM], widened[N];
+  to_float(x, xf, N * DIM);
+  to_float(context, cf, N * 2);
+  for (int i = 0; i < N * DIM; i++) wide[i] = xf[i];
+  double cwide[N * 2];
+  for (int i = 0; i < N * 2; i++) cwide[i] = cf[i];
+  CHECK_OK(D.flow_log_prob_f32(flow, xf, N, c ? cf : NULL, nc, workspace, lf));
+  CHECK_OK(D.flow_log_prob_f64(flow, wide, N, c ? cwide : NULL, nc, workspace, widened));
+  for (int i = 0; i < N; i++) CHECK(lf[i] == (float)widened[i], "%s row %d: %.9g and %.9g", kind, i, lf[i], widened[i]);
+  if (c == NULL) {
+    CHECK_OK(D.flow_sample_f32(flow, 42, 0, N, NULL, 0, workspace, sf, NULL));
+    for (int i = 0; i < N * DIM; i++) CHECK(sf[i] == (float)s[i], "%s value %d: %.9g and %.9g", kind, i, sf[i], s[i]);
+  }
+
+  /* One row of context for all is the same as its copies. */
+  if (c != NULL) {
+    for (int i = 0; i < N; i++) memcpy(cwide + 2 * i, context + 6, 2 * sizeof *context);
+    CHECK_OK(D.flow_log_prob_f64(flow, x, N, cwide, N, workspace, again));
+    CHECK_OK(D.flow_log_prob_f64(flow, x, N, context + 6, 1, workspace, log_prob));
+    CHECK(memcmp(again, log_prob, sizeof again) == 0, "%s: a shared context differs from its copies", kind);
+  }
+
+  /* A NaN or an infinity stays in its row. */
+  CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, workspace, again));
+  memcpy(place, x, sizeof x);
+  place[5 * DIM + 1] = NAN;
+  place[70 * DIM] = INFINITY;
+  CHECK_OK(D.flow_log_prob_f64(flow, place, N, c, nc, workspace, log_prob));
+  CHECK(isnan(log_prob[5]), "%s: a row with NaN has %g", kind, log_prob[5]);
+  CHECK(isinf(log_prob[70]) && log_prob[70] < 0, "%s: a row with an infinity has %g", kind, log_prob[70]);
+  log_prob[5] = again[5], log_prob[70] = again[70];
+  CHECK(memcmp(again, log_prob, sizeof again) == 0, "%s: other rows changed", kind);
+
+  D.workspace_destroy(workspace);
+  D.flow_destroy(flow);
+}
+
+/* To a file, to bytes, to numbers, and back: the same flow each time. */
+static void storage(const char *kind, int32_t dtype) {
+  diffeo_flow *flow = make_flow(kind, DIM, 2, dtype), *copies[3] = {NULL, NULL, NULL};
+  char path[512], text[4096];
+  size_t size = 0, length = 0;
+  CHECK_OK(D.flow_set_metadata(flow, "data", "moons \xc3\xa9"));
+  CHECK_OK(D.flow_set_metadata(flow, "author", "nobody"));
+  snprintf(path, sizeof path, "%s/smoke-%s-%d.h5", folder, kind, dtype);
+
+  CHECK_OK(D.flow_save(flow, path));
+  CHECK_OK(D.flow_save(flow, path)); /* over itself */
+  CHECK_OK(D.flow_load(path, &copies[0]));
+  remove(path);
+
+  CHECK_OK(D.flow_save_memory(flow, NULL, 0, &size));
+  void *bytes = malloc(size);
+  CHECK(size > 0, "%zu", size);
+  CHECK_OK(D.flow_save_memory(flow, bytes, size, &size));
+  CHECK_OK(D.flow_load_memory(bytes, size, &copies[1]));
+  free(bytes);
+
+  int64_t count = D.flow_parameter_count(flow);
+  double *parameters = malloc((size_t)count * sizeof *parameters), *same = malloc((size_t)count * sizeof *same);
+  float *narrow = malloc((size_t)count * sizeof *narrow);
+  CHECK_OK(D.flow_parameters_f64(flow, parameters));
+  CHECK_OK(D.flow_parameters_f32(flow, narrow));
+  for (int64_t i = 0; i < count; i++) CHECK(narrow[i] == (float)parameters[i], "parameter %lld", (long long)i);
+  CHECK_OK(D.flow_with_parameters_f64(flow, parameters, &copies[2]));
+
+  double expected[N], got[N];
+  CHECK_OK(D.flow_log_prob_f64(flow, x, N, context, N, NULL, expected));
+  for (int i = 0; i < 3; i++) {
+    diffeo_flow *copy = copies[i];
+    CHECK(D.flow_dim(copy) == DIM && D.flow_context_dim(copy) == 2 && D.flow_dtype(copy) == dtype, "copy %d", i);
+    CHECK(D.flow_layer_count(copy) == D.flow_layer_count(flow), "%lld layers", (long long)D.flow_layer_count(copy));
+    CHECK(D.flow_parameter_count(copy) == count, "%lld parameters", (long long)D.flow_parameter_count(copy));
+    CHECK_OK(D.flow_parameters_f64(copy, same));
+    CHECK(memcmp(same, parameters, (size_t)count * sizeof *same) == 0, "%s: parameters of copy %d differ", kind, i);
+    CHECK_OK(D.flow_log_prob_f64(copy, x, N, context, N, NULL, got));
+    CHECK(memcmp(got, expected, sizeof got) == 0, "%s: log_prob of copy %d differs", kind, i);
+    CHECK(D.flow_metadata_count(copy) == 2, "%lld", (long long)D.flow_metadata_count(copy));
+    CHECK_OK(D.flow_metadata(copy, "data", text, sizeof text, &length));
+    CHECK(strcmp(text, "moons \xc3\xa9") == 0 && length == 8, "%s", text);
+    CHECK_OK(D.flow_metadata_key(copy, 0, text, sizeof text, NULL));
+    CHECK(strcmp(text, "author") == 0, "keys are ordered: %s", text);
+    D.flow_destroy(copy);
+  }
+
+  CHECK_OK(D.flow_describe(flow, NULL, 0, &length));
+  CHECK(length > 20 && length < sizeof text, "%zu", length);
+  CHECK_OK(D.flow_describe(flow, text, sizeof text, NULL));
+  CHECK(strlen(text) == length, "%zu and %zu", strlen(text), length);
+  CHECK_OK(D.flow_describe(flow, text, 8, &size));
+  CHECK(strlen(text) == 7 && size == length, "%s", text);
+  CHECK_OK(D.flow_set_metadata(flow, "data", NULL));
+  CHECK(D.flow_metadata_count(flow) == 1, "%lld", (long long)D.flow_metadata_count(flow));
+  CHECK_STATUS(D.flow_metadata(flow, "data", text, sizeof text, NULL), DIFFEO_EINVAL);
+  free(parameters), free(same), free(narrow);
+  D.flow_destroy(flow);
+}
+
+/* Every kind of layer in one spec, evaluated; the spec survives its flow and the flow its spec. */
+static void layers(void) {
+  diffeo_spec *spec = NULL;
+  diffeo_flow *flow = NULL;
+  diffeo_autoregressive_options a;
+  diffeo_coupling_options c;
+  const int64_t hidden[] = {11}, order[] = {2, 0, 1}, permutation[] = {1, 2, 0};
+  const uint8_t mask[] = {0, 1, 1};
+  const double mean[] = {0.3, -0.2, 0.1}, std[] = {1.2, 0.7, 2.1};
+  CHECK_OK(D.spec_create(DIM, 2, DIFFEO_F64, &spec));
+  CHECK_OK(D.spec_standardize_context(spec, mean, std));
+  CHECK_OK(D.spec_add_standardize(spec, mean, std));
+  for (int i = DIFFEO_ORDER_NATURAL; i <= DIFFEO_ORDER_GIVEN; i++) {
+    CHECK_OK(D.autoregressive_options_init(&a, sizeof a));
+    a.order = i, a.order_given = order, a.hidden = hidden, a.hidden_count = i % 2, a.inverse = i % 2, a.scale = i;
+    a.activation = i, a.degrees = 1 + i % 2;
+    CHECK_OK(D.spec_add_autoregressive(spec, &a));
+  }
+  for (int i = DIFFEO_MASK_EVEN; i <= DIFFEO_MASK_GIVEN; i++) {
+    CHECK_OK(D.coupling_options_init(&c, sizeof c));
+    c.mask = i, c.mask_given = mask, c.hidden = hidden, c.hidden_count = 1, c.scale = i, c.activation = i + 2;
+    CHECK_OK(D.spec_add_coupling(spec, &c));
+  }
+  CHECK_OK(D.spec_add_autoregressive(spec, NULL));
+  CHECK_OK(D.spec_add_coupling(spec, NULL));
+  CHECK_OK(D.spec_add_permutation(spec, permutation));
+  CHECK_OK(D.spec_add_reverse(spec));
+  CHECK_OK(D.spec_add_random_permutation(spec, 5));
+  CHECK_OK(D.spec_add_actnorm(spec));
+  CHECK_OK(D.flow_create(spec, 1, &flow));
+  D.flow_destroy(flow);
+  CHECK_OK(D.flow_create(spec, 1, &flow));
+  D.spec_destroy(spec);
+  double z[N * DIM], back[N * DIM];
+  CHECK_OK(D.flow_to_noise_f64(flow, x, N, context, N, NULL, z, NULL));
+  CHECK_OK(D.flow_from_noise_f64(flow, z, N, context, N, NULL, back, NULL));
+  CHECK(worst(back, x, N * DIM) < 1e-9, "%g", worst(back, x, N * DIM));
+  CHECK(D.flow_layer_count(flow) >= 17, "%lld", (long long)D.flow_layer_count(flow));
+  D.flow_destroy(flow);
+}
+
+static int epochs_seen;
+static int stop_after_two(const diffeo_train_report *report, void *user) {
+  (void)user;
+  epochs_seen = (int)report->epoch;
+  return report->epoch == 2;
+}
+
+static void training(int32_t dtype) {
+  enum { ROWS = 900 };
+  static double rows[ROWS * DIM];
+  make_rows(rows, ROWS, DIM, 99);
+  diffeo_flow *flow = make_flow("maf", DIM, 0, dtype), *best = NULL, *current = NULL;
+  diffeo_trainer *trainer = NULL;
+  diffeo_train_options o;
+  diffeo_train_report report = {.struct_size = sizeof report};
+  CHECK_OK(D.train_options_init(&o, sizeof o));
+  o.batch_size = 64, o.max_epochs = 4, o.learning_rate = 5e-3, o.seed = 3, o.threads = 2;
+  CHECK_OK(D.trainer_create_f64(flow, &o, rows, ROWS, NULL, 0, &trainer));
+  CHECK(D.trainer_finished(trainer) == 0, "finished at once");
+  CHECK_OK(D.trainer_step(trainer, 3, &report));
+  CHECK(report.batch == 3 && report.epoch == 0 && report.state == DIFFEO_TRAIN_RUNNING, "batch %lld of epoch %lld",
+        (long long)report.batch, (long long)report.epoch);
+  CHECK(report.train_rows == 810 && report.validation_rows == 90 && report.batches_per_epoch == 13, "%lld %lld %lld",
+        (long long)report.train_rows, (long long)report.validation_rows, (long long)report.batches_per_epoch);
+  double first = NAN;
+  while (!D.trainer_finished(trainer)) {
+    CHECK_OK(D.trainer_step(trainer, 0, &report));
+    if (report.epoch == 1) first = report.validation_log_prob;
+  }
+  CHECK(report.state == DIFFEO_TRAIN_MAX_EPOCHS && report.epoch == 4, "state %d", report.state);
+  CHECK(report.best_log_prob > first, "%g is not better than %g", report.best_log_prob, first);
+  CHECK_OK(D.trainer_step(trainer, 0, &report));
+  CHECK(report.epoch == 4, "a step after the end: epoch %lld", (long long)report.epoch);
+  CHECK_OK(D.trainer_best(trainer, &best));
+  CHECK_OK(D.trainer_current(trainer, &current));
+  double *log_prob = malloc(ROWS * sizeof *log_prob), before = 0, after = 0;
+  CHECK_OK(D.flow_log_prob_f64(flow, rows, ROWS, NULL, 0, NULL, log_prob));
+  for (int i = 0; i < ROWS; i++) before += log_prob[i] / ROWS;
+  CHECK_OK(D.flow_log_prob_f64(best, rows, ROWS, NULL, 0, NULL, log_prob));
+  for (int i = 0; i < ROWS; i++) after += log_prob[i] / ROWS;
+  CHECK(after > before + 0.3, "training went from %g to %g nats", before, after);
+  free(log_prob);
+  D.flow_destroy(best);
+  D.flow_destroy(current);
+  D.trainer_destroy(trainer);
+
+  /* The same in one call, stopped: the one failure that gives a result. */
+  best = NULL;
+  CHECK_STATUS(D.fit_f64(flow, &o, rows, ROWS, NULL, 0, stop_after_two, NULL, &best, &report), DIFFEO_ECANCELLED);
+  CHECK(best != NULL && epochs_seen == 2 && report.epoch == 2, "after epoch %d", epochs_seen);
+  CHECK(report.state == DIFFEO_TRAIN_CANCELLED, "state %d", report.state);
+  D.flow_destroy(best);
+
+  /* Cancelled: this step and later ones. */
+  CHECK_OK(D.trainer_create_f64(flow, &o, rows, ROWS, NULL, 0, &trainer));
+  CHECK_OK(D.trainer_set_validation_f64(trainer, rows, 50, NULL, 0));
+  CHECK_OK(D.trainer_step(trainer, 1, NULL));
+  CHECK_STATUS(D.trainer_set_validation_f64(trainer, rows, 50, NULL, 0), DIFFEO_ESTATE);
+  D.trainer_cancel(trainer);
+  CHECK_STATUS(D.trainer_step(trainer, 1, NULL), DIFFEO_ECANCELLED);
+  CHECK_STATUS(D.trainer_step(trainer, 1, NULL), DIFFEO_ECANCELLED);
+  CHECK(D.trainer_finished(trainer) == 1, "a cancelled trainer is not finished");
+  best = NULL;
+  CHECK_OK(D.trainer_best(trainer, &best));
+  D.flow_destroy(best);
+  D.trainer_destroy(trainer);
+  D.flow_destroy(flow);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1) folder = argv[1];
+  load_library();
+  make_rows(x, N, DIM, 1);
+  make_rows(context, N, 2, 2);
+  version();
+  static const char *const kinds[] = {"maf", "iaf", "realnvp"};
+  for (int k = 0; k < 3; k++)
+    for (int32_t dtype = DIFFEO_F32; dtype <= DIFFEO_F64; dtype++) {
+      evaluation(kinds[k], 0, dtype);
+      evaluation(kinds[k], 2, dtype);
+      storage(kinds[k], dtype);
+    }
+  layers();
+  training(DIFFEO_F32);
+  training(DIFFEO_F64);
+  return checks_end("smoke");
+}

@@ -1,0 +1,90 @@
+"""The whole story on real data: train two flows on the sky, compare, hand them to a C program, look at the samples.
+
+Run by `make demo`, which sets everything up. Writes into demo-output/.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import diffeo
+import pictures
+import stars
+
+HERE = Path(__file__).resolve().parent
+OUTPUT = HERE.parent / "demo-output"
+
+ARCHITECTURES = {
+    "MAF": lambda: diffeo.maf(dim=5, transforms=5, hidden=(128, 128), seed=1),
+    "RealNVP": lambda: diffeo.realnvp(dim=5, transforms=8, hidden=(128, 128), seed=1),
+}
+TRAINING = dict(batch_size=512, lr=2e-3, max_epochs=12, schedule="cosine", seed=1, progress=True)
+
+
+def gaussian_log_prob(train: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Of the full-covariance Gaussian with the mean and covariance of the training rows."""
+    train, x = train.astype(float), x.astype(float)
+    covariance = np.cov(train, rowvar=False)
+    u = np.linalg.solve(np.linalg.cholesky(covariance), (x - train.mean(0)).T)
+    return -0.5 * ((u**2).sum(0) + np.linalg.slogdet(2 * np.pi * covariance)[1])
+
+
+def in_c(flow: diffeo.Flow, name: str, test: np.ndarray, count: int, seed: int) -> bool:
+    """Whether a C program gives the same bits from the saved file as Python does."""
+    path = OUTPUT / f"{name.lower()}.h5"
+    flow.save(path)
+    rows, log_prob, samples = (OUTPUT / f"{part}.f32" for part in ("rows", "log_prob", "samples"))
+    test.tofile(rows)
+    subprocess.run([OUTPUT / "evaluate", path, rows, log_prob, samples, str(count), str(seed)], check=True)
+    same = np.array_equal(np.fromfile(log_prob, np.float32), flow.log_prob(test)) and np.array_equal(
+        np.fromfile(samples, np.float32).reshape(-1, flow.dim), flow.sample(count, seed=seed))
+    for part in (rows, log_prob, samples):
+        part.unlink()
+    return same
+
+
+def main() -> int:
+    OUTPUT.mkdir(exist_ok=True)
+    train, validation, test = stars.split(stars.load())
+    print(f"{len(train):,} to train on, {len(validation):,} to validate, {len(test):,} to test\n")
+
+    flows, histories = {}, {}
+    for name, make in ARCHITECTURES.items():
+        flow = make()
+        print(flow)
+        start = time.perf_counter()
+        histories[name] = flow.fit(train, validation=validation, **TRAINING)
+        print(f"{name} trained in {time.perf_counter() - start:.0f} s\n")
+        flows[name] = flow
+
+    scores = {"Gaussian": gaussian_log_prob(train, test)}
+    scores |= {name: flow.log_prob(test).astype(float) for name, flow in flows.items()}
+    print(f"{'test log-likelihood':24}{'nats':>10}{'2 std. errors':>16}")
+    for name, score in scores.items():
+        print(f"{name:24}{score.mean():10.3f}{2 * score.std() / np.sqrt(len(score)):16.3f}")
+    print()
+
+    loader = HERE.parent / "bindings" / "c"
+    subprocess.run(
+        [os.environ.get("CC", "cc"), "-O2", f"-I{HERE.parent / 'include'}", f"-I{loader}", HERE / "evaluate.c", "-ldl",
+         "-o", OUTPUT / "evaluate"], check=True)
+    agree = all([in_c(flow, name, test, 100_000, seed=7) for name, flow in flows.items()])
+    print("C and Python agree bit for bit\n" if agree else "C and Python DIFFER\n")
+
+    print("Pictures:")
+    samples = {name: flow.sample(len(train), seed=3) for name, flow in flows.items()}
+    panels = {"Gaia DR3": train} | {f"{name}, samples": x for name, x in samples.items()}
+    pictures.sky(OUTPUT / "sky.png", panels)
+    pictures.colour_magnitude(OUTPUT / "colour-magnitude.png", panels)
+    pictures.learning(OUTPUT / "learning.png", histories, scores["Gaussian"].mean())
+
+    better = all(scores[name].mean() > scores["Gaussian"].mean() + 1 for name in flows)
+    return 0 if agree and better else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
