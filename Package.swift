@@ -8,13 +8,14 @@ let instructionSets: [(name: String, flags: [String], define: String)] = [
   ("AVX2", ["-Xcc", "-march=x86-64-v3"], "AVX2"),
   ("AVX512", ["-Xcc", "-march=x86-64-v4"], "AVX512"),
 ]
+// Without this a square root of a vector is one libm call a lane.
+let vectorRoots = ["-Xcc", "-fno-math-errno"]
 let kernels: [Target] = instructionSets.flatMap { isa in
   ["F32", "F64"].map { scalar in
     .target(
       name: "Kernels\(isa.name)\(scalar)", dependencies: ["KernelInterface"],
       path: "Sources/KernelBuilds/\(isa.name)\(scalar)",
-      swiftSettings: [.define(isa.define), .define(scalar)]
-        + (isa.flags.isEmpty ? [] : [.unsafeFlags(isa.flags)]))
+      swiftSettings: [.define(isa.define), .define(scalar), .unsafeFlags(isa.flags + vectorRoots)])
   }
 }
 
@@ -36,6 +37,6 @@ let package = Package(
         ])
       ]),
     .testTarget(
-      name: "KernelTests", dependencies: ["Diffeo", "KernelInterface"] + kernels.map { .byName(name: $0.name) }),
+      name: "KernelTests", dependencies: ["CShims", "KernelInterface"] + kernels.map { .byName(name: $0.name) }),
     .testTarget(name: "DiffeoTests", dependencies: ["Diffeo", "WeightFile"]),
   ])

@@ -11,7 +11,7 @@ extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_real
     *__libc_memalign(size_t, size_t);
 
 /* A place for a breakpoint: what allocates? */
-void allocated(void) { allocations++; }
+__attribute__((noinline)) void allocated(void) { allocations++; }
 
 void *malloc(size_t size) { return allocated(), __libc_malloc(size); }
 void *calloc(size_t count, size_t size) { return allocated(), __libc_calloc(count, size); }
@@ -69,7 +69,8 @@ int main(void) {
   load_library();
   static const char *const kinds[] = {"maf", "iaf", "realnvp"};
   const int64_t before = allocations;
-  free(malloc(1));
+  void *volatile block = malloc(1);
+  free(block);
   CHECK(allocations > before, "the count does not count");
   for (int k = 0; k < COUNT(kinds); k++)
     for (int32_t dtype = DIFFEO_F32; dtype <= DIFFEO_F64; dtype++)
