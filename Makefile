@@ -25,10 +25,11 @@ test-abi: lib ## the tests of the header, the shared library and the C loader
 	Tests/abi/run $(LIBRARY)
 
 test-python: python ## the tests of the Python package, installed from its wheel
-	.venv/bin/pytest bindings/python
+	.venv/bin/pytest -q bindings/python Tests/python
 
-demo: python ## trains a few flows and draws what they learned
-	$(PYTHON) demo/run
+demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
+	@scripts/setup-python $(LIBRARY) requirements-demo.txt
+	$(PYTHON) demo/run.py
 
 bench: python ## measures speed against named peers
 	$(PYTHON) benchmarks/run

@@ -14,6 +14,7 @@ final class Reader {
 
   /// Opens a file that is in memory and must stay there, unchanged, while the reader lives.
   init(_ image: UnsafeRawBufferPointer, serial: UInt) throws(DiffeoError) {
+    try LocalHeap.check(image)
     // HDF5 would copy the bytes up to three times. These say that the bytes are there already; as the file is opened
     // for reading only, nothing writes to them.
     let base = UnsafeMutableRawPointer(mutating: image.baseAddress)

@@ -91,6 +91,13 @@ struct Case: CustomTestStringConvertible, Sendable {
         if $0.spec.contextDim > 0 { try $0.standardizeContext(nil) }
       }
     }
+    for inverted in [false, true] {
+      cases.append(
+        Case("\(inverted ? "inverse " : "")autoregressive, wide", dim: 13, contextDim: 2) {
+          try $0.addAutoregressive(
+            .small(hidden: [150, 70]), order: .random, randomDegrees: !inverted, inverted: inverted, seed: 8)
+        })
+    }
     let rules: [ScaleRule.Kind] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive]
     for rule in rules {
       cases.append(

@@ -29,7 +29,7 @@ def checks(library: Path, folder: Path) -> Checks:
 
 
 def build(compiler: str, name: str, folder: Path, *flags: str) -> str:
-    flags = ("-std=gnu11", "-O1", "-g", "-pthread", *flags, *WARNINGS, *INCLUDE)
+    flags = ("-std=gnu11", "-g", "-pthread", *flags, *WARNINGS, *INCLUDE)
     return wrong(compiler, *flags, HERE / f"{name}.c", "-o", folder / name, "-lm", "-ldl")
 
 

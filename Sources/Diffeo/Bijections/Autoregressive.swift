@@ -52,9 +52,10 @@ struct AutoregressiveSpec: BijectionSpec {
 
   /// Degrees dealt evenly in ascending order, or drawn; from 1, or from 0 when there is a context (so that the first
   /// column can depend on it) or nothing else to see.
-  static func degrees(_ hidden: [Int], dim: Int, contextDim: Int, random: inout Philox, drawn: Bool)
-    -> [[Int]]
-  {
+  static func degrees(
+    _ hidden: [Int], dim: Int, contextDim: Int, random: inout Philox, drawn: Bool
+  ) throws(DiffeoError) -> [[Int]] {
+    try NetworkSpec.check(hidden)
     let lowest = contextDim > 0 || dim == 1 ? 0 : 1
     let choices = dim - lowest
     return hidden.map { width in

@@ -23,57 +23,47 @@ package struct Architecture: Sendable {
 
   package init() {}
 
-  private func begin() throws(DiffeoError) -> FlowSpec {
+  private func begin() throws(DiffeoError) -> SpecBuilder {
     guard transforms >= 0, transforms <= FlowSpec.maxLayers / 4 else {
-      throw DiffeoError(
-        .invalid, "transforms is \(transforms), it must be 0 to \(FlowSpec.maxLayers / 4)")
+      throw DiffeoError(.invalid, "transforms is \(transforms), it must be 0 to \(FlowSpec.maxLayers / 4)")
     }
-    var spec = try FlowSpec(dtype: dtype, dim: dim, contextDim: contextDim)
+    var builder = try SpecBuilder(dim: dim, contextDim: contextDim, dtype: dtype)
     if standardize {
-      if contextDim > 0 { try spec.standardizeContext(StandardizeSpec(dim: contextDim)) }
-      try spec.append(LayerSpec(.standardize(StandardizeSpec(dim: dim))))
+      if contextDim > 0 { try builder.standardizeContext(nil) }
+      try builder.addStandardize(nil)
     }
-    return spec
+    return builder
   }
 
-  private func map() throws(DiffeoError) -> ElementMap {
-    try .affine(
-      scale, bound: Architecture.defaultScaleBound, epsilon: Architecture.defaultScaleEpsilon)
+  private var conditioner: SpecBuilder.Conditioner {
+    var conditioner = SpecBuilder.Conditioner()
+    conditioner.hidden = hidden
+    conditioner.activation = activation
+    conditioner.scale = scale
+    return conditioner
   }
 
   /// Masked autoregressive flow; inverted, the inverse autoregressive flow.
   package func autoregressive(inverted: Bool) throws(DiffeoError) -> FlowSpec {
-    var spec = try begin()
+    var builder = try begin()
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     for i in 0..<(transforms == 0 ? 5 : transforms) {
-      if actNorm { try spec.append(LayerSpec(.actNorm(ActNormSpec(dim: dim)))) }
-      let order =
-        randomOrder
-        ? random.permutation(dim) : i % 2 == 0 ? Array(0..<dim) : Array((0..<dim).reversed())
-      let layer = try AutoregressiveSpec(
-        dim: dim, contextDim: contextDim, order: order, map: map(), hidden: hidden,
-        hiddenDegrees: AutoregressiveSpec.degrees(
-          hidden, dim: dim, contextDim: contextDim, random: &random, drawn: false),
-        activation: activation)
-      try spec.append(LayerSpec(.autoregressive(layer), inverted: inverted))
+      if actNorm { try builder.addActNorm() }
+      try builder.addAutoregressive(
+        conditioner, order: randomOrder ? .random : i % 2 == 0 ? .natural : .reversed, randomDegrees: false,
+        inverted: inverted, seed: random.next())
     }
-    return spec
+    return builder.spec
   }
 
   package func realNVP() throws(DiffeoError) -> FlowSpec {
-    guard dim != 1 || contextDim > 0 else {
-      throw DiffeoError(
-        .invalid, "dim is 1 and there is no context: a coupling needs a column to condition on")
-    }
-    var spec = try begin()
+    var builder = try begin()
     for i in 0..<(transforms == 0 ? 8 : transforms) {
-      if actNorm { try spec.append(LayerSpec(.actNorm(ActNormSpec(dim: dim)))) }
-      let mask = (0..<dim).map { dim > 1 && $0 % 2 == i % 2 }
-      let layer = try CouplingSpec(
-        dim: dim, contextDim: contextDim, mask: mask, map: map(), hidden: hidden,
-        activation: activation)
-      try spec.append(LayerSpec(.coupling(layer)))
+      if actNorm { try builder.addActNorm() }
+      // A single column depends on the context alone.
+      let mask: SpecBuilder.Mask = dim == 1 && contextDim > 0 ? .given([false]) : i % 2 == 0 ? .even : .odd
+      try builder.addCoupling(conditioner, mask: mask, seed: 0)
     }
-    return spec
+    return builder.spec
   }
 }

@@ -27,11 +27,12 @@ package final class Flow<S: Scalar>: Sendable {
   /// With random initial parameters.
   convenience init(spec: FlowSpec, seed: UInt64) throws(DiffeoError) {
     let parameters = try ParameterVector<S>(count: spec.parameterCount)
-    var layer: UInt64 = 0
+    // Each layer has a stream of its own, by its number.
+    var stream = RandomStream.initialisation &- (spec.context == nil ? 0 : 1)
     try spec.eachComponent { component, range throws(DiffeoError) in
-      var random = Philox(seed: seed, stream: RandomStream.initialisation + layer)
+      var random = Philox(seed: seed, stream: stream)
       component.initialise(parameters.pointer + range.offset, &random)
-      layer += 1
+      stream &+= 1
     }
     try self.init(spec: spec, parameters: parameters)
   }

@@ -21,8 +21,8 @@ package struct FlowSpec: Equatable, Sendable {
 
   package static let maxDim = 65_536
   package static let maxLayers = 4_096
-  /// 16 GiB in double precision.
-  package static let maxParameters = 1 << 31
+  /// A GiB in single precision, and about three times that when prepared.
+  package static let maxParameters = 1 << 28
 
   package init(dtype: DType, dim: Int, contextDim: Int) throws(DiffeoError) {
     guard dim >= 1, dim <= FlowSpec.maxDim else {

@@ -21,21 +21,12 @@ struct NetworkSpec: Equatable, Sendable {
   static let maxHiddenLayers = 16
   static let maxWidth = 65_536
   /// So that no product of sizes overflows, and no declared size asks for absurd memory before a file is read.
-  static let maxWeights = 1 << 31
+  static let maxWeights = 1 << 26
 
   init(inputs: Int, hidden: [Int], outputs: Int, activation: Activation, degrees: Degrees? = nil)
     throws(DiffeoError)
   {
-    guard hidden.count <= NetworkSpec.maxHiddenLayers else {
-      throw DiffeoError(
-        .invalid,
-        "\(hidden.count) hidden layers were asked for, at most \(NetworkSpec.maxHiddenLayers) are possible"
-      )
-    }
-    for (i, width) in hidden.enumerated() where width < 1 || width > NetworkSpec.maxWidth {
-      throw DiffeoError(
-        .invalid, "hidden layer \(i) has width \(width), it must be 1 to \(NetworkSpec.maxWidth)")
-    }
+    try NetworkSpec.check(hidden)
     let sizes = [inputs] + hidden + [outputs]
     for (a, b) in zip(sizes, sizes.dropFirst()) where a * b > NetworkSpec.maxWeights {
       throw DiffeoError(
@@ -48,6 +39,16 @@ struct NetworkSpec: Equatable, Sendable {
     self.outputs = outputs
     self.activation = activation
     self.degrees = degrees
+  }
+
+  static func check(_ hidden: [Int]) throws(DiffeoError) {
+    guard hidden.count <= maxHiddenLayers else {
+      throw DiffeoError(
+        .invalid, "\(hidden.count) hidden layers were asked for, at most \(maxHiddenLayers) are possible")
+    }
+    for (i, width) in hidden.enumerated() where width < 1 || width > maxWidth {
+      throw DiffeoError(.invalid, "hidden layer \(i) has width \(width), it must be 1 to \(maxWidth)")
+    }
   }
 
   /// Sizes of the layers of weights, input first.

@@ -47,10 +47,10 @@ package struct TrainOptions: Sendable {
   }
 
   /// In step number `step` (0 is the first) of `total`.
-  func learningRate(step: Int, of total: Int) -> Double {
+  func learningRate(step: Int, of total: Double) -> Double {
     switch schedule {
     case .constant: learningRate
-    case .cosine: learningRate * 0.5 * (1 + cos(Double.pi * Double(step) / Double(max(total, 1))))
+    case .cosine: learningRate * 0.5 * (1 + cos(Double.pi * Double(step) / max(total, 1)))
     }
   }
 }

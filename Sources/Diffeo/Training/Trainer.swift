@@ -103,7 +103,8 @@ final class Trainer<S: Scalar> {
   private func renewReport() {
     report.trainRows = trainRows.count
     report.validationRows = validation?.rows.count ?? 0
-    report.batchesPerEpoch = (trainRows.count + options.batchSize - 1) / options.batchSize
+    let batchSize = min(options.batchSize, trainRows.count)
+    report.batchesPerEpoch = (trainRows.count + batchSize - 1) / batchSize
     report.learningRate = options.learningRate
     if options.maxEpochs == 0 { report.state = .maxEpochs }
   }
@@ -207,7 +208,7 @@ final class Trainer<S: Scalar> {
     epochRows += range.count
     report.batch += 1
     report.trainLogProb = epochSum / Double(epochRows)
-    report.learningRate = options.learningRate(step: step, of: options.maxEpochs * batches)
+    report.learningRate = options.learningRate(step: step, of: Double(options.maxEpochs) * Double(batches))
     step += 1
 
     try workspace.forEach(updates.count) { i, _ throws(DiffeoError) in
@@ -342,10 +343,10 @@ final class Trainer<S: Scalar> {
   private func updateSpeed() {
     guard epochSeconds > 0 else { return }
     report.rowsPerSecond = Double(epochRows) / epochSeconds
-    let rowsLeft =
-      (options.maxEpochs - report.epoch) * trainRows.count
-      - (report.batch < report.batchesPerEpoch ? epochRows : 0)
-    report.secondsLeft = report.finished ? 0 : Double(max(rowsLeft, 0)) / report.rowsPerSecond
+    let epochsLeft = Double(options.maxEpochs - report.epoch)
+    let rowsDone = report.batch < report.batchesPerEpoch ? epochRows : 0
+    let rowsLeft = max(epochsLeft * Double(trainRows.count) - Double(rowsDone), 0)
+    report.secondsLeft = report.finished ? 0 : rowsLeft / report.rowsPerSecond
   }
 
   private func now() -> Double {

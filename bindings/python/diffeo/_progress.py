@@ -1,4 +1,4 @@
-"""How a training run is shown: a tqdm bar, or a line of text for each epoch where tqdm is not installed."""
+"""How a training run is shown: a tqdm bar; in a log file or without tqdm, a line of text for each epoch."""
 
 from __future__ import annotations
 
@@ -54,11 +54,13 @@ def display(wanted: bool, max_epochs: int) -> Silent:
     """The best display there is."""
     if not wanted:
         return Silent()
-    try:
-        tqdm = importlib.import_module("tqdm.auto").tqdm
-    except ImportError:
-        return Lines(max_epochs)
-    return Bar(tqdm, max_epochs)
+    # A notebook is no terminal, but tqdm knows how to draw there.
+    if sys.stderr.isatty() or "IPython" in sys.modules:
+        try:
+            return Bar(importlib.import_module("tqdm.auto").tqdm, max_epochs)
+        except ImportError:
+            pass
+    return Lines(max_epochs)
 
 
 def describe(report: _abi.TrainReport, max_epochs: int) -> str:

@@ -88,7 +88,7 @@ class Spec:
             How s > 0 is made from a network output a. With bound c and epsilon e: exp(a / (1 + abs(a) / c)), exp(a),
             exp(c tanh(a / c)), log(1 + exp(a + log(exp(1 - e) - 1))) + e, sigmoid(a + 2) + e, and 1.
         scale_bound : float, optional
-            c above; by default log(1000).
+            c above; by default 3.
         scale_epsilon : float, optional
             e above; by default 1e-3.
         inverse : bool

@@ -254,8 +254,9 @@ def test_metadata_survives(moons):
     assert dict(flow.metadata) == {"data": "two moons"}
 
 
-def test_a_bar_is_shown(moons, capsys):
+def test_a_bar_is_shown_on_a_terminal(moons, capsys, monkeypatch):
     pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     fit(small(), moons, max_epochs=2, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
@@ -264,8 +265,11 @@ def test_a_bar_is_shown(moons, capsys):
     assert "rows/s" in err
 
 
-def test_lines_are_shown_without_tqdm(moons, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+@pytest.mark.parametrize("terminal", [False, True])
+def test_lines_are_shown_in_a_log_or_without_tqdm(moons, capsys, monkeypatch, terminal):
+    if terminal:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     fit(small(), moons, max_epochs=3, progress=True)
     out, err = capsys.readouterr()
     assert out == ""

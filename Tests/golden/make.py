@@ -1,0 +1,502 @@
+"""Write the golden files: flows of zuko, nflows and flowjax with random weights, and what those libraries make of them.
+
+    python Tests/golden/make.py [name ...]
+
+Needs torch, zuko, nflows, jax, flowjax, numpy and h5py; README.md names the versions. Everything is float64, and random
+numbers are fixed by seeds, so that the same versions give the same flows. Each flow is written as a Diffeo weight file
+(docs/weight-file.md): the weights as the library has them, those that its masks hide included; log_prob by the library
+as the self-test; and under /golden what else the library computes, see `write`.
+"""
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import h5py
+import jax
+import numpy as np
+import torch
+
+jax.config.update("jax_enable_x64", True)
+torch.set_default_dtype(torch.float64)
+
+import equinox as eqx  # noqa: E402
+import flowjax.flows  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import nflows.distributions  # noqa: E402
+import nflows.flows  # noqa: E402
+import nflows.nn.nets  # noqa: E402
+import nflows.transforms  # noqa: E402
+import zuko  # noqa: E402
+from flowjax.bijections import Affine  # noqa: E402
+from flowjax.distributions import StandardNormal  # noqa: E402
+from paramax import Parameterize, unwrap  # noqa: E402
+
+FOLDER = Path(__file__).parent
+ROWS = 16
+WEIGHT = 0.3  # standard deviation of every weight and bias
+
+
+@dataclass
+class Layer:
+    """A component of a weight file. Arrays of integers are lists, those of floats parameters; '/' makes groups."""
+
+    kind: str
+    attributes: dict
+    arrays: dict
+
+
+@dataclass
+class Case:
+    """A flow as its own library has it, and as Diffeo's layers."""
+
+    library: str
+    call: str  # the class and its arguments, for people
+    peer: object  # .dim, .context_dim and the functions of `write`
+    layers: list
+    context: Layer | None = None
+
+
+# --------------------------------------------------------------------------------------------------------------- layers
+
+
+def network(weights, biases, kept_rows=None):
+    """Parameters of an MLP; kept_rows orders the outputs."""
+    weights, biases = [np.array(w) for w in weights], [np.array(b) for b in biases]
+    if kept_rows is not None:
+        weights[-1], biases[-1] = weights[-1][kept_rows], biases[-1][kept_rows]
+    arrays = {"hidden": np.array([len(b) for b in biases[:-1]], np.int64)}
+    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        arrays[f"network/{i}/weight"], arrays[f"network/{i}/bias"] = weight, bias
+    return arrays
+
+
+def scale_first(columns):
+    """Outputs (t, a) for each column, as zuko and flowjax have them, to (a, t)."""
+    return np.arange(2 * columns).reshape(columns, 2)[:, ::-1].ravel()
+
+
+def conditioner(activation, scale, bound=1.0, epsilon=1e-3, inverse=0):
+    return {
+        "activation": activation, "scale": scale, "scale_bound": bound, "scale_epsilon": epsilon, "inverse": inverse,
+    }  # fmt: skip
+
+
+def autoregressive(attributes, order, degrees, arrays, masks=None):
+    """`masks` are those of the library, the outputs in Diffeo's order: they must be what the degrees say."""
+    lists = {f"degrees_{i}": np.asarray(d, np.int64) for i, d in enumerate(degrees)}
+    if masks is not None:
+        dim = len(order)
+        columns = np.empty(dim, np.int64)
+        columns[order] = np.arange(1, dim + 1)
+        context = np.zeros(masks[0].shape[1] - dim, np.int64)
+        levels = [np.concatenate([columns, context]), *lists.values()]
+        implied = [out[:, None] >= into for into, out in zip(levels, levels[1:], strict=False)]
+        implied.append(np.repeat(columns, 2)[:, None] > levels[-1])
+        assert len(implied) == len(masks)
+        for ours, theirs in zip(implied, masks, strict=True):
+            assert ours.shape == theirs.shape and (ours == theirs).all(), "the masks are not those of the degrees"
+    return Layer("autoregressive", attributes, {"order": np.asarray(order, np.int64), **lists, **arrays})
+
+
+def coupling(attributes, mask, arrays):
+    return Layer("coupling", attributes, {"mask": np.asarray(mask, np.int64), **arrays})
+
+
+def permutation(columns, inverse=0):
+    return Layer("permutation", {"inverse": inverse}, {"permutation": np.asarray(columns, np.int64)})
+
+
+def standardize(mean, std):
+    return Layer("standardize", {}, {"mean": np.array(mean), "std": np.array(std), "initialized": np.ones(1)})
+
+
+# ---------------------------------------------------------------------------------------------------------------- torch
+
+
+def randomise(module, rng):
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.from_numpy(rng.normal(0, WEIGHT, tuple(parameter.shape))))
+    return module.double().eval()
+
+
+def linears(module):
+    found = [m for m in module.modules() if isinstance(m, (torch.nn.Linear, zuko.nn.Linear))]
+    return [array(m.weight) for m in found], [array(m.bias) for m in found]
+
+
+def array(tensor):
+    return tensor.detach().numpy().copy()
+
+
+def tensor(values):
+    return None if values is None else torch.from_numpy(np.array(values))
+
+
+class Torch:
+    """What zuko and nflows share."""
+
+    def __init__(self, flow, dim, context_dim):
+        self.flow, self.dim, self.context_dim = flow, dim, context_dim
+
+    def gradient(self, x, context):
+        x, context = tensor(x).requires_grad_(), tensor(context)
+        inputs = [x] if context is None else [x, context.requires_grad_()]
+        gradients = torch.autograd.grad(self.density(x, context).sum(), inputs)
+        return [array(g) for g in gradients]
+
+    def log_prob(self, x, context):
+        return array(self.density(tensor(x), tensor(context)))
+
+
+class Zuko(Torch):
+    def density(self, x, context):
+        return self.flow(context).log_prob(x)
+
+    def to_noise(self, x, context):
+        return map(array, self.flow(tensor(context)).transform.call_and_ladj(tensor(x)))
+
+    def from_noise(self, z, context):
+        return map(array, self.flow(tensor(context)).transform.inv.call_and_ladj(tensor(z)))
+
+
+ZUKO_BOUND = -np.log(1e-3)  # of the default slope 1e-3
+
+
+def zuko_maf(call, flow, dim, context_dim, activation, rng):
+    randomise(flow, rng)
+    layers = []
+    for transform in flow.transform.transforms:
+        weights, biases = linears(transform.hyper)
+        masks = [array(m.mask) for m in transform.hyper if isinstance(m, zuko.nn.MaskedLinear)]
+        rows = scale_first(dim)
+        order = np.argsort(array(transform.order))
+        # A first hidden unit sees the columns up to its degree; a later one the units up to its own.
+        degrees = [masks[0][:, :dim].sum(axis=1)]
+        for mask in masks[1:-1]:
+            degrees.append(np.where(mask, degrees[-1], 0).max(axis=1))
+        masks[-1] = masks[-1][rows]
+        attributes = conditioner(activation, "soft_clip", ZUKO_BOUND)
+        layers.append(autoregressive(attributes, order, degrees, network(weights, biases, rows), masks))
+    return Case("zuko", call, Zuko(flow, dim, context_dim), layers)
+
+
+def zuko_coupling(call, flow, dim, context_dim, activation, rng):
+    randomise(flow, rng)
+    layers = []
+    for transform in flow.transform.transforms:
+        mask = array(transform.mask)
+        arrays = network(*linears(transform.hyper), scale_first(dim - mask.sum()))
+        layers.append(coupling(conditioner(activation, "soft_clip", ZUKO_BOUND), mask, arrays))
+    return Case("zuko", call, Zuko(flow, dim, context_dim), layers)
+
+
+def zuko_one_column(call, flow, context_dim, activation, rng):
+    """With one column zuko's MAF is an elementwise map given by the context. To Diffeo that is a coupling that keeps
+    nothing, or an autoregressive layer whose units all have degree 0 and do not see the column: by turns."""
+    randomise(flow, rng)
+    layers = []
+    for i, transform in enumerate(flow.transform.transforms):
+        attributes, arrays = conditioner(activation, "soft_clip", ZUKO_BOUND), linears(transform.hyper)
+        if i % 2 == 0:
+            layers.append(coupling(attributes, [0], network(*arrays, scale_first(1))))
+            continue
+        weights, biases = arrays
+        unseen = rng.normal(0, WEIGHT, (len(biases[0]), 1))
+        weights[0] = np.concatenate([unseen, weights[0]], axis=1)
+        degrees = [np.zeros(len(b)) for b in biases[:-1]]
+        layers.append(autoregressive(attributes, [0], degrees, network(weights, biases, scale_first(1))))
+    return Case("zuko", call, Zuko(flow, 1, context_dim), layers)
+
+
+# --------------------------------------------------------------------------------------------------------------- nflows
+
+
+class Nflows(Torch):
+    def density(self, x, context):
+        return self.flow.log_prob(x, context)
+
+    def to_noise(self, x, context):
+        return self._map(self.flow._transform, x, context)
+
+    def from_noise(self, z, context):
+        return self._map(self.flow._transform.inverse, z, context)
+
+    def _map(self, transform, values, context):
+        # nflows' own inverse is a function of the embedded context.
+        embedded = None if context is None else self.flow._embedding_net(tensor(context))
+        return map(array, transform(tensor(values), embedded))
+
+
+def nflows_maf(call, flow, dim, activation, rng):
+    randomise(flow, rng)
+    layers = []
+    for transform in flow._transform._transforms:
+        if isinstance(transform, nflows.transforms.Permutation):
+            layers.append(permutation(array(transform._permutation)))
+            continue
+        net = transform.autoregressive_net
+        weights, biases = linears(net)
+        biases[-1][0::2] -= np.log(np.expm1(1 - 1e-3))  # s = softplus(a) + 1e-3
+        masked = [net.initial_layer, *(b.linear for b in net.blocks), net.final_layer]
+        masks, degrees = [array(m.mask) == 1 for m in masked], [array(m.degrees) for m in masked[:-1]]
+        arrays = network(weights, biases)
+        layers.append(autoregressive(conditioner(activation, "softplus"), np.arange(dim), degrees, arrays, masks))
+    return Case("nflows", call, Nflows(flow, dim, 0), layers)
+
+
+class Conditioner(torch.nn.Module):
+    """nflows' MLP with the context: its coupling layers take any network of (kept columns, context)."""
+
+    def __init__(self, inputs, outputs, *, context, hidden, activation):
+        super().__init__()
+        self.mlp = nflows.nn.nets.MLP([inputs + context], [outputs], hidden, activation)
+
+    def forward(self, kept, context):
+        return self.mlp(torch.cat([kept, context], dim=1))
+
+
+def nflows_coupling(rng):
+    """All that nflows has of Diffeo's layers in one chain, some of it the other way round."""
+    dim, context_dim, t = 4, 3, nflows.transforms
+    net = partial(Conditioner, context=context_dim, hidden=[10, 8], activation=torch.nn.functional.leaky_relu)
+    mean, std = rng.normal(size=dim), np.exp(rng.normal(0, WEIGHT, dim))
+    chain = [
+        t.PointwiseAffineTransform(tensor(-mean / std), tensor(1 / std)),
+        t.ActNorm(dim),
+        t.AffineCouplingTransform([0, 1, 0, 1], net),
+        t.RandomPermutation(dim),
+        t.AdditiveCouplingTransform([1, 0, 0, 1], net),
+        t.InverseTransform(t.RandomPermutation(dim)),
+        t.InverseTransform(t.AffineCouplingTransform([0, 0, 1, 1], net)),
+        t.InverseTransform(t.ActNorm(dim)),
+        t.AffineCouplingTransform([1, 1, 0, 1], net),
+    ]
+    embedding = torch.nn.BatchNorm1d(context_dim, eps=0.0, affine=False)
+    embedding.running_mean.copy_(tensor(rng.normal(size=context_dim)))
+    embedding.running_var.copy_(tensor(np.exp(rng.normal(size=context_dim))))
+    flow = nflows.flows.Flow(t.CompositeTransform(chain), nflows.distributions.StandardNormal([dim]), embedding)
+    randomise(flow, rng)
+
+    layers = [standardize(mean, std)]
+    for transform in flow._transform._transforms[1:]:
+        inverse = int(isinstance(transform, t.InverseTransform))
+        transform = transform._transform if inverse else transform
+        if isinstance(transform, t.ActNorm):
+            arrays = {"log_scale": array(transform.log_scale), "shift": array(transform.shift)}
+            layers.append(Layer("actnorm", {"inverse": inverse}, {**arrays, "initialized": np.ones(1)}))
+        elif isinstance(transform, t.Permutation):
+            layers.append(permutation(array(transform._permutation), inverse))
+        else:
+            additive = isinstance(transform, t.AdditiveCouplingTransform)
+            mask, moved = np.zeros(dim), len(transform.transform_features)
+            mask[array(transform.identity_features)] = 1
+            rows = None if additive else np.arange(2 * moved).reshape(2, moved)[::-1].T.ravel()  # all t, then all a
+            attributes = conditioner("leaky_relu", "additive" if additive else "sigmoid", inverse=inverse)
+            layers.append(coupling(attributes, mask, network(*linears(transform.transform_net), rows)))
+    call = (
+        f"Flow of PointwiseAffineTransform, ActNorm, AffineCouplingTransform, RandomPermutation, "
+        f"AdditiveCouplingTransform, InverseTransform of RandomPermutation, AffineCouplingTransform and ActNorm, "
+        f"AffineCouplingTransform; {dim} columns, {context_dim} of context through BatchNorm1d; MLP [10, 8] leaky_relu"
+    )
+    context = standardize(array(embedding.running_mean), np.sqrt(array(embedding.running_var)))
+    return Case("nflows", call, Nflows(flow, dim, context_dim), layers, context)
+
+
+# -------------------------------------------------------------------------------------------------------------- flowjax
+
+
+class Flowjax:
+    def __init__(self, flow, dim, context_dim):
+        self.flow, self.dim, self.context_dim = unwrap(flow), dim, context_dim
+
+    def log_prob(self, x, context):
+        return np.array(self.flow.log_prob(x, context))
+
+    def to_noise(self, x, context):
+        return self._map(self.flow.bijection.inverse_and_log_det, x, context)
+
+    def from_noise(self, z, context):
+        return self._map(self.flow.bijection.transform_and_log_det, z, context)
+
+    def gradient(self, x, context):
+        which = 0 if context is None else (0, 1)
+        gradients = jax.vmap(jax.grad(self.flow.log_prob, which), (0, None if context is None else 0))(x, context)
+        return [np.array(g) for g in (gradients if isinstance(gradients, tuple) else [gradients])]
+
+    def _map(self, function, values, context):
+        return map(np.array, jax.vmap(function, (0, None if context is None else 0))(values, context))
+
+
+def flowjax_flow(call, make, dim, context_dim, rng, activation, rule=("softplus", 1.0, 1e-2), inverse=0, **arguments):
+    """A masked_autoregressive_flow or coupling_flow; inverse for invert=False, where a layer maps noise to data."""
+    flow = make(
+        jax.random.key(7), base_dist=StandardNormal((dim,)), cond_dim=context_dim or None, invert=not inverse, **arguments
+    )
+    weights, rest = eqx.partition(flow, eqx.is_inexact_array)
+    leaves, tree = jax.tree_util.tree_flatten(weights)
+    assert all(leaf.ndim in (2, 3) for leaf in leaves)  # stacked weights and biases, and nothing else
+    leaves = [jnp.array(rng.normal(0, WEIGHT, leaf.shape)) for leaf in leaves]
+    flow = eqx.combine(jax.tree_util.tree_unflatten(tree, leaves), rest)
+
+    attributes = conditioner(activation, *rule, inverse=inverse)
+    chain = (flow.bijection if inverse else flow.bijection.bijection).bijection  # a Scan: leading axes count layers
+    map_, permute = chain.bijections
+    columns = permute.permutation[0] if hasattr(permute, "permutation") else [np.arange(dim)[::-1]] * leaves[0].shape[0]
+    layers = []
+    for i in range(leaves[0].shape[0]):
+        shuffle = permutation(columns[i], inverse)
+        if make is flowjax.flows.coupling_flow:
+            mlp, rows = map_.conditioner.layers, scale_first(dim - dim // 2)
+            arrays = network([m.weight[i] for m in mlp], [m.bias[i] for m in mlp], rows)
+            layers += [coupling(attributes, np.arange(dim) < dim // 2, arrays), shuffle]
+            continue
+        mlp, rows = map_.masked_autoregressive_mlp.layers, scale_first(dim)
+        masks = [np.array(m.weight.args[0][i]) for m in mlp]
+        arrays = network([m.weight.args[1][i] for m in mlp], [m.bias[i] for m in mlp], rows)
+        width = len(masks[0])
+        degree = np.arange(width) % dim if context_dim else 1 + np.arange(width) % (dim - 1)  # their ranks, plus 1
+        masks[-1] = masks[-1][rows]
+        layers += [autoregressive(attributes, np.arange(dim), [degree] * (len(mlp) - 1), arrays, masks), shuffle]
+    if inverse:
+        layers.reverse()
+    return Case("flowjax", call, Flowjax(flow, dim, context_dim), layers)
+
+
+def flowjax_affine(scale):
+    """flowjax's affine transformer with another rule for its scale."""
+    return eqx.tree_at(lambda affine: affine.scale, Affine(), Parameterize(scale, jnp.zeros(())))
+
+
+# ---------------------------------------------------------------------------------------------------------------- cases
+
+
+def case(name, rng):
+    torch.manual_seed(7)  # for random orders and permutations
+    nn, maf, couplings = torch.nn, flowjax.flows.masked_autoregressive_flow, flowjax.flows.coupling_flow
+    match name:
+        case "zuko-maf":
+            flow = zuko.flows.MAF(5, transforms=3, hidden_features=(12, 9))
+            return zuko_maf("MAF(5, transforms=3, hidden_features=(12, 9))", flow, 5, 0, "relu", rng)
+        case "zuko-maf-context":
+            flow = zuko.flows.MAF(4, 3, transforms=3, randperm=True, hidden_features=(8, 11), activation=nn.ELU)
+            call = "MAF(4, 3, transforms=3, randperm=True, hidden_features=(8, 11), activation=ELU)"
+            return zuko_maf(call, flow, 4, 3, "elu", rng)
+        case "zuko-maf-one-column":
+            flow = zuko.flows.MAF(1, 2, transforms=3, hidden_features=(8, 8), activation=nn.Sigmoid)
+            call = "MAF(1, 2, transforms=3, hidden_features=(8, 8), activation=Sigmoid)"
+            return zuko_one_column(call, flow, 2, "sigmoid", rng)
+        case "zuko-realnvp":
+            flow = zuko.flows.RealNVP(2, transforms=4, hidden_features=(16,), activation=nn.Tanh)
+            call = "RealNVP(2, transforms=4, hidden_features=(16,), activation=Tanh)"
+            return zuko_coupling(call, flow, 2, 0, "tanh", rng)
+        case "zuko-nice-context":
+            flow = zuko.flows.NICE(5, 2, transforms=3, randmask=True, hidden_features=(10, 8), activation=nn.SiLU)
+            call = "NICE(5, 2, transforms=3, randmask=True, hidden_features=(10, 8), activation=SiLU)"
+            return zuko_coupling(call, flow, 5, 2, "silu", rng)
+        case "nflows-maf":
+            flow = nflows.flows.MaskedAutoregressiveFlow(6, 12, 3, 1, use_residual_blocks=False)
+            return nflows_maf("MaskedAutoregressiveFlow(6, 12, 3, 1, use_residual_blocks=False)", flow, 6, "relu", rng)
+        case "nflows-coupling-context":
+            return nflows_coupling(rng)
+        case "flowjax-maf":
+            arguments = {"flow_layers": 3, "nn_width": 12, "nn_depth": 1, "nn_activation": jax.nn.gelu}
+            call = "masked_autoregressive_flow(flow_layers=3, nn_width=12, nn_activation=gelu), 2 columns"
+            return flowjax_flow(call, maf, 2, 0, rng, "gelu", **arguments)
+        case "flowjax-maf-context":
+            arguments = {"flow_layers": 3, "nn_width": 10, "nn_depth": 2}
+            call = "masked_autoregressive_flow(cond_dim=2, flow_layers=3, nn_width=10, nn_depth=2), 3 columns"
+            return flowjax_flow(call, maf, 3, 2, rng, "relu", **arguments)
+        case "flowjax-iaf-context":
+            arguments = {"flow_layers": 2, "nn_width": 10, "nn_depth": 2, "nn_activation": jax.nn.tanh}
+            arguments["transformer"] = flowjax_affine(jnp.exp)
+            call = (
+                "masked_autoregressive_flow(cond_dim=1, flow_layers=2, nn_width=10, nn_depth=2, nn_activation=tanh, "
+                "invert=False, transformer with scale exp), 4 columns"
+            )
+            return flowjax_flow(call, maf, 4, 1, rng, "tanh", ("exp",), inverse=1, **arguments)
+        case "flowjax-coupling":
+            arguments = {"flow_layers": 3, "nn_width": 10, "nn_depth": 1}
+            arguments["transformer"] = flowjax_affine(lambda a: jnp.exp(0.5 * jnp.tanh(a / 0.5)))
+            call = (
+                "coupling_flow(flow_layers=3, nn_width=10, transformer with scale exp(tanh(a / 0.5) / 2)), 6 columns"
+            )
+            return flowjax_flow(call, couplings, 6, 0, rng, "relu", ("tanh", 0.5), **arguments)
+        case "flowjax-coupling-context":
+            arguments = {"flow_layers": 3, "nn_width": 10, "nn_depth": 2, "nn_activation": jax.nn.softplus}
+            call = (
+                "coupling_flow(cond_dim=2, flow_layers=3, nn_width=10, nn_depth=2, nn_activation=softplus), 5 columns"
+            )
+            return flowjax_flow(call, couplings, 5, 2, rng, "softplus", **arguments)
+    raise SystemExit(f"there is no case {name}")
+
+
+NAMES = [
+    "zuko-maf", "zuko-maf-context", "zuko-maf-one-column", "zuko-realnvp", "zuko-nice-context", "nflows-maf",
+    "nflows-coupling-context", "flowjax-maf", "flowjax-maf-context", "flowjax-iaf-context", "flowjax-coupling",
+    "flowjax-coupling-context",
+]  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------------------------------- writing
+
+
+def component(group, layer):
+    group.attrs["kind"] = layer.kind
+    for name, value in layer.attributes.items():
+        group.attrs[name] = value
+    for name, values in layer.arrays.items():
+        group[name] = values
+
+
+def write(path, made, rng):
+    """The weight file; by the library itself /self_test log_prob of x given context, and in /golden
+
+    z, log_det             where x goes, log abs det dz/dx
+    gradient               d log_prob / dx
+    gradient_context       d log_prob / dcontext, if there is a context
+    noise                  other values of z, and by the library's inverse, given the same context:
+    from_noise             where noise goes
+    from_noise_log_det     log abs det of that
+    """
+    peer = made.peer
+    spread = np.linspace(0.2, 4, ROWS)[:, None]  # the last rows are far out
+    x, noise = spread * rng.normal(size=(ROWS, peer.dim)), spread * rng.normal(size=(ROWS, peer.dim))
+    context = spread * rng.normal(size=(ROWS, peer.context_dim)) if peer.context_dim else None
+    z, log_det = peer.to_noise(x, context)
+    from_noise, from_noise_log_det = peer.from_noise(noise, context)
+    gradients = dict(zip(("gradient", "gradient_context"), peer.gradient(x, context), strict=False))
+
+    with h5py.File(path, "w") as f:
+        f.attrs.update(format="diffeo", format_version=[1, 0], created_by="Tests/golden/make.py", dtype="float64")
+        f.attrs.update(dim=peer.dim, context_dim=peer.context_dim, event_shape=[peer.dim])
+        f.create_group("base").attrs["kind"] = "standard_normal"
+        if made.context is not None:
+            component(f.create_group("context"), made.context)
+        for i, layer in enumerate(made.layers):
+            component(f.create_group(f"layers/{i:03}"), layer)
+        f.create_group("metadata").attrs.update(library=f"{made.library} {version(made.library)}", flow=made.call)
+        f["self_test/x"], f["self_test/log_prob"] = x, peer.log_prob(x, context)
+        if context is not None:
+            f["self_test/context"] = context
+        golden = {"z": z, "log_det": log_det, **gradients}
+        golden |= {"noise": noise, "from_noise": from_noise, "from_noise_log_det": from_noise_log_det}
+        for name, values in golden.items():
+            assert values.dtype == np.float64 and np.isfinite(values).all()
+            f[f"golden/{name}"] = values
+
+
+def main(names):
+    for name in names or NAMES:
+        rng = np.random.default_rng(list(name.encode()))
+        path = FOLDER / f"{name}.h5"
+        made = case(name, rng)
+        write(path, made, rng)
+        print(f"| `{path.name}` | {made.library} {version(made.library)} | {made.call} |")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

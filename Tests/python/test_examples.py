@@ -1,0 +1,31 @@
+"""The examples in Python run, and say what they should."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def run(name, folder):
+    done = subprocess.run([sys.executable, EXAMPLES / f"{name}.py"], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder in which training.py has left its file."""
+    folder = tmp_path_factory.mktemp("examples")
+    assert "wrote moons.h5" in run("training", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("density", "sums to 0.99"), ("sampling", "the same"), ("conditional", "in moon 1"), ("score", "step 200")],
+)
+def test_example(name, text, folder):
+    assert text in run(name, folder)

@@ -1,0 +1,50 @@
+"""The libraries that are compared, one module each, with the same three functions.
+
+    setup(threads)           once, before anything else
+    versions()               {"package": "1.2.3"}
+    build(case, rows)        a Run for the task of the case on so many rows, or Unavailable with the reason
+
+Nothing is imported before setup, so that a missing library is missing in its own process only.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+Run: TypeAlias = Callable[[int], float]  # does the task so many times and gives the seconds it took
+
+# in the order of the table: module, name
+PEERS = {
+    "diffeo_python": "diffeo",
+    "diffeo_c": "diffeo from C",
+    "flowjax_jit": "flowjax",
+    "zuko_torch": "zuko",
+    "nflows_torch": "nflows",
+    "onnx_runtime": "ONNX Runtime",
+}
+
+
+class Unavailable(Exception):
+    """This library does not do this task."""
+
+
+def timed(call: Callable[[], Any]) -> Run:
+    """A Run of something that finishes before it returns."""
+
+    def run(repeats: int) -> float:
+        start = time.perf_counter()
+        for _ in range(repeats):
+            call()
+        return time.perf_counter() - start
+
+    return run
+
+
+def check(values: Any, rows: int) -> None:
+    """An output has a finite number for every row."""
+    total = float(values.sum())
+    if values.shape[0] != rows or not math.isfinite(total):
+        raise ValueError(f"output of shape {values.shape}, expected {rows} rows; its sum is {total}")

@@ -1,0 +1,78 @@
+"""Diffeo through its Python package; training steps through the function of the library that `fit` calls."""
+
+from __future__ import annotations
+
+import time
+from ctypes import byref, sizeof
+from functools import lru_cache
+from itertools import count
+from typing import Any
+
+import numpy as np
+from cases import Case
+
+from . import Run, check, timed
+
+
+def setup(threads: int) -> None:
+    import diffeo
+
+    diffeo.set_num_threads(threads)
+
+
+def versions() -> dict[str, str]:
+    import diffeo
+
+    return {"diffeo": diffeo.__version__, "numpy": np.__version__}
+
+
+@lru_cache(maxsize=1)
+def flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
+    """A flow with weights some way from those it begins with, which are near the identity."""
+    import diffeo
+
+    make = getattr(diffeo, architecture)
+    fresh = make(dim=dim, transforms=transforms, hidden=(hidden, hidden), standardize=False)
+    parameters = fresh.parameters()
+    parameters += np.random.default_rng(1).normal(0.0, 0.2 / hidden**0.5, parameters.shape).astype(parameters.dtype)
+    return fresh.with_parameters(parameters)
+
+
+def build(case: Case, rows: int) -> Run:
+    made = flow(case.architecture, case.transforms, case.dim, case.hidden)
+    x = np.random.default_rng(0).normal(size=(rows, case.dim)).astype(np.float32)
+    if case.task == "train":
+        return _training(made, case)
+    if case.task == "log_prob":
+        check(made.log_prob(x), rows)
+        return timed(lambda: made.log_prob(x))
+    check(made.sample(rows, seed=0), rows)
+    seeds = count(1)
+    return timed(lambda: made.sample(rows, seed=next(seeds)))
+
+
+def _training(made: Any, case: Case) -> Run:
+    """Steps with all that `fit` does: rows gathered from shuffled data, gradient clipped, ends of epochs."""
+    from diffeo import _abi
+    from diffeo._threads import get_num_threads
+
+    lib = _abi.lib
+    options = _abi.defaults(_abi.TrainOptions, lib.diffeo_train_options_init)
+    options.batch_size, options.max_epochs, options.patience = case.rows, 10**9, 0
+    options.validation_fraction, options.threads = 0.0, get_num_threads()
+    x = np.random.default_rng(0).normal(size=(100 * case.rows, case.dim)).astype(np.float32)
+    create = lib.diffeo_trainer_create_f32
+    trainer = _abi.create(_abi.Trainer, create, made._handle, byref(options), x, len(x), None, 0)
+    report = _abi.TrainReport(struct_size=sizeof(_abi.TrainReport))
+
+    def done() -> int:
+        return int(report.epoch * report.batches_per_epoch + report.batch)
+
+    def run(repeats: int) -> float:
+        goal = done() + repeats
+        start = time.perf_counter()
+        while done() < goal:
+            lib.diffeo_trainer_step(trainer, goal - done(), byref(report))  # stops at the end of an epoch
+        return time.perf_counter() - start
+
+    return run

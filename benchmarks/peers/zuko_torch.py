@@ -1,0 +1,34 @@
+"""zuko: `MAF` and `RealNVP`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from functools import lru_cache
+from typing import Any
+
+from cases import Case
+
+from . import Run, torch_flows
+
+
+def setup(threads: int) -> None:
+    import zuko  # noqa: F401
+
+    torch_flows.setup(threads)
+
+
+def versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("zuko", "torch")}
+
+
+@lru_cache(maxsize=1)
+def _flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
+    import zuko
+
+    make = zuko.flows.MAF if architecture == "maf" else zuko.flows.RealNVP
+    return make(features=dim, transforms=transforms, hidden_features=(hidden, hidden))
+
+
+def build(case: Case, rows: int) -> Run:
+    flow = _flow(case.architecture, case.transforms, case.dim, case.hidden)
+    return torch_flows.run_of(flow, case, rows, lambda x: flow().log_prob(x), lambda n: flow().sample((n,)))
