@@ -33,7 +33,9 @@ let package = Package(
       name: "DiffeoABI", dependencies: ["CDiffeo", "CShims", "Diffeo", "WeightFile"],
       linkerSettings: [
         .unsafeFlags([
-          "-static-stdlib", "-use-ld=lld", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker", "-soname=libdiffeo.so.0",
+          "-static-stdlib", "-use-ld=lld",
+          // Never unloaded: libhdf5 and the Swift runtime leave thread-local destructors behind.
+          "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker", "-soname=libdiffeo.so.0",
         ])
       ]),
     .testTarget(

@@ -30,7 +30,7 @@ def environment(threads: int) -> dict[str, str]:
         "JAX_PLATFORMS": "cpu",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "PYTHONPATH": str(ROOT / "bindings/python"),
-        "DIFFEO_LIBRARY": os.environ.get("DIFFEO_LIBRARY") or str(ROOT / ".build/release/libdiffeo.so"),
+        "DIFFEO_LIBRARY": os.path.abspath(os.environ.get("DIFFEO_LIBRARY") or ROOT / ".build/release/libdiffeo.so"),
     }
 
 
@@ -85,7 +85,9 @@ class Worker:
         return self.missing
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        assert self.process and self.process.stdin and self.process.stdout
+        assert self.process
+        assert self.process.stdin
+        assert self.process.stdout
         try:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()

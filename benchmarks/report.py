@@ -46,7 +46,9 @@ def header() -> list[str]:
 def plain(rows: list[list[str]]) -> str:
     """Columns aligned with spaces."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    cells = ([c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))] for row in rows)
+    cells = (
+        [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))] for row in rows
+    )
     return "\n".join("  ".join(row).rstrip() for row in cells)
 
 

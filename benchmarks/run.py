@@ -1,6 +1,6 @@
 """Measures diffeo against other libraries, all in the same run: see docs/performance.md.
 
-    python benchmarks/run.py [--quick] [--threads N] [--write] [--cases PATTERN] [--peers NAME ...]
+python benchmarks/run.py [--quick] [--threads N] [--write] [--cases PATTERN] [--peers NAME ...]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import report
-from cases import Case, all_cases
+from cases import SLOW, Case, all_cases
 from measure import HERE, ROOT, Effort, Peak, Timing, Worker, measure
 from peers import PEERS
 
@@ -30,7 +30,12 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))[-arguments.threads :]
     if len(cores) < arguments.threads:
         raise SystemExit(f"--threads {arguments.threads}: this process may use {len(cores)} cores only")
-    cases = [case for case in all_cases() if fnmatch.fnmatch(case.name, arguments.cases)]
+    skipped = SLOW if arguments.quick else ()
+    cases = [
+        case
+        for case in all_cases()
+        if fnmatch.fnmatch(case.name, arguments.cases) and not any(fnmatch.fnmatch(case.name, s) for s in skipped)
+    ]
     machine = _machine(arguments.threads)
     print(f"{machine['cpu']}, {machine['cores']} cores, {machine['isa']}; on core {', '.join(map(str, cores))}")
     if machine["load"] > 0.5:
@@ -77,7 +82,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures diffeo against other libraries.")
-    parser.add_argument("--quick", action="store_true", help="under two minutes, in place of ten")
+    parser.add_argument(
+        "--quick", action="store_true", help="under two minutes in place of ten: fewer rounds and cases"
+    )
     parser.add_argument("--threads", type=int, default=1, help="of every library: 1")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--cases", default="*", help="a pattern such as maf-6-*")

@@ -20,7 +20,7 @@ import traceback
 from typing import Any
 
 from cases import Case
-from peers import Run, Unavailable
+from peers import Run, UnavailableError
 
 _PROBE = 50  # rows are cut to this fraction to learn what all of them would take
 _FEWER = 4  # rows are cut where all of them would take so many times what a round should
@@ -42,7 +42,7 @@ class Worker:
                 return self.prepare(Case(**request["prepare"]), request["seconds"])
             assert self.run is not None
             return {"seconds": self.run(request["run"]) / request["run"]}
-        except (Unavailable, ImportError) as error:
+        except (UnavailableError, ImportError) as error:
             return {"unavailable": str(error)}
         except Exception as error:
             traceback.print_exc()

@@ -255,8 +255,8 @@ DIFFEO_API int64_t diffeo_flow_parameter_count(const diffeo_flow *flow);
 DIFFEO_API diffeo_status diffeo_flow_describe(const diffeo_flow *flow, char *text, size_t capacity, size_t *length);
 
 /* Your own words, saved with the flow: key = value, UTF-8; value NULL removes the key. Keys 1 to 255 bytes, values up
- * to 65535. Reading works as in describe; an unknown key is DIFFEO_EINVAL. Keys are ordered; an index at or past
- * the count is DIFFEO_EINVAL. Since: 0.1 */
+ * to 65535, at most 4096 keys. Reading works as in describe; an unknown key is DIFFEO_EINVAL. Keys are ordered; an
+ * index at or past the count is DIFFEO_EINVAL. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_flow_set_metadata(diffeo_flow *flow, const char *key, const char *value);
 DIFFEO_API diffeo_status diffeo_flow_metadata(const diffeo_flow *flow, const char *key, char *text, size_t capacity, size_t *length);
 DIFFEO_API int64_t diffeo_flow_metadata_count(const diffeo_flow *flow);

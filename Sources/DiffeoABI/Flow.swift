@@ -186,6 +186,9 @@ public func diffeo_flow_set_metadata(
       throw DiffeoError(
         .invalid, "the value has \(value.utf8.count) bytes, at most 65535 are possible")
     }
+    guard handle.metadata[key] != nil || handle.metadata.count < 4096 else {
+      throw DiffeoError(.invalid, "there are 4096 keys already, as many as are possible")
+    }
     handle.metadata[key] = value
   }
 }

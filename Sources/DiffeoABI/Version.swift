@@ -1,11 +1,12 @@
 import CDiffeo
 import CShims
+import Diffeo
 
 @implementation @_cdecl("diffeo_version_number")
 public func diffeo_version_number() -> Int32 { DIFFEO_VERSION_NUMBER }
 
 @implementation @_cdecl("diffeo_version_string")
-public func diffeo_version_string() -> UnsafePointer<CChar>? { staticText(versionText) }
+public func diffeo_version_string() -> UnsafePointer<CChar>? { staticText(diffeoVersion) }
 
 @implementation @_cdecl("diffeo_status_name")
 public func diffeo_status_name(_ status: diffeo_status) -> UnsafePointer<CChar>? {
@@ -34,6 +35,3 @@ public func diffeo_last_error() -> UnsafePointer<CChar>? { UnsafePointer(cshims_
 private func staticText(_ text: StaticString) -> UnsafePointer<CChar>? {
   UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
 }
-
-/// DIFFEO_VERSION_STRING; a test holds the two together.
-private let versionText: StaticString = "0.1.0"

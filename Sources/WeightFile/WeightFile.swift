@@ -14,7 +14,7 @@ package struct StoredFlow: Sendable {
 /// Flows as HDF5 files; docs/weight-file.md is the specification.
 package enum WeightFile {
   /// As the file names what made it.
-  package static let createdBy = "diffeo 0.1.0"
+  package static let createdBy = "diffeo \(diffeoVersion)"
 
   package static func load(path: String) throws(DiffeoError) -> StoredFlow {
     let image = try Image(path: path)

@@ -388,6 +388,26 @@ struct Damage: CustomTestStringConvertible, Sendable {
     }
   }
 
+  /// HDF5 1.10 would go round until there is no memory left.
+  @Test("a circular list of free blocks") func freeBlocks() throws {
+    let folder = try Folder()
+    try Self.oldest(folder["a.h5"])
+    var image = try read(folder["a.h5"])
+    let heaps = image.indices.filter { image[$0...].starts(with: Array("HEAP\0\0\0\0".utf8)) }
+    #expect(!heaps.isEmpty)
+    for heap in heaps {
+      // The first free block, named at 16 in the data that begin at 24, becomes its own successor.
+      func number(_ at: Int) -> Int { (0..<8).reduce(0) { $0 | Int(image[at + $1]) << (8 * $1) } }
+      guard number(heap + 16) != 1 else { continue }
+      let block = number(heap + 24) + number(heap + 16)
+      let before = Array(image[block..<(block + 8)])
+      image.replaceSubrange(block..<(block + 8), with: image[(heap + 16)..<(heap + 24)])
+      #expect(code { try WeightFile.load(image) } == .format)
+      image.replaceSubrange(block..<(block + 8), with: before)
+    }
+    #expect(code { try WeightFile.load(image) } == nil)
+  }
+
   @Test("what is not HDF5 at all") func notHDF5() throws {
     var random = Philox(seed: 5, stream: 79)
     #expect(code { try WeightFile.load([]) } == .format)

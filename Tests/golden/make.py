@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -93,11 +94,11 @@ def autoregressive(attributes, order, degrees, arrays, masks=None):
         columns[order] = np.arange(1, dim + 1)
         context = np.zeros(masks[0].shape[1] - dim, np.int64)
         levels = [np.concatenate([columns, context]), *lists.values()]
-        implied = [out[:, None] >= into for into, out in zip(levels, levels[1:], strict=False)]
+        implied = [out[:, None] >= into for into, out in pairwise(levels)]
         implied.append(np.repeat(columns, 2)[:, None] > levels[-1])
         assert len(implied) == len(masks)
         for ours, theirs in zip(implied, masks, strict=True):
-            assert ours.shape == theirs.shape and (ours == theirs).all(), "the masks are not those of the degrees"
+            assert np.array_equal(ours, theirs), "the masks are not those of the degrees"
     return Layer("autoregressive", attributes, {"order": np.asarray(order, np.int64), **lists, **arrays})
 
 
@@ -196,7 +197,8 @@ def zuko_coupling(call, flow, dim, context_dim, activation, rng):
 
 def zuko_one_column(call, flow, context_dim, activation, rng):
     """With one column zuko's MAF is an elementwise map given by the context. To Diffeo that is a coupling that keeps
-    nothing, or an autoregressive layer whose units all have degree 0 and do not see the column: by turns."""
+    nothing, or an autoregressive layer whose units all have degree 0 and do not see the column: by turns.
+    """
     randomise(flow, rng)
     layers = []
     for i, transform in enumerate(flow.transform.transforms):
@@ -334,7 +336,11 @@ class Flowjax:
 def flowjax_flow(call, make, dim, context_dim, rng, activation, rule=("softplus", 1.0, 1e-2), inverse=0, **arguments):
     """A masked_autoregressive_flow or coupling_flow; inverse for invert=False, where a layer maps noise to data."""
     flow = make(
-        jax.random.key(7), base_dist=StandardNormal((dim,)), cond_dim=context_dim or None, invert=not inverse, **arguments
+        jax.random.key(7),
+        base_dist=StandardNormal((dim,)),
+        cond_dim=context_dim or None,
+        invert=not inverse,
+        **arguments,
     )
     weights, rest = eqx.partition(flow, eqx.is_inexact_array)
     leaves, tree = jax.tree_util.tree_flatten(weights)
@@ -367,7 +373,7 @@ def flowjax_flow(call, make, dim, context_dim, rng, activation, rule=("softplus"
 
 
 def flowjax_affine(scale):
-    """flowjax's affine transformer with another rule for its scale."""
+    """The affine transformer of flowjax with another rule for its scale."""
     return eqx.tree_at(lambda affine: affine.scale, Affine(), Parameterize(scale, jnp.zeros(())))
 
 
@@ -421,9 +427,7 @@ def case(name, rng):
         case "flowjax-coupling":
             arguments = {"flow_layers": 3, "nn_width": 10, "nn_depth": 1}
             arguments["transformer"] = flowjax_affine(lambda a: jnp.exp(0.5 * jnp.tanh(a / 0.5)))
-            call = (
-                "coupling_flow(flow_layers=3, nn_width=10, transformer with scale exp(tanh(a / 0.5) / 2)), 6 columns"
-            )
+            call = "coupling_flow(flow_layers=3, nn_width=10, transformer with scale exp(tanh(a / 0.5) / 2)), 6 columns"
             return flowjax_flow(call, couplings, 6, 0, rng, "relu", ("tanh", 0.5), **arguments)
         case "flowjax-coupling-context":
             arguments = {"flow_layers": 3, "nn_width": 10, "nn_depth": 2, "nn_activation": jax.nn.softplus}
@@ -444,12 +448,20 @@ NAMES = [
 # -------------------------------------------------------------------------------------------------------------- writing
 
 
+def group_at(parent, path):
+    """The group, made one by one on the way: HDF5 dates those that it makes itself."""
+    for name in path.split("/"):
+        parent = parent[name] if name in parent else parent.create_group(name)
+    return parent
+
+
 def component(group, layer):
     group.attrs["kind"] = layer.kind
     for name, value in layer.attributes.items():
         group.attrs[name] = value
     for name, values in layer.arrays.items():
-        group[name] = values
+        folder, _, last = name.rpartition("/")
+        (group_at(group, folder) if folder else group)[last] = values
 
 
 def write(path, made, rng):
@@ -470,23 +482,29 @@ def write(path, made, rng):
     from_noise, from_noise_log_det = peer.from_noise(noise, context)
     gradients = dict(zip(("gradient", "gradient_context"), peer.gradient(x, context), strict=False))
 
-    with h5py.File(path, "w") as f:
+    with h5py.File(path, "w", libver=("v110", "v110")) as f:  # half the size of the default
         f.attrs.update(format="diffeo", format_version=[1, 0], created_by="Tests/golden/make.py", dtype="float64")
         f.attrs.update(dim=peer.dim, context_dim=peer.context_dim, event_shape=[peer.dim])
         f.create_group("base").attrs["kind"] = "standard_normal"
         if made.context is not None:
             component(f.create_group("context"), made.context)
         for i, layer in enumerate(made.layers):
-            component(f.create_group(f"layers/{i:03}"), layer)
+            component(group_at(f, f"layers/{i:03}"), layer)
         f.create_group("metadata").attrs.update(library=f"{made.library} {version(made.library)}", flow=made.call)
-        f["self_test/x"], f["self_test/log_prob"] = x, peer.log_prob(x, context)
+        groups = {
+            "self_test": {"x": x, "log_prob": peer.log_prob(x, context)},
+            "golden": {
+                "z": z, "log_det": log_det, **gradients,
+                "noise": noise, "from_noise": from_noise, "from_noise_log_det": from_noise_log_det,
+            },
+        }  # fmt: skip
         if context is not None:
-            f["self_test/context"] = context
-        golden = {"z": z, "log_det": log_det, **gradients}
-        golden |= {"noise": noise, "from_noise": from_noise, "from_noise_log_det": from_noise_log_det}
-        for name, values in golden.items():
-            assert values.dtype == np.float64 and np.isfinite(values).all()
-            f[f"golden/{name}"] = values
+            groups["self_test"]["context"] = context
+        for group, arrays in groups.items():
+            for name, values in arrays.items():
+                assert values.dtype == np.float64
+                assert np.isfinite(values).all()
+                group_at(f, group)[name] = values
 
 
 def main(names):

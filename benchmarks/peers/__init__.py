@@ -2,7 +2,7 @@
 
     setup(threads)           once, before anything else
     versions()               {"package": "1.2.3"}
-    build(case, rows)        a Run for the task of the case on so many rows, or Unavailable with the reason
+    build(case, rows)        a Run for the task of the case on so many rows, or UnavailableError with the reason
 
 Nothing is imported before setup, so that a missing library is missing in its own process only.
 """
@@ -27,8 +27,8 @@ PEERS = {
 }
 
 
-class Unavailable(Exception):
-    """This library does not do this task."""
+class UnavailableError(Exception):
+    """Raised by a library that does not do a task."""
 
 
 def timed(call: Callable[[], Any]) -> Run:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cases import Case
 
-from . import Run, Unavailable, diffeo_python
+from . import Run, UnavailableError, diffeo_python
 
 _ROOT = Path(__file__).resolve().parents[2]
 setup, versions = diffeo_python.setup, diffeo_python.versions
@@ -32,11 +32,12 @@ def _program() -> Path:
 
 def build(case: Case, rows: int) -> Run:
     if case.rows != 1 or case.task == "train":
-        raise Unavailable("measured for single rows only")
+        raise UnavailableError("measured for single rows only")
     file = Path(_folder().name) / "flow.h5"
     diffeo_python.flow(case.architecture, case.transforms, case.dim, case.hidden).save(file)
     process = subprocess.Popen([_program(), file, case.task], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin and process.stdout
+    assert process.stdin
+    assert process.stdout
     questions, answers = process.stdin, process.stdout  # the program ends with the pipe
 
     def run(repeats: int) -> float:

@@ -42,11 +42,12 @@ def build(case: Case, rows: int) -> Run:
     if case.task == "train":
         return _training(flow, x)
     masked = paramax.unwrap(flow)
-    if case.task == "log_prob":
-        function, argument = equinox.filter_jit(lambda flow, x: flow.log_prob(x)), x
-    else:
-        function = equinox.filter_jit(lambda flow, key: flow.sample(key, (rows,)))
-        argument = jax.random.key(1)
+    argument = x if case.task == "log_prob" else jax.random.key(1)
+
+    @equinox.filter_jit
+    def function(flow: Any, argument: Any) -> Any:
+        return flow.log_prob(argument) if case.task == "log_prob" else flow.sample(argument, (rows,))
+
     check(function(masked, argument), rows)
     return timed(lambda: function(masked, argument).block_until_ready())
 
@@ -64,12 +65,13 @@ def _training(flow: Any, x: Any) -> Run:
         return isinstance(leaf, paramax.NonTrainable)
 
     params, static = equinox.partition(flow, equinox.is_inexact_array, is_leaf=is_fixed)
+    wait: Any = jax.block_until_ready
     optimizer, loss = optax.adam(1e-3), MaximumLikelihoodLoss()
     state = optimizer.init(params)
 
     def call() -> None:
         nonlocal params, state
         params, state, _ = step(params, static, x, optimizer=optimizer, opt_state=state, loss_fn=loss)
-        jax.block_until_ready(params)
+        wait(params)
 
     return timed(call)

@@ -1,7 +1,7 @@
 """nflows, with networks of as many weight matrices as the others: dim -> hidden -> hidden -> outputs.
 
-Its MAF has them with plain blocks, num_blocks_per_layer=1. Its RealNVP is always residual, with one matrix more at
-the least, so that the couplings here are put together from the same parts with its plain network.
+Its MAF has them with plain blocks, num_blocks_per_layer=1. Its RealNVP is residual, with two, four or more matrices, so
+that the couplings here are put together from the same parts with its plain network.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from cases import Case
 
-from . import Run, Unavailable, check, nflows_torch, timed
+from . import Run, UnavailableError, check, nflows_torch, timed
 
 _threads = 1
 
@@ -44,7 +44,7 @@ def _session(task: str, architecture: str, transforms: int, dim: int, hidden: in
         def forward(self, x: Any) -> Any:
             return self.flow.log_prob(x) if task == "log_prob" else self.flow._transform.inverse(x)[0]
 
-    file = io.BytesIO()
+    file: Any = io.BytesIO()
     axes = {"x": {0: "rows"}, "y": {0: "rows"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -61,7 +61,7 @@ def _session(task: str, architecture: str, transforms: int, dim: int, hidden: in
 
 def build(case: Case, rows: int) -> Run:
     if case.task == "train":
-        raise Unavailable("does not train")
+        raise UnavailableError("does not train")
     session = _session(case.task, case.architecture, case.transforms, case.dim, case.hidden)
     random = np.random.default_rng(0)
     x = random.standard_normal((rows, case.dim), np.float32)

@@ -18,9 +18,7 @@ def setup(threads: int) -> None:
     torch.manual_seed(0)
 
 
-def run_of(
-    module: Any, case: Case, rows: int, log_prob: Callable[[Any], Any], sample: Callable[[int], Any]
-) -> Run:
+def run_of(module: Any, case: Case, rows: int, log_prob: Callable[[Any], Any], sample: Callable[[int], Any]) -> Run:
     import torch
 
     x = torch.randn(rows, case.dim)

@@ -49,7 +49,13 @@ package struct FlowSpec: Equatable, Sendable {
       }
       try standardizeContext(StandardizeSpec(context, dim: contextDim, contextDim: contextDim))
     }
-    for record in layers { try append(LayerSpec(record, dim: dim, contextDim: contextDim)) }
+    for (i, record) in layers.enumerated() {
+      do throws(DiffeoError) {
+        try append(LayerSpec(record, dim: dim, contextDim: contextDim))
+      } catch {
+        throw DiffeoError(error.code, "layer \(i): \(error.message)")
+      }
+    }
     _ = try StandardNormalSpec(base)
   }
 
