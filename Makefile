@@ -7,8 +7,8 @@ DESTDIR ?=
 SWIFT_BUILD = swift build -c release --scratch-path $(BUILD)
 LIBRARY = $(BUILD)/release/libdiffeo.so
 PYTHON = .venv/bin/python
-export DIFFEO_LIBRARY = $(abspath $(LIBRARY))
 
+.NOTPARALLEL:
 .PHONY: all lib test test-swift test-abi test-python demo bench install format lint sanitize clean help system python
 
 all: lib
@@ -24,17 +24,21 @@ test-swift: lib ## the tests of the core, in release: debug numerics are a hundr
 test-abi: lib ## the tests of the header, the shared library and the C loader
 	Tests/abi/run $(LIBRARY)
 
-test-python: python ## the tests of the Python package, installed from its wheel
-	.venv/bin/pytest -q bindings/python Tests/python
+test-python: python ## the tests of the Python package, installed from its wheel, of documents and examples
+	.venv/bin/pytest -q bindings/python
+	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) .venv/bin/pytest -q Tests
 
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	$(PYTHON) demo/run.py
 
-bench: python ## measures speed against named peers
-	$(PYTHON) benchmarks/run
+bench: lib ## measures speed against other libraries (some minutes)
+	scripts/setup-benchmarks
+	.venv-bench/bin/python benchmarks/run.py
 
-install: lib ## installs library, header, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
+# Without a build where there is one already: root may have no Swift.
+install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
+	test -f $(LIBRARY) || $(MAKE) lib
 	scripts/install $(LIBRARY) "$(PREFIX)" "$(DESTDIR)"
 
 format: ## formats the sources in place
@@ -50,7 +54,7 @@ sanitize: system ## runs the C tests against builds with the address and the thr
 	Tests/abi/sanitize
 
 clean: ## removes what was built
-	rm -rf .build .build-* .venv examples/build
+	rm -rf .build .build-* .venv .venv-bench
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -43,6 +43,12 @@ class Case:
         count = _made_weights if self.architecture == "maf" else _couplings_weights
         return 2 * self.rows * count(self)
 
+    @property
+    def expense(self) -> int:
+        """Roughly in proportion to the time of the whole round: the other libraries sample a MAF in dim passes."""
+        passes = self.dim if (self.architecture, self.task) == ("maf", "sample") else 1
+        return self.rows * passes * self.transforms * self.hidden * (self.hidden + 3 * self.dim)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 

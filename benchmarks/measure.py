@@ -54,7 +54,7 @@ class Timing:
         return {
             "minimum": self.minimum,
             "median": median,
-            "rounds": len(self.rounds),
+            "rounds": [float(f"{seconds:.4g}") for seconds in self.rounds],
             "rows": self.rows,
             "preparation": self.preparation,
         }

@@ -41,7 +41,7 @@ def main() -> None:
     if machine["load"] > 0.5:
         print(f"the machine is busy (load {machine['load']:.1f}): times are longer than they need to be")
 
-    results: list[tuple[Case, dict[str, Timing]]] = []
+    results: dict[Case, dict[str, Timing]] = {}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "workers.log"
         peak = Peak(Path(folder), cores[0])
@@ -53,11 +53,13 @@ def main() -> None:
             machine["versions"] |= worker.versions
         try:
             begin = time.monotonic()
-            for number, case in enumerate(cases):
+            for number, case in enumerate(
+                sorted(cases, key=lambda case: case.expense)
+            ):  # the rest of the time is shared
                 now = time.monotonic()
                 left = effort.total - (now - begin)
                 timings = measure(case, workers, peak, effort, now + max(0.0, left) / (len(cases) - number))
-                results.append((case, timings))
+                results[case] = timings
                 print(_progress(case, timings, time.monotonic() - now), flush=True)
         finally:
             for worker in workers.values():
@@ -69,13 +71,16 @@ def main() -> None:
 
     whole_peak = peak.best * arguments.threads
     tables = {
-        medians: [report.header(), *(row for c, t in results for row in report.lines(c, t, whole_peak, medians))]
+        medians: [
+            report.header(),
+            *(row for case in cases for row in report.lines(case, results[case], whole_peak, medians)),
+        ]
         for medians in (True, False)
     }
     print("\nminimum (median) of the rounds; ~ from fewer rows; times as fast as the fastest of the others;")
     print(f"of {whole_peak:.0f} GFLOP/s float32, counting unmasked weights only\n")
     print(report.plain(tables[True]))
-    _save(machine, results)
+    _save(machine, {case: results[case] for case in cases})
     if arguments.write:
         report.write(ROOT / "docs/performance.md", report.markdown(tables[False], machine))
 
@@ -121,12 +126,12 @@ def _progress(case: Case, timings: dict[str, Timing], seconds: float) -> str:
     return f"{case.name}: {rounds} rounds in {seconds:.0f} s" + ("; " + "; ".join(notes) if notes else "")
 
 
-def _save(machine: dict[str, Any], results: list[tuple[Case, dict[str, Timing]]]) -> None:
+def _save(machine: dict[str, Any], results: dict[Case, dict[str, Timing]]) -> None:
     """benchmarks/results/latest.json"""
     entries = [
         {**case.as_json(), "name": case.name, "useful_flops": case.useful_flops}
         | {"seconds": {PEERS[module]: timing.as_json() for module, timing in timings.items()}}
-        for case, timings in results
+        for case, timings in results.items()
     ]
     file = HERE / "results/latest.json"
     file.parent.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ private func logProb<T: Scalar>(
     let flow = try FlowHandle.from(flow).flow
     let batch = try batch(flow.spec, x, "x", n, context, n_context)
     let workspace = try Workspace.orTemporary(workspace)
-    if batch.rows > 0 { try flow.logProb(batch, workspace, require(log_prob, "log_prob")) }
+    if batch.rows > 0 { try flow.run(.logProb(require(log_prob, "log_prob")), batch, workspace) }
   }
 }
 
@@ -29,7 +29,7 @@ private func logProbGradient<T: Scalar>(
     try checkSize(batch.rows, flow.spec.contextDim, "grad_context", of: T.self)
     let workspace = try Workspace.orTemporary(workspace)
     if log_prob != nil || grad_x != nil || grad_context != nil {
-      try flow.logProbGradient(batch, workspace, log_prob, grad_x, grad_context)
+      try flow.run(.logProbGradient(logProb: log_prob, x: grad_x, context: grad_context), batch, workspace)
     }
   }
 }
@@ -43,7 +43,7 @@ private func toNoise<T: Scalar>(
     let flow = try FlowHandle.from(flow).flow
     let batch = try batch(flow.spec, x, "x", n, context, n_context)
     let workspace = try Workspace.orTemporary(workspace)
-    if batch.rows > 0 { try flow.toNoise(batch, workspace, require(z, "z"), log_det) }
+    if batch.rows > 0 { try flow.run(.toNoise(require(z, "z"), logDet: log_det), batch, workspace) }
   }
 }
 
@@ -56,7 +56,7 @@ private func fromNoise<T: Scalar>(
     let flow = try FlowHandle.from(flow).flow
     let batch = try batch(flow.spec, z, "z", n, context, n_context)
     let workspace = try Workspace.orTemporary(workspace)
-    if batch.rows > 0 { try flow.fromNoise(batch, workspace, require(x, "x"), log_det) }
+    if batch.rows > 0 { try flow.run(.fromNoise(require(x, "x"), logDet: log_det), batch, workspace) }
   }
 }
 
@@ -71,7 +71,8 @@ private func sample<T: Scalar>(
     let batch = try batch(flow.spec, nil, nil, n, context, n_context)
     let workspace = try Workspace.orTemporary(workspace)
     if batch.rows > 0 {
-      try flow.sample(batch, seed: seed, firstRow: first_row, workspace, require(x, "x"), log_prob)
+      try flow.run(
+        .sample(seed: seed, firstRow: first_row, require(x, "x"), logProb: log_prob), batch, workspace)
     }
   }
 }

@@ -106,6 +106,11 @@ func hiddenWidths(_ pointer: UnsafePointer<Int64>?, _ n: Int64) throws(DiffeoErr
   pointer == nil && n == 0 ? nil : try integers(pointer, n, "hidden", atMost: 16)
 }
 
+/// So that a later version can give the field a meaning.
+func requireZero(_ reserved: Int32) throws(DiffeoError) {
+  guard reserved == 0 else { throw DiffeoError(.invalid, "reserved is \(reserved), it must be 0") }
+}
+
 func flag(_ value: Int32, _ name: String) throws(DiffeoError) -> Bool {
   guard value == 0 || value == 1 else {
     throw DiffeoError(.invalid, "\(name) is \(value), it must be 0 or 1")

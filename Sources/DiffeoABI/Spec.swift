@@ -30,6 +30,7 @@ public func diffeo_spec_add_autoregressive(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_autoregressive_options.read(options)
+    try requireZero(o.reserved)
     let order: SpecBuilder.Order
     switch Int(o.order) {
     case DIFFEO_ORDER_NATURAL: order = .natural
@@ -60,6 +61,7 @@ public func diffeo_spec_add_coupling(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_coupling_options.read(options)
+    try requireZero(o.reserved)
     let mask: SpecBuilder.Mask
     switch Int(o.mask) {
     case DIFFEO_MASK_EVEN: mask = .even

@@ -201,9 +201,9 @@ struct Rows<S: Scalar> {
 }
 
 extension Flow {
-  enum Operation { case logProb, toNoise, fromNoise }
+  enum Question { case logProb, toNoise, fromNoise }
 
-  func run(_ operation: Operation, _ rows: Rows<S>, threads: Int = 1) throws -> (
+  func run(_ operation: Question, _ rows: Rows<S>, threads: Int = 1) throws -> (
     values: [S], logs: [S]
   ) {
     let workspace = try Workspace(threads: threads)
@@ -217,9 +217,9 @@ extension Flow {
               rows: rows.count, x: x.baseAddress, context: context.baseAddress,
               contextIsShared: false)
             switch operation {
-            case .logProb: try logProb(batch, workspace, logs.baseAddress!)
-            case .toNoise: try toNoise(batch, workspace, values.baseAddress!, logs.baseAddress!)
-            case .fromNoise: try fromNoise(batch, workspace, values.baseAddress!, logs.baseAddress!)
+            case .logProb: try run(.logProb(logs.baseAddress!), batch, workspace)
+            case .toNoise: try run(.toNoise(values.baseAddress!, logDet: logs.baseAddress!), batch, workspace)
+            case .fromNoise: try run(.fromNoise(values.baseAddress!, logDet: logs.baseAddress!), batch, workspace)
             }
           }
         }
@@ -262,8 +262,8 @@ extension Flow {
         try logs.withUnsafeMutableBufferPointer { logs in
           let batch = Batch<S>(
             rows: count, x: nil, context: context.baseAddress, contextIsShared: false)
-          try sample(
-            batch, seed: seed, firstRow: firstRow, workspace, x.baseAddress!, logs.baseAddress!)
+          try run(
+            .sample(seed: seed, firstRow: firstRow, x.baseAddress!, logProb: logs.baseAddress!), batch, workspace)
         }
       }
     }

@@ -222,7 +222,7 @@ import Testing
           all.context[range.lowerBound * spec.contextDim..<range.upperBound * spec.contextDim]),
         count: range.count)
     }
-    let operations: [Flow<S>.Operation] = [.logProb, .toNoise, .fromNoise]
+    let operations: [Flow<S>.Question] = [.logProb, .toNoise, .fromNoise]
     for operation in operations {
       let whole = try flow.run(operation, all)
       for threads in [2, 3] {

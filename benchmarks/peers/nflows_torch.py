@@ -7,7 +7,7 @@ that the couplings here are put together from the same parts with its plain netw
 from __future__ import annotations
 
 import importlib.metadata
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from cases import Case
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("nflows", "torch")}
 
 
-@lru_cache(maxsize=1)
+@cache
 def flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
     if architecture == "realnvp":
         return _realnvp(transforms, dim, hidden)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import warnings
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
     return {"onnxruntime": importlib.metadata.version("onnxruntime")}
 
 
-@lru_cache(maxsize=2)  # both tasks of a flow: many rows and one
+@cache
 def _session(task: str, architecture: str, transforms: int, dim: int, hidden: int) -> Any:
     import onnxruntime
     import torch

@@ -20,64 +20,11 @@ package enum AnyFlow: Sendable {
 
   @_specialize(where T == Float)
   @_specialize(where T == Double)
-  package func logProb<T: Scalar>(
-    _ batch: Batch<T>, _ workspace: Workspace, _ logProb: UnsafeMutablePointer<T>
-  ) throws(DiffeoError) {
+  package func run<T: Scalar>(_ operation: Operation<T>, _ batch: Batch<T>, _ workspace: Workspace) throws(DiffeoError)
+  {
     switch self {
-    case .f32(let flow): try flow.logProb(batch, workspace, logProb)
-    case .f64(let flow): try flow.logProb(batch, workspace, logProb)
-    }
-  }
-
-  @_specialize(where T == Float)
-  @_specialize(where T == Double)
-  package func logProbGradient<T: Scalar>(
-    _ batch: Batch<T>, _ workspace: Workspace, _ logProb: UnsafeMutablePointer<T>?,
-    _ gradX: UnsafeMutablePointer<T>?,
-    _ gradContext: UnsafeMutablePointer<T>?
-  ) throws(DiffeoError) {
-    switch self {
-    case .f32(let flow): try flow.logProbGradient(batch, workspace, logProb, gradX, gradContext)
-    case .f64(let flow): try flow.logProbGradient(batch, workspace, logProb, gradX, gradContext)
-    }
-  }
-
-  @_specialize(where T == Float)
-  @_specialize(where T == Double)
-  package func toNoise<T: Scalar>(
-    _ batch: Batch<T>, _ workspace: Workspace, _ z: UnsafeMutablePointer<T>,
-    _ logDet: UnsafeMutablePointer<T>?
-  ) throws(DiffeoError) {
-    switch self {
-    case .f32(let flow): try flow.toNoise(batch, workspace, z, logDet)
-    case .f64(let flow): try flow.toNoise(batch, workspace, z, logDet)
-    }
-  }
-
-  @_specialize(where T == Float)
-  @_specialize(where T == Double)
-  package func fromNoise<T: Scalar>(
-    _ batch: Batch<T>, _ workspace: Workspace, _ x: UnsafeMutablePointer<T>,
-    _ logDet: UnsafeMutablePointer<T>?
-  ) throws(DiffeoError) {
-    switch self {
-    case .f32(let flow): try flow.fromNoise(batch, workspace, x, logDet)
-    case .f64(let flow): try flow.fromNoise(batch, workspace, x, logDet)
-    }
-  }
-
-  @_specialize(where T == Float)
-  @_specialize(where T == Double)
-  package func sample<T: Scalar>(
-    _ batch: Batch<T>, seed: UInt64, firstRow: UInt64, _ workspace: Workspace,
-    _ x: UnsafeMutablePointer<T>,
-    _ logProb: UnsafeMutablePointer<T>?
-  ) throws(DiffeoError) {
-    switch self {
-    case .f32(let flow):
-      try flow.sample(batch, seed: seed, firstRow: firstRow, workspace, x, logProb)
-    case .f64(let flow):
-      try flow.sample(batch, seed: seed, firstRow: firstRow, workspace, x, logProb)
+    case .f32(let flow): try flow.run(operation, batch, workspace)
+    case .f64(let flow): try flow.run(operation, batch, workspace)
     }
   }
 

@@ -26,7 +26,7 @@ extension Flow {
         guard let target = x.baseAddress else { return }
         let batch = Batch<S>(
           rows: rows, x: nil, context: context.baseAddress, contextIsShared: false)
-        try sample(batch, seed: 1, firstRow: 0, workspace, target, nil)
+        try run(.sample(seed: 1, firstRow: 0, target, logProb: nil), batch, workspace)
       }
     }
     return SelfTest(
@@ -47,7 +47,7 @@ extension Flow {
           guard let target = result.baseAddress else { return }
           let batch = Batch(
             rows: rows, x: x.baseAddress, context: context.baseAddress, contextIsShared: false)
-          try logProb(batch, workspace, target)
+          try run(.logProb(target), batch, workspace)
         }
       }
     }

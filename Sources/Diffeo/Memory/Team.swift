@@ -12,7 +12,7 @@ final class Team: @unchecked Sendable {
   private let round = Atomic<Int>(0)
   private let busy = Atomic<Int>(0)
   private var quit = false
-  private var job: UnsafePointer<(Int) -> Void>?
+  private var job: Job?
 
   /// What a new thread is told: which team, which member.
   private final class Start {
@@ -53,34 +53,28 @@ final class Team: @unchecked Sendable {
     }
   }
 
-  /// Runs job(member) on every member at once and returns when all are done.
-  func run(_ job: (Int) -> Void) {
-    withoutActuallyEscaping(job) { job in
-      withUnsafePointer(to: job) { run($0) }
-    }
+  /// What to run, as a pointer to the data of the caller and a function that captures nothing: a closure that captures
+  /// would be allocated, and one that must not escape may not be handed to other threads.
+  struct Job {
+    let data: UnsafeRawPointer
+    let run: (_ data: UnsafeRawPointer, _ member: Int) -> Void
   }
 
-  private func run(_ job: UnsafePointer<(Int) -> Void>) {
+  /// Runs the job on every member at once and returns when all are done.
+  func run(_ job: Job) {
     pthread_mutex_lock(lock)
     self.job = job
     busy.store(size - 1, ordering: .relaxed)
     round.wrappingAdd(1, ordering: .releasing)
     pthread_cond_broadcast(wake)
     pthread_mutex_unlock(lock)
-    job.pointee(0)
+    job.run(job.data, 0)
     var spins = 0
     while busy.load(ordering: .acquiring) > 0, spins < Team.spins { spins += 1 }
     pthread_mutex_lock(lock)
     while busy.load(ordering: .acquiring) > 0 { pthread_cond_wait(idle, lock) }
     self.job = nil
     pthread_mutex_unlock(lock)
-  }
-
-  /// A call of its own, so that nothing of the closure is held once it has returned: Swift traps when a closure that
-  /// must not escape is still held by somebody after its scope.
-  @inline(never)
-  private static func call(_ job: UnsafePointer<(Int) -> Void>, _ member: Int) {
-    job.pointee(member)
   }
 
   /// About 20 microseconds: the pause between the phases of a training step is shorter than waking a thread.
@@ -97,7 +91,7 @@ final class Team: @unchecked Sendable {
       seen = round.load(ordering: .relaxed)
       pthread_mutex_unlock(lock)
       if quit { return }
-      if let job { Team.call(job, member) }
+      if let job { job.run(job.data, member) }
       pthread_mutex_lock(lock)
       if busy.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
         pthread_cond_signal(idle)

@@ -6,6 +6,8 @@ package final class Workspace: @unchecked Sendable {
   package let threads: Int
   private let scratches: [Scratch]
   private let team: Team?
+  private let next = Atomic<Int>(0)
+  private let failure = Mutex<(index: Int, error: DiffeoError)?>(nil)
 
   package static let maxThreads = 256
 
@@ -23,32 +25,64 @@ package final class Workspace: @unchecked Sendable {
     min(max(Int(cshims_processors()), 1), maxThreads)
   }
 
-  /// Runs task(i, scratch) for every i of 0..<count, each once, in any order and on any thread; an error is thrown when
-  /// all are done or given up (of several, that of the lowest i).
-  func forEach(_ count: Int, _ task: (Int, Scratch) throws(DiffeoError) -> Void) throws(DiffeoError) {
+  /// Runs the task for every i of 0..<count, each once, in any order and on any thread; an error is thrown when all are
+  /// done or given up (of several, that of the lowest i).
+  func forEach<Task: IndexedTask>(_ count: Int, _ task: Task) throws(DiffeoError) {
     guard let team, count > 1 else {
-      for i in 0..<count {
-        let mark = scratches[0].mark
-        defer { scratches[0].release(to: mark) }
-        try task(i, scratches[0])
-      }
+      for i in 0..<count { try run(task, i, scratches[0]) }
       return
     }
-    let next = Atomic<Int>(0)
-    let failure = Mutex<(index: Int, error: DiffeoError)?>(nil)
-    team.run { member in
-      let scratch = scratches[member]
-      while true {
-        let i = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        if i >= count { return }
-        let mark = scratch.mark
-        defer { scratch.release(to: mark) }
-        do throws(DiffeoError) { try task(i, scratch) } catch {
-          failure.withLock { if $0.map({ i < $0.index }) ?? true { $0 = (i, error) } }
-          next.store(count, ordering: .relaxed)
-        }
+    next.store(0, ordering: .relaxed)
+    withUnsafePointer(to: Share(workspace: Unmanaged.passUnretained(self), task: task, count: count)) { share in
+      team.run(
+        Team.Job(data: share) { share, member in
+          let share = share.assumingMemoryBound(to: Share<Task>.self)
+          share.pointee.workspace._withUnsafeGuaranteedRef {
+            $0.work(share.pointee.task, share.pointee.count, $0.scratches[member])
+          }
+        })
+    }
+    if let failure = failure.withLock({ $0.take() }) { throw failure.error }
+  }
+
+  /// What the members of the team are told.
+  private struct Share<Task> {
+    let workspace: Unmanaged<Workspace>
+    let task: Task
+    let count: Int
+  }
+
+  private func work<Task: IndexedTask>(_ task: Task, _ count: Int, _ scratch: Scratch) {
+    while true {
+      let i = next.wrappingAdd(1, ordering: .relaxed).oldValue
+      if i >= count { return }
+      do throws(DiffeoError) { try run(task, i, scratch) } catch {
+        failure.withLock { if $0.map({ i < $0.index }) ?? true { $0 = (i, error) } }
+        next.store(count, ordering: .relaxed)
       }
     }
-    if let failure = failure.withLock({ $0 }) { throw failure.error }
   }
+
+  @inline(__always)
+  private func run<Task: IndexedTask>(_ task: Task, _ i: Int, _ scratch: Scratch) throws(DiffeoError) {
+    let mark = scratch.mark
+    defer { scratch.release(to: mark) }
+    try task.run(i, scratch)
+  }
+
+  /// With a closure, which costs an allocation. Members hold it only while they run it, inside Team.Job.run: Swift traps
+  /// if a closure that must not escape is still held by somebody when its scope ends.
+  func forEach(_ count: Int, _ body: (Int, Scratch) throws(DiffeoError) -> Void) throws(DiffeoError) {
+    try withoutActuallyEscaping(body) { body throws(DiffeoError) in try forEach(count, ClosureTask(body: body)) }
+  }
+
+  private struct ClosureTask: IndexedTask {
+    let body: (Int, Scratch) throws(DiffeoError) -> Void
+    func run(_ index: Int, _ scratch: Scratch) throws(DiffeoError) { try body(index, scratch) }
+  }
+}
+
+/// Work that falls into numbered pieces.
+protocol IndexedTask {
+  func run(_ index: Int, _ scratch: Scratch) throws(DiffeoError)
 }

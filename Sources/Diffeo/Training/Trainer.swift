@@ -304,7 +304,9 @@ final class Trainer<S: Scalar> {
     } else {
       score = report.trainLogProb
     }
-    if score > report.bestLogProb || (report.bestLogProb.isNaN && !score.isNaN) {
+    // Without validation the score is of the steps before the last, which may have ruined the weights.
+    let better = score > report.bestLogProb || (report.bestLogProb.isNaN && !score.isNaN)
+    if better, (0..<parameters.count).allSatisfy({ parameters.pointer[$0].isFinite }) {
       report.bestLogProb = score
       report.bestEpoch = report.epoch
       best.pointer.update(from: parameters.pointer, count: parameters.count)
@@ -357,10 +359,12 @@ final class Trainer<S: Scalar> {
 
   // MARK: - Results
 
-  /// Before the end of the first epoch nothing has been judged: the present weights.
+  /// Before the end of the first epoch nothing has been judged: the present weights, unless they are ruined.
   func bestFlow() throws(DiffeoError) -> Flow<S> {
-    try Flow(
-      spec: spec, parameters: ParameterVector(copy: report.bestEpoch > 0 ? best : parameters))
+    if report.bestEpoch == 0 {
+      do throws(DiffeoError) { return try currentFlow() } catch  where error.code == .numeric {}
+    }
+    return try Flow(spec: spec, parameters: ParameterVector(copy: best))
   }
 
   func currentFlow() throws(DiffeoError) -> Flow<S> {
