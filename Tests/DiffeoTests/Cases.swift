@@ -241,8 +241,9 @@ extension Flow {
               let batch = Batch(
                 rows: rows.count, x: x.baseAddress, context: context.baseAddress,
                 contextIsShared: false)
-              try logProbGradient(
-                batch, workspace, logs.baseAddress, gx.baseAddress, gc.baseAddress)
+              try run(
+                .logProbGradient(logProb: logs.baseAddress, x: gx.baseAddress, context: gc.baseAddress), batch,
+                workspace)
             }
           }
         }

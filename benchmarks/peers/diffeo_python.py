@@ -66,7 +66,9 @@ def _training(made: Any, case: Case) -> Run:
     report = _abi.TrainReport(struct_size=sizeof(_abi.TrainReport))
 
     def done() -> int:
-        return int(report.epoch * report.batches_per_epoch + report.batch)
+        """Steps so far; at the end of an epoch, its last batch is still the present one."""
+        ended = report.state == _abi.STATES["epoch_end"]
+        return int(report.epoch * report.batches_per_epoch + (0 if ended else report.batch))
 
     def run(repeats: int) -> float:
         goal = done() + repeats
