@@ -30,7 +30,7 @@ test-python: python ## the tests of the Python package, installed from its wheel
 
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
-	$(PYTHON) demo/run.py
+	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) $(PYTHON) demo/run.py
 
 bench: lib ## measures speed against other libraries (some minutes)
 	scripts/setup-benchmarks
@@ -43,12 +43,12 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 
 format: ## formats the sources in place
 	swift format -i -r Sources Tests Package.swift
-	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format bindings/python examples; fi
+	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml bindings/python Tests/abi examples; fi
 
 lint: python ## checks formatting and types
 	swift format lint --strict -r Sources Tests Package.swift
 	cd bindings/python && $(abspath .venv/bin/mypy) --strict diffeo
-	.venv/bin/ruff check bindings/python
+	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python Tests/abi Tests/abi/run examples
 
 sanitize: system ## runs the C tests against builds with the address and the thread sanitizer (slow)
 	Tests/abi/sanitize

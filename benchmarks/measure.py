@@ -22,11 +22,11 @@ ROOT = HERE.parent
 def environment(threads: int) -> dict[str, str]:
     """Every library on so many threads, and diffeo from this checkout."""
     names = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "DIFFEO")
-    one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    eigen = "false" if threads == 1 else "true"
     return {
         **os.environ,
         **{f"{name}_NUM_THREADS": str(threads) for name in names},
-        "XLA_FLAGS": one_thread if threads == 1 else f"intra_op_parallelism_threads={threads}",
+        "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}",
         "JAX_PLATFORMS": "cpu",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "PYTHONPATH": str(ROOT / "bindings/python"),
@@ -101,7 +101,7 @@ class Worker:
             line = ""
         if not line:
             self.stop()
-            return {"unavailable": f"its process ended: see {self.log}"}
+            return {"unavailable": f"its process ended: see {self.log.relative_to(ROOT)}"}
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -19,7 +19,7 @@ def seconds_text(seconds: float) -> str:
     for unit, name in ((1.0, "s"), (1e-3, "ms")):
         if seconds >= unit:
             return f"{seconds / unit:.3g} {name}"
-    return f"{seconds / 1e-6:.3g} us"
+    return f"{seconds / 1e-6:.3g} µs"
 
 
 def lines(case: Case, timings: dict[str, Timing], peak: float, medians: bool) -> list[list[str]]:

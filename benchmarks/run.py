@@ -42,8 +42,10 @@ def main() -> None:
         print(f"the machine is busy (load {machine['load']:.1f}): times are longer than they need to be")
 
     results: dict[Case, dict[str, Timing]] = {}
+    log = HERE / "results/workers.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("")
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "workers.log"
         peak = Peak(Path(folder), cores[0])
         peak.measure()
         workers = {m: Worker(m, cores, arguments.threads, log) for m in PEERS if m in arguments.peers}
@@ -64,9 +66,8 @@ def main() -> None:
         finally:
             for worker in workers.values():
                 worker.stop()
-            if log.exists() and log.stat().st_size:
-                HERE.joinpath("results").mkdir(exist_ok=True)
-                HERE.joinpath("results/workers.log").write_text(log.read_text())
+    if log.stat().st_size == 0:
+        log.unlink()
     machine["peak_gflops"] = peak.best
 
     whole_peak = peak.best * arguments.threads
@@ -133,9 +134,7 @@ def _save(machine: dict[str, Any], results: dict[Case, dict[str, Timing]]) -> No
         | {"seconds": {PEERS[module]: timing.as_json() for module, timing in timings.items()}}
         for case, timings in results.items()
     ]
-    file = HERE / "results/latest.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps({"machine": machine, "cases": entries}, indent=2) + "\n")
+    (HERE / "results/latest.json").write_text(json.dumps({"machine": machine, "cases": entries}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Samples and their densities: sampling.py [FILE], which training.py writes.
 
-Sample number i of a seed is the same whatever the pieces, so that they could as well come from many machines."""
+Sample number i of a seed is the same whatever the pieces, so that they could as well come from many machines.
+"""
 
 import sys
 

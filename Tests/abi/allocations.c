@@ -1,5 +1,7 @@
-/* A call with a workspace that has seen such a call before allocates nothing. This program's malloc counts: the
- * library's calls come here, because a program's symbols go before those of libraries. */
+/* A call with a workspace of one thread that has seen such a call before allocates nothing. With more threads it takes
+ * two blocks of 32 bytes, whatever the rows: Swift hands a closure to the other threads in them (Team.run).
+ * This program's malloc counts: the library's calls come here, because a program's symbols go before those of
+ * libraries. */
 #define _GNU_SOURCE
 #include <stdatomic.h>
 
@@ -26,14 +28,14 @@ int posix_memalign(void **block, size_t alignment, size_t size) {
 
 enum { N = 500, DIM = 4, CONTEXT = 2 };
 
-/* Twice to warm up, for threads may share work differently; then counted. */
+/* Thrice to warm up, for threads may share work differently; then counted. */
 #define NONE(what, call)                                                                             \
   do {                                                                                               \
     for (int i = 0; i < 3; i++) (void)(call);                                                        \
     const int64_t before = allocations;                                                              \
     diffeo_status status_ = (call);                                                                  \
     const int64_t count = allocations - before;                                                      \
-    CHECK(status_ == DIFFEO_OK && count == 0, "%s, dtype %d, %d threads: %lld allocations", what, dtype, threads, \
+    CHECK(status_ == DIFFEO_OK && count <= (threads > 1 ? 2 : 0), "%s, dtype %d, %d threads: %lld allocations", what, dtype, threads, \
           (long long)count);                                                                         \
   } while (0)
 

@@ -14,10 +14,10 @@ def checks(library: Path, folder: Path) -> Checks:
         yield "binary", Skip("nm, readelf and strip are not installed")
         return
 
-    exported = set(re.findall(r"^\S* [A-Z] (\S+)", output("nm", "-D", "--defined-only", "--extern-only", library), re.M))
-    yield "exports the functions of the header at node DIFFEO_0, and nothing else", (
-        differences(exported - {"DIFFEO_0"}, {name + "@@DIFFEO_0" for name in declared()})
-    )
+    table = output("nm", "-D", "--defined-only", "--extern-only", library)
+    exported = set(re.findall(r"^\S* [A-Z] (\S+)", table, re.M))
+    problem = differences(exported - {"DIFFEO_0"}, {name + "@@DIFFEO_0" for name in declared()})
+    yield "exports the functions of the header at node DIFFEO_0, and nothing else", problem
 
     dynamic = output("readelf", "-dW", library)
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
@@ -31,8 +31,8 @@ def checks(library: Path, folder: Path) -> Checks:
     output("strip", "--strip-unneeded", "-o", stripped, library)
     megabytes = stripped.stat().st_size / 1e6
     yield f"at most 8 MB stripped ({megabytes:.1f})", "" if megabytes <= 8 else f"it has {megabytes:.1f}"
-    names = output("nm", library)
-    yield "no Foundation inside", " ".join(sorted(set(re.findall(r"\S*(?:10Foundation|20FoundationEssentials)\S*", names)))[:5])
+    foundation = set(re.findall(r"\S*(?:10Foundation|20FoundationEssentials)\S*", output("nm", library)))
+    yield "no Foundation inside", " ".join(sorted(foundation)[:5])
 
     # A weak function of the AVX-512 objects, kept by the linker for all, would run on machines without AVX-512.
     objects = sorted(library.parent.glob("Kernels*.build/**/*.o"))

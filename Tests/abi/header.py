@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from common import INCLUDE, PROJECT, WARNINGS, Checks, compilers, declared, differences
+from common import HEADER, INCLUDE, PROJECT, WARNINGS, Checks, compilers, declared, differences
 
 
 def checks(library: Path, folder: Path) -> Checks:
@@ -23,11 +23,10 @@ def checks(library: Path, folder: Path) -> Checks:
     yield "abi/diffeo.symbols is sorted", "" if committed == sorted(set(committed)) else "it is not"
     loader = (PROJECT / "bindings/c/diffeo_loader.h").read_text()
     listed = ["diffeo_" + name for name in re.findall(r" X\((\w+)\)", loader)]
-    yield "the loader lists the functions of the header, in its order", (
-        "" if listed == functions else differences(set(listed), set(functions)) or "another order"
-    )
-    prefixed = re.findall(r"^(?:#define\s+|\s+)((?!DIFFEO_)[A-Z][A-Z0-9_]{2,})\b", (PROJECT / "include/diffeo.h").read_text(), re.M)
-    yield "every macro and enumerator begins with DIFFEO_", " ".join(prefixed)
+    problem = differences(set(listed), set(functions)) or ("" if listed == functions else "in another order")
+    yield "the loader lists the functions of the header, in its order", problem
+    others = re.findall(r"^(?:#define\s+|\s+)((?!DIFFEO_)[A-Z][A-Z0-9_]{2,})\b", HEADER.read_text(), re.M)
+    yield "every macro and enumerator begins with DIFFEO_", " ".join(others)
 
 
 def compiles(compiler: str, language: str, standard: str, name: str) -> str:

@@ -4,13 +4,17 @@ import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from common import INCLUDE, PROJECT, WARNINGS, Checks, Skip, compilers, output, wrong
 
 HERE = PROJECT / "Tests/abi"
 PROGRAMS = "smoke", "abuse", "threads", "allocations", "determinism"
-MEMCHECK = "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
+MEMCHECK = (
+    "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite "
+    f"--fair-sched=yes --suppressions={HERE / 'valgrind.supp'}"
+)
 
 
 def checks(library: Path, folder: Path) -> Checks:
@@ -34,7 +38,7 @@ def build(compiler: str, name: str, folder: Path, *flags: str) -> str:
 
 
 def determinism(folder: Path) -> Checks:
-    """The FMA instruction sets give the same bits; the baseline has its own; emulated machines give those of real ones."""
+    """FMA instruction sets give the same bits, the baseline has its own, emulated machines give those of real ones."""
     processor = Path("/proc/cpuinfo").read_text()
     has = {"baseline": True, "avx2": " avx2" in processor and " fma" in processor, "avx512": " avx512vl" in processor}
     sums = {}
@@ -79,7 +83,11 @@ def memcheck(library: Path, folder: Path) -> Checks:
     bare = folder / "bare.so"
     output("strip", "--strip-debug", "-o", bare, library)
     environment = os.environ | {"DIFFEO_LIBRARY": str(bare), "NO_FORK": "1"}
-    command = [*MEMCHECK.split(), f"--suppressions={HERE / 'valgrind.supp'}"]
-    yield "memcheck of smoke", wrong(*command, folder / "smoke", folder, env=environment)
-    yield "memcheck of abuse", wrong(*command, folder / "abuse", folder, "100", env=environment)
-    yield "memcheck of threads", wrong(*command, "--fair-sched=yes", folder / "threads", "4", env=environment)
+
+    def run(arguments: tuple[str, ...]) -> str:
+        return wrong(*MEMCHECK.split(), folder / arguments[0], *arguments[1:], env=environment)
+
+    programs = ("abuse", str(folder), "100"), ("smoke", str(folder)), ("threads", "4")
+    with ThreadPoolExecutor(2) as pool:
+        for arguments, problem in zip(programs, pool.map(run, programs), strict=True):
+            yield f"memcheck of {arguments[0]}", problem

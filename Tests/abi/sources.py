@@ -5,7 +5,15 @@ from pathlib import Path
 
 from common import PROJECT, Checks
 
-FORBIDDEN = r"\bimport Foundation\b", r"(?<![\w.])print\(", r"\bfatalError\b", r"\btry!", r"\bas!", r"\b(?:exit|abort)\("
+FORBIDDEN = (
+    r"\bimport Foundation\b",
+    r"(?<![\w.])print\(",
+    r"\bfatalError\b",
+    r"\bpreconditionFailure\b",
+    r"\btry!",
+    r"\bas!",
+    r"\b(?:exit|abort)\(",
+)
 
 
 def checks(library: Path, folder: Path) -> Checks:
@@ -18,5 +26,5 @@ def checks(library: Path, folder: Path) -> Checks:
 def hits(path: Path, pattern: str) -> list[str]:
     """Not in comments."""
     text = re.sub(r"/\*.*?\*/", lambda c: "\n" * c[0].count("\n"), path.read_text(), flags=re.DOTALL)
-    lines = [re.sub(r"//.*", "", line) for line in text.splitlines()]
-    return [f"{path.relative_to(PROJECT)}:{i}: {line.strip()}" for i, line in enumerate(lines, 1) if re.search(pattern, line)]
+    lines = enumerate((re.sub(r"//.*", "", line) for line in text.splitlines()), 1)
+    return [f"{path.relative_to(PROJECT)}:{i}: {line.strip()}" for i, line in lines if re.search(pattern, line)]
