@@ -19,7 +19,7 @@ lib: system ## builds the library: .build/release/libdiffeo.so
 test: test-swift test-abi test-python ## builds and runs every test
 
 test-swift: lib ## the tests of the core, in release: debug numerics are a hundred times slower
-	swift test -c release --scratch-path $(BUILD)-test
+	swift test -c release --disable-testable-imports --scratch-path $(BUILD)
 
 test-abi: lib ## the tests of the header, the shared library and the C loader
 	Tests/abi/run $(LIBRARY)

@@ -18,6 +18,8 @@ let kernels: [Target] = instructionSets.flatMap { isa in
       swiftSettings: [.define(isa.define), .define(scalar), .unsafeFlags(isa.flags + vectorRoots)])
   }
 }
+// In release builds, too, so that one build serves the library and the tests: it costs 0.1 MB and no speed.
+let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
 
 let package = Package(
   name: "Diffeo",
@@ -27,15 +29,18 @@ let package = Package(
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .target(name: "CShims"),
     .target(name: "KernelInterface"),
-    .target(name: "Diffeo", dependencies: ["KernelInterface", "CShims"] + kernels.map { .byName(name: $0.name) }),
-    .target(name: "WeightFile", dependencies: ["Diffeo", "CHDF5", "CShims"]),
+    .target(
+      name: "Diffeo", dependencies: ["KernelInterface", "CShims"] + kernels.map { .byName(name: $0.name) },
+      swiftSettings: testable),
+    .target(name: "WeightFile", dependencies: ["Diffeo", "CHDF5", "CShims"], swiftSettings: testable),
     .target(
       name: "DiffeoABI", dependencies: ["CDiffeo", "CShims", "Diffeo", "WeightFile"],
       linkerSettings: [
         .unsafeFlags([
           "-static-stdlib", "-use-ld=lld",
           // Never unloaded: libhdf5 and the Swift runtime leave thread-local destructors behind.
-          "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker", "-soname=libdiffeo.so.0",
+          "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker",
+          "-soname=libdiffeo.so.0",
         ])
       ]),
     .testTarget(

@@ -42,6 +42,7 @@ def main() -> None:
         print(f"the machine is busy (load {machine['load']:.1f}): times are longer than they need to be")
 
     results: dict[Case, dict[str, Timing]] = {}
+    order = sorted(cases, key=lambda case: case.expense)  # what cheap ones leave of their share goes to the others
     log = HERE / "results/workers.log"
     log.parent.mkdir(exist_ok=True)
     log.write_text("")
@@ -55,9 +56,7 @@ def main() -> None:
             machine["versions"] |= worker.versions
         try:
             begin = time.monotonic()
-            for number, case in enumerate(
-                sorted(cases, key=lambda case: case.expense)
-            ):  # the rest of the time is shared
+            for number, case in enumerate(order):
                 now = time.monotonic()
                 left = effort.total - (now - begin)
                 timings = measure(case, workers, peak, effort, now + max(0.0, left) / (len(cases) - number))

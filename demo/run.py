@@ -22,7 +22,7 @@ ARCHITECTURES = {
     "MAF": lambda: diffeo.maf(dim=5, transforms=8, hidden=(128, 128), random_order=True, seed=1),
     "RealNVP": lambda: diffeo.realnvp(dim=5, transforms=10, hidden=(128, 128), seed=1),
 }
-TRAINING = dict(batch_size=512, lr=2e-3, max_epochs=14, schedule="cosine", seed=1, progress=True)
+TRAINING = dict(batch_size=512, lr=2e-3, max_epochs=10, schedule="cosine", seed=1, progress=True)
 
 
 def gaussian_log_prob(train: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -255,8 +255,9 @@ DIFFEO_API int64_t diffeo_flow_parameter_count(const diffeo_flow *flow);
 DIFFEO_API diffeo_status diffeo_flow_describe(const diffeo_flow *flow, char *text, size_t capacity, size_t *length);
 
 /* Your own words, saved with the flow: key = value, UTF-8; value NULL removes the key. Keys 1 to 255 bytes, values up
- * to 65535, at most 4096 keys. Reading works as in describe; an unknown key is DIFFEO_EINVAL. Keys are ordered; an
- * index at or past the count is DIFFEO_EINVAL. Since: 0.1 */
+ * to 65535, at most 4096 keys; keys that differ only in how their accents are encoded are one. Reading works as in
+ * describe; an unknown key is DIFFEO_EINVAL. Keys are ordered; an index at or past the count is DIFFEO_EINVAL.
+ * Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_flow_set_metadata(diffeo_flow *flow, const char *key, const char *value);
 DIFFEO_API diffeo_status diffeo_flow_metadata(const diffeo_flow *flow, const char *key, char *text, size_t capacity, size_t *length);
 DIFFEO_API int64_t diffeo_flow_metadata_count(const diffeo_flow *flow);
@@ -392,7 +393,7 @@ DIFFEO_API diffeo_status diffeo_trainer_set_validation_f64(diffeo_trainer *train
 /* At most so many minibatches, never past the end of an epoch (batches <= 0: to the end of the epoch), where the
  * validation is computed. report may be NULL. Once the state is finished, further steps do nothing and report.
  * Errors: DIFFEO_ECANCELLED after a cancel; DIFFEO_ENUMERIC when no step of a whole epoch was finite. Both keep the
- * best weights. Since: 0.1 */
+ * best weights, and write the report all the same. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_trainer_step(diffeo_trainer *trainer, int64_t batches, diffeo_train_report *report);
 
 /* 1 when the training has finished, by itself or by a cancel, else 0; 1 for NULL. Since: 0.1 */

@@ -24,28 +24,32 @@ public struct KernelTable<S>: Sendable {
   ///                                 of weight(p, k, o) * x[k * stride + r]
   /// where start is the bias of (p, o) if `fromBias`, else the value y has. Sums run over ascending k, one fused
   /// multiply-add a term, so that a sum may be cut into pieces at any k and give the same bits.
-  public var dense: @Sendable (
-    _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
-    _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
-  ) -> Void
+  public var dense:
+    @Sendable (
+      _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
+      _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
+    ) -> Void
 
   /// Gradient of a weight matrix: for o < outputs (any number), k < inputs
   ///     g[o * gStride + k] (+)= sum over r < rows, ascending, of d[r * dStride + o] * x[r * xStride + k]
   /// with row-major d and x. `accumulate` adds to g, else g is overwritten.
-  public var outer: @Sendable (
-    _ rows: Int, _ d: In, _ dStride: Int, _ outputs: Int, _ x: In, _ xStride: Int, _ inputs: Int,
-    _ g: Out, _ gStride: Int, _ accumulate: Bool
-  ) -> Void
+  public var outer:
+    @Sendable (
+      _ rows: Int, _ d: In, _ dStride: Int, _ outputs: Int, _ x: In, _ xStride: Int, _ inputs: Int,
+      _ g: Out, _ gStride: Int, _ accumulate: Bool
+    ) -> Void
 
   /// g[j] (+)= sum over r < rows, ascending, of d[r * dStride + j], j < columns.
-  public var columnSums: @Sendable (
-    _ rows: Int, _ d: In, _ dStride: Int, _ columns: Int, _ g: Out, _ accumulate: Bool
-  ) -> Void
+  public var columnSums:
+    @Sendable (
+      _ rows: Int, _ d: In, _ dStride: Int, _ columns: Int, _ g: Out, _ accumulate: Bool
+    ) -> Void
 
   /// A tile to row-major: out[r * outStride + i] = x[i * stride + r], i < features, r < rows <= stride.
-  public var transpose: @Sendable (
-    _ x: In, _ features: Int, _ stride: Int, _ rows: Int, _ out: Out, _ outStride: Int
-  ) -> Void
+  public var transpose:
+    @Sendable (
+      _ x: In, _ features: Int, _ stride: Int, _ rows: Int, _ out: Out, _ outStride: Int
+    ) -> Void
 
   // Elementwise, count values
 
@@ -55,22 +59,26 @@ public struct KernelTable<S>: Sendable {
   public var activatePullback: @Sendable (_ f: Activation, _ count: Int, _ a: In, _ h: In, _ g: Out) -> Void
 
   /// y = x * s(a) + t, logs = log s(a). y may be x, logs may be a.
-  public var affine: @Sendable (
-    _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ t: In, _ y: Out, _ logs: Out
-  ) -> Void
+  public var affine:
+    @Sendable (
+      _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ t: In, _ y: Out, _ logs: Out
+    ) -> Void
   /// x = (y - t) / s(a), logs = log s(a) (the caller subtracts). x may be y, logs may be a.
-  public var affineInverse: @Sendable (
-    _ rule: ScaleRule, _ count: Int, _ y: In, _ a: In, _ t: In, _ x: Out, _ logs: Out
-  ) -> Void
+  public var affineInverse:
+    @Sendable (
+      _ rule: ScaleRule, _ count: Int, _ y: In, _ a: In, _ t: In, _ x: Out, _ logs: Out
+    ) -> Void
   /// Pullback of affine. g: dL/dy in, dL/dx out. gLogs: dL/dlogs in, dL/da out. dL/dt is dL/dy: the caller copies.
-  public var affinePullback: @Sendable (
-    _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
-  ) -> Void
+  public var affinePullback:
+    @Sendable (
+      _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
+    ) -> Void
   /// Pullback of affineInverse. x: its result. g: dL/dx in, dL/dy out (dL/dt is minus that). gLogs: dL/dlogs in (of
   /// the logs as returned), dL/da out.
-  public var affineInversePullback: @Sendable (
-    _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
-  ) -> Void
+  public var affineInversePullback:
+    @Sendable (
+      _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
+    ) -> Void
 
   /// y += x
   public var add: @Sendable (_ count: Int, _ x: In, _ y: Out) -> Void
@@ -78,29 +86,34 @@ public struct KernelTable<S>: Sendable {
   // By feature, over a tile
 
   /// y = x * scale[i] + shift[i] (one fused multiply-add) for feature i. y may be x.
-  public var scaleShift: @Sendable (
-    _ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift: In, _ y: Out
-  ) -> Void
+  public var scaleShift:
+    @Sendable (
+      _ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift: In, _ y: Out
+    ) -> Void
   /// y = (x - shift[i]) / scale[i] (a true division) for feature i. y may be x.
-  public var unshiftScale: @Sendable (
-    _ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift: In, _ y: Out
-  ) -> Void
+  public var unshiftScale:
+    @Sendable (
+      _ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift: In, _ y: Out
+    ) -> Void
   /// total[r] += sign * sum over i ascending of x[i * stride + r]; sums in double precision.
-  public var addRows: @Sendable (
-    _ features: Int, _ stride: Int, _ x: In, _ sign: Double, _ total: UnsafeMutablePointer<Double>
-  ) -> Void
+  public var addRows:
+    @Sendable (
+      _ features: Int, _ stride: Int, _ x: In, _ sign: Double, _ total: UnsafeMutablePointer<Double>
+    ) -> Void
   /// total[r] += sum over i ascending of -z^2/2 - log(2 pi)/2; in double precision.
-  public var normalLogDensity: @Sendable (
-    _ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>
-  ) -> Void
+  public var normalLogDensity:
+    @Sendable (
+      _ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>
+    ) -> Void
   /// Standard normal numbers: element (i, r) depends on seed, row number firstRow + r (wrapping) and i only.
   /// Philox4x32-10 with key = seed (low word, high word) and counter = (row low, row high, i / 2, 0) gives four words
   /// w0...w3; u1 = ((w0 + 2^32 w1) >> 11 + 0.5) 2^-53, u2 = ((w2 + 2^32 w3) >> 11 + 0.5) 2^-53; for even i the number
   /// is sqrt(-2 log u1) cos(2 pi u2), for odd i the same with sin (Box and Muller 1958), in double precision, then
   /// rounded to S.
-  public var normals: @Sendable (
-    _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ z: Out
-  ) -> Void
+  public var normals:
+    @Sendable (
+      _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ z: Out
+    ) -> Void
 
   // Optimisation
 
@@ -113,9 +126,10 @@ public struct KernelTable<S>: Sendable {
 
   public init(
     lanes: Int,
-    dense: @escaping @Sendable (
-      UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, In, Out, Int
-    ) -> Void,
+    dense:
+      @escaping @Sendable (
+        UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, In, Out, Int
+      ) -> Void,
     outer: @escaping @Sendable (Int, In, Int, Int, In, Int, Int, Out, Int, Bool) -> Void,
     columnSums: @escaping @Sendable (Int, In, Int, Int, Out, Bool) -> Void,
     transpose: @escaping @Sendable (In, Int, Int, Int, Out, Int) -> Void,
@@ -171,7 +185,8 @@ public struct Panel: Sendable, BitwiseCopyable {
 
 /// Nonlinearities; raw values are those of the C header.
 public enum Activation: Int32, Sendable, BitwiseCopyable {
-  case relu = 1, tanh, elu, silu, leakyReLU, softplus, sigmoid, gelu
+  case relu = 1
+  case tanh, elu, silu, leakyReLU, softplus, sigmoid, gelu
 
   /// Whether the derivative needs the input, not just the output.
   public var needsInput: Bool { self == .silu || self == .gelu }
@@ -180,7 +195,8 @@ public enum Activation: Int32, Sendable, BitwiseCopyable {
 /// s(a) of an affine map; kinds are those of the C header, formulas too. `bound` is c, `epsilon` is e.
 public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
   public enum Kind: Int32, Sendable, BitwiseCopyable {
-    case softClip = 1, exp, tanh, softplus, sigmoid, additive
+    case softClip = 1
+    case exp, tanh, softplus, sigmoid, additive
   }
   public var kind: Kind
   public var bound: Double

@@ -146,7 +146,8 @@ private struct Rule {
       return (exp(inverse ? -logs : logs), slope)
     case .softplus, .sigmoid:
       // s anew rather than exp(logs), which magnifies the rounding of logs.
-      let s: V, slope: V
+      let s: V
+      let slope: V
       switch kind {
       case .softplus:
         let (value, derivative) = softplusAndSlope(a + offset)

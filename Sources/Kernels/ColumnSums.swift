@@ -2,7 +2,10 @@
 func columnSums(_ rows: Int, _ d: In, _ dStride: Int, _ columns: Int, _ g: Out, _ accumulate: Bool) {
   var j = 0
   while columns &- j >= 4 &* lanes {
-    var c0 = V(), c1 = V(), c2 = V(), c3 = V()
+    var c0 = V()
+    var c1 = V()
+    var c2 = V()
+    var c3 = V()
     if accumulate {
       c0 = load(g, j)
       c1 = load(g, j &+ lanes)

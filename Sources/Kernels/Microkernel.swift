@@ -92,7 +92,13 @@ struct OutputSums {
 /// 1, 4 or 8 outputs times up to 3 vectors. With `skip`, all but the first lanes of the only vector.
 @inline(always) func tile(outputs: Int, vectors: Int, _ at: Operands, skip: Int = 0) {
   var a = OutputSums(at, output: 0, vectors: vectors)
-  var b = a, c = a, d = a, e = a, f = a, g = a, h = a
+  var b = a
+  var c = a
+  var d = a
+  var e = a
+  var f = a
+  var g = a
+  var h = a
   if outputs > 1 {
     b = OutputSums(at, output: 1, vectors: vectors)
     c = OutputSums(at, output: 2, vectors: vectors)
@@ -153,7 +159,8 @@ struct OutputSums {
     }
   #else
     while vectors &- j > 1 {
-      let low = at.from(output: 0, lane: j &* lanes), high = at.from(output: 4, lane: j &* lanes)
+      let low = at.from(output: 0, lane: j &* lanes)
+      let high = at.from(output: 4, lane: j &* lanes)
       #if AVX2
         // Of three vectors, or of two rather than leave one over.
         let left = vectors &- j

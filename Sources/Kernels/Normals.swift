@@ -7,8 +7,10 @@ func normals(_ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int,
   var block = NormalBlock()
   withUnsafeMutablePointer(to: &block) {
     let memory = UnsafeMutableRawPointer($0)
-    let rows = memory.assumingMemoryBound(to: UInt64.self), counters = rows + blockSize
-    let even = (memory + 16 &* blockSize).assumingMemoryBound(to: Double.self), odd = even + blockSize
+    let rows = memory.assumingMemoryBound(to: UInt64.self)
+    let counters = rows + blockSize
+    let even = (memory + 16 &* blockSize).assumingMemoryBound(to: Double.self)
+    let odd = even + blockSize
     // Blocks take the (pair, row) one after another, in runs of rows of one pair.
     var place = Place(pair: 0, row: 0)
     while place.pair < pairs {
@@ -88,8 +90,10 @@ func uniformPairs(
   var i = 0
   while i < count {
     // Two vectors at a time: Philox is a chain of multiplications, and the keys of its rounds serve both.
-    var a = Philox(rows, counters, i), b = Philox(rows, counters, i &+ doubleLanes)
-    var k0 = DBits(repeating: seed & 0xFFFF_FFFF), k1 = DBits(repeating: seed &>> 32)
+    var a = Philox(rows, counters, i)
+    var b = Philox(rows, counters, i &+ doubleLanes)
+    var k0 = DBits(repeating: seed & 0xFFFF_FFFF)
+    var k1 = DBits(repeating: seed &>> 32)
     var round = 0
     while round < 10 {
       a.round(k0, k1)
@@ -149,7 +153,8 @@ private func uniform(_ low: DBits, _ high: DBits) -> D {
 func normalPairs(_ count: Int, _ u1: UnsafeMutablePointer<Double>, _ u2: UnsafeMutablePointer<Double>) {
   var i = 0
   while i < count {
-    let p1 = UnsafeMutableRawPointer(u1 + i), p2 = UnsafeMutableRawPointer(u2 + i)
+    let p1 = UnsafeMutableRawPointer(u1 + i)
+    let p2 = UnsafeMutableRawPointer(u2 + i)
     let radius = (logOfNormal(p1.loadUnaligned(as: D.self)) * -2).squareRoot()
     let (cos, sin) = cosSinOfTurns(p2.loadUnaligned(as: D.self))
     p1.storeBytes(of: radius * cos, as: D.self)

@@ -4,7 +4,10 @@ import KernelInterface
 private let step = 32
 
 func sumOfSquares(_ count: Int, _ x: In) -> Double {
-  var c0 = SIMD8<Double>(), c1 = SIMD8<Double>(), c2 = SIMD8<Double>(), c3 = SIMD8<Double>()
+  var c0 = SIMD8<Double>()
+  var c1 = SIMD8<Double>()
+  var c2 = SIMD8<Double>()
+  var c3 = SIMD8<Double>()
   var i = 0
   while i &+ step <= count {
     c0 = addSquares(c0, loadPanel(x, i))
@@ -40,8 +43,12 @@ func adam(_ step: AdamStep, _ count: Int, _ g: In, _ p: Out, _ m: Out, _ v: Out)
   var scratch = (V(), V(), V(), V())
   withUnsafeMutablePointer(to: &scratch) {
     let raw = UnsafeMutableRawPointer($0)
-    let size = MemoryLayout<V>.size, bytes = rest &* MemoryLayout<S>.size
-    let sg = raw, sp = raw + size, sm = raw + 2 &* size, sv = raw + 3 &* size
+    let size = MemoryLayout<V>.size
+    let bytes = rest &* MemoryLayout<S>.size
+    let sg = raw
+    let sp = raw + size
+    let sm = raw + 2 &* size
+    let sv = raw + 3 &* size
     sg.copyMemory(from: g + whole, byteCount: bytes)
     sp.copyMemory(from: p + whole, byteCount: bytes)
     sm.copyMemory(from: m + whole, byteCount: bytes)
@@ -75,10 +82,14 @@ struct AdamNumbers {
 @inline(never)
 func adamVectors(_ n: AdamNumbers, _ count: Int, _ g: In, _ p: Out, _ m: Out, _ v: Out) {
   let gradientScale = V(repeating: n.gradientScale)
-  let beta1 = V(repeating: n.beta1), rest1 = V(repeating: n.rest1)
-  let beta2 = V(repeating: n.beta2), rest2 = V(repeating: n.rest2)
-  let vScale = V(repeating: n.vScale), epsilon = V(repeating: n.epsilon)
-  let rate = V(repeating: n.rate), decay = V(repeating: n.decay)
+  let beta1 = V(repeating: n.beta1)
+  let rest1 = V(repeating: n.rest1)
+  let beta2 = V(repeating: n.beta2)
+  let rest2 = V(repeating: n.rest2)
+  let vScale = V(repeating: n.vScale)
+  let epsilon = V(repeating: n.epsilon)
+  let rate = V(repeating: n.rate)
+  let decay = V(repeating: n.decay)
   var i = 0
   while i < count {
     let gi = load(g, i) * gradientScale

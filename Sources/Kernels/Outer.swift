@@ -100,9 +100,14 @@ private func outerSwapped(_ at: Operands, _ outputs: Int, _ inputs: Int) {
     let first = outputs &- o < lanes ? outputs &- lanes : o
     var k = 0
     while k < inputs {
-      let k1 = smaller(k &+ 1, inputs &- 1), k2 = smaller(k &+ 2, inputs &- 1), k3 = smaller(k &+ 3, inputs &- 1)
+      let k1 = smaller(k &+ 1, inputs &- 1)
+      let k2 = smaller(k &+ 2, inputs &- 1)
+      let k3 = smaller(k &+ 3, inputs &- 1)
       let y = at.y + first &* at.yStep
-      var c0 = V(), c1 = V(), c2 = V(), c3 = V()
+      var c0 = V()
+      var c1 = V()
+      var c2 = V()
+      var c3 = V()
       if !at.start.zeros {
         c0 = gathered(y + k, at.yStep)
         c1 = gathered(y + k1, at.yStep)
@@ -178,4 +183,3 @@ private func outerScalar(_ at: Operands, _ outputs: Int, _ inputs: Int) {
     o &+= 1
   }
 }
-

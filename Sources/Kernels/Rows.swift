@@ -17,9 +17,12 @@ func scaleShift(_ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift: I
   let rest = stride & (lanes &- 1)
   var i = 0
   while i < features {
-    let x = x + i &* stride, y = y + i &* stride
-    let scale1 = scale[i], shift1 = shift[i]
-    let scale = V(repeating: scale1), shift = V(repeating: shift1)
+    let x = x + i &* stride
+    let y = y + i &* stride
+    let scale1 = scale[i]
+    let shift1 = shift[i]
+    let scale = V(repeating: scale1)
+    let shift = V(repeating: shift1)
     var r = 0
     while r < stride &- rest {
       store(fma(load(x, r), scale, shift), y, r)
@@ -49,9 +52,12 @@ func unshiftScale(_ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift:
   let rest = stride & (lanes &- 1)
   var i = 0
   while i < features {
-    let x = x + i &* stride, y = y + i &* stride
-    let scale1 = scale[i], shift1 = shift[i]
-    let scale = V(repeating: scale1), shift = V(repeating: shift1)
+    let x = x + i &* stride
+    let y = y + i &* stride
+    let scale1 = scale[i]
+    let shift1 = shift[i]
+    let scale = V(repeating: scale1)
+    let shift = V(repeating: shift1)
     var r = 0
     while r < stride &- rest {
       store((load(x, r) - shift) / scale, y, r)
@@ -81,7 +87,8 @@ private func sumFeatures(
   var r = 0
   // Two vectors at a time: their sums do not wait for each other.
   while r &+ 2 &* doubleLanes <= stride {
-    var c0 = D(), c1 = D()
+    var c0 = D()
+    var c1 = D()
     var i = 0
     var x = x + r
     while i < features {
@@ -90,7 +97,8 @@ private func sumFeatures(
       x += stride
       i &+= 1
     }
-    let t = UnsafeMutableRawPointer(total + r), next = UnsafeMutableRawPointer(total + (r &+ doubleLanes))
+    let t = UnsafeMutableRawPointer(total + r)
+    let next = UnsafeMutableRawPointer(total + (r &+ doubleLanes))
     t.storeBytes(of: t.loadUnaligned(as: D.self) + c0 * sign, as: D.self)
     next.storeBytes(of: next.loadUnaligned(as: D.self) + c1 * sign, as: D.self)
     r &+= 2 &* doubleLanes

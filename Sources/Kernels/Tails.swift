@@ -34,7 +34,8 @@ func inVectors(_ count: Int, _ s: Streams, _ vectors: (_ count: Int, _ s: Stream
     copy(s.a + whole, p, rest)
     copy(s.b + whole, p + lanes, rest)
     copy(s.c + whole, p + 2 &* lanes, rest)
-    let g = p + 3 &* lanes, h = p + 4 &* lanes
+    let g = p + 3 &* lanes
+    let h = p + 4 &* lanes
     copy(In(s.g + whole), g, rest)
     copy(In(s.h + whole), h, rest)
     let padded = Streams(p, p + lanes, p + 2 &* lanes, g, s.h == s.g ? g : h)

@@ -29,9 +29,15 @@ func transpose(_ x: In, _ features: Int, _ stride: Int, _ rows: Int, _ out: Out,
 
 @inline(always)
 private func transpose8x8(_ x: In, _ stride: Int, _ out: Out, _ outStride: Int) {
-  let a = loadPanel(x, 0), b = loadPanel(x, stride), c = loadPanel(x, 2 &* stride), d = loadPanel(x, 3 &* stride)
+  let a = loadPanel(x, 0)
+  let b = loadPanel(x, stride)
+  let c = loadPanel(x, 2 &* stride)
+  let d = loadPanel(x, 3 &* stride)
   let x4 = x + 4 &* stride
-  let e = loadPanel(x4, 0), f = loadPanel(x4, stride), g = loadPanel(x4, 2 &* stride), h = loadPanel(x4, 3 &* stride)
+  let e = loadPanel(x4, 0)
+  let f = loadPanel(x4, stride)
+  let g = loadPanel(x4, 2 &* stride)
+  let h = loadPanel(x4, 3 &* stride)
   storePanel(W(a[0], b[0], c[0], d[0], e[0], f[0], g[0], h[0]), out, 0)
   storePanel(W(a[1], b[1], c[1], d[1], e[1], f[1], g[1], h[1]), out, outStride)
   storePanel(W(a[2], b[2], c[2], d[2], e[2], f[2], g[2], h[2]), out, 2 &* outStride)

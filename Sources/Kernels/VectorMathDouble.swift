@@ -40,7 +40,8 @@ private var roundingDoubleBits: DBits { @inline(always) get { DBits(repeating: 0
 
 /// e^x. Error at most 1 ulp. Overflow gives infinity, underflow subnormal numbers and zero; NaN gives NaN.
 @inline(always) func exp(_ x: D) -> D {
-  let low = D(repeating: -746), high = D(repeating: 710.5)
+  let low = D(repeating: -746)
+  let high = D(repeating: 710.5)
   let bounded = x.replacing(with: low, where: x .< low).replacing(with: high, where: x .> high)
   let (expm1, n) = reducedExponential(bounded)
   // 2^n in two factors, as 2^n itself may lie outside the range of normal numbers.
@@ -128,9 +129,11 @@ private var roundingDoubleBits: DBits { @inline(always) get { DBits(repeating: 0
   s = fma(s, z, D(repeating: 6.283185307179586)) * f
   // A quarter turn swaps them (by bits, as comparing vectors of integers is a loop over lanes); the signs are those of
   // quarters 1, 2 and 2, 3.
-  let cosBits = unsafeBitCast(c, to: DBits.self), sinBits = unsafeBitCast(s, to: DBits.self)
+  let cosBits = unsafeBitCast(c, to: DBits.self)
+  let sinBits = unsafeBitCast(s, to: DBits.self)
   let swap = (cosBits ^ sinBits) & (DBits() &- (n & 1))
-  let cosineSign = ((n &+ 1) & 2) &<< 62, sineSign = (n & 2) &<< 62
+  let cosineSign = ((n &+ 1) & 2) &<< 62
+  let sineSign = (n & 2) &<< 62
   return (
     unsafeBitCast(cosBits ^ swap ^ cosineSign, to: D.self), unsafeBitCast(sinBits ^ swap ^ sineSign, to: D.self)
   )

@@ -32,7 +32,8 @@
 
   /// e^x. Error at most 1.1 ulp. Overflow gives infinity, underflow subnormal numbers and zero; NaN gives NaN.
   @inline(always) func exp(_ x: V) -> V {
-    let low = V(repeating: -104), high = V(repeating: 89.5)
+    let low = V(repeating: -104)
+    let high = V(repeating: 89.5)
     let bounded = x.replacing(with: low, where: x .< low).replacing(with: high, where: x .> high)
     let (expm1, n) = reducedExponential(bounded)
     // 2^n in two factors, as 2^n itself may lie outside the range of normal numbers.

@@ -90,7 +90,8 @@ private let shows = getenv("KERNEL_TESTS_SHOW") != nil
 
 private func expAndLogAreAccurate<S: TestScalar>(_ build: Build<S>) {
   let a = probes(S.self)
-  let ones = [S](repeating: 1, count: a.count), zeros = [S](repeating: 0, count: a.count)
+  let ones = [S](repeating: 1, count: a.count)
+  let zeros = [S](repeating: 0, count: a.count)
   let exponential = affine(build, ScaleRule(kind: .exp, bound: 1, epsilon: 0, offset: 0), x: ones, a: a, t: zeros)
   let (expError, expAt) = worst(exponential.y, a) { exp($0) }
   #expect(expError <= 1.1, "\(build.name) exp at \(expAt)")
@@ -107,7 +108,8 @@ private func expAndLogAreAccurate<S: TestScalar>(_ build: Build<S>) {
 
 /// Infinite and undefined inputs, and the signs of zeros.
 private func limitsAreRight<S: TestScalar>(_ build: Build<S>) {
-  let inf = S.infinity, c = 2.5
+  let inf = S.infinity
+  let c = 2.5
   let table: [(Activation, [S])] = [
     (.relu, [inf, 0, 0]), (.tanh, [1, -1, 0]), (.elu, [inf, -1, 0]), (.silu, [inf, 0, 0]),
     (.leakyReLU, [inf, -inf, 0]), (.softplus, [inf, 0, S(Glibc.log(2.0))]), (.sigmoid, [1, 0, 0.5]),
@@ -135,7 +137,8 @@ private func limitsAreRight<S: TestScalar>(_ build: Build<S>) {
   }
   // Derivatives at NaN are NaN, at infinity their limits.
   for f in activations {
-    let a: [S] = [.nan, inf, -inf], h = activate(build, f, a)
+    let a: [S] = [.nan, inf, -inf]
+    let h = activate(build, f, a)
     let g = fenced([a, h], [[1, 1, 1]]) { build.table.activatePullback(f, 3, $0[0], $0[1], $1[0]) }[0]
     let last: S = f == .leakyReLU ? 0.01 : 0
     #expect(g[0].isNaN && g[1] == (f == .tanh || f == .sigmoid ? 0 : 1) && g[2] == last, "\(build.name) \(f) \(g)")

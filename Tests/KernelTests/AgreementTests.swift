@@ -4,11 +4,16 @@ import Testing
 /// Kernels over matrices and rows: AVX2 and AVX-512 agree in every bit, and the baseline up to rounding.
 private func buildsAgree<S: TestScalar>(_ type: S.Type) {
   var random = Random(14)
-  let features = 45, stride = 32, inputs = 70, panelCount = 6
-  let x: [S] = random.numbers(inputs * stride), small: [S] = random.numbers(inputs * 5)
+  let features = 45
+  let stride = 32
+  let inputs = 70
+  let panelCount = 6
+  let x: [S] = random.numbers(inputs * stride)
+  let small: [S] = random.numbers(inputs * 5)
   let weights: [S] = random.numbers(panelCount * 8 * (inputs + 1))
   let panels = (0..<panelCount).map { Panel(offset: $0 * 8 * (inputs + 1), begin: 0, end: inputs) }
-  let scale: [S] = random.numbers(features, 0.5, 2), shift: [S] = random.numbers(features)
+  let scale: [S] = random.numbers(features, 0.5, 2)
+  let shift: [S] = random.numbers(features)
   func outputs(_ build: Build<S>) -> [[S]] {
     let table = build.table
     var all: [[S]] = []

@@ -8,7 +8,8 @@ private struct Packed<S: TestScalar> {
 
   init(panels count: Int, inputs: Int, full: Bool, _ random: inout Random) {
     for _ in 0..<count {
-      let a = full ? 0 : random.integer(0...inputs), b = full ? inputs : random.integer(0...inputs)
+      let a = full ? 0 : random.integer(0...inputs)
+      let b = full ? inputs : random.integer(0...inputs)
       panels.append(Panel(offset: weights.count, begin: min(a, b), end: max(a, b)))
       weights += random.numbers(8 + 8 * (max(a, b) - min(a, b)))
     }
@@ -61,9 +62,12 @@ private func denseIsTheContract<S: TestScalar>(_ build: Build<S>) {
     let shapes = [(1, 5, true), (2, 1, true), (4, 17, false), (5, 30, true), (11, 40, false), (7, 0, true)]
     for (count, inputs, full) in shapes {
       let matrix = Packed<S>(panels: count, inputs: inputs, full: full, &random)
-      let x: [S] = random.numbers(inputs * stride), y: [S] = random.numbers(8 * count * stride)
-      let first = random.integer(0...count - 1), last = random.integer(first...count)
-      let a = random.integer(0...inputs), b = random.integer(0...inputs)
+      let x: [S] = random.numbers(inputs * stride)
+      let y: [S] = random.numbers(8 * count * stride)
+      let first = random.integer(0...count - 1)
+      let last = random.integer(first...count)
+      let a = random.integer(0...inputs)
+      let b = random.integer(0...inputs)
       let calls = [(0, count, 0, inputs), (first, last, min(a, b), max(a, b)), (0, count, 0, a)]
       for (first, last, kBegin, kEnd) in calls {
         for fromBias in [true, false] {
@@ -81,7 +85,8 @@ private func denseIsTheContract<S: TestScalar>(_ build: Build<S>) {
 /// A sum over cut ranges of k, and a row in a tile of any stride, give the same bits.
 private func denseDoesNotDependOnTheWay<S: TestScalar>(_ build: Build<S>) {
   var random = Random(2)
-  let inputs = 37, count = 6
+  let inputs = 37
+  let count = 6
   let matrix = Packed<S>(panels: count, inputs: inputs, full: false, &random)
   let row: [S] = random.numbers(inputs)
   let alone = run(
@@ -91,7 +96,8 @@ private func denseDoesNotDependOnTheWay<S: TestScalar>(_ build: Build<S>) {
     var x: [S] = random.numbers(inputs * stride)
     for k in 0..<inputs { x[k * stride + place] = row[k] }
     var y = [S](repeating: 0, count: 8 * count * stride)
-    var k = 0, begun = false
+    var k = 0
+    var begun = false
     while k < inputs || !begun {
       let next = min(inputs, k + random.integer(1...9))
       y = run(build, matrix, 0, count, k, next, fromBias: !begun, x, y, stride)

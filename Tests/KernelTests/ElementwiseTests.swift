@@ -68,10 +68,14 @@ private func bitsAreThoseOfTheValue<S: TestScalar>(_ type: S.Type) {
 private func affineMapsAreRight<S: TestScalar>(_ build: Build<S>) {
   var random = Random(8)
   let n = 1000
-  let x: [S] = random.numbers(n), a: [S] = random.numbers(n, -8, 8), t: [S] = random.numbers(n)
+  let x: [S] = random.numbers(n)
+  let a: [S] = random.numbers(n, -8, 8)
+  let t: [S] = random.numbers(n)
   let table = build.table
   for rule in rules {
-    let c = Float80(rule.bound), e = Float80(S(rule.epsilon)), offset = Float80(S(rule.offset))
+    let c = Float80(rule.bound)
+    let e = Float80(S(rule.epsilon))
+    let offset = Float80(S(rule.offset))
     let (y, logs) = affine(build, rule, x: x, a: a, t: t)
     for i in 0..<n {
       let a = Float80(a[i])
@@ -116,15 +120,19 @@ private func affineMapsAreRight<S: TestScalar>(_ build: Build<S>) {
 /// Pullbacks against differences of the maps, in double precision.
 private func pullbacksAreDerivatives(_ build: Build<Double>) {
   var random = Random(9)
-  let n = 200, h = 1e-5
+  let n = 200
+  let h = 1e-5
   let table = build.table
-  let x: [Double] = random.numbers(n), t: [Double] = random.numbers(n)
+  let x: [Double] = random.numbers(n)
+  let t: [Double] = random.numbers(n)
   // Away from the kinks at 0.
   let a: [Double] = random.numbers(n, -5, 5).map { abs($0) < 0.01 ? 0.5 : $0 }
-  let g: [Double] = random.numbers(n), gLogs: [Double] = random.numbers(n)
+  let g: [Double] = random.numbers(n)
+  let gLogs: [Double] = random.numbers(n)
   func close(_ p: Double, _ q: Double) -> Bool { abs(p - q) <= 2e-8 * (1 + abs(p) + abs(q)) }
   for f in activations {
-    let up = activate(build, f, a.map { $0 + h }), down = activate(build, f, a.map { $0 - h })
+    let up = activate(build, f, a.map { $0 + h })
+    let down = activate(build, f, a.map { $0 - h })
     let out = activate(build, f, a)
     let result = fenced([a, out], [g]) { table.activatePullback(f, n, $0[0], $0[1], $1[0]) }[0]
     for i in 0..<n {
@@ -148,11 +156,14 @@ private func pullbacksAreDerivatives(_ build: Build<Double>) {
         (inverse ? table.affineInversePullback : table.affinePullback)(
           rule, n, $0[0], $0[1], $0[2], $1[0], $1[1])
       }
-      let upX = loss(x.map { $0 + h }, a), downX = loss(x.map { $0 - h }, a)
-      let upA = loss(x, a.map { $0 + h }), downA = loss(x, a.map { $0 - h })
+      let upX = loss(x.map { $0 + h }, a)
+      let downX = loss(x.map { $0 - h }, a)
+      let upA = loss(x, a.map { $0 + h })
+      let downA = loss(x, a.map { $0 - h })
       for i in 0..<n {
         let scale = abs(out[0][i]) + abs(upX[i]) + abs(upA[i]) + 1
-        let dx = (upX[i] - downX[i]) / (2 * h), da = (upA[i] - downA[i]) / (2 * h)
+        let dx = (upX[i] - downX[i]) / (2 * h)
+        let da = (upA[i] - downA[i]) / (2 * h)
         #expect(abs(result[0][i] - dx) <= 1e-8 * scale, "\(build.name) \(rule.kind) inverse \(inverse)")
         #expect(abs(result[1][i] - da) <= 1e-8 * scale, "\(build.name) \(rule.kind) inverse \(inverse)")
       }
@@ -174,9 +185,11 @@ private func pullbacksAgree(_ build: Build<Float>) {
 
 /// A missing input where the contract reads none.
 private func unreadInputsMayBeMissing<S: TestScalar>(_ build: Build<S>) {
-  let nowhere = UnsafePointer<S>(bitPattern: 8)!, table = build.table
+  let nowhere = UnsafePointer<S>(bitPattern: 8)!
+  let table = build.table
   let rule = ScaleRule(kind: .additive, bound: 1, epsilon: 0, offset: 0)
-  let x: [S] = [1, 2, 3], t: [S] = [0.5, 0.25, 4]
+  let x: [S] = [1, 2, 3]
+  let t: [S] = [0.5, 0.25, 4]
   let y = fenced([x, t], [x, x]) { table.affine(rule, 3, $0[0], nowhere, $0[1], $1[0], $1[1]) }
   #expect(y[0] == [1.5, 2.25, 7] && y[1] == [0, 0, 0])
   let back = fenced([y[0], t], [x, x]) { table.affineInverse(rule, 3, $0[0], nowhere, $0[1], $1[0], $1[1]) }

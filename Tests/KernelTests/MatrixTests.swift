@@ -8,7 +8,8 @@ private func outerIsTheContract<S: TestScalar>(_ build: Build<S>) {
   for outputs in sizes {
     for inputs in sizes {
       let rows = random.integer(0...1) == 0 ? random.integer(0...20) : random.integer(250...530)
-      let dStride = outputs + random.integer(0...3), xStride = inputs + random.integer(0...3)
+      let dStride = outputs + random.integer(0...3)
+      let xStride = inputs + random.integer(0...3)
       let gStride = inputs + random.integer(0...2)
       // The last row of a matrix may end with its last value.
       let d: [S] = random.numbers(max(0, (rows - 1) * dStride + outputs))
@@ -37,8 +38,10 @@ private func outerIsTheContract<S: TestScalar>(_ build: Build<S>) {
 private func columnSumsAreTheContract<S: TestScalar>(_ build: Build<S>) {
   var random = Random(4)
   for columns in sizes + [64, 100, 129] {
-    let rows = random.integer(0...40), dStride = columns + random.integer(0...3)
-    let d: [S] = random.numbers(max(0, (rows - 1) * dStride + columns)), g: [S] = random.numbers(columns)
+    let rows = random.integer(0...40)
+    let dStride = columns + random.integer(0...3)
+    let d: [S] = random.numbers(max(0, (rows - 1) * dStride + columns))
+    let g: [S] = random.numbers(columns)
     for accumulate in [true, false] {
       let result = fenced([d], [g], atStart: accumulate) {
         build.table.columnSums(rows, $0[0], dStride, columns, $1[0], accumulate)
@@ -56,7 +59,8 @@ private func transposeIsTheContract<S: TestScalar>(_ build: Build<S>) {
   for features in sizes {
     for (stride, rows) in [(1, 1), (3, 2), (7, 7), (9, 8), (15, 15), (16, 9), (32, 32), (64, 64), (64, 61)] {
       let outStride = features + random.integer(0...2)
-      let x: [S] = random.numbers(features * stride), out: [S] = random.numbers((rows - 1) * outStride + features)
+      let x: [S] = random.numbers(features * stride)
+      let out: [S] = random.numbers((rows - 1) * outStride + features)
       let result = fenced([x], [out]) {
         build.table.transpose($0[0], features, stride, rows, $1[0], outStride)
       }[0]

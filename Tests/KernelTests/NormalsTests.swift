@@ -6,7 +6,8 @@ import Testing
 private func philox(_ counter: [UInt32], _ key: [UInt32]) -> [UInt32] {
   var (c, k) = (counter, key)
   for _ in 0..<10 {
-    let p0 = UInt64(0xD251_1F53) * UInt64(c[0]), p1 = UInt64(0xCD9E_8D57) * UInt64(c[2])
+    let p0 = UInt64(0xD251_1F53) * UInt64(c[0])
+    let p1 = UInt64(0xCD9E_8D57) * UInt64(c[2])
     c = [
       UInt32(p1 >> 32) ^ c[1] ^ k[0], UInt32(truncatingIfNeeded: p1),
       UInt32(p0 >> 32) ^ c[3] ^ k[1], UInt32(truncatingIfNeeded: p0),
@@ -24,7 +25,8 @@ private func exactNormal(_ seed: UInt64, _ row: UInt64, _ feature: Int) -> Float
   func uniform(_ low: UInt32, _ high: UInt32) -> Double {
     (Double((UInt64(low) | UInt64(high) << 32) >> 11) + 0.5) * 0x1p-53
   }
-  let u1 = Float80(uniform(w[0], w[1])), u2 = Float80(uniform(w[2], w[3]))
+  let u1 = Float80(uniform(w[0], w[1]))
+  let u2 = Float80(uniform(w[2], w[3]))
   let radius = (-2 * log(u1)).squareRoot()
   // The angle modulo a quarter turn first: extended precision has no pi to spare.
   let quarter = (u2 * 4).rounded()

@@ -5,7 +5,9 @@ import Testing
 private func adamIsTheContract<S: TestScalar>(_ build: Build<S>) {
   var random = Random(12)
   let n = 1003
-  let g: [S] = random.numbers(n), p: [S] = random.numbers(n), m: [S] = random.numbers(n, -0.1, 0.1)
+  let g: [S] = random.numbers(n)
+  let p: [S] = random.numbers(n)
+  let m: [S] = random.numbers(n, -0.1, 0.1)
   let v: [S] = random.numbers(n, 0, 0.1)
   let step = AdamStep(
     beta1: 0.9, beta2: 0.999, epsilon: 1e-8, rate: 3e-3, vScale: 1.7, decay: 1e-4, gradientScale: 0.4)

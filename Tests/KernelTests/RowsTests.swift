@@ -12,8 +12,10 @@ private func rowsAreTheContract<S: TestScalar>(_ build: Build<S>) {
   for features in [0, 1, 2, 6, 17, 40] {
     for stride in strides(build) {
       let count = features * stride
-      let x: [S] = random.numbers(count), shift: [S] = random.numbers(features)
-      let scale: [S] = random.numbers(features, 0.1, 3), total: [Double] = random.numbers(stride)
+      let x: [S] = random.numbers(count)
+      let shift: [S] = random.numbers(features)
+      let scale: [S] = random.numbers(features, 0.1, 3)
+      let total: [Double] = random.numbers(stride)
       let scaled = fenced([x, scale, shift], [x]) {
         table.scaleShift(features, stride, $0[0], $0[1], $0[2], $1[0])
       }[0]
@@ -41,10 +43,11 @@ private func rowsAreTheContract<S: TestScalar>(_ build: Build<S>) {
       let density = sumRows(x, total) { table.normalLogDensity(features, stride, $0, $1) }
       let constant = 0.5 * Glibc.log(2 * Double.pi)
       let expected = (0..<stride).map { r in
-        total[r] + (0..<features).reduce(0.0) {
-          let z = Double(x[$1 * stride + r])
-          return $0 + Double.multiplyAdd(-0.5 * z, z, -constant, fused: build.fused)
-        }
+        total[r]
+          + (0..<features).reduce(0.0) {
+            let z = Double(x[$1 * stride + r])
+            return $0 + Double.multiplyAdd(-0.5 * z, z, -constant, fused: build.fused)
+          }
       }
       #expect(bits(density) == bits(expected), "\(build.name) stride \(stride)")
     }
@@ -54,7 +57,8 @@ private func rowsAreTheContract<S: TestScalar>(_ build: Build<S>) {
 private func sumRows<S: TestScalar>(
   _ x: [S], _ total: [Double], _ kernel: (UnsafePointer<S>, UnsafeMutablePointer<Double>) -> Void
 ) -> [Double] {
-  let input = Fenced(x, atStart: false), output = Fenced(total, atStart: false)
+  let input = Fenced(x, atStart: false)
+  let output = Fenced(total, atStart: false)
   kernel(input.input, output.pointer)
   #expect(input.intact && output.intact)
   return output.values

@@ -35,7 +35,7 @@ enum { N = 500, DIM = 4, CONTEXT = 2 };
     const int64_t before = allocations;                                                              \
     diffeo_status status_ = (call);                                                                  \
     const int64_t count = allocations - before;                                                      \
-    CHECK(status_ == DIFFEO_OK && count <= (threads > 1 ? 2 : 0), "%s, dtype %d, %d threads: %lld allocations", what, dtype, threads, \
+    CHECK(status_ == DIFFEO_OK && count == 0, "%s, dtype %d, %d threads: %lld allocations", what, dtype, threads, \
           (long long)count);                                                                         \
   } while (0)
 

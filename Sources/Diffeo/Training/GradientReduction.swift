@@ -73,8 +73,8 @@ final class GradientReduction<S: Scalar> {
             accumulate)
         }
       }
-      for first in Swift.stride(from: outputs.lowerBound, to: outputs.upperBound, by: 8) {
-        let end = min(first + 8, outputs.upperBound)
+      for first in Swift.stride(from: outputs.lowerBound, to: outputs.upperBound, by: 32) {
+        let end = min(first + 32, outputs.upperBound)
         try panel(layer, s, first..<end, rows, gradient + layer.offset, accumulate, scratch)
       }
     }
