@@ -22,12 +22,13 @@ public struct KernelTable<S>: Sendable {
   /// For panels first..<last of a packed matrix (see Panel), the 8 outputs o of panel p and every row r:
   ///     y[(8p + o) * stride + r] = start + sum over kBegin <= k < kEnd, panel.begin <= k < panel.end
   ///                                 of weight(p, k, o) * x[k * stride + r]
-  /// where start is the bias of (p, o) if `fromBias`, else the value y has. Sums run over ascending k, one fused
+  /// where start is the bias of (p, o) if `fromBias`, else the value y has; a sum below `lower` becomes `lower`
+  /// (-infinity: none; 0: ReLU). Sums run over ascending k, one fused
   /// multiply-add a term, so that a sum may be cut into pieces at any k and give the same bits.
   public var dense:
     @Sendable (
       _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
-      _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
+      _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: S, _ x: In, _ y: Out, _ stride: Int
     ) -> Void
 
   /// Gradient of a weight matrix: for o < outputs (any number), k < inputs
@@ -128,7 +129,7 @@ public struct KernelTable<S>: Sendable {
     lanes: Int,
     dense:
       @escaping @Sendable (
-        UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, In, Out, Int
+        UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, S, In, Out, Int
       ) -> Void,
     outer: @escaping @Sendable (Int, In, Int, Int, In, Int, Int, Out, Int, Bool) -> Void,
     columnSums: @escaping @Sendable (Int, In, Int, Int, Out, Bool) -> Void,

@@ -6,19 +6,27 @@ import KernelInterface
 
 func dense(
   _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
-  _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
+  _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: S, _ x: In, _ y: Out, _ stride: Int
 ) {
   if stride & (lanes &- 1) == 0 {
-    denseRowsInLanes(panels, weights, first, last, kBegin, kEnd, fromBias, x, y, stride)
+    denseRowsInLanes(panels, weights, first, last, kBegin, kEnd, fromBias, lower, x, y, stride)
   } else {
     denseOutputsInLanes(panels, weights, first, last, kBegin, kEnd, fromBias, x, y, stride)
+    // Few numbers, still in the first-level cache.
+    if lower > -.infinity {
+      var i = 8 &* first &* stride
+      while i < 8 &* last &* stride {
+        if y[i] < lower { y[i] = lower }
+        i &+= 1
+      }
+    }
   }
 }
 
 @inline(always)
 private func denseRowsInLanes(
   _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
-  _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
+  _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: S, _ x: In, _ y: Out, _ stride: Int
 ) {
   let vectors = stride / lanes
   var p = first
@@ -27,7 +35,7 @@ private func denseRowsInLanes(
     let at = Operands(
       start: Start(values: fromBias ? weights + part.bias : nil),
       w: weights + part.weights(part.low), wStep: 8, x: x + part.low &* stride, xStep: stride,
-      y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low)
+      y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low, lower: lower)
     tiles8(at, vectors: vectors)
     p &+= 1
   }

@@ -19,7 +19,7 @@ private func buildsAgree<S: TestScalar>(_ type: S.Type) {
     var all: [[S]] = []
     for (x, stride) in [(x, stride), (small, 5)] {
       all += fenced([weights, x], [[S](repeating: 0, count: 8 * panelCount * stride)]) {
-        table.dense(panels, $0[0], 0, panelCount, 0, inputs, true, $0[1], $1[0], stride)
+        table.dense(panels, $0[0], 0, panelCount, 0, inputs, true, -.infinity, $0[1], $1[0], stride)
       }
       all += fenced([x, scale, shift], [[S](repeating: 0, count: features * stride)]) {
         table.scaleShift(features, stride, $0[0], $0[1], $0[2], $1[0])

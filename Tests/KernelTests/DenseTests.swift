@@ -17,7 +17,8 @@ private struct Packed<S: TestScalar> {
 
   /// The contract, literally.
   func product(
-    first: Int, last: Int, _ kBegin: Int, _ kEnd: Int, fromBias: Bool, _ x: [S], _ y: [S], _ stride: Int, fused: Bool
+    first: Int, last: Int, _ kBegin: Int, _ kEnd: Int, fromBias: Bool, lower: S, _ x: [S], _ y: [S], _ stride: Int,
+    fused: Bool
   ) -> [S] {
     var y = y
     for p in first..<last {
@@ -30,7 +31,7 @@ private struct Packed<S: TestScalar> {
             let weight = weights[panel.offset + 8 + 8 * (k - panel.begin) + o]
             sum = S.multiplyAdd(weight, x[k * stride + r], sum, fused: fused)
           }
-          y[at] = sum
+          y[at] = sum < lower ? lower : sum
         }
       }
     }
@@ -40,12 +41,12 @@ private struct Packed<S: TestScalar> {
 
 private func run<S: TestScalar>(
   _ build: Build<S>, _ matrix: Packed<S>, _ first: Int, _ last: Int, _ kBegin: Int, _ kEnd: Int, fromBias: Bool,
-  _ x: [S], _ y: [S], _ stride: Int, atStart: Bool = false
+  lower: S = -.infinity, _ x: [S], _ y: [S], _ stride: Int, atStart: Bool = false
 ) -> [S] {
   matrix.panels.withUnsafeBufferPointer { panels in
     fenced([matrix.weights, x], [y], atStart: atStart) { input, output in
       build.table.dense(
-        panels.baseAddress!, input[0], first, last, kBegin, kEnd, fromBias, input[1], output[0], stride)
+        panels.baseAddress!, input[0], first, last, kBegin, kEnd, fromBias, lower, input[1], output[0], stride)
     }[0]
   }
 }
@@ -70,11 +71,11 @@ private func denseIsTheContract<S: TestScalar>(_ build: Build<S>) {
       let b = random.integer(0...inputs)
       let calls = [(0, count, 0, inputs), (first, last, min(a, b), max(a, b)), (0, count, 0, a)]
       for (first, last, kBegin, kEnd) in calls {
-        for fromBias in [true, false] {
+        for (fromBias, lower) in [(true, -S.infinity), (true, 0), (false, -S.infinity), (false, 0.25)] {
           let result = run(
-            build, matrix, first, last, kBegin, kEnd, fromBias: fromBias, x, y, stride, atStart: fromBias)
+            build, matrix, first, last, kBegin, kEnd, fromBias: fromBias, lower: lower, x, y, stride, atStart: fromBias)
           let expected = matrix.product(
-            first: first, last: last, kBegin, kEnd, fromBias: fromBias, x, y, stride, fused: build.fused)
+            first: first, last: last, kBegin, kEnd, fromBias: fromBias, lower: lower, x, y, stride, fused: build.fused)
           #expect(bits(result) == bits(expected), "\(build.name) stride \(stride) panels \(count) inputs \(inputs)")
         }
       }

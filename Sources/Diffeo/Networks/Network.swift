@@ -67,9 +67,13 @@ struct Network<S: Scalar>: BitwiseCopyable {
     for i in 0..<layerCount - 1 {
       let size = PackedMatrix<S>.padded(layers[i].outputs) * stride
       let before = try scratch.take(size, of: S.self)
-      layers[i].forward.apply(x, before, stride)
       let after = recording && activation.needsInput ? try scratch.take(size, of: S.self) : before
-      S.kernels.activate(activation, layers[i].outputs * stride, before, after)
+      if activation == .relu {
+        layers[i].forward.apply(x, before, stride, lower: 0)
+      } else {
+        layers[i].forward.apply(x, before, stride)
+        S.kernels.activate(activation, layers[i].outputs * stride, before, after)
+      }
       tape.hidden[i] = (before, after)
       x = UnsafePointer(after)
     }

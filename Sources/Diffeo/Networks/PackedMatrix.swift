@@ -32,10 +32,10 @@ struct PackedMatrix<S: Scalar>: BitwiseCopyable {
     weights = try pool.take(offset)
   }
 
-  /// y = W x + b, for all rows, or for the panels first..<last and the columns from..<to only (see KernelTable.dense).
+  /// y = W x + b, no less than `lower`, for all rows, or for the panels first..<last and the columns from..<to only (see KernelTable.dense).
   @inline(__always)
-  func apply(_ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ stride: Int) {
-    S.kernels.dense(panels, weights, 0, panelCount, 0, Int.max, true, x, y, stride)
+  func apply(_ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ stride: Int, lower: S = -.infinity) {
+    S.kernels.dense(panels, weights, 0, panelCount, 0, Int.max, true, lower, x, y, stride)
   }
 
   @inline(__always)
@@ -44,6 +44,6 @@ struct PackedMatrix<S: Scalar>: BitwiseCopyable {
     _ y: UnsafeMutablePointer<S>,
     _ stride: Int
   ) {
-    S.kernels.dense(panels, weights, panel, panel + 1, from, to, fromBias, x, y, stride)
+    S.kernels.dense(panels, weights, panel, panel + 1, from, to, fromBias, -.infinity, x, y, stride)
   }
 }
