@@ -28,7 +28,7 @@ public struct KernelTable<S>: Sendable {
   public var dense:
     @Sendable (
       _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
-      _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: S, _ x: In, _ y: Out, _ stride: Int
+      _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: Double, _ x: In, _ y: Out, _ stride: Int
     ) -> Void
 
   /// Gradient of a weight matrix: for o < outputs (any number), k < inputs
@@ -129,7 +129,7 @@ public struct KernelTable<S>: Sendable {
     lanes: Int,
     dense:
       @escaping @Sendable (
-        UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, S, In, Out, Int
+        UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, Double, In, Out, Int
       ) -> Void,
     outer: @escaping @Sendable (Int, In, Int, Int, In, Int, Int, Out, Int, Bool) -> Void,
     columnSums: @escaping @Sendable (Int, In, Int, Int, Out, Bool) -> Void,

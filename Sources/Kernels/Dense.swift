@@ -6,20 +6,31 @@ import KernelInterface
 
 func dense(
   _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
-  _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: S, _ x: In, _ y: Out, _ stride: Int
+  _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: Double, _ x: In, _ y: Out, _ stride: Int
 ) {
+  let lower = S(lower)
   if stride & (lanes &- 1) == 0 {
     denseRowsInLanes(panels, weights, first, last, kBegin, kEnd, fromBias, lower, x, y, stride)
   } else {
     denseOutputsInLanes(panels, weights, first, last, kBegin, kEnd, fromBias, x, y, stride)
-    // Few numbers, still in the first-level cache.
-    if lower > -.infinity {
-      var i = 8 &* first &* stride
-      while i < 8 &* last &* stride {
-        if y[i] < lower { y[i] = lower }
-        i &+= 1
-      }
-    }
+    if lower > -.infinity { raise(y + 8 &* first &* stride, 8 &* (last &- first) &* stride, to: lower) }
+  }
+}
+
+/// Replaces what is below `lower`, NaN is not. While the sums are still in the first-level cache; as a part of the tiles
+/// it would make them too large for the compiler to inline.
+@inline(never)
+func raise(_ y: Out, _ count: Int, to lower: S) {
+  let limit = V(repeating: lower)
+  var i = 0
+  while i &+ lanes <= count {
+    let v = load(In(y), i)
+    store(v.replacing(with: limit, where: v .< limit), y, i)
+    i &+= lanes
+  }
+  while i < count {
+    if y[i] < lower { y[i] = lower }
+    i &+= 1
   }
 }
 
@@ -35,8 +46,9 @@ private func denseRowsInLanes(
     let at = Operands(
       start: Start(values: fromBias ? weights + part.bias : nil),
       w: weights + part.weights(part.low), wStep: 8, x: x + part.low &* stride, xStep: stride,
-      y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low, lower: lower)
+      y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low)
     tiles8(at, vectors: vectors)
+    if lower > -.infinity { raise(at.y, 8 &* stride, to: lower) }
     p &+= 1
   }
 }

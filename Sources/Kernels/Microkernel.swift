@@ -26,11 +26,9 @@ struct Operands {
   var y: Out
   var yStep: Int
   var steps: Int
-  /// Sums below it become it: 0 makes a ReLU at no cost.
-  var lower: S
 
   @inline(always) init(
-    start: Start, w: In, wStep: Int, x: In, xStep: Int, y: Out, yStep: Int, steps: Int, lower: S = -.infinity
+    start: Start, w: In, wStep: Int, x: In, xStep: Int, y: Out, yStep: Int, steps: Int
   ) {
     self.start = start
     self.w = w
@@ -40,7 +38,6 @@ struct Operands {
     self.y = y
     self.yStep = yStep
     self.steps = steps
-    self.lower = lower
   }
 
   /// The same for later outputs and lanes.
@@ -86,11 +83,9 @@ struct OutputSums {
   @inline(always) func write(_ at: Operands, output o: Int, vectors: Int, skip: Int) {
     let y = at.y + o &* at.yStep
     if skip > 0 { return storeLanes(c0, first: skip, count: lanes &- skip, y + skip) }
-    // NaN is not below anything and stays.
-    let lower = V(repeating: at.lower)
-    store(c0.replacing(with: lower, where: c0 .< lower), y, 0)
-    if vectors > 1 { store(c1.replacing(with: lower, where: c1 .< lower), y, lanes) }
-    if vectors > 2 { store(c2.replacing(with: lower, where: c2 .< lower), y, 2 &* lanes) }
+    store(c0, y, 0)
+    if vectors > 1 { store(c1, y, lanes) }
+    if vectors > 2 { store(c2, y, 2 &* lanes) }
   }
 }
 

@@ -46,7 +46,7 @@ private func run<S: TestScalar>(
   matrix.panels.withUnsafeBufferPointer { panels in
     fenced([matrix.weights, x], [y], atStart: atStart) { input, output in
       build.table.dense(
-        panels.baseAddress!, input[0], first, last, kBegin, kEnd, fromBias, lower, input[1], output[0], stride)
+        panels.baseAddress!, input[0], first, last, kBegin, kEnd, fromBias, Double(lower), input[1], output[0], stride)
     }[0]
   }
 }

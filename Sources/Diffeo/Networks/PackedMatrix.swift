@@ -34,7 +34,7 @@ struct PackedMatrix<S: Scalar>: BitwiseCopyable {
 
   /// y = W x + b, no less than `lower`, for all rows, or for the panels first..<last and the columns from..<to only (see KernelTable.dense).
   @inline(__always)
-  func apply(_ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ stride: Int, lower: S = -.infinity) {
+  func apply(_ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ stride: Int, lower: Double = -.infinity) {
     S.kernels.dense(panels, weights, 0, panelCount, 0, Int.max, true, lower, x, y, stride)
   }
 
