@@ -14,13 +14,15 @@
  * Memory    Buffers are yours, both ways; the library keeps no pointer to them after a call returns.
  *           A handle made by *_create, *_load or an output argument is yours: end it with its *_destroy.
  * Errors    0 is success, negative is failure; diffeo_last_error() has words for the latest failure of this thread.
- *           A failed call writes no output. Nothing prints, aborts or exits.
+ *           A failed call writes no output, except where it says so. Nothing prints, aborts or exits.
  * Shapes    Batches are dense row-major [n, d]. An output may be the same buffer as an input of the same shape and
  *           type, or must not overlap it.
  * Types     _f32 and _f64 name the type of the buffers. The type in which a flow computes is its own (its dtype);
- *           buffers of the other type are converted on the way in and out.
+ *           buffers of the other type are converted on the way in and out. A float32 flow rounds x before anything
+ *           else: columns whose mean is beyond 1e4 standard deviations want float64, or an offset taken off.
  * Bits      A row's result depends on nothing but the flow, the row, its context and (for samples) its seed and
- *           number: not on the batch size, its place in the batch, or the number of threads.
+ *           number: not on the batch size, its place in the batch, or the number of threads. Machines with AVX2 and
+ *           with AVX-512 agree; without either, the last bits differ.
  */
 #ifndef DIFFEO_H
 #define DIFFEO_H
@@ -328,13 +330,13 @@ typedef struct diffeo_train_options {
   size_t struct_size;
   int64_t batch_size;         /* rows a step, 1 or more: 512; more than the rows there are means all of them */
   int64_t max_epochs;         /* 0 or more: 100 */
-  int64_t patience;           /* stop after so many epochs without a better validation; 0: never. 10 */
+  int64_t patience;           /* stop after so many epochs without a better best_log_prob; 0: never. 10 */
   double learning_rate;       /* above 0: 1e-3 */
   double beta1, beta2;        /* of Adam, 0 up to 1: 0.9, 0.999 */
   double epsilon;             /* of Adam, above 0: 1e-8 */
   double weight_decay;        /* 0 or more, decoupled (AdamW, Loshchilov and Hutter 2019), on weight matrices: 0 */
   double clip_norm;           /* the gradient's norm is cut to this; 0: not. 5 */
-  double validation_fraction; /* of the rows, drawn with the seed, 0 up to 1; 0: best means best on training. 0.1 */
+  double validation_fraction; /* of the rows, rounded down, below 1; 0: best means best on training. 0.1 */
   int32_t schedule;           /* of the learning rate: DIFFEO_SCHEDULE_CONSTANT */
   int32_t threads;            /* 1 to 256, 0 for as many as the process may run on: 1 */
   uint64_t seed;              /* of the split and the shuffling: 0 */
@@ -354,10 +356,10 @@ typedef struct diffeo_train_report {
   int64_t batch;                      /* steps done in the present epoch */
   int64_t batches_per_epoch;
   int64_t train_rows, validation_rows;
-  double train_log_prob;              /* mean over the rows of the latest epoch, as seen while training; nats */
+  double train_log_prob;              /* mean over the rows of this epoch so far, as seen while training; nats */
   double validation_log_prob;         /* mean after the latest complete epoch; NaN before and without validation */
   double best_log_prob;               /* best validation (without validation: training) mean so far */
-  int64_t best_epoch;                 /* the epoch it was reached in, 1 for the first; 0: none yet */
+  int64_t best_epoch;                 /* the epoch it was reached in; 0: the weights it began with */
   double gradient_norm;               /* of the latest step, before clipping */
   double learning_rate;               /* of the latest step */
   double rows_per_second;             /* in the latest epoch, validation included */
@@ -374,9 +376,12 @@ DIFFEO_API diffeo_status diffeo_train_options_init(diffeo_train_options *options
 typedef struct diffeo_trainer diffeo_trainer;
 
 /* Begins with the weights of flow, which is not changed. Copies the rows. options may be NULL for the defaults.
- * Layers that are set from the data (standardize, actnorm) and are not yet, are set here.
- * Errors: DIFFEO_ENUMERIC for a NaN or an infinity (with its row and column), and for a column that is constant
- * where it would be standardised; DIFFEO_ESHAPE, DIFFEO_EINVAL, DIFFEO_ENOMEM. Since: 0.1 */
+ * Layers that are set from the data (standardize, actnorm) and are not yet, are set here
+ * (from the rows that train, not those held out; a flow that was trained before keeps what it has). A constant column
+ * of the context is only centred.
+ * Errors: DIFFEO_ENUMERIC for a NaN or an infinity (with its row and column), and for a column of x that is constant,
+ * or too far from 0 for its spread, where it would be standardised; DIFFEO_ESHAPE, DIFFEO_EINVAL, DIFFEO_ENOMEM.
+ * Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_trainer_create_f32(const diffeo_flow *flow, const diffeo_train_options *options,
     const float *x, int64_t n, const float *context, int64_t n_context, diffeo_trainer **trainer);
 DIFFEO_API diffeo_status diffeo_trainer_create_f64(const diffeo_flow *flow, const diffeo_train_options *options,
@@ -404,7 +409,7 @@ DIFFEO_API diffeo_status diffeo_trainer_best(const diffeo_trainer *trainer, diff
 DIFFEO_API diffeo_status diffeo_trainer_current(const diffeo_trainer *trainer, diffeo_flow **flow);
 
 /* Makes the running and every later step return DIFFEO_ECANCELLED within a minibatch. From any thread; NULL is a
- * no-op. Since: 0.1 */
+ * no-op, and so is a training that has finished by itself. Since: 0.1 */
 DIFFEO_API void diffeo_trainer_cancel(diffeo_trainer *trainer);
 
 /* Called after every epoch: 0 continues, anything else stops. */

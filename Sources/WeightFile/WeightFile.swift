@@ -18,7 +18,11 @@ package enum WeightFile {
 
   package static func load(path: String) throws(DiffeoError) -> StoredFlow {
     let image = try Image(path: path)
-    return try image.withBytes { bytes throws(DiffeoError) in try decode(bytes) }
+    do throws(DiffeoError) {
+      return try image.withBytes { bytes throws(DiffeoError) in try decode(bytes) }
+    } catch {
+      throw DiffeoError(error.code, "'\(path)': \(error.message)")
+    }
   }
 
   package static func load(image: UnsafeRawBufferPointer) throws(DiffeoError) -> StoredFlow {

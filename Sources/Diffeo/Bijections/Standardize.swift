@@ -71,8 +71,15 @@ struct StandardizeSpec: BijectionSpec {
       guard m.isFinite, s.isFinite, s > 0 else {
         throw DiffeoError(
           .numeric,
-          "column \(i) has mean \(mean[i]) and standard deviation \(deviation[i]): it cannot be standardised. "
-            + "A constant column has no density; leave it out or add noise")
+          "column \(i) has mean \(mean[i]) and standard deviation \(deviation[i]) in \(S.dtype.name), the dtype of this "
+            + "flow: it cannot be standardised. A constant column has no density; leave it out or add noise")
+      }
+      // Beyond, neighbouring numbers are more than a hundredth of a standard deviation apart in float32.
+      guard abs(m) * S.ulpOfOne < s * S(0.01) else {
+        throw DiffeoError(
+          .numeric,
+          "column \(i) has mean \(mean[i]) and standard deviation \(deviation[i]): \(S.dtype.name), the dtype of this "
+            + "flow, cannot tell its values apart. Subtract an offset first, or use float64")
       }
       parameters[i] = m
       parameters[dim + i] = s

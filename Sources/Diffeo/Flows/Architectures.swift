@@ -57,6 +57,9 @@ package struct Architecture: Sendable {
   }
 
   package func realNVP() throws(DiffeoError) -> FlowSpec {
+    guard dim != 1 || contextDim > 0 else {
+      throw DiffeoError(.invalid, "dim is 1 and there is no context: RealNVP needs 2 columns at least, a MAF does not")
+    }
     var builder = try begin()
     for i in 0..<(transforms == 0 ? 8 : transforms) {
       if actNorm { try builder.addActNorm() }

@@ -5,6 +5,8 @@ import KernelInterface
 final class Trainer<S: Scalar> {
   let spec: FlowSpec
   private let options: TrainOptions
+  /// Where the training began.
+  private let origin: Flow<S>
   private let workspace: Workspace
   private let model: Model<S>
   private let reduction: GradientReduction<S>
@@ -51,6 +53,7 @@ final class Trainer<S: Scalar> {
     }
     spec = flow.spec
     self.options = options
+    origin = flow
     workspace = try Workspace(threads: options.threads)
     data = try DataSet(batch, dim: spec.dim, contextDim: spec.contextDim)
     var random = Philox(seed: options.seed, stream: RandomStream.split)
@@ -86,7 +89,7 @@ final class Trainer<S: Scalar> {
   }
 
   func setValidation<T: Scalar>(_ batch: Batch<T>) throws(DiffeoError) {
-    guard step == 0, !report.finished else {
+    guard step == 0 else {
       throw DiffeoError(.state, "the validation rows can be set before the first step only")
     }
     guard batch.rows >= 1, batch.rows <= Int(Int32.max) else {
@@ -97,6 +100,11 @@ final class Trainer<S: Scalar> {
     let all = (0..<Int32(batch.rows)).map { $0 }
     validation = (rows, all)
     trainRows = (0..<Int32(data.rows)).map { $0 }
+    // What layers took from the data, they took from fewer rows.
+    parameters.pointer.update(from: origin.parameters.pointer, count: parameters.count)
+    model.prepare(parameters.pointer)
+    try setFromData()
+    best.pointer.update(from: parameters.pointer, count: parameters.count)
     renewReport()
   }
 
@@ -173,6 +181,10 @@ final class Trainer<S: Scalar> {
       report.seconds += elapsed
       epochSeconds += elapsed
       updateSpeed()
+    }
+    if step == 0, let validation {
+      // The weights that the training begins with are a candidate.
+      report.bestLogProb = try meanLogProb(validation.data, validation.rows)
     }
     if report.batch == report.batchesPerEpoch || step == 0 { beginEpoch() }
     var left = batches <= 0 ? Int.max : batches
@@ -361,7 +373,7 @@ final class Trainer<S: Scalar> {
 
   /// Before the end of the first epoch nothing has been judged: the present weights, unless they are ruined.
   func bestFlow() throws(DiffeoError) -> Flow<S> {
-    if report.bestEpoch == 0 {
+    if report.epoch == 0 {
       do throws(DiffeoError) { return try currentFlow() } catch  where error.code == .numeric {}
     }
     return try Flow(spec: spec, parameters: ParameterVector(copy: best))

@@ -44,6 +44,8 @@ def real_array(value: npt.ArrayLike, name: str, otherwise: np.dtype[Any]) -> Arr
 
     Arrays and data frames of one of the two dtypes keep it; everything else becomes `otherwise`.
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: fill or drop what is masked first")
     array = np.asarray(value)
     if array.dtype.kind not in "biufO":
         raise TypeError(f"{name} must hold real numbers, not {array.dtype}")

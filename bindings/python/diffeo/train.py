@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _STATE_NAMES = {code: name for name, code in _abi.STATES.items()}
 _PIECE = 0.05  # seconds a call of the library should take, so that Ctrl-C and the progress bar respond
 
-Validation: TypeAlias = float | npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike | None]
+Validation: TypeAlias = float | npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike | None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,8 @@ def fit(
     options.threads = get_num_threads() if threads is None else integer(threads, "threads", 1, 256)
     options.seed = seed64(seed)
     held_out = None
-    if isinstance(validation, Real):
-        options.validation_fraction = float(validation)
+    if validation is None or isinstance(validation, Real):
+        options.validation_fraction = float(validation or 0.0)
     else:
         options.validation_fraction = 0.0
         held_out = _validation_rows(flow, validation)
