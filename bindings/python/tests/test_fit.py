@@ -265,6 +265,28 @@ def test_a_bar_is_shown_on_a_terminal(moons, capsys, monkeypatch):
     assert "rows/s" in err
 
 
+def test_the_starting_weights_are_a_candidate(moons):
+    flow = small()
+    fit(flow, moons, max_epochs=3)
+    before = flow.log_prob(moons)
+    history = fit(flow, moons, max_epochs=1, lr=0.5)
+    assert history.best_epoch == 0
+    np.testing.assert_array_equal(flow.log_prob(moons), before)
+
+
+def test_offsets_that_float32_cannot_resolve_are_refused(moons):
+    with pytest.raises(ArithmeticError, match="column 0 .* float32"):
+        fit(small(), moons + [1.7e9, 0.0], max_epochs=1)
+
+
+def test_validation_rows_redo_the_statistics(moons):
+    rows = {"validation": moons[:50], "max_epochs": 0}
+    one, two = (diffeo.maf(2, hidden=(8,)) for _ in range(2))
+    one.fit(moons, progress=False, **rows)
+    two.fit(moons, progress=False, validation=0.0, max_epochs=0)
+    np.testing.assert_array_equal(one.parameters(), two.parameters())
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_lines_are_shown_in_a_log_or_without_tqdm(moons, capsys, monkeypatch, terminal):
     if terminal:
