@@ -275,8 +275,8 @@ def test_the_starting_weights_are_a_candidate(moons):
 
 
 def test_offsets_that_float32_cannot_resolve_are_refused(moons):
-    with pytest.raises(ArithmeticError, match="column 0 .* float32"):
-        fit(small(), moons + [1.7e9, 0.0], max_epochs=1)
+    with pytest.raises(ArithmeticError, match=r"column 0 .* float32"):
+        fit(small(), moons + np.array([1.7e9, 0.0]), max_epochs=1)
 
 
 def test_validation_rows_redo_the_statistics(moons):
