@@ -64,7 +64,7 @@ package struct Architecture: Sendable {
     for i in 0..<(transforms == 0 ? 8 : transforms) {
       if actNorm { try builder.addActNorm() }
       // A single column depends on the context alone.
-      let mask: SpecBuilder.Mask = dim == 1 && contextDim > 0 ? .given([false]) : i % 2 == 0 ? .even : .odd
+      let mask: SpecBuilder.Mask = dim == 1 ? .given([false]) : i % 2 == 0 ? .even : .odd
       try builder.addCoupling(conditioner, mask: mask, seed: 0)
     }
     return builder.spec

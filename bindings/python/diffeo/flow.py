@@ -310,7 +310,7 @@ class Flow:
         max_epochs : int
             Passes over the data at most. 0 only sets the layers that are set from data.
         patience : int
-            Stop after so many epochs without a better validation; 0: never.
+            Stop after so many epochs without a better `best_log_prob`; 0: never.
         seed : int
             Of the split and of the shuffling.
         progress : bool
