@@ -4,39 +4,11 @@ import KernelInterface
 // from noise to data. A log-determinant is always that of the direction just run. The public interfaces say to_noise and
 // from_noise, because the field uses "forward" in both senses.
 
-/// The architecture of a layer: what is stored with a flow beside its weights.
+/// The architecture of a layer.
 ///
 /// To add a layer, copy a file of this folder: a spec and its prepared form, then one case each in LayerSpec and Layer
 /// (Flows/Layer.swift), one row in the tests' table of layers, and a way to ask for it in the header.
-protocol BijectionSpec: Equatable, Sendable {
-  /// Its name in weight files.
-  static var kind: String { get }
-  /// From a record, every value of which is suspect.
-  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError)
-  var record: Record { get }
-  /// Its arrays in the parameter vector, in order.
-  var slots: [ParameterSlot] { get }
-  /// Random initial values; `parameters` are the layer's own, zero so far.
-  func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox)
-  /// One line for people.
-  var summary: String { get }
-  /// Refuses values with which the layer is no bijection; all are finite.
-  func check<S: Scalar>(_ parameters: UnsafePointer<S>) throws(DiffeoError)
-  /// Whether the layer takes parameters from the mean and standard deviation of its inputs when training begins, and has
-  /// not yet.
-  func wantsStatistics<S: Scalar>(_ parameters: UnsafePointer<S>) -> Bool
-  func setStatistics<S: Scalar>(
-    _ parameters: UnsafeMutablePointer<S>, mean: [Double], deviation: [Double]) throws(DiffeoError)
-}
-
-extension BijectionSpec {
-  func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {}
-  func check<S: Scalar>(_ parameters: UnsafePointer<S>) throws(DiffeoError) {}
-  func wantsStatistics<S: Scalar>(_ parameters: UnsafePointer<S>) -> Bool { false }
-  func setStatistics<S: Scalar>(
-    _ parameters: UnsafeMutablePointer<S>, mean: [Double], deviation: [Double]
-  ) throws(DiffeoError) {}
-}
+protocol BijectionSpec: ComponentSpec {}
 
 /// A layer prepared for the kernels: sizes, and pointers into memory of the flow that owns it. Maps of whole tiles.
 protocol Bijection: BitwiseCopyable {

@@ -1,39 +1,37 @@
 import KernelInterface
 
 /// N(0, I)
-struct StandardNormalSpec: Equatable, Sendable {
+struct StandardNormalSpec: DistributionSpec {
   static let kind = "standard_normal"
 
   init() {}
-
-  init(_ record: Record) throws(DiffeoError) {
-    guard record.kind == StandardNormalSpec.kind else {
-      throw DiffeoError(.format, "the base '\(record.kind)' is not known")
-    }
-  }
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {}
 
   var record: Record { Record(kind: StandardNormalSpec.kind) }
   var slots: [ParameterSlot] { [] }
+  var summary: String { "" }
 }
 
-struct StandardNormal<S: Scalar>: BitwiseCopyable {
-  let dim: Int
+struct StandardNormal<S: Scalar>: Distribution {
+  func prepare(_ parameters: UnsafePointer<S>) {}
 
-  /// total[r] += log density of row r.
-  func addLogDensity(_ z: UnsafePointer<S>, _ stride: Int, _ total: UnsafeMutablePointer<Double>) {
-    S.kernels.normalLogDensity(dim, stride, z, total)
+  struct Tape: BitwiseCopyable {
+    let z: UnsafeMutablePointer<S>
   }
 
-  /// g = weight[r] * d log density / dz
-  func gradient(
-    _ z: UnsafePointer<S>, _ stride: Int, _ weight: UnsafePointer<S>, _ g: UnsafeMutablePointer<S>
-  ) {
-    for i in 0..<dim {
-      for r in 0..<stride { g[i * stride + r] = -z[i * stride + r] * weight[r] }
+  func addLogDensity(_ pass: inout Pass<S>) -> Tape {
+    S.kernels.normalLogDensity(pass.dim, pass.stride, pass.x, pass.logDet)
+    return Tape(z: pass.x)
+  }
+
+  func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) {
+    let (stride, weight) = (adjoint.stride, adjoint.gLogDet)
+    for i in 0..<adjoint.dim {
+      for r in 0..<stride { adjoint.g[i * stride + r] = -tape.z[i * stride + r] * weight[r] }
     }
   }
 
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ stride: Int, _ z: UnsafeMutablePointer<S>) {
-    S.kernels.normals(seed, firstRow, dim, stride, z)
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) {
+    S.kernels.normals(seed, firstRow, pass.dim, pass.stride, pass.x)
   }
 }

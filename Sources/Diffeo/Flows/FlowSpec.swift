@@ -17,7 +17,7 @@ package struct FlowSpec: Equatable, Sendable {
   /// Standardisation of the context, before any layer sees it.
   private(set) var context: StandardizeSpec?
   private(set) var layers: [LayerSpec] = []
-  let base: StandardNormalSpec
+  private(set) var base = BaseKind.standardNormal(StandardNormalSpec())
 
   package static let maxDim = 65_536
   package static let maxLayers = 4_096
@@ -35,7 +35,6 @@ package struct FlowSpec: Equatable, Sendable {
     self.dtype = dtype
     self.dim = dim
     self.contextDim = contextDim
-    base = StandardNormalSpec()
   }
 
   /// From records, every value of which is suspect.
@@ -56,20 +55,32 @@ package struct FlowSpec: Equatable, Sendable {
         throw DiffeoError(error.code, "layer \(i): \(error.message)")
       }
     }
-    _ = try StandardNormalSpec(base)
+    do throws(DiffeoError) {
+      try setBase(BaseKind(base, dim: dim, contextDim: contextDim))
+    } catch {
+      throw DiffeoError(error.code, "the base: \(error.message)")
+    }
   }
 
   mutating func append(_ layer: LayerSpec) throws(DiffeoError) {
     guard layers.count < FlowSpec.maxLayers else {
       throw DiffeoError(.invalid, "a flow has at most \(FlowSpec.maxLayers) layers")
     }
-    let count = layer.kind.spec.slots.reduce(parameterCount) { $0 + $1.count }
+    try check(parameterCount: parameterCount + layer.kind.spec.parameterCount)
+    layers.append(layer)
+  }
+
+  mutating func setBase(_ base: BaseKind) throws(DiffeoError) {
+    try check(parameterCount: parameterCount - self.base.spec.parameterCount + base.spec.parameterCount)
+    self.base = base
+  }
+
+  private func check(parameterCount count: Int) throws(DiffeoError) {
     guard count <= FlowSpec.maxParameters else {
       throw DiffeoError(
         .invalid,
         "the flow would have \(count) parameters, at most \(FlowSpec.maxParameters) are possible")
     }
-    layers.append(layer)
   }
 
   mutating func standardizeContext(_ map: StandardizeSpec) throws(DiffeoError) {
@@ -82,7 +93,7 @@ package struct FlowSpec: Equatable, Sendable {
 
   package var contextRecord: Record? { context?.record }
   package var layerRecords: [Record] { layers.map(\.record) }
-  package var baseRecord: Record { base.record }
+  package var baseRecord: Record { base.spec.record }
 
   /// By component, with offsets, in the order of the parameter vector.
   package var slots: [ComponentSlots] {
@@ -100,18 +111,18 @@ package struct FlowSpec: Equatable, Sendable {
     var all: [ComponentSlots] = []
     if let context { all.append(placed(.context, context.slots)) }
     for (i, layer) in layers.enumerated() { all.append(placed(.layer(i), layer.kind.spec.slots)) }
-    all.append(placed(.base, base.slots))
+    all.append(placed(.base, base.spec.slots))
     return all
   }
 
   package var parameterCount: Int {
-    layers.reduce(context.map { $0.slots.reduce(0) { $0 + $1.count } } ?? 0) { total, layer in
-      layer.kind.spec.slots.reduce(total) { $0 + $1.count }
+    layers.reduce((context?.parameterCount ?? 0) + base.spec.parameterCount) {
+      $0 + $1.kind.spec.parameterCount
     }
   }
 
   /// Each component with its part of the parameter vector.
-  func eachComponent(_ body: (any BijectionSpec, ParameterRange) throws(DiffeoError) -> Void)
+  func eachComponent(_ body: (any ComponentSpec, ParameterRange) throws(DiffeoError) -> Void)
     throws(DiffeoError)
   {
     var range = ParameterRange(offset: 0, slot: 0)
@@ -123,6 +134,7 @@ package struct FlowSpec: Equatable, Sendable {
       try body(layer.kind.spec, range)
       range.skip(layer.kind.spec.slots)
     }
+    try body(base.spec, range)
   }
 
   /// Where a component's parameters begin: in the vector, and among the slots of the flow.
@@ -146,13 +158,16 @@ package struct FlowSpec: Equatable, Sendable {
     if context != nil { lines.append("  context  standardize") }
     for (i, layer) in layers.enumerated() {
       let number = String(i)
-      let parameters = layer.kind.spec.slots.reduce(0) { $0 + $1.count }
+      let parameters = layer.kind.spec.parameterCount
       lines.append(
         "  " + String(repeating: " ", count: max(0, 3 - number.count)) + number + "  "
           + (layer.inverted ? "inverse " : "") + layer.kind.name + ": " + layer.kind.spec.summary
           + (parameters > 0 ? ", \(parameters) parameters" : ""))
     }
-    lines.append("  base  \(StandardNormalSpec.kind)")
+    let parameters = base.spec.parameterCount
+    lines.append(
+      "  base  \(base.name)" + (base.spec.summary.isEmpty ? "" : ": \(base.spec.summary)")
+        + (parameters > 0 ? ", \(parameters) parameters" : ""))
     return lines.joined(separator: "\n") + "\n"
   }
 }

@@ -6,14 +6,13 @@ final class Model<S: Scalar>: @unchecked Sendable {
   private let pool = Pool()
   private let layers: UnsafeMutablePointer<Layer<S>>
   private var context: Standardize<S>?
-  let base: StandardNormal<S>
+  private var base: Base<S>
 
   init(_ spec: FlowSpec) throws(DiffeoError) {
     dim = spec.dim
     contextDim = spec.contextDim
     layerCount = spec.layers.count
     layers = try pool.take(layerCount)
-    base = StandardNormal(dim: dim)
     var range = FlowSpec.ParameterRange(offset: 0, slot: 0)
     if let contextSpec = spec.context {
       context = try Standardize(contextSpec, offset: 0, pool: pool)
@@ -23,18 +22,21 @@ final class Model<S: Scalar>: @unchecked Sendable {
       layers[i] = try Layer(layer, offset: range.offset, slot: range.slot, pool: pool)
       range.skip(layer.kind.spec.slots)
     }
+    base = try Base(spec.base, offset: range.offset, slot: range.slot, pool: pool)
   }
 
   /// Takes over new parameters. Not while others use the model.
   func prepare(_ parameters: UnsafePointer<S>) {
     context?.prepare(parameters)
-    for i in 0..<layerCount { prepare(parameters, layer: i) }
+    for i in 0...layerCount { prepare(parameters, layer: i) }
   }
 
-  /// Of one layer: different layers may be prepared at once.
-  func prepare(_ parameters: UnsafePointer<S>, layer: Int) { layers[layer].prepare(parameters) }
+  /// Of one layer, or of the base as number layerCount: different ones may be prepared at once.
+  func prepare(_ parameters: UnsafePointer<S>, layer: Int) {
+    if layer < layerCount { layers[layer].prepare(parameters) } else { base.prepare(parameters) }
+  }
 
-  var denseLayers: [DenseLayer<S>] { (0..<layerCount).flatMap { layers[$0].denseLayers } }
+  var denseLayers: [DenseLayer<S>] { (0..<layerCount).flatMap { layers[$0].denseLayers } + base.denseLayers }
 
   /// A pass for a tile whose x and context the caller fills in, raw, before it calls begin.
   func newPass(_ stride: Int, recording: Bool, _ scratch: Scratch) throws(DiffeoError) -> Pass<S> {
@@ -47,6 +49,22 @@ final class Model<S: Scalar>: @unchecked Sendable {
   /// Data to noise through the first `count` layers.
   func forward(_ pass: inout Pass<S>, layers count: Int? = nil) throws(DiffeoError) {
     for i in 0..<(count ?? layerCount) { _ = try layers[i].forward(&pass) }
+  }
+
+  /// log p of each row of pass.x is left in pass.logDet.
+  func logProb(_ pass: inout Pass<S>) throws(DiffeoError) {
+    try forward(&pass)
+    _ = try base.addLogDensity(&pass)
+  }
+
+  /// Rows of a seed in pass.x, their log p in pass.logDet.
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+    try base.sample(seed, firstRow, &pass)
+    _ = try base.addLogDensity(&pass)
+    // What the layers add is the log-determinant of the other direction.
+    for r in 0..<pass.stride { pass.logDet[r] = -pass.logDet[r] }
+    try inverse(&pass)
+    for r in 0..<pass.stride { pass.logDet[r] = -pass.logDet[r] }
   }
 
   /// Noise to data.
@@ -65,12 +83,12 @@ final class Model<S: Scalar>: @unchecked Sendable {
     gContext.update(repeating: 0, count: contextDim * stride)
     let tapes = try scratch.take(layerCount, of: Layer<S>.Tape.self)
     for i in 0..<layerCount { tapes[i] = try layers[i].forward(&pass) }
-    base.addLogDensity(pass.x, stride, pass.logDet)
-    base.gradient(pass.x, stride, weight, g)
+    let baseTape = try base.addLogDensity(&pass)
     var adjoint = Adjoint(
       dim: dim, contextDim: contextDim, stride: stride, g: g, gContext: gContext, gLogDet: weight,
       sink: sink,
       scratch: scratch)
+    try base.pullback(&adjoint, baseTape)
     for i in Swift.stride(from: layerCount - 1, through: 0, by: -1) {
       try layers[i].forwardPullback(&adjoint, tapes[i])
     }

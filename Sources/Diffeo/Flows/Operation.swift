@@ -27,8 +27,7 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
     model.begin(&pass)
     switch operation {
     case .logProb(let logProb):
-      try model.forward(&pass)
-      model.base.addLogDensity(pass.x, pass.stride, pass.logDet)
+      try model.logProb(&pass)
       storeLogProb(pass, range, logProb)
 
     case .logProbGradient(let logProb, let x, let context):
@@ -50,15 +49,9 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
       storeLogDet(pass, range, logDet)
 
     case .sample(let seed, let firstRow, let x, let logProb):
-      model.base.sample(seed, firstRow &+ UInt64(range.lowerBound), pass.stride, pass.x)
-      let density = try scratch.take(pass.stride, of: Double.self)
-      density.update(repeating: 0, count: pass.stride)
-      model.base.addLogDensity(pass.x, pass.stride, density)
-      try model.inverse(&pass)
+      try model.sample(seed, firstRow &+ UInt64(range.lowerBound), &pass)
       store(pass.x, pass.stride, range, x, model.dim)
-      if let logProb {
-        for r in range { logProb[r] = T(density[r - range.lowerBound] - pass.logDet[r - range.lowerBound]) }
-      }
+      storeLogDet(pass, range, logProb)
     }
   }
 

@@ -295,7 +295,7 @@ final class Trainer<S: Scalar> {
         part.count, gradient.pointer + part.offset, parameters.pointer + part.offset,
         moment1.pointer + part.offset, moment2.pointer + part.offset)
     }
-    try workspace.forEach(model.layerCount) { i, _ throws(DiffeoError) in
+    try workspace.forEach(model.layerCount + 1) { i, _ throws(DiffeoError) in
       model.prepare(parameters.pointer, layer: i)
     }
   }
@@ -344,8 +344,7 @@ final class Trainer<S: Scalar> {
         var pass = try model.newPass(Tiling.stride(range.count, S.self), recording: false, scratch)
         data.load(order + range.lowerBound, range.count, &pass)
         model.begin(&pass)
-        try model.forward(&pass)
-        model.base.addLogDensity(pass.x, pass.stride, pass.logDet)
+        try model.logProb(&pass)
         for r in 0..<range.count { sums[tile] += pass.logDet[r] }
       }
     }
