@@ -81,6 +81,7 @@ struct Case: CustomTestStringConvertible, Sendable {
       }
       add("permutation") { try $0.addRandomPermutation(seed: 2) }
       add("actnorm") { try $0.addActNorm() }
+      add("batch norm") { try $0.addBatchNorm() }
       add("standardize, given") {
         let dim = $0.spec.dim
         try $0.addStandardize(
@@ -141,6 +142,14 @@ struct Case: CustomTestStringConvertible, Sendable {
       cases.append(Case("iaf", architecture: a) { try $0.autoregressive(inverted: true) })
       cases.append(Case("realnvp", architecture: a) { try $0.realNVP() })
       a.randomOrder = true
+      cases.append(
+        Case("maf, batch norm", dim: dim, contextDim: contextDim) {
+          for _ in 0..<2 {
+            try $0.addAutoregressive(
+              .small(.tanh), order: .natural, randomDegrees: false, inverted: false, seed: 0)
+            try $0.addBatchNorm(epsilon: 1e-3)
+          }
+        })
       cases.append(
         Case("maf, random orders", architecture: a) { try $0.autoregressive(inverted: false) })
     }

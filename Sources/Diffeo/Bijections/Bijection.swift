@@ -44,6 +44,8 @@ struct Pass<S: Scalar> {
   let scratch: Scratch
   /// Whether layers leave in scratch memory, and untouched, what their pullbacks need.
   let recording: Bool
+  /// In training: batch normalisation goes by the minibatch.
+  var normalisesBatches = false
 
   var count: Int { dim * stride }
 

@@ -5,6 +5,7 @@ enum LayerKind: Equatable, Sendable {
   case permutation(PermutationSpec)
   case actNorm(ActNormSpec)
   case standardize(StandardizeSpec)
+  case batchNorm(BatchNormSpec)
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     switch record.kind {
@@ -16,6 +17,7 @@ enum LayerKind: Equatable, Sendable {
     case ActNormSpec.kind: self = .actNorm(try .init(record, dim: dim, contextDim: contextDim))
     case StandardizeSpec.kind:
       self = .standardize(try .init(record, dim: dim, contextDim: contextDim))
+    case BatchNormSpec.kind: self = .batchNorm(try .init(record, dim: dim, contextDim: contextDim))
     default: throw DiffeoError(.format, "the layer kind '\(record.kind)' is not known")
     }
   }
@@ -27,6 +29,7 @@ enum LayerKind: Equatable, Sendable {
     case .permutation(let spec): spec
     case .actNorm(let spec): spec
     case .standardize(let spec): spec
+    case .batchNorm(let spec): spec
     }
   }
 
@@ -63,6 +66,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case permutation(Permutation<S>)
     case actNorm(ActNorm<S>)
     case standardize(Standardize<S>)
+    case batchNorm(BatchNorm<S>)
   }
 
   enum Tape: BitwiseCopyable {
@@ -71,6 +75,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case permutation(Permutation<S>.Tape)
     case actNorm(ActNorm<S>.Tape)
     case standardize(Standardize<S>.Tape)
+    case batchNorm(BatchNorm<S>.Tape)
   }
 
   private var kind: Kind
@@ -86,6 +91,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .permutation(let s): kind = .permutation(try .init(s, pool: pool))
     case .actNorm(let s): kind = .actNorm(try .init(s, offset: offset, slot: slot, pool: pool))
     case .standardize(let s): kind = .standardize(try .init(s, offset: offset, pool: pool))
+    case .batchNorm(let s): kind = .batchNorm(try .init(s, offset: offset, slot: slot, pool: pool))
     }
   }
 
@@ -100,6 +106,9 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .standardize(var layer):
       layer.prepare(parameters)
       kind = .standardize(layer)
+    case .batchNorm(var layer):
+      layer.prepare(parameters)
+      kind = .batchNorm(layer)
     }
   }
 
@@ -107,8 +116,13 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     switch kind {
     case .autoregressive(let layer): layer.network.denseLayers
     case .coupling(let layer): layer.network.denseLayers
-    case .permutation, .actNorm, .standardize: []
+    case .permutation, .actNorm, .standardize, .batchNorm: []
     }
+  }
+
+  /// If it normalises by the minibatch in training: not when inverted.
+  var batchNorm: BatchNorm<S>? {
+    if case .batchNorm(let layer) = kind, !inverted { layer } else { nil }
   }
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
@@ -126,6 +140,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .permutation(let l): .permutation(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .actNorm(let l): .actNorm(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .standardize(let l): .standardize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .batchNorm(let l): .batchNorm(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     }
   }
 
@@ -150,6 +165,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
       inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
     case (.standardize(let l), .standardize(let t)):
       inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+    case (.batchNorm(let l), .batchNorm(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
     default: throw DiffeoError(.internal, "a tape of another layer")
     }
   }

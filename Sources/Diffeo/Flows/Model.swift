@@ -72,27 +72,66 @@ final class Model<S: Scalar>: @unchecked Sendable {
     for i in stride(from: layerCount - 1, through: 0, by: -1) { _ = try layers[i].inverse(&pass) }
   }
 
+  // MARK: - Gradients
+
+  /// A recording pass, and what the pullbacks of the layers need of it.
+  struct Recording {
+    var pass: Pass<S>
+    fileprivate let tapes: UnsafeMutablePointer<Layer<S>.Tape>
+  }
+
+  /// Of a pass that has begun.
+  func newRecording(_ pass: Pass<S>) throws(DiffeoError) -> Recording {
+    Recording(pass: pass, tapes: try pass.scratch.take(layerCount))
+  }
+
+  func forward(_ recording: inout Recording, layers range: Range<Int>) throws(DiffeoError) {
+    for i in range { recording.tapes[i] = try layers[i].forward(&recording.pass) }
+  }
+
+  /// After all layers: log p of each row, left in pass.logDet, and its gradient in the noise, each row times its weight.
+  func baseGradient(
+    _ recording: inout Recording, weight: UnsafePointer<S>, sink: GradientSink<S>?
+  ) throws(DiffeoError) -> Adjoint<S> {
+    let (scratch, stride) = (recording.pass.scratch, recording.pass.stride)
+    let gContext = try scratch.take(contextDim * stride, of: S.self)
+    gContext.update(repeating: 0, count: contextDim * stride)
+    var adjoint = Adjoint(
+      dim: dim, contextDim: contextDim, stride: stride, g: try scratch.take(dim * stride), gContext: gContext,
+      gLogDet: weight, sink: sink, scratch: scratch)
+    try base.pullback(&adjoint, base.addLogDensity(&recording.pass))
+    return adjoint
+  }
+
+  func pullback(_ adjoint: inout Adjoint<S>, _ recording: Recording, layers range: Range<Int>) throws(DiffeoError) {
+    for i in range.reversed() { try layers[i].forwardPullback(&adjoint, recording.tapes[i]) }
+  }
+
   /// log p of each row of the tile in pass.x, left in pass.logDet, and its gradient: g and gContext [dim][stride] and
   /// [contextDim][stride], each row times its weight. The pass must be recording.
   func logProbGradient(
     _ pass: inout Pass<S>, weight: UnsafePointer<S>, sink: GradientSink<S>?
   ) throws(DiffeoError) -> (g: UnsafeMutablePointer<S>, gContext: UnsafeMutablePointer<S>) {
-    let (scratch, stride) = (pass.scratch, pass.stride)
-    let g = try scratch.take(dim * stride, of: S.self)
-    let gContext = try scratch.take(contextDim * stride, of: S.self)
-    gContext.update(repeating: 0, count: contextDim * stride)
-    let tapes = try scratch.take(layerCount, of: Layer<S>.Tape.self)
-    for i in 0..<layerCount { tapes[i] = try layers[i].forward(&pass) }
-    let baseTape = try base.addLogDensity(&pass)
-    var adjoint = Adjoint(
-      dim: dim, contextDim: contextDim, stride: stride, g: g, gContext: gContext, gLogDet: weight,
-      sink: sink,
-      scratch: scratch)
-    try base.pullback(&adjoint, baseTape)
-    for i in Swift.stride(from: layerCount - 1, through: 0, by: -1) {
-      try layers[i].forwardPullback(&adjoint, tapes[i])
+    var recording = try newRecording(pass)
+    try forward(&recording, layers: 0..<layerCount)
+    var adjoint = try baseGradient(&recording, weight: weight, sink: sink)
+    try pullback(&adjoint, recording, layers: 0..<layerCount)
+    context?.pullback(adjoint.gContext, adjoint.stride)
+    pass = recording.pass
+    return (adjoint.g, adjoint.gContext)
+  }
+
+  // MARK: - Batch normalisation
+
+  /// The layers that normalise by the minibatch, and where they are.
+  var batchNorms: [(layer: Int, norm: BatchNorm<S>)] {
+    (0..<layerCount).compactMap { i in layers[i].batchNorm.map { (i, $0) } }
+  }
+
+  func tape(_ recording: Recording, ofBatchNorm layer: Int) throws(DiffeoError) -> BatchNorm<S>.Tape {
+    guard case .batchNorm(let tape) = recording.tapes[layer] else {
+      throw DiffeoError(.internal, "layer \(layer) is no batch normalisation")
     }
-    context?.pullback(gContext, stride)
-    return (g, gContext)
+    return tape
   }
 }

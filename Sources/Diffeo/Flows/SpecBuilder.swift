@@ -91,6 +91,11 @@ package struct SpecBuilder: Sendable {
     try spec.append(LayerSpec(.actNorm(ActNormSpec(dim: spec.dim))))
   }
 
+  package mutating func addBatchNorm(epsilon: Double = 1e-5, momentum: Double = 0.1) throws(DiffeoError) {
+    try spec.append(
+      LayerSpec(.batchNorm(BatchNormSpec(dim: spec.dim, epsilon: epsilon, momentum: momentum))))
+  }
+
   /// given: of each column; nil: from the data when training begins.
   package mutating func addStandardize(_ given: (mean: [Double], deviation: [Double])?)
     throws(DiffeoError)

@@ -14,6 +14,7 @@ final class Scratch {
   /// Everything taken since is released by `release(to:)`.
   var mark: Mark { top }
   func release(to mark: Mark) { top = mark }
+  func releaseAll() { top = Mark(chunk: 0, used: 0) }
 
   func take<T: BitwiseCopyable>(_ count: Int, of type: T.Type = T.self) throws(DiffeoError)
     -> UnsafeMutablePointer<T>

@@ -9,14 +9,14 @@ final class Trainer<S: Scalar> {
   private let origin: Flow<S>
   private let workspace: Workspace
   private let model: Model<S>
-  private let reduction: GradientReduction<S>
+  private let likelihood: LikelihoodGradient<S>
   private let parameters: ParameterVector<S>
   private let best: ParameterVector<S>
   private let gradient: ParameterVector<S>
   private let moment1: ParameterVector<S>
   private let moment2: ParameterVector<S>
   private let updates: [Update]
-  private let tileSums: UnsafeMutablePointer<Double>
+  private let updateSums: UnsafeMutablePointer<Double>
   private let pool = Pool()
 
   private let data: DataSet<S>
@@ -70,8 +70,8 @@ final class Trainer<S: Scalar> {
     gradient = try ParameterVector(count: parameters.count)
     moment1 = try ParameterVector(count: parameters.count)
     moment2 = try ParameterVector(count: parameters.count)
-    reduction = try GradientReduction(
-      spec, model, rows: min(GradientReduction<S>.maxRows, min(options.batchSize, batch.rows)))
+    likelihood = try LikelihoodGradient(
+      spec, model, parameters, rows: min(options.batchSize, batch.rows))
     updates = spec.slots.flatMap(\.slots).filter { $0.role != .constant }.flatMap { slot in
       stride(from: 0, to: slot.count, by: Update.maxCount).map {
         Update(
@@ -79,9 +79,7 @@ final class Trainer<S: Scalar> {
           decays: slot.role == .weight)
       }
     }
-    let tiles = max(
-      Tiling.count(GradientReduction<S>.maxRows), Tiling.count(batch.rows), updates.count)
-    tileSums = try pool.take(tiles)
+    updateSums = try pool.take(updates.count)
     model.prepare(parameters.pointer)
     try setFromData()
     best.pointer.update(from: parameters.pointer, count: parameters.count)
@@ -224,10 +222,10 @@ final class Trainer<S: Scalar> {
     step += 1
 
     try workspace.forEach(updates.count) { i, _ throws(DiffeoError) in
-      tileSums[i] = S.kernels.sumOfSquares(updates[i].count, gradient.pointer + updates[i].offset)
+      updateSums[i] = S.kernels.sumOfSquares(updates[i].count, gradient.pointer + updates[i].offset)
     }
     var squares = 0.0
-    for i in 0..<updates.count { squares += tileSums[i] }
+    for i in 0..<updates.count { squares += updateSums[i] }
     report.gradientNorm = squares.squareRoot()
     guard report.gradientNorm.isFinite else {
       report.skippedSteps += 1
@@ -240,42 +238,18 @@ final class Trainer<S: Scalar> {
 
   /// Of the mean log-likelihood of some of trainRows. Gives its sum.
   private func computeGradient(_ range: Range<Int>) throws(DiffeoError) -> Double {
-    var total = 0.0
-    for first in stride(
-      from: range.lowerBound, to: range.upperBound, by: GradientReduction<S>.maxRows)
-    {
-      let rows = min(GradientReduction<S>.maxRows, range.upperBound - first)
-      let tiles = Tiling.count(rows)
-      try trainRows.withUnsafeBufferPointer { order throws(DiffeoError) in
-        guard let order = order.baseAddress else { return }
-        try workspace.forEach(tiles) { tile, scratch throws(DiffeoError) in
-          let tileRange = Tiling.range(tile, rows)
-          var pass = try model.newPass(
-            Tiling.stride(tileRange.count, S.self), recording: true, scratch)
-          data.load(order + first + tileRange.lowerBound, tileRange.count, &pass)
-          model.begin(&pass)
-          let weight = try scratch.take(pass.stride, of: S.self)
-          weight.update(repeating: 1 / S(range.count), count: pass.stride)
-          _ = try model.logProbGradient(
-            &pass, weight: weight,
-            sink: reduction.sink(firstRow: tileRange.lowerBound, rows: tileRange.count))
-          tileSums[tile] = 0
-          for r in 0..<tileRange.count { tileSums[tile] += pass.logDet[r] }
-        }
-      }
-      for tile in 0..<tiles { total += tileSums[tile] }
-      try workspace.forEach(reduction.jobCount) { job, scratch throws(DiffeoError) in
-        try reduction.run(
-          job, rows: rows, into: gradient.pointer, accumulate: first > range.lowerBound, scratch)
+    try trainRows.withUnsafeBufferPointer { order throws(DiffeoError) in
+      guard let order = order.baseAddress else { return 0 }
+      return try likelihood.compute(rows: range.count, workspace, into: gradient.pointer) { rows, pass in
+        data.load(order + range.lowerBound + rows.lowerBound, rows.count, &pass)
       }
     }
-    return total
   }
 
-  /// Of the mean log-likelihood of all training rows at the present parameters, for tests.
-  func gradientOfMean() throws(DiffeoError) -> [S] {
-    _ = try computeGradient(0..<trainRows.count)
-    return (0..<gradient.count).map { gradient.pointer[$0] }
+  /// The mean log-likelihood of all training rows, and its gradient at the present parameters, as a step sees them.
+  func objective() throws(DiffeoError) -> (mean: Double, gradient: [S]) {
+    let total = try computeGradient(0..<trainRows.count)
+    return (total / Double(trainRows.count), (0..<gradient.count).map { gradient.pointer[$0] })
   }
 
   private func update(clip: Double) throws(DiffeoError) {
