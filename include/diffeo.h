@@ -311,7 +311,7 @@ DIFFEO_API diffeo_status diffeo_architecture_options_init(diffeo_architecture_op
  *   planar, radial   one unit a layer (Rezende and Mohamed 2015); here exact in both directions
  *   cdf_flow         triangular map by the CDFs of mixtures; one layer is a universal density model
  *   spline_coupling, spline_autoregressive   neural spline flows (Durkan et al. 2019), on the line or on the torus
- * The new flow has random weights near the identity: train it, or load one. Since: 0.1, 0.2 */
+ * The new flow has random weights near the identity: train it, or load one. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_nice_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 DIFFEO_API diffeo_status diffeo_realnvp_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 DIFFEO_API diffeo_status diffeo_glow_create(const diffeo_architecture_options *options, diffeo_flow **flow);
@@ -329,7 +329,7 @@ DIFFEO_API diffeo_status diffeo_spline_autoregressive_create(const diffeo_archit
 DIFFEO_API diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, int32_t dtype, diffeo_spec **spec);
 DIFFEO_API void diffeo_spec_destroy(diffeo_spec *spec); /* NULL is a no-op */
 /* Turns the layer that was added last the other way round: any layer can be. An inverted autoregressive layer is that
- * of IAF, x = s(z) z + t(z). DIFFEO_ESTATE if there is none. Since: 0.2 */
+ * of IAF, x = s(z) z + t(z). DIFFEO_ESTATE if there is none. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_invert(diffeo_spec *spec);
 
 /* Layers with networks. options may be NULL for the defaults */
@@ -343,23 +343,23 @@ DIFFEO_API diffeo_status diffeo_spec_add_random_permutation(diffeo_spec *spec, u
 
 /* Linear layers. z = P L (U + diag(s)) x + bias with L unit lower and U strictly upper triangular, trained, at the cost
  * of one matrix in both directions (Kingma and Dhariwal 2018). It begins as the permutation P: drawn with the seed if
- * permuted is 1, none if 0. Since: 0.2 */
+ * permuted is 1, none if 0. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_lu(diffeo_spec *spec, int32_t permuted, uint64_t seed);
-/* A product of 1 or more Householder reflections I - 2 v v^T / |v|^2: any rotation, if there are dim of them. Since: 0.2 */
+/* A product of 1 or more Householder reflections I - 2 v v^T / |v|^2: any rotation, if there are dim of them. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_householder(diffeo_spec *spec, int64_t reflections);
 /* z = exp(log_scale) x + shift with trained vectors (Kingma and Dhariwal 2018), set when training begins so that
  * the layer's outputs have mean 0 and standard deviation 1 */
 DIFFEO_API diffeo_status diffeo_spec_add_actnorm(diffeo_spec *spec);
-/* The same, beginning as the identity; shift 0: z = exp(log_scale) x, the diagonal scaling of NICE. Since: 0.2 */
+/* The same, beginning as the identity; shift 0: z = exp(log_scale) x, the diagonal scaling of NICE. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_elementwise_affine(diffeo_spec *spec, int32_t shift);
 /* z = exp(log_gamma) (x - mean) / sqrt(variance + epsilon) + beta: a minibatch in training goes by its own mean and
  * variance (by pieces of at most 512 rows), all else by running averages, of which a minibatch makes the part momentum.
- * epsilon (0, 1], commonly 1e-5; momentum (0, 1], commonly 0.1. Since: 0.2 */
+ * epsilon (0, 1], commonly 1e-5; momentum (0, 1], commonly 0.1. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_batch_norm(diffeo_spec *spec, double epsilon, double momentum);
 
 /* Planar flow x + u tanh(w x + b) and radial flow x + beta (x - x0) / (alpha + |x - x0|), kept invertible by their
  * parameters (Rezende and Mohamed 2015, appendix A). Usually inverted, so that sampling is the explicit direction; the
- * other is exact, too. network: NULL for trained vectors, else they come from the context. Since: 0.2 */
+ * other is exact, too. network: NULL for trained vectors, else they come from the context. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_planar(diffeo_spec *spec, const diffeo_network_options *network);
 DIFFEO_API diffeo_status diffeo_spec_add_radial(diffeo_spec *spec, const diffeo_network_options *network);
 
@@ -370,7 +370,7 @@ DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const do
 DIFFEO_API diffeo_status diffeo_spec_standardize_context(diffeo_spec *spec, const double *mean, const double *std);
 /* From the domain of some columns to the whole line; beyond its ends log_prob is -inf. columns: count of them, all others
  * pass unchanged; NULL with count 0: all. low, high: one value for each of these columns, or NULL where not used.
- * Since: 0.2 */
+ * Since: 0.1 */
 enum {
   DIFFEO_DOMAIN_LOGIT = 1,              /* low < x < high: z = log((x - low) / (high - x)) */
   DIFFEO_DOMAIN_LOG = 2,                /* x > low: z = log(x - low) */
@@ -380,14 +380,14 @@ enum {
 DIFFEO_API diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domain, const int64_t *columns, int64_t count,
     const double *low, const double *high);
 /* z = low + (x + shift - low) mod (high - low): angles, turned by a trained shift that begins at 0, or at random from
- * the seed. Since: 0.2 */
+ * the seed. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_wrap(diffeo_spec *spec, double low, double high, int32_t random_shift, uint64_t seed);
 /* z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch: integers 0..levels-1
  * become a density on [0, 1], whose bits per dimension are -log_prob / (dim log 2) (Theis et al. 2016). Everywhere else
- * x is taken as it is: add the noise yourself. levels 1 or more. Since: 0.2 */
+ * x is taken as it is: add the noise yourself. levels 1 or more. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_dequantize(diffeo_spec *spec, double levels);
 
-/* The base; a standard normal if nothing is said, and the last one said counts. NULL for the defaults. Since: 0.2 */
+/* The base; a standard normal if nothing is said, and the last one said counts. NULL for the defaults. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_set_base(diffeo_spec *spec, const diffeo_base_options *options);
 DIFFEO_API diffeo_status diffeo_spec_set_base_made(diffeo_spec *spec, const diffeo_made_options *options);
 
