@@ -81,6 +81,21 @@ struct Case: CustomTestStringConvertible, Sendable {
       }
       add("permutation") { try $0.addRandomPermutation(seed: 2) }
       add("actnorm") { try $0.addActNorm() }
+      for inverted in [false, true] {
+        let prefix = inverted ? "inverse " : ""
+        let addBoth = { (name: String, build: @escaping @Sendable (inout SpecBuilder) throws -> Void) in
+          add(prefix + name) {
+            try build(&$0)
+            if inverted { try $0.invertLast() }
+          }
+        }
+        addBoth("elementwise affine") { try $0.addElementwiseAffine(shift: true) }
+        addBoth("diagonal scaling") { try $0.addElementwiseAffine(shift: false) }
+        addBoth("lu") { try $0.addLU(permuted: false, seed: 0) }
+        addBoth("lu, permuted") { try $0.addLU(permuted: true, seed: 6) }
+        addBoth("householder") { try $0.addHouseholder(reflections: 1) }
+        addBoth("householder, three") { try $0.addHouseholder(reflections: 3) }
+      }
       add("standardize, given") {
         let dim = $0.spec.dim
         try $0.addStandardize(
@@ -92,6 +107,13 @@ struct Case: CustomTestStringConvertible, Sendable {
       }
     }
     for inverted in [false, true] {
+      for dim in [8, 9, 37] {
+        cases.append(
+          Case("\(inverted ? "inverse " : "")lu, wide", dim: dim) {
+            try $0.addLU(permuted: true, seed: 1)
+            if inverted { try $0.invertLast() }
+          })
+      }
       cases.append(
         Case("\(inverted ? "inverse " : "")autoregressive, wide", dim: 13, contextDim: 2) {
           try $0.addAutoregressive(

@@ -274,7 +274,7 @@ import Testing
     rows.x[5 * d + d - 1] = .infinity
     rows.x[66 * d] = -.infinity
     if spec.contextDim > 0,
-      spec.slots.contains(where: { !$0.slots.filter { $0.role == .weight }.isEmpty })
+      spec.slots.contains(where: { !$0.slots.filter { $0.name.hasPrefix("network/") }.isEmpty })
     {
       rows.context[9 * spec.contextDim] = .nan
     }

@@ -5,6 +5,8 @@ enum LayerKind: Equatable, Sendable {
   case permutation(PermutationSpec)
   case actNorm(ActNormSpec)
   case standardize(StandardizeSpec)
+  case lu(LUSpec)
+  case householder(HouseholderSpec)
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     switch record.kind {
@@ -16,6 +18,8 @@ enum LayerKind: Equatable, Sendable {
     case ActNormSpec.kind: self = .actNorm(try .init(record, dim: dim, contextDim: contextDim))
     case StandardizeSpec.kind:
       self = .standardize(try .init(record, dim: dim, contextDim: contextDim))
+    case LUSpec.kind: self = .lu(try .init(record, dim: dim, contextDim: contextDim))
+    case HouseholderSpec.kind: self = .householder(try .init(record, dim: dim, contextDim: contextDim))
     default: throw DiffeoError(.format, "the layer kind '\(record.kind)' is not known")
     }
   }
@@ -27,6 +31,8 @@ enum LayerKind: Equatable, Sendable {
     case .permutation(let spec): spec
     case .actNorm(let spec): spec
     case .standardize(let spec): spec
+    case .lu(let spec): spec
+    case .householder(let spec): spec
     }
   }
 
@@ -63,6 +69,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case permutation(Permutation<S>)
     case actNorm(ActNorm<S>)
     case standardize(Standardize<S>)
+    case lu(LU<S>)
+    case householder(Householder<S>)
   }
 
   enum Tape: BitwiseCopyable {
@@ -71,6 +79,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case permutation(Permutation<S>.Tape)
     case actNorm(ActNorm<S>.Tape)
     case standardize(Standardize<S>.Tape)
+    case lu(LU<S>.Tape)
+    case householder(Householder<S>.Tape)
   }
 
   private var kind: Kind
@@ -86,6 +96,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .permutation(let s): kind = .permutation(try .init(s, pool: pool))
     case .actNorm(let s): kind = .actNorm(try .init(s, offset: offset, slot: slot, pool: pool))
     case .standardize(let s): kind = .standardize(try .init(s, offset: offset, pool: pool))
+    case .lu(let s): kind = .lu(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .householder(let s): kind = .householder(try .init(s, offset: offset, slot: slot, pool: pool))
     }
   }
 
@@ -100,6 +112,10 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .standardize(var layer):
       layer.prepare(parameters)
       kind = .standardize(layer)
+    case .lu(var layer):
+      layer.prepare(parameters)
+      kind = .lu(layer)
+    case .householder(let layer): layer.prepare(parameters)
     }
   }
 
@@ -107,7 +123,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     switch kind {
     case .autoregressive(let layer): layer.network.denseLayers
     case .coupling(let layer): layer.network.denseLayers
-    case .permutation, .actNorm, .standardize: []
+    case .lu(let layer): layer.denseLayers
+    case .permutation, .actNorm, .standardize, .householder: []
     }
   }
 
@@ -126,6 +143,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .permutation(let l): .permutation(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .actNorm(let l): .actNorm(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .standardize(let l): .standardize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .lu(let l): .lu(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .householder(let l): .householder(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     }
   }
 
@@ -150,6 +169,10 @@ struct Layer<S: Scalar>: BitwiseCopyable {
       inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
     case (.standardize(let l), .standardize(let t)):
       inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+    case (.lu(let l), .lu(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.householder(let l), .householder(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
     default: throw DiffeoError(.internal, "a tape of another layer")
     }
   }

@@ -91,6 +91,24 @@ package struct SpecBuilder: Sendable {
     try spec.append(LayerSpec(.actNorm(ActNormSpec(dim: spec.dim))))
   }
 
+  /// z = exp(log_scale) x + shift, not set from the data.
+  package mutating func addElementwiseAffine(shift: Bool) throws(DiffeoError) {
+    try spec.append(LayerSpec(.actNorm(ActNormSpec(dim: spec.dim, hasShift: shift, fromData: false))))
+  }
+
+  /// permuted: the matrix is P L U with a random P, drawn from the seed.
+  package mutating func addLU(permuted: Bool, seed: UInt64) throws(DiffeoError) {
+    var random = Philox(seed: seed, stream: RandomStream.architecture)
+    let permutation = permuted ? random.permutation(spec.dim) : Array(0..<spec.dim)
+    try spec.append(LayerSpec(.lu(LUSpec(permutation, dim: spec.dim))))
+  }
+  package mutating func addHouseholder(reflections: Int) throws(DiffeoError) {
+    try spec.append(LayerSpec(.householder(HouseholderSpec(dim: spec.dim, reflections: reflections))))
+  }
+
+  /// Turns the layer that was added last the other way round: its `inverse` runs from data to noise.
+  package mutating func invertLast() throws(DiffeoError) { try spec.invertLast() }
+
   /// given: of each column; nil: from the data when training begins.
   package mutating func addStandardize(_ given: (mean: [Double], deviation: [Double])?)
     throws(DiffeoError)
