@@ -7,6 +7,9 @@ enum LayerKind: Equatable, Sendable {
   case standardize(StandardizeSpec)
   case lu(LUSpec)
   case householder(HouseholderSpec)
+  case domain(DomainSpec)
+  case wrap(WrapSpec)
+  case dequantize(DequantizeSpec)
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     switch record.kind {
@@ -20,6 +23,9 @@ enum LayerKind: Equatable, Sendable {
       self = .standardize(try .init(record, dim: dim, contextDim: contextDim))
     case LUSpec.kind: self = .lu(try .init(record, dim: dim, contextDim: contextDim))
     case HouseholderSpec.kind: self = .householder(try .init(record, dim: dim, contextDim: contextDim))
+    case DomainSpec.kind: self = .domain(try .init(record, dim: dim, contextDim: contextDim))
+    case WrapSpec.kind: self = .wrap(try .init(record, dim: dim, contextDim: contextDim))
+    case DequantizeSpec.kind: self = .dequantize(try .init(record, dim: dim, contextDim: contextDim))
     default: throw DiffeoError(.format, "the layer kind '\(record.kind)' is not known")
     }
   }
@@ -33,6 +39,9 @@ enum LayerKind: Equatable, Sendable {
     case .standardize(let spec): spec
     case .lu(let spec): spec
     case .householder(let spec): spec
+    case .domain(let spec): spec
+    case .wrap(let spec): spec
+    case .dequantize(let spec): spec
     }
   }
 
@@ -71,6 +80,9 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case standardize(Standardize<S>)
     case lu(LU<S>)
     case householder(Householder<S>)
+    case domain(Domain<S>)
+    case wrap(Wrap<S>)
+    case dequantize(Dequantize<S>)
   }
 
   enum Tape: BitwiseCopyable {
@@ -81,6 +93,9 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case standardize(Standardize<S>.Tape)
     case lu(LU<S>.Tape)
     case householder(Householder<S>.Tape)
+    case domain(Domain<S>.Tape)
+    case wrap(Wrap<S>.Tape)
+    case dequantize(Dequantize<S>.Tape)
   }
 
   private var kind: Kind
@@ -98,6 +113,9 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .standardize(let s): kind = .standardize(try .init(s, offset: offset, pool: pool))
     case .lu(let s): kind = .lu(try .init(s, offset: offset, slot: slot, pool: pool))
     case .householder(let s): kind = .householder(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .domain(let s): kind = .domain(try .init(s, offset: offset, pool: pool))
+    case .wrap(let s): kind = .wrap(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .dequantize(let s): kind = .dequantize(.init(s))
     }
   }
 
@@ -116,6 +134,9 @@ struct Layer<S: Scalar>: BitwiseCopyable {
       layer.prepare(parameters)
       kind = .lu(layer)
     case .householder(let layer): layer.prepare(parameters)
+    case .domain(let layer): layer.prepare(parameters)
+    case .wrap(let layer): layer.prepare(parameters)
+    case .dequantize(let layer): layer.prepare(parameters)
     }
   }
 
@@ -124,7 +145,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .autoregressive(let layer): layer.network.denseLayers
     case .coupling(let layer): layer.network.denseLayers
     case .lu(let layer): layer.denseLayers
-    case .permutation, .actNorm, .standardize, .householder: []
+    case .permutation, .actNorm, .standardize, .householder, .domain, .wrap, .dequantize: []
     }
   }
 
@@ -145,6 +166,9 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .standardize(let l): .standardize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .lu(let l): .lu(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .householder(let l): .householder(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .domain(let l): .domain(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .wrap(let l): .wrap(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .dequantize(let l): .dequantize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     }
   }
 
@@ -173,6 +197,12 @@ struct Layer<S: Scalar>: BitwiseCopyable {
       inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
     case (.householder(let l), .householder(let t)):
       inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.domain(let l), .domain(let t)):
+      inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+    case (.wrap(let l), .wrap(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+    case (.dequantize(let l), .dequantize(let t)):
+      inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
     default: throw DiffeoError(.internal, "a tape of another layer")
     }
   }
