@@ -368,8 +368,8 @@ DIFFEO_API diffeo_status diffeo_spec_add_radial(diffeo_spec *spec, const diffeo_
 DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const double *mean, const double *std);
 /* The same for the context, before any layer sees it; at most once. context_dim values, or both NULL */
 DIFFEO_API diffeo_status diffeo_spec_standardize_context(diffeo_spec *spec, const double *mean, const double *std);
-/* From the domain of some columns to the whole line; beyond its ends log_prob is -inf. columns: count of them, all others
- * pass unchanged; NULL with count 0: all. low, high: one value for each of these columns, or NULL where not used.
+/* From the domain of some columns to the whole line; beyond its ends log_prob is -inf. columns: count of them, ascending, all
+ * others pass unchanged; NULL with count 0: all. low, high: one value for each of these columns, or NULL where not used.
  * Since: 0.1 */
 enum {
   DIFFEO_DOMAIN_LOGIT = 1,              /* low < x < high: z = log((x - low) / (high - x)) */
@@ -384,8 +384,8 @@ DIFFEO_API diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domai
 DIFFEO_API diffeo_status diffeo_spec_add_wrap(diffeo_spec *spec, double low, double high, int32_t random_shift, uint64_t seed);
 /* z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch: integers 0..levels-1
  * become a density on [0, 1], whose bits per dimension are -log_prob / (dim log 2) (Theis et al. 2016). Everywhere else
- * x is taken as it is: add the noise yourself. levels 1 or more. Since: 0.1 */
-DIFFEO_API diffeo_status diffeo_spec_add_dequantize(diffeo_spec *spec, double levels);
+ * x is taken as it is: add the noise yourself. levels 2 to 2^24. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_add_dequantize(diffeo_spec *spec, int64_t levels);
 
 /* The base; a standard normal if nothing is said, and the last one said counts. NULL for the defaults. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_set_base(diffeo_spec *spec, const diffeo_base_options *options);

@@ -357,7 +357,7 @@ _TABLE: dict[str, tuple[CType, ...]] = {
     "diffeo_spec_standardize_context": (Status, Spec, Float64s, Float64s),
     "diffeo_spec_add_domain": (Status, Spec, c_int32, Int64s, c_int64, Float64s, Float64s),
     "diffeo_spec_add_wrap": (Status, Spec, c_double, c_double, c_int32, c_uint64),
-    "diffeo_spec_add_dequantize": (Status, Spec, c_double),
+    "diffeo_spec_add_dequantize": (Status, Spec, c_int64),
     "diffeo_spec_set_base": (Status, Spec, POINTER(BaseOptions)),
     "diffeo_spec_set_base_made": (Status, Spec, POINTER(MadeOptions)),
     "diffeo_flow_create": (Status, Spec, c_uint64, POINTER(Flow)),

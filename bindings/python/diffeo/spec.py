@@ -365,7 +365,7 @@ class Spec:
             low < x < high: z = log((x - low) / (high - x)); x > low: z = log(x - low); x > low: z =
             log(exp(x - low) - 1), about x - low where that is large; any x: z = Phi^-1(sigmoid(x)).
         columns : sequence of int, optional
-            All other columns pass unchanged; by default there are none.
+            Ascending; all other columns pass unchanged, and by default there are none.
         low, high : float or array_like, optional
             Ends of the domain, one for all or one a column.
         """
@@ -395,7 +395,7 @@ class Spec:
         """
         return self._add("wrap", low, high, bool(random_shift), seed64(seed))
 
-    def add_dequantize(self, levels: float) -> Spec:
+    def add_dequantize(self, levels: SupportsIndex) -> Spec:
         """Add z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch [1]_.
 
         Integers 0 to levels - 1 become a density on [0, 1]; bits per dimension are -log_prob / (dim log 2). Everywhere
@@ -403,14 +403,14 @@ class Spec:
 
         Parameters
         ----------
-        levels : float
-            1 or more.
+        levels : int
+            2 or more.
 
         References
         ----------
         .. [1] Theis, van den Oord, Bethge, "A note on the evaluation of generative models", ICLR 2016.
         """
-        return self._add("dequantize", float(levels))
+        return self._add("dequantize", integer(levels, "levels", 1))
 
     def add_standardize(self, mean: npt.ArrayLike | None = None, std: npt.ArrayLike | None = None) -> Spec:
         """Add z = (x - mean) / std, which is not trained; by default taken from the data when training begins.
