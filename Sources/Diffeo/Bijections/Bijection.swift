@@ -46,6 +46,8 @@ struct Pass<S: Scalar> {
   let recording: Bool
   /// In training: batch normalisation goes by the minibatch.
   var normalisesBatches = false
+  /// In training: what is added to whole numbers, [dim][stride].
+  var noise: UnsafePointer<S>?
 
   var count: Int { dim * stride }
 

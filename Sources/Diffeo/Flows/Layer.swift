@@ -158,6 +158,10 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     }
   }
 
+  var dequantizes: Bool {
+    if case .dequantize = kind { true } else { false }
+  }
+
   /// If it normalises by the minibatch in training: not when inverted.
   var batchNorm: BatchNorm<S>? {
     if case .batchNorm(let layer) = kind, !inverted { layer } else { nil }

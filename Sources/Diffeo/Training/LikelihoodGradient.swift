@@ -48,7 +48,7 @@ final class LikelihoodGradient<S: Scalar> {
   /// Gives the sum of the log-likelihoods. `load` fills in rows of the minibatch.
   func compute(
     rows: Int, _ workspace: Workspace, into gradient: UnsafeMutablePointer<S>,
-    load: (Range<Int>, inout Pass<S>) -> Void
+    load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> Double {
     var total = 0.0
     for first in stride(from: 0, to: rows, by: GradientReduction<S>.maxRows) {
@@ -63,7 +63,7 @@ final class LikelihoodGradient<S: Scalar> {
   }
 
   private func run(
-    _ piece: Range<Int>, weight: S, _ workspace: Workspace, _ load: (Range<Int>, inout Pass<S>) -> Void
+    _ piece: Range<Int>, weight: S, _ workspace: Workspace, _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) {
     let count = Tiling.count(piece.count)
     guard !norms.isEmpty else {
@@ -113,12 +113,12 @@ final class LikelihoodGradient<S: Scalar> {
   }
 
   private func begin(
-    _ i: Int, _ piece: Range<Int>, _ scratch: Scratch, _ load: (Range<Int>, inout Pass<S>) -> Void
+    _ i: Int, _ piece: Range<Int>, _ scratch: Scratch, _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> Tile {
     let rows = Tiling.range(i, piece.count)
     var pass = try model.newPass(Tiling.stride(rows.count, S.self), recording: true, scratch)
     pass.normalisesBatches = true
-    load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
+    try load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
     model.begin(&pass)
     return Tile(recording: try model.newRecording(pass), adjoint: nil, rows: rows)
   }
