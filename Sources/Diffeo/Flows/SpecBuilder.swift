@@ -130,6 +130,20 @@ package struct SpecBuilder: Sendable {
     try spec.append(LayerSpec(.dequantize(DequantizeSpec(dim: spec.dim, levels: levels))))
   }
 
+  /// hidden and activation: of the network that gives the parameters, if there is a context. Fast from data to noise;
+  /// turned round, from noise to data.
+  package mutating func addPlanar(hidden: [Int], activation: Activation) throws(DiffeoError) {
+    let layer = try PlanarSpec(
+      dim: spec.dim, contextDim: spec.contextDim, hidden: hidden, activation: activation)
+    try spec.append(LayerSpec(.planar(layer)))
+  }
+  /// Likewise, and as fast in both directions.
+  package mutating func addRadial(hidden: [Int], activation: Activation) throws(DiffeoError) {
+    let layer = try RadialSpec(
+      dim: spec.dim, contextDim: spec.contextDim, hidden: hidden, activation: activation)
+    try spec.append(LayerSpec(.radial(layer)))
+  }
+
   /// Turns the layer that was added last the other way round: its `inverse` runs from data to noise.
   package mutating func invertLast() throws(DiffeoError) { try spec.invertLast() }
 
