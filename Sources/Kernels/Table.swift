@@ -13,5 +13,7 @@ import KernelInterface
     lanes: lanes, dense: dense, outer: outer, columnSums: columnSums, transpose: transpose, activate: activate,
     activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
     affineInversePullback: affineInversePullback, add: add, scaleShift: scaleShift, unshiftScale: unshiftScale,
-    addRows: addRows, normalLogDensity: normalLogDensity, normals: normals, sumOfSquares: sumOfSquares, adam: adam)
+    addRows: addRows, normalLogDensity: normalLogDensity,
+    logisticLogDensity: logisticLogDensity, normals: normals, uniforms: uniforms, sumOfSquares: sumOfSquares, adam: adam
+  )
 }

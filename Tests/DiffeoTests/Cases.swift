@@ -12,6 +12,17 @@ struct Case: CustomTestStringConvertible, Sendable {
   /// Activations with a kink: differences of finite steps say less.
   var hasKinks: Bool { name.contains("relu") }
   var testDescription: String { name }
+  /// Where all of the density is, for its integral.
+  var extent = Extent.edge(14)
+
+  enum Extent: Sendable {
+    /// In -edge...edge.
+    case edge(Double)
+    /// So far out that the grid is one in arsinh x, to this edge.
+    case far(Double)
+    /// Noise in low...high, from where the layers go column by column and upwards.
+    case noise(Double, Double)
+  }
 
   init(
     _ name: String, dim: Int, contextDim: Int = 0,
@@ -41,7 +52,7 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
-  static let all: [Case] = layers + architectures
+  static let all: [Case] = layers + architectures + bases
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -123,6 +134,35 @@ struct Case: CustomTestStringConvertible, Sendable {
         Case("coupling, \(activation.name)", dim: 5) {
           try $0.addCoupling(.small(activation), mask: .odd, seed: 1)
         })
+    }
+    return cases
+  }()
+
+  static let bases: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(1, 0), (2, 0), (3, 0), (6, 0), (1, 2), (2, 1), (3, 2), (6, 1)] {
+      let network: SpecBuilder.Conditioner? = contextDim == 0 ? nil : .small(hidden: [7], .tanh)
+      var bases: [(String, SpecBuilder.Base)] = [
+        ("normal", .normal(network)), ("student_t", .studentT(df: 5, network)),
+        ("mixture", .mixture(components: 4, network)),
+      ]
+      if contextDim == 0 { bases += [("logistic", .logistic), ("uniform", .uniform(low: -4, high: 5))] }
+      for (name, base) in bases {
+        var alone = Case("\(name) alone", dim: dim, contextDim: contextDim) { try $0.setBase(base) }
+        var under = Case("\(name) under a layer", dim: dim, contextDim: contextDim) {
+          try $0.setBase(base)
+          // So that x of the tests is within the support.
+          if name == "uniform" { return try $0.addActNorm() }
+          try $0.addAutoregressive(.small(.tanh), order: .natural, randomDegrees: false, inverted: false, seed: 0)
+        }
+        switch name {
+        case "student_t": (alone.extent, under.extent) = (.far(40), .far(40))
+        case "logistic": (alone.extent, under.extent) = (.edge(30), .edge(60))
+        case "uniform": (alone.extent, under.extent) = (.noise(-4, 5), .noise(-4, 5))
+        default: break
+        }
+        cases += [alone, under]
+      }
     }
     return cases
   }()

@@ -30,6 +30,17 @@ package struct SpecBuilder: Sendable {
     }
   }
 
+  /// What the noise follows; with a conditioner its parameters are functions of the context, by the conditioner's hidden
+  /// layers and activation.
+  package enum Base: Sendable {
+    case standardNormal
+    case normal(Conditioner?)
+    case logistic
+    case uniform(low: Double, high: Double)
+    case studentT(df: Double, Conditioner?)
+    case mixture(components: Int, Conditioner?)
+  }
+
   package mutating func addAutoregressive(
     _ conditioner: Conditioner, order: Order, randomDegrees: Bool, inverted: Bool, seed: UInt64
   ) throws(DiffeoError) {
@@ -89,6 +100,28 @@ package struct SpecBuilder: Sendable {
 
   package mutating func addActNorm() throws(DiffeoError) {
     try spec.append(LayerSpec(.actNorm(ActNormSpec(dim: spec.dim))))
+  }
+
+  /// In place of the one before; a flow begins with the standard normal distribution.
+  package mutating func setBase(_ base: Base) throws(DiffeoError) {
+    let (dim, contextDim) = (spec.dim, spec.contextDim)
+    func network(_ conditioner: Conditioner?) -> ContextualParametersSpec.Conditioner? {
+      conditioner.map { .init(hidden: $0.hidden, activation: $0.activation) }
+    }
+    let kind: BaseKind
+    switch base {
+    case .standardNormal: kind = .standardNormal(StandardNormalSpec())
+    case .normal(let c):
+      kind = .normal(try NormalSpec(dim: dim, contextDim: contextDim, conditioner: network(c)))
+    case .logistic: kind = .logistic(LogisticSpec())
+    case .uniform(let low, let high): kind = .uniform(try UniformSpec(low: low, high: high))
+    case .studentT(let df, let c):
+      kind = .studentT(try StudentTSpec(dim: dim, contextDim: contextDim, start: df, conditioner: network(c)))
+    case .mixture(let components, let c):
+      kind = .mixture(
+        try MixtureSpec(components: components, dim: dim, contextDim: contextDim, conditioner: network(c)))
+    }
+    try spec.setBase(kind)
   }
 
   /// given: of each column; nil: from the data when training begins.
