@@ -11,18 +11,20 @@ struct PlanarSpec: BijectionSpec {
   let parameters: ContextualParametersSpec
 
   private static func vectors(_ dim: Int) -> [ContextualParametersSpec.Vector] {
-    [.init("u", dim), .init("w", dim), .init("b", 1)]
+    [.init(name: "u", shape: [dim]), .init(name: "w", shape: [dim]), .init(name: "b", shape: [1])]
   }
 
-  init(dim: Int, contextDim: Int, hidden: [Int], activation: Activation) throws(DiffeoError) {
+  init(dim: Int, contextDim: Int, conditioner: ContextualParametersSpec.Conditioner?) throws(DiffeoError) {
     self.dim = dim
     parameters = try .init(
-      PlanarSpec.vectors(dim), contextDim: contextDim, hidden: hidden, activation: activation)
+      PlanarSpec.vectors(dim), contextDim: contextDim, conditioner: conditioner)
   }
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     self.dim = dim
-    parameters = try .init(PlanarSpec.vectors(dim), record, contextDim: contextDim)
+    parameters = try .init(
+      PlanarSpec.vectors(dim), contextDim: contextDim,
+      conditioner: ContextualParametersSpec.conditioner(record))
   }
 
   var record: Record {
@@ -39,7 +41,7 @@ struct PlanarSpec: BijectionSpec {
     let squares = w.reduce(0) { $0 + $1 * $1 }
     let softplusIsOne = log(expm1(1.0))
     let u = w.map { softplusIsOne * $0 / squares + 0.01 * random.normal() }
-    self.parameters.initialise(parameters, initial: u + w + [0], &random)
+    self.parameters.initialise(parameters, &random, values: u + w + [0])
   }
 
   var summary: String { "y = x + v tanh(w.x + b)" + (parameters.network == nil ? "" : " " + parameters.summary) }
@@ -106,7 +108,7 @@ struct Planar<S: Scalar>: Bijection {
   private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse: Bool) throws(DiffeoError) {
     let (stride, scratch) = (adjoint.stride, adjoint.scratch)
     let mark = scratch.mark
-    let gParameters = try scratch.take(parameters.count * stride, of: S.self)
+    let gParameters = try parameters.newGradient(adjoint)
     for r in 0..<stride {
       let (u, w) = (tape.parameters.values + r, tape.parameters.values + dim * stride + r)
       let b = tape.parameters.values[2 * dim * stride + r]

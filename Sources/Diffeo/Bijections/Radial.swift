@@ -11,18 +11,20 @@ struct RadialSpec: BijectionSpec {
   let parameters: ContextualParametersSpec
 
   private static func vectors(_ dim: Int) -> [ContextualParametersSpec.Vector] {
-    [.init("x0", dim), .init("alpha", 1), .init("beta", 1)]
+    [.init(name: "x0", shape: [dim]), .init(name: "alpha", shape: [1]), .init(name: "beta", shape: [1])]
   }
 
-  init(dim: Int, contextDim: Int, hidden: [Int], activation: Activation) throws(DiffeoError) {
+  init(dim: Int, contextDim: Int, conditioner: ContextualParametersSpec.Conditioner?) throws(DiffeoError) {
     self.dim = dim
     parameters = try .init(
-      RadialSpec.vectors(dim), contextDim: contextDim, hidden: hidden, activation: activation)
+      RadialSpec.vectors(dim), contextDim: contextDim, conditioner: conditioner)
   }
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     self.dim = dim
-    parameters = try .init(RadialSpec.vectors(dim), record, contextDim: contextDim)
+    parameters = try .init(
+      RadialSpec.vectors(dim), contextDim: contextDim,
+      conditioner: ContextualParametersSpec.conditioner(record))
   }
 
   var record: Record {
@@ -38,7 +40,7 @@ struct RadialSpec: BijectionSpec {
     let softplusIsOne = log(expm1(1.0))
     let x0 = (0..<dim).map { _ in random.normal() }
     self.parameters.initialise(
-      parameters, initial: x0 + [softplusIsOne, softplusIsOne + 0.01 * random.normal()], &random)
+      parameters, &random, values: x0 + [softplusIsOne, softplusIsOne + 0.01 * random.normal()])
   }
 
   var summary: String { "about a centre" + (parameters.network == nil ? "" : ", " + parameters.summary) }
@@ -102,7 +104,7 @@ struct Radial<S: Scalar>: Bijection {
   private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse: Bool) throws(DiffeoError) {
     let (stride, scratch) = (adjoint.stride, adjoint.scratch)
     let mark = scratch.mark
-    let gParameters = try scratch.take(parameters.count * stride, of: S.self)
+    let gParameters = try parameters.newGradient(adjoint)
     for r in 0..<stride {
       let centre = tape.parameters.values + r
       let (rawAlpha, rawBeta) = (

@@ -1,39 +1,48 @@
 import KernelInterface
 
-/// Parameters of a layer or a distribution, as named vectors, that are either trained themselves, or functions of the
-/// context: then a dense network gives all of them, one vector after the other.
-struct ContextualParametersSpec: Equatable, Sendable {
+/// The parameters of a component that has no other inputs than the context: vectors that are trained, or, amortised, the
+/// outputs of a dense network of the context, row by row (Rezende and Mohamed 2015, section 4.2).
+package struct ContextualParametersSpec: Equatable, Sendable {
   struct Vector: Equatable, Sendable {
     let name: String
-    let count: Int
-    init(_ name: String, _ count: Int) {
-      self.name = name
-      self.count = count
-    }
+    let shape: [Int]
+    var count: Int { shape.reduce(1, *) }
   }
 
   let vectors: [Vector]
-  /// nil: they do not depend on the context.
+  /// nil: the vectors themselves are trained.
   let network: NetworkSpec?
 
-  /// A network if there is a context.
-  init(_ vectors: [Vector], contextDim: Int, hidden: [Int], activation: Activation) throws(DiffeoError) {
-    self.vectors = vectors
-    let count = vectors.reduce(0) { $0 + $1.count }
-    network =
-      contextDim == 0
-      ? nil : try NetworkSpec(inputs: contextDim, hidden: hidden, outputs: count, activation: activation)
+  /// The conventions of the network of a component that depends on the context.
+  package struct Conditioner: Equatable, Sendable {
+    package var hidden: [Int]
+    package var activation: Activation
+    package init(hidden: [Int], activation: Activation) {
+      self.hidden = hidden
+      self.activation = activation
+    }
   }
 
-  /// A network if the record has its conventions: a flow with a context may have parts that do not look at it.
-  init(_ vectors: [Vector], _ record: Record, contextDim: Int) throws(DiffeoError) {
-    if contextDim == 0 || (record["hidden"] == nil && record["activation"] == nil) {
-      try self.init(vectors, contextDim: 0, hidden: [], activation: .relu)
-    } else {
-      try self.init(
-        vectors, contextDim: contextDim, hidden: record.ints("hidden"),
-        activation: Activation(name: record.string("activation")))
+  /// conditioner: of the network; nil for vectors, which a flow with a context may have, too.
+  init(_ vectors: [Vector], contextDim: Int, conditioner: Conditioner?) throws(DiffeoError) {
+    self.vectors = vectors
+    guard let conditioner else {
+      network = nil
+      return
     }
+    guard contextDim > 0 else {
+      throw DiffeoError(.invalid, "this flow has no context for parameters to depend on")
+    }
+    network = try NetworkSpec(
+      inputs: contextDim, hidden: conditioner.hidden, outputs: vectors.reduce(0) { $0 + $1.count },
+      activation: conditioner.activation)
+  }
+
+  /// A record with a list `hidden` speaks of a network.
+  static func conditioner(_ record: Record) throws(DiffeoError) -> Conditioner? {
+    record["hidden"] == nil
+      ? nil
+      : Conditioner(hidden: try record.ints("hidden"), activation: try Activation(name: record.string("activation")))
   }
 
   func describe(_ record: inout Record) {
@@ -45,48 +54,56 @@ struct ContextualParametersSpec: Equatable, Sendable {
   var count: Int { vectors.reduce(0) { $0 + $1.count } }
 
   var slots: [ParameterSlot] {
-    network?.slots ?? vectors.map { ParameterSlot($0.name, [$0.count], .vector) }
+    network?.slots ?? vectors.map { ParameterSlot($0.name, $0.shape, .vector) }
   }
 
-  /// The vectors begin with `initial`; from a network up to the small weights of its outputs.
+  /// `values`, one vector after the other: what the parameters begin with, for every context nearly so.
   func initialise<S: Scalar>(
-    _ parameters: UnsafeMutablePointer<S>, initial: [Double], _ random: inout Philox
+    _ parameters: UnsafeMutablePointer<S>, _ random: inout Philox, values: [Double]
   ) {
     var target = parameters
     if let network {
       network.initialise(parameters, &random)
-      target += network.slots.reduce(0) { $0 + $1.count } - network.outputs
+      // The biases of the outputs come last.
+      target += slots.reduce(0) { $0 + $1.count } - count
     }
-    for (i, value) in initial.prefix(count).enumerated() { target[i] = S(value) }
+    for (i, value) in values.prefix(count).enumerated() { target[i] = S(value) }
   }
 
+  /// "", or for the summary of a component.
   var summary: String { network.map { "of the context, \($0.summary)" } ?? "" }
 }
 
-/// The same prepared for the kernels.
 struct ContextualParameters<S: Scalar>: BitwiseCopyable {
   let count: Int
   private let network: Network<S>?
+  /// Where the network's tile has to end.
+  private let padded: Int
+  private let contextDim: Int
+  // Without a network: the vectors, in the flow's parameters and as prepared, and their places among the slots.
   private let offset: Int
   private let slot: Int
-  /// Where there is no network: the sizes of the vectors, and their values.
-  private let sizes: UnsafePointer<Int>
-  private let vectorCount: Int
   private let values: UnsafeMutablePointer<S>
+  private let vectorCount: Int
+  private let sizes: UnsafePointer<Int32>
 
   init(_ spec: ContextualParametersSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     count = spec.count
+    padded = PackedMatrix<S>.padded(spec.count)
     self.offset = offset
     self.slot = slot
-    if let spec = spec.network {
-      network = try Network(spec, offset: offset, slot: slot, pool: pool)
+    contextDim = spec.network?.inputs ?? 0
+    values = try pool.take(spec.network == nil ? count : 0)
+    vectorCount = spec.vectors.count
+    sizes = try pool.copy(spec.vectors.map { Int32($0.count) })
+    if let networkSpec = spec.network {
+      network = try Network(networkSpec, offset: offset, slot: slot, pool: pool)
     } else {
       network = nil
     }
-    sizes = try pool.copy(spec.vectors.map(\.count))
-    vectorCount = spec.vectors.count
-    values = try pool.take(spec.count)
   }
+
+  var denseLayers: [DenseLayer<S>] { network?.denseLayers ?? [] }
 
   func prepare(_ parameters: UnsafePointer<S>) {
     if let network {
@@ -96,19 +113,18 @@ struct ContextualParameters<S: Scalar>: BitwiseCopyable {
     }
   }
 
-  var denseLayers: [DenseLayer<S>] { network?.denseLayers ?? [] }
-
   struct Tape: BitwiseCopyable {
-    /// [count][stride], a row of the tile for each parameter.
+    /// [count][stride]
     let values: UnsafeMutablePointer<S>
     fileprivate let network: Network<S>.Tape?
   }
 
-  /// The parameters for each row of a tile, in scratch memory.
+  /// The parameters of each row of a pass, [count][stride], in scratch memory.
   func evaluate(_ pass: Pass<S>) throws(DiffeoError) -> Tape {
     let (stride, scratch) = (pass.stride, pass.scratch)
     if let network {
-      let (output, tape) = try network.forward(pass.context, stride, scratch, recording: pass.recording)
+      let (output, tape) = try network.forward(
+        UnsafePointer(pass.context), stride, scratch, recording: pass.recording)
       return Tape(values: output, network: tape)
     }
     let tile = try scratch.take(count * stride, of: S.self)
@@ -116,19 +132,23 @@ struct ContextualParameters<S: Scalar>: BitwiseCopyable {
     return Tape(values: tile, network: nil)
   }
 
-  /// g: [count][stride], dL/dparameters. Adds to the gradient in the context.
+  /// For the gradient in the parameters, row by row: [count][stride] and what the kernels want behind it.
+  func newGradient(_ adjoint: Adjoint<S>) throws(DiffeoError) -> UnsafeMutablePointer<S> {
+    try adjoint.scratch.take(padded * adjoint.stride)
+  }
+
+  /// g: dL/dparameters. Adds to the gradient in the context.
   func pullback(_ adjoint: Adjoint<S>, _ tape: Tape, _ g: UnsafePointer<S>) throws(DiffeoError) {
+    let stride = adjoint.stride
     if let network, let tape = tape.network {
-      let mark = adjoint.scratch.mark
-      adjoint.addContext(try network.pullback(tape, g, adjoint.stride, adjoint.scratch, adjoint.sink))
-      adjoint.scratch.release(to: mark)
-      return
-    }
-    guard let sink = adjoint.sink else { return }
-    var g = g
-    for i in 0..<vectorCount {
-      sink.sum(slot + i, g, sizes[i], adjoint.stride)
-      g += sizes[i] * adjoint.stride
+      adjoint.addContext(try network.pullback(tape, g, stride, adjoint.scratch, adjoint.sink))
+    } else if let sink = adjoint.sink {
+      var first = 0
+      for i in 0..<vectorCount {
+        let size = Int(sizes[i])
+        sink.sum(slot + i, g + first * stride, size, stride)
+        first += size
+      }
     }
   }
 }

@@ -63,7 +63,8 @@ final class LikelihoodGradient<S: Scalar> {
   }
 
   private func run(
-    _ piece: Range<Int>, weight: S, _ workspace: Workspace, _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
+    _ piece: Range<Int>, weight: S, _ workspace: Workspace,
+    _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) {
     let count = Tiling.count(piece.count)
     guard !norms.isEmpty else {
