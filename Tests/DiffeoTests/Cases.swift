@@ -214,7 +214,7 @@ struct Case: CustomTestStringConvertible, Sendable {
   static let bases: [Case] = {
     var cases: [Case] = []
     for (dim, contextDim) in [(1, 0), (2, 0), (3, 0), (6, 0), (1, 2), (2, 1), (3, 2), (6, 1)] {
-      let network: SpecBuilder.Network? = contextDim == 0 ? nil : .small(hidden: [7], .tanh)
+      let network: SpecBuilder.Network? = contextDim == 0 ? nil : .small(hidden: [9], .tanh)
       var bases: [(String, SpecBuilder.Base)] = [
         ("normal", .normal(network)), ("student_t", .studentT(df: 5, network)),
         ("mixture", .mixture(components: 4, network)),

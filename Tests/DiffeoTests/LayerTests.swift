@@ -318,9 +318,9 @@ import Testing
           dim: 3, contextDim: contextDim,
           {
             if planar {
-              try $0.addPlanar(network: .init(hidden: [16], activation: .tanh))
+              try $0.addPlanar(network: contextDim > 0 ? .small(hidden: [16], .tanh) : nil)
             } else {
-              try $0.addRadial(network: .init(hidden: [16], activation: .tanh))
+              try $0.addRadial(network: contextDim > 0 ? .small(hidden: [16], .tanh) : nil)
             }
           }, { _, _ in })
         let rows = Rows<Double>.random(50, flow.spec, seed: 4)

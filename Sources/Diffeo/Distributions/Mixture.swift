@@ -64,7 +64,7 @@ struct MixtureSpec: DistributionSpec {
   }
 }
 
-/// For each component about what N(mean, scale) costs, and 10 ns a row.
+/// For each component about what a normal base costs, and 10 ns a row.
 struct Mixture<S: Scalar>: Distribution {
   private let components: Int
   let parameters: ContextualParameters<S>
