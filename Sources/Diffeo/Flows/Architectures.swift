@@ -39,7 +39,7 @@ package struct Architecture: Sendable {
     var conditioner = SpecBuilder.Conditioner()
     conditioner.hidden = hidden
     conditioner.activation = activation
-    conditioner.scale = scale
+    conditioner.transformer = .affine(scale)
     return conditioner
   }
 
