@@ -129,10 +129,11 @@ struct SplineSide {
     u = 1 - t
     result = fma(piece.value(t, u), h.size, h.left)
   }
-  result = rule.inBox(result)
   var logarithm = log(piece.slope(t, u))
-  // NaN in the parameters shows outside of the box, too.
-  let outside = rule.outside(given) .& (result .== result)
+  // NaN in the parameters shows at the end of the box and outside, too.
+  let known = result .== result
+  result = rule.inBox(result).replacing(with: rule.high, where: known .& (at .>= rule.high))
+  let outside = known .& rule.outside(given)
   switch rule.boundary {
   case .linear:
     result = result.replacing(with: given, where: outside)
