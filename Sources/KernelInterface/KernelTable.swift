@@ -91,6 +91,23 @@ public struct KernelTable<S>: Sendable {
       _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
     ) -> Void
 
+  /// y and logs = log dy/dx of rational-quadratic splines (see SplineRule), with raw parameter j of number i at
+  /// p[j * count + i]. Replaces those of widths and heights by what the pullbacks want of them. y may be x.
+  public var spline:
+    @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) -> Void
+  /// x, and logs = log dy/dx (the caller subtracts). Changes p in the same way. x may be y.
+  public var splineInverse:
+    @Sendable (_ rule: SplineRule, _ count: Int, _ y: In, _ p: Out, _ x: Out, _ logs: Out) -> Void
+  /// Pullback of spline. p: as left by it. g: dL/dy in, dL/dx out. gp: its first count values dL/dlogs in, all of them
+  /// the gradient of the raw parameters out.
+  public var splinePullback: @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
+  /// Pullback of splineInverse. x: its result. g: dL/dx in, dL/dy out. gp: as above, logs as returned.
+  public var splineInversePullback:
+    @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
+  /// cosines = cos a, sines = sin a for the angle a = 2 pi (x - low) / (high - low).
+  public var angles:
+    @Sendable (_ low: Double, _ high: Double, _ count: Int, _ x: In, _ cosines: Out, _ sines: Out) -> Void
+
   /// y += x
   public var add: @Sendable (_ count: Int, _ x: In, _ y: Out) -> Void
 
@@ -164,6 +181,11 @@ public struct KernelTable<S>: Sendable {
     affineInverse: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
     affinePullback: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
     affineInversePullback: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
+    spline: @escaping @Sendable (SplineRule, Int, In, Out, Out, Out) -> Void,
+    splineInverse: @escaping @Sendable (SplineRule, Int, In, Out, Out, Out) -> Void,
+    splinePullback: @escaping @Sendable (SplineRule, Int, In, In, Out, Out) -> Void,
+    splineInversePullback: @escaping @Sendable (SplineRule, Int, In, In, Out, Out) -> Void,
+    angles: @escaping @Sendable (Double, Double, Int, In, Out, Out) -> Void,
     add: @escaping @Sendable (Int, In, Out) -> Void,
     scaleShift: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
     unshiftScale: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
@@ -188,6 +210,11 @@ public struct KernelTable<S>: Sendable {
     self.affineInverse = affineInverse
     self.affinePullback = affinePullback
     self.affineInversePullback = affineInversePullback
+    self.spline = spline
+    self.splineInverse = splineInverse
+    self.splinePullback = splinePullback
+    self.splineInversePullback = splineInversePullback
+    self.angles = angles
     self.add = add
     self.scaleShift = scaleShift
     self.unshiftScale = unshiftScale
@@ -240,6 +267,48 @@ public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
     self.epsilon = epsilon
     self.offset = offset
   }
+}
+
+/// Monotone rational-quadratic splines over the box [low, high], of x and of y. Raw parameters of a number: `bins` widths,
+/// `bins` heights, then derivatives. widths = (high - low) (minWidth + (1 - bins minWidth) softmax(raw)), heights in the
+/// same way, derivatives = minDerivative + softplus(raw + offset): zeros make the identity.
+public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
+  public enum Boundary: Int32, Sendable, BitwiseCopyable {
+    /// The identity outside of the box; derivatives at the interior knots, those at its ends are 1.
+    case linear = 1
+    /// A circle: x is brought into the box by whole turns. Derivatives at all knots but the last, which is the first.
+    case periodic
+    /// NaN outside of the box; derivatives at all knots.
+    case interval
+  }
+  public var bins: Int
+  public var low, high: Double
+  public var boundary: Boundary
+  public var minWidth, minHeight, minDerivative: Double
+  /// log(exp(1 - minDerivative) - 1)
+  public var offset: Double
+  public init(
+    bins: Int, low: Double, high: Double, boundary: Boundary, minWidth: Double, minHeight: Double,
+    minDerivative: Double, offset: Double
+  ) {
+    self.bins = bins
+    self.low = low
+    self.high = high
+    self.boundary = boundary
+    self.minWidth = minWidth
+    self.minHeight = minHeight
+    self.minDerivative = minDerivative
+    self.offset = offset
+  }
+
+  public var derivativeCount: Int {
+    switch boundary {
+    case .linear: bins - 1
+    case .periodic: bins
+    case .interval: bins + 1
+    }
+  }
+  public var parameterCount: Int { 2 * bins + derivativeCount }
 }
 
 /// The numbers of one step of Adam (see KernelTable.adam).

@@ -43,10 +43,12 @@ struct AutoregressiveSpec: BijectionSpec {
     self.order = order
     self.map = map
     network = try NetworkSpec(
-      inputs: dim + contextDim, hidden: hidden, outputs: dim * map.parameterCount,
+      inputs: dim * map.inputsPerColumn + contextDim, hidden: hidden, outputs: dim * map.parameterCount,
       activation: activation,
       degrees: NetworkSpec.Degrees(
-        inputs: place + [Int](repeating: 0, count: contextDim), hidden: hiddenDegrees,
+        inputs: place.flatMap { [Int](repeating: $0, count: map.inputsPerColumn) }
+          + [Int](repeating: 0, count: contextDim),
+        hidden: hiddenDegrees,
         outputs: place.flatMap { [Int](repeating: $0, count: map.parameterCount) }))
   }
 
@@ -95,7 +97,7 @@ struct AutoregressiveSpec: BijectionSpec {
     let named =
       order == Array(0..<dim)
       ? "natural" : order == Array((0..<dim).reversed()) ? "reversed" : "given"
-    return "\(map.name) scale, \(named) order, \(network.summary)"
+    return "\(map.summary), \(named) order, \(network.summary)"
   }
 }
 
@@ -126,39 +128,28 @@ struct Autoregressive<S: Scalar>: Bijection {
 
   struct Tape: BitwiseCopyable {
     let x: UnsafeMutablePointer<S>
-    /// Raw parameters: by parameter after `forward`, in sorted order after `inverse`.
+    /// Raw parameters and log-derivatives in sorted order.
     let parameters: UnsafeMutablePointer<S>
     let logs: UnsafeMutablePointer<S>
     let network: Network<S>.Tape
   }
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    let (stride, scratch, perColumn) = (pass.stride, pass.scratch, map.parameterCount)
+    let (stride, scratch) = (pass.stride, pass.scratch)
     let mark = scratch.mark
     let input = try scratch.take(network.inputs * stride, of: S.self)
     input.update(from: pass.context, count: contextDim * stride)
     for i in 0..<dim {
-      (input + (contextDim + i) * stride).update(
-        from: pass.row(pass.x, Int(order[i])), count: stride)
+      map.encode(stride, pass.row(pass.x, Int(order[i])), input + inputs(i) * stride)
     }
     let (output, tape) = try network.forward(input, stride, scratch, recording: pass.recording)
-    let parameters = try scratch.take(perColumn * pass.count, of: S.self)
-    for i in 0..<dim {
-      for j in 0..<perColumn {
-        (parameters + (j * dim + Int(order[i])) * stride).update(
-          from: output + (i * perColumn + j) * stride, count: stride)
-      }
-    }
     let logs = try scratch.take(pass.count, of: S.self)
     let x = pass.x
-    if pass.recording {
-      try pass.replace { x, y in map.forward(dim * stride, x, parameters, y, logs) }
-    } else {
-      map.forward(pass.count, x, parameters, x, logs)
-    }
+    try pass.replace { _, _ in }
+    try map.run(inverse: false, columns(stride), x, output, pass.x, logs, scratch)
     S.kernels.addRows(dim, stride, logs, 1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
-    return Tape(x: x, parameters: parameters, logs: logs, network: tape)
+    return Tape(x: x, parameters: output, logs: logs, network: tape)
   }
 
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
@@ -169,12 +160,12 @@ struct Autoregressive<S: Scalar>: Bijection {
     net.input.update(from: pass.context, count: contextDim * stride)
     try pass.replace { z, x in
       for i in 0..<dim {
-        net.advance(known: contextDim + i) { Int(cuts[i * hiddenLayers + $0]) }
-        net.finishOutputs(i * perColumn, (i + 1) * perColumn, known: contextDim + i)
+        net.advance(known: inputs(i)) { Int(cuts[i * hiddenLayers + $0]) }
+        net.finishOutputs(i * perColumn, (i + 1) * perColumn, known: inputs(i))
         let column = Int(order[i]) * stride
         map.inverse(
-          stride, z + column, net.output + i * perColumn * stride, x + column, logs + column)
-        (net.input + (contextDim + i) * stride).update(from: x + column, count: stride)
+          stride, z + column, net.output + i * perColumn * stride, x + column, logs + i * stride)
+        map.encode(stride, x + column, net.input + inputs(i) * stride)
       }
     }
     S.kernels.addRows(dim, stride, logs, -1, pass.logDet)
@@ -183,23 +174,14 @@ struct Autoregressive<S: Scalar>: Bijection {
   }
 
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
-    let (stride, scratch, perColumn) = (adjoint.stride, adjoint.scratch, map.parameterCount)
+    let (stride, scratch) = (adjoint.stride, adjoint.scratch)
     let mark = scratch.mark
-    let gParameters = try scratch.take(perColumn * adjoint.count, of: S.self)
-    adjoint.spreadLogDet(dim, negated: false, gParameters)
-    map.pullback(adjoint.count, tape.x, tape.parameters, tape.logs, adjoint.g, gParameters)
     let gOutput = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride, of: S.self)
-    for i in 0..<dim {
-      for j in 0..<perColumn {
-        (gOutput + (i * perColumn + j) * stride).update(
-          from: gParameters + (j * dim + Int(order[i])) * stride, count: stride)
-      }
-    }
+    try map.runPullback(
+      inverse: false, columns(stride), tape.x, tape.parameters, tape.logs, adjoint, gOutput)
     let gInput = try network.pullback(tape.network, gOutput, stride, scratch, adjoint.sink)
     adjoint.addContext(gInput)
-    for i in 0..<dim {
-      S.kernels.add(stride, gInput + (contextDim + i) * stride, adjoint.g + Int(order[i]) * stride)
-    }
+    for i in 0..<dim { addInputPullback(i, tape, gInput, adjoint) }
     scratch.release(to: mark)
   }
 
@@ -210,13 +192,13 @@ struct Autoregressive<S: Scalar>: Bijection {
     for i in Swift.stride(from: dim - 1, through: 0, by: -1) {
       // dL/dx_i is complete once all hidden units that see x_i, those after cut i, are.
       net.advance(known: (i + 1) * perColumn) { Int(cuts[i * hiddenLayers + $0]) }
-      net.finishInputs(contextDim + i, contextDim + i + 1, known: (i + 1) * perColumn)
+      net.finishInputs(inputs(i), inputs(i + 1), known: (i + 1) * perColumn)
+      addInputPullback(i, tape, net.gInput, adjoint)
       let column = Int(order[i]) * stride
-      S.kernels.add(stride, net.gInput + (contextDim + i) * stride, adjoint.g + column)
       let gOutput = net.gOutput + i * perColumn * stride
       adjoint.spreadLogDet(1, negated: true, gOutput)
       map.inversePullback(
-        stride, tape.x + column, tape.parameters + i * perColumn * stride, tape.logs + column,
+        stride, tape.x + column, tape.parameters + i * perColumn * stride, tape.logs + i * stride,
         adjoint.g + column, gOutput)
     }
     net.advance(known: 0) { _ in 0 }
@@ -224,5 +206,22 @@ struct Autoregressive<S: Scalar>: Bijection {
     adjoint.addContext(net.gInput)
     net.gradients(adjoint.sink)
     scratch.release(to: mark)
+  }
+
+  /// The context and the first i columns, as inputs of the network.
+  private func inputs(_ i: Int) -> Int { contextDim + i * map.inputsPerColumn }
+
+  private func columns(_ stride: Int) -> TileColumns {
+    TileColumns(indices: order, count: dim, stride: stride)
+  }
+
+  @inline(__always)
+  private func addInputPullback(
+    _ i: Int, _ tape: Tape, _ gInput: UnsafeMutablePointer<S>, _ adjoint: Adjoint<S>
+  ) {
+    let first = inputs(i) * adjoint.stride
+    map.addEncodePullback(
+      adjoint.stride, tape.network.input + first, gInput + first,
+      adjoint.g + Int(order[i]) * adjoint.stride)
   }
 }

@@ -21,12 +21,27 @@ package struct SpecBuilder: Sendable {
   package struct Conditioner: Sendable {
     package var hidden = Architecture.defaultHidden
     package var activation = Activation.relu
-    package var scale = ScaleRule.Kind.softClip
-    package var scaleBound = Architecture.defaultScaleBound
-    package var scaleEpsilon = Architecture.defaultScaleEpsilon
+    package var transformer = Transformer.affine()
     package init() {}
-    var map: ElementMap {
-      get throws(DiffeoError) { try .affine(scale, bound: scaleBound, epsilon: scaleEpsilon) }
+  }
+
+  /// The map of one number, before it is checked.
+  package enum Transformer: Sendable {
+    case affine(
+      ScaleRule.Kind = .softClip, bound: Double = Architecture.defaultScaleBound,
+      epsilon: Double = Architecture.defaultScaleEpsilon)
+    case spline(
+      bins: Int, low: Double, high: Double, boundary: SplineRule.Boundary = .linear, minWidth: Double = 1e-3,
+      minHeight: Double = 1e-3, minDerivative: Double = 1e-3)
+
+    func map() throws(DiffeoError) -> ElementMap {
+      switch self {
+      case .affine(let kind, let bound, let epsilon): try .affine(kind, bound: bound, epsilon: epsilon)
+      case .spline(let bins, let low, let high, let boundary, let minWidth, let minHeight, let minDerivative):
+        try .spline(
+          bins: bins, low: low, high: high, boundary: boundary, minWidth: minWidth, minHeight: minHeight,
+          minDerivative: minDerivative)
+      }
     }
   }
 
@@ -56,7 +71,7 @@ package struct SpecBuilder: Sendable {
     case .given(let given): columns = given
     }
     let layer = try AutoregressiveSpec(
-      dim: dim, contextDim: contextDim, order: columns, map: conditioner.map,
+      dim: dim, contextDim: contextDim, order: columns, map: conditioner.transformer.map(),
       hidden: conditioner.hidden,
       hiddenDegrees: AutoregressiveSpec.degrees(
         conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
@@ -83,7 +98,7 @@ package struct SpecBuilder: Sendable {
     case .given(let given): kept = given
     }
     let layer = try CouplingSpec(
-      dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.map,
+      dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.transformer.map(),
       hidden: conditioner.hidden,
       activation: conditioner.activation)
     try spec.append(LayerSpec(.coupling(layer)))
