@@ -13,6 +13,7 @@ import KernelInterface
     lanes: lanes, dense: dense, outer: outer, columnSums: columnSums, transpose: transpose, activate: activate,
     activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
     affineInversePullback: affineInversePullback, spline: spline, splineInverse: splineInverse,
-    splinePullback: splinePullback, splineInversePullback: splineInversePullback, angles: angles, add: add, scaleShift: scaleShift, unshiftScale: unshiftScale,
+    splinePullback: splinePullback, splineInversePullback: splineInversePullback, angles: angles, add: add,
+    scaleShift: scaleShift, unshiftScale: unshiftScale,
     addRows: addRows, normalLogDensity: normalLogDensity, normals: normals, sumOfSquares: sumOfSquares, adam: adam)
 }
