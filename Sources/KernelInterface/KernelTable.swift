@@ -93,8 +93,7 @@ public struct KernelTable<S>: Sendable {
 
   /// y and logs = log dy/dx of rational-quadratic splines (see SplineRule), with raw parameter j of number i at
   /// p[j * count + i]. Replaces those of widths and heights by what the pullbacks want of them. y may be x.
-  public var spline:
-    @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) -> Void
+  public var spline: @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) -> Void
   /// x, and logs = log dy/dx (the caller subtracts). Changes p in the same way. x may be y.
   public var splineInverse:
     @Sendable (_ rule: SplineRule, _ count: Int, _ y: In, _ p: Out, _ x: Out, _ logs: Out) -> Void

@@ -77,7 +77,8 @@ struct SplineSide {
 }
 
 @inline(never) func splineVectors(
-  _ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out, _ block: UnsafeMutablePointer<SplineBlock>,
+  _ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out,
+  _ block: UnsafeMutablePointer<SplineBlock>,
   inverse: Bool
 ) {
   exponentials(rule.bins, count, p, block)

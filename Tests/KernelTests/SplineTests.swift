@@ -257,7 +257,9 @@ private func bitsAreThoseOfTheValue<S: TestScalar>(_ type: S.Type) {
     let g: [S] = random.numbers(n)
     let gLogs: [S] = random.numbers(n)
     func all(_ build: Build<S>, _ range: Range<Int>) -> [[S]] {
-      let cut = { (v: [S]) in stride(from: 0, to: v.count, by: n).flatMap { v[$0 + range.lowerBound..<$0 + range.upperBound] } }
+      let cut = { (v: [S]) in
+        stride(from: 0, to: v.count, by: n).flatMap { v[$0 + range.lowerBound..<$0 + range.upperBound] }
+      }
       return [false, true].flatMap { inverse in
         let out = map(build, rule, inverse: inverse, cut(x), cut(p), atStart: inverse)
         return out + pullback(build, rule, inverse: inverse, inverse ? out[1] : cut(x), out[0], cut(g), cut(gLogs))
