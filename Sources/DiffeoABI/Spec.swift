@@ -93,9 +93,7 @@ private func conditioner(
   var c = SpecBuilder.Conditioner()
   if let widths = try hiddenWidths(hidden, hiddenCount) { c.hidden = widths }
   c.activation = try choice(activation, "activation")
-  c.scale = try choice(scale, "scale")
-  c.scaleBound = bound
-  c.scaleEpsilon = epsilon
+  c.transformer = .affine(try choice(scale, "scale"), bound: bound, epsilon: epsilon)
   return c
 }
 

@@ -12,6 +12,7 @@ import KernelInterface
   KernelTable<S>(
     lanes: lanes, dense: dense, outer: outer, columnSums: columnSums, transpose: transpose, activate: activate,
     activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
-    affineInversePullback: affineInversePullback, add: add, scaleShift: scaleShift, unshiftScale: unshiftScale,
+    affineInversePullback: affineInversePullback, mixture: mixture, mixtureInverse: mixtureInverse,
+    mixturePullback: mixturePullback, mixtureInversePullback: mixtureInversePullback, add: add, scaleShift: scaleShift, unshiftScale: unshiftScale,
     addRows: addRows, normalLogDensity: normalLogDensity, normals: normals, sumOfSquares: sumOfSquares, adam: adam)
 }

@@ -155,7 +155,7 @@ extension SpecBuilder.Conditioner {
     var c = SpecBuilder.Conditioner()
     c.hidden = hidden
     c.activation = activation
-    c.scale = rule
+    c.transformer = .affine(rule)
     return c
   }
   static func small(_ activation: Activation) -> SpecBuilder.Conditioner {

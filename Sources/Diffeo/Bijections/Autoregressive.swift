@@ -88,14 +88,14 @@ struct AutoregressiveSpec: BijectionSpec {
   var slots: [ParameterSlot] { network.slots }
 
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
-    network.initialise(parameters, &random)
+    network.initialise(parameters, outputs: map.initialParameters, &random)
   }
 
   var summary: String {
     let named =
       order == Array(0..<dim)
       ? "natural" : order == Array((0..<dim).reversed()) ? "reversed" : "given"
-    return "\(map.name) scale, \(named) order, \(network.summary)"
+    return "\(map.summary), \(named) order, \(network.summary)"
   }
 }
 

@@ -63,11 +63,11 @@ struct CouplingSpec: BijectionSpec {
   var slots: [ParameterSlot] { network.slots }
 
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
-    network.initialise(parameters, &random)
+    network.initialise(parameters, outputs: map.initialParameters, &random)
   }
 
   var summary: String {
-    "\(map.name) scale, \(kept.count) kept, \(moved.count) transformed, \(network.summary)"
+    "\(map.summary), \(kept.count) kept, \(moved.count) transformed, \(network.summary)"
   }
 }
 

@@ -20,6 +20,8 @@ package struct Architecture: Sendable {
   /// costs nothing that was measured on the demo's data.
   package static let defaultScaleBound = 3.0
   package static let defaultScaleEpsilon = 1e-3
+  /// Components as narrow as 1/1100, as wide as 1100.
+  package static let defaultMixtureBound = 7.0
 
   package init() {}
 
@@ -39,7 +41,7 @@ package struct Architecture: Sendable {
     var conditioner = SpecBuilder.Conditioner()
     conditioner.hidden = hidden
     conditioner.activation = activation
-    conditioner.scale = scale
+    conditioner.transformer = .affine(scale)
     return conditioner
   }
 

@@ -21,12 +21,28 @@ package struct SpecBuilder: Sendable {
   package struct Conditioner: Sendable {
     package var hidden = Architecture.defaultHidden
     package var activation = Activation.relu
-    package var scale = ScaleRule.Kind.softClip
-    package var scaleBound = Architecture.defaultScaleBound
-    package var scaleEpsilon = Architecture.defaultScaleEpsilon
+    package var transformer = Transformer.affine()
     package init() {}
+  }
+
+  /// The map of one number whose parameters the network gives.
+  package enum Transformer: Sendable {
+    case affine(
+      _ scale: ScaleRule.Kind = .softClip, bound: Double = Architecture.defaultScaleBound,
+      epsilon: Double = Architecture.defaultScaleEpsilon)
+    case mixture(
+      components: Int, family: MixtureRule.Family, target: MixtureRule.Target,
+      bound: Double = Architecture.defaultMixtureBound)
+
     var map: ElementMap {
-      get throws(DiffeoError) { try .affine(scale, bound: scaleBound, epsilon: scaleEpsilon) }
+      get throws(DiffeoError) {
+        switch self {
+        case .affine(let scale, let bound, let epsilon):
+          try .affine(scale, bound: bound, epsilon: epsilon)
+        case .mixture(let components, let family, let target, let bound):
+          try .mixture(components: components, family: family, target: target, bound: bound)
+        }
+      }
     }
   }
 
@@ -43,7 +59,7 @@ package struct SpecBuilder: Sendable {
     case .given(let given): columns = given
     }
     let layer = try AutoregressiveSpec(
-      dim: dim, contextDim: contextDim, order: columns, map: conditioner.map,
+      dim: dim, contextDim: contextDim, order: columns, map: conditioner.transformer.map,
       hidden: conditioner.hidden,
       hiddenDegrees: AutoregressiveSpec.degrees(
         conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
@@ -70,7 +86,7 @@ package struct SpecBuilder: Sendable {
     case .given(let given): kept = given
     }
     let layer = try CouplingSpec(
-      dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.map,
+      dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.transformer.map,
       hidden: conditioner.hidden,
       activation: conditioner.activation)
     try spec.append(LayerSpec(.coupling(layer)))
