@@ -13,6 +13,7 @@ import KernelInterface
     lanes: lanes, dense: dense, outer: outer, columnSums: columnSums, transpose: transpose, activate: activate,
     activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
     affineInversePullback: affineInversePullback, mixture: mixture, mixtureInverse: mixtureInverse,
-    mixturePullback: mixturePullback, mixtureInversePullback: mixtureInversePullback, add: add, scaleShift: scaleShift, unshiftScale: unshiftScale,
+    mixturePullback: mixturePullback, mixtureInversePullback: mixtureInversePullback, add: add, scaleShift: scaleShift,
+    unshiftScale: unshiftScale,
     addRows: addRows, normalLogDensity: normalLogDensity, normals: normals, sumOfSquares: sumOfSquares, adam: adam)
 }

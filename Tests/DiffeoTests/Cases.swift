@@ -115,6 +115,7 @@ struct Case: CustomTestStringConvertible, Sendable {
           try $0.addCoupling(.small(rule: rule), mask: .given([true, false, false, true]), seed: 1)
         })
     }
+    cases += mixtures
     let activations: [Activation] = [
       .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu,
     ]
@@ -123,6 +124,46 @@ struct Case: CustomTestStringConvertible, Sendable {
         Case("coupling, \(activation.name)", dim: 5) {
           try $0.addCoupling(.small(activation), mask: .odd, seed: 1)
         })
+    }
+    return cases
+  }()
+
+  /// The uniform target between layers that lead back to the real line.
+  private static let mixtures: [Case] = {
+    var cases: [Case] = []
+    let sizes = [(1, 0, 3), (1, 2, 5), (2, 0, 3), (2, 1, 1), (3, 1, 5), (6, 0, 1), (6, 3, 3)]
+    for (dim, contextDim, components) in sizes {
+      for family in [MixtureRule.Family.normal, .logistic] {
+        let add = { (name: String, build: @escaping @Sendable (inout SpecBuilder) throws -> Void) in
+          cases.append(
+            Case("\(name), \(components) \(family)", dim: dim, contextDim: contextDim, build))
+        }
+        let logit = SpecBuilder.Transformer.mixture(
+          components: components, family: family, target: .logistic, bound: 2)
+        let uniform = SpecBuilder.Transformer.mixture(
+          components: components, family: family, target: .uniform, bound: 1)
+        for inverted in [false, true] {
+          add("\(inverted ? "inverse " : "")autoregressive mixture") {
+            try $0.addAutoregressive(
+              .small(hidden: [18, 11], .silu, transformer: logit), order: .random,
+              randomDegrees: true, inverted: inverted, seed: 2)
+          }
+        }
+        add("autoregressive mixtures to uniform and back") {
+          for (i, inverted) in [false, true].enumerated() {
+            try $0.addAutoregressive(
+              .small(hidden: [15], .tanh, transformer: uniform), order: .random,
+              randomDegrees: false, inverted: inverted, seed: UInt64(i))
+          }
+        }
+        if dim > 1 || contextDim > 0 {
+          add("coupling mixture") {
+            try $0.addCoupling(
+              .small(hidden: [13], .gelu, transformer: logit),
+              mask: dim == 1 ? .given([false]) : .odd, seed: 0)
+          }
+        }
+      }
     }
     return cases
   }()
@@ -150,12 +191,13 @@ struct Case: CustomTestStringConvertible, Sendable {
 
 extension SpecBuilder.Conditioner {
   static func small(
-    hidden: [Int] = [17, 21], _ activation: Activation = .elu, rule: ScaleRule.Kind = .softClip
+    hidden: [Int] = [17, 21], _ activation: Activation = .elu, rule: ScaleRule.Kind = .softClip,
+    transformer: SpecBuilder.Transformer? = nil
   ) -> SpecBuilder.Conditioner {
     var c = SpecBuilder.Conditioner()
     c.hidden = hidden
     c.activation = activation
-    c.transformer = .affine(rule)
+    c.transformer = transformer ?? .affine(rule)
     return c
   }
   static func small(_ activation: Activation) -> SpecBuilder.Conditioner {
