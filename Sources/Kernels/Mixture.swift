@@ -367,14 +367,16 @@ private struct Mixture {
       let inside = (newton .>= low) .& (newton .<= high)
       let shrinks = inside .& (magnitude(step) .<= magnitude(last) * 0.5)
       let size = magnitude(x)
-      // Converged: at the rounding of y or of x; or the steps no longer shrink, being noise.
-      var end = (magnitude(error) .<= enough) .| (magnitude(step) .<= epsilon * size)
-      end = end .| (high - low .<= epsilon * 2 * size)
-      end = end .| ((magnitude(step) .<= epsilon * 16 * (size + reach)) .& .!shrinks)
+      let tiny = magnitude(step) .<= epsilon * 16 * (size + reach)
+      // Converged: the step is below the rounding of x; or y is right, or the step tiny, and no better can be had. On a
+      // plain between components y may be right, and the slope so small that the step would lead far away.
+      var end = ((magnitude(error) .<= enough) .| tiny) .& .!shrinks
+      end = end .| (magnitude(step) .<= epsilon * size) .| (high - low .<= epsilon * 2 * size)
       // Not a number: stays so.
       end = end .| (error .!= error)
       let halved = fma(high - low, V(repeating: 0.5), low)
-      let next = halved.replacing(with: x, where: end).replacing(with: newton, where: shrinks .| (inside .& end))
+      var next = halved.replacing(with: newton, where: shrinks)
+      next = next.replacing(with: x, where: end).replacing(with: newton, where: end .& inside .& tiny)
       let running = open .> 0
       last = next - x
       x = x.replacing(with: next, where: running)

@@ -145,7 +145,7 @@ struct Case: CustomTestStringConvertible, Sendable {
         for inverted in [false, true] {
           add("\(inverted ? "inverse " : "")autoregressive mixture") {
             try $0.addAutoregressive(
-              .small(hidden: [18, 11], .silu, transformer: logit), order: .random,
+              .small(hidden: [18, 12], .silu, transformer: logit), order: .random,
               randomDegrees: true, inverted: inverted, seed: 2)
           }
         }

@@ -165,37 +165,39 @@ private func normalTailIsAccurate<S: TestScalar>(_ build: Build<S>) {
   #expect(worst.0 <= 14, "\(build.name) at \(worst.1)")
 }
 
-/// Up to the rounding of x, the means and y.
+/// The x found is the exact root for a y and parameters that differ by rounding from those given: where F hardly
+/// changes, between components, no more can be asked.
 private func inversesAreRight<S: TestScalar>(_ build: Build<S>) {
   var random = Random(22)
   let n = 1000
   for rule in mixtureRules {
     var p: [[S]] = parameters(rule, n, &random)
     for spread: S in [1, 20] {
-      // Far apart, most of the space is a plain between components.
       for k in 0..<rule.components { p[rule.components + k] = p[rule.components + k].map { $0 * spread } }
       let x: [S] = random.numbers(n, -3, 3).map { $0 * spread }
-      let (y, logs) = build.map(rule, x, p)
-      let (back, again) = build.map(rule, y, p, inverse: true)
-      var worst = 0.0
-      for i in 0..<n where y[i] > 0 || rule.target == .logistic {
-        if rule.target == .uniform, y[i] == 1 {
-          #expect(back[i] == .infinity)
-          continue
+      let mapped = build.map(rule, x, p).y
+      let far: [S] = rule.target == .uniform ? random.numbers(n, 0, 1) : random.numbers(n, -400, 400)
+      for y in [mapped, far] {
+        let (back, logs) = build.map(rule, y, p, inverse: true)
+        let again = build.map(rule, back, p)
+        var worst = 0.0
+        for i in 0..<n {
+          if rule.target == .uniform, y[i] < S.leastNormalMagnitude || y[i] == 1 {
+            #expect(y[i] > 0 || back[i] == -.infinity)
+            #expect(y[i] < 1 || back[i] == .infinity)
+            continue
+          }
+          #expect(bits([logs[i]]) == bits([again.logs[i]]), "\(build.name) \(rule)")
+          let exact = Float80(y[i])
+          let target = rule.target == .uniform ? log(exact) - log1p(-exact) : exact
+          let (lower, upper, density) = exactly(rule, back[i], p, i)
+          let logit = lower - upper
+          let slope = exp(density - lower - upper)
+          let rounding = 1 + abs(target) + slope * (abs(Float80(back[i])) + 2 * Float80(spread))
+          worst = max(worst, Double(abs(logit - target) / rounding / Float80(S.ulpOfOne)))
         }
-        let (lower, upper, density) = exactly(rule, x[i], p, i)
-        // Of y as it is given, and of the logit inside.
-        let slope = rule.target == .uniform ? density : density - lower - upper
-        let rounding = rule.target == .uniform ? exp(lower) * (1 + abs(lower)) : 1 + abs(lower - upper)
-        let conditioning = (abs(Float80(x[i])) + 2 * Float80(spread)) + rounding * exp(-slope)
-        let error = abs(Float80(back[i]) - Float80(x[i]))
-        // Between components where F does not change any x will do.
-        worst = max(worst, Double(error / conditioning / Float80(S.ulpOfOne)))
-        if slope > -3 {
-          #expect(abs(again[i] - logs[i]) <= 1e-2 * (1 + abs(logs[i])))
-        }
+        #expect(worst <= 20, "\(S.self) \(build.name) \(rule) spread \(spread): \(worst)")
       }
-      #expect(worst <= 30, "\(build.name) \(rule) spread \(spread): \(worst)")
     }
   }
 }
@@ -229,7 +231,8 @@ private func mixturePullbacks(_ build: Build<Double>) {
           return loss(argument, q)
         }
         let (up, down) = (moved(1), moved(-1))
-        for i in 0..<n {
+        // Where F is flat its inverse has no derivative to speak of.
+        for i in 0..<n where slopes[i] > -6 {
           let difference = (up[i] - down[i]) / (2 * steps[i])
           let scale = 1 + abs(difference) + (inverse ? exp(-slopes[i]) : 0)
           #expect(
@@ -254,7 +257,8 @@ private func mixturePullbacksAgree(_ build: Build<Float>) {
     for inverse in [false, true] {
       let single = build.pullback(rule, x, p, g, gLogs, inverse: inverse)
       let double = builds64[0].pullback(rule, wide(x), p.map(wide), wide(g), wide(gLogs), inverse: inverse)
-      for i in 0..<n {
+      let slopes = build.map(rule, x, p).logs
+      for i in 0..<n where slopes[i] > -20 {
         let scale = double.reduce(1) { max($0, abs($1[i])) }
         for (a, b) in zip(single, double) {
           #expect(abs(Double(a[i]) - b[i]) <= 1e-4 * scale, "\(build.name) \(rule) inverse \(inverse)")
