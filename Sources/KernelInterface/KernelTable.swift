@@ -106,6 +106,19 @@ public struct KernelTable<S>: Sendable {
   /// cosines = cos a, sines = sin a for the angle a = 2 pi (x - low) / (high - low).
   public var angles:
     @Sendable (_ low: Double, _ high: Double, _ count: Int, _ x: In, _ cosines: Out, _ sines: Out) -> Void
+  /// y = F(x) or log F(x) - log(1 - F(x)), F being the CDF of a mixture (see MixtureRule), logs = log dy/dx. Parameter j
+  /// of number i is p[j * count + i]. At infinite x y has its limit. y may be x.
+  public var mixture: @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ y: Out, _ logs: Out) -> Void
+  /// The x to y, logs = log dy/dx at x (the caller subtracts). 0 and 1 of the uniform target give infinities, numbers
+  /// outside NaN. x may be y.
+  public var mixtureInverse:
+    @Sendable (_ rule: MixtureRule, _ count: Int, _ y: In, _ p: In, _ x: Out, _ logs: Out) -> Void
+  /// Pullback of mixture. g: dL/dy in, dL/dx out. gp: its first count values dL/dlogs in, all of them dL/dp out.
+  public var mixturePullback:
+    @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
+  /// Pullback of mixtureInverse. x: its result. g: dL/dx in, dL/dy out. gp as above.
+  public var mixtureInversePullback:
+    @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
 
   /// y += x
   public var add: @Sendable (_ count: Int, _ x: In, _ y: Out) -> Void
@@ -185,6 +198,10 @@ public struct KernelTable<S>: Sendable {
     splinePullback: @escaping @Sendable (SplineRule, Int, In, In, Out, Out) -> Void,
     splineInversePullback: @escaping @Sendable (SplineRule, Int, In, In, Out, Out) -> Void,
     angles: @escaping @Sendable (Double, Double, Int, In, Out, Out) -> Void,
+    mixture: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
+    mixtureInverse: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
+    mixturePullback: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
+    mixtureInversePullback: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
     add: @escaping @Sendable (Int, In, Out) -> Void,
     scaleShift: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
     unshiftScale: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
@@ -214,6 +231,10 @@ public struct KernelTable<S>: Sendable {
     self.splinePullback = splinePullback
     self.splineInversePullback = splineInversePullback
     self.angles = angles
+    self.mixture = mixture
+    self.mixtureInverse = mixtureInverse
+    self.mixturePullback = mixturePullback
+    self.mixtureInversePullback = mixtureInversePullback
     self.add = add
     self.scaleShift = scaleShift
     self.unshiftScale = unshiftScale
@@ -308,6 +329,33 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
     }
   }
   public var parameterCount: Int { 2 * bins + derivativeCount }
+
+/// A mixture of `components` C densities of one family, and where its CDF F leads. Raw parameters of a number: C logits,
+/// C means m, C raw log-scales a; weights are softmax(logits), log s = a / (1 + |a| / bound), and
+///     F(x) = sum of weight CDF((x - m) / s)
+public struct MixtureRule: Equatable, Sendable, BitwiseCopyable {
+  public enum Family: Int32, Sendable, BitwiseCopyable {
+    case normal = 1
+    case logistic
+  }
+  /// y = F in (0, 1), or its logit log F - log(1 - F).
+  public enum Target: Int32, Sendable, BitwiseCopyable {
+    case uniform = 1
+    case logistic
+  }
+  public static let maxComponents = 64
+
+  public var components: Int
+  public var family: Family
+  public var target: Target
+  public var bound: Double
+  /// components: 1 to maxComponents
+  public init(components: Int, family: Family, target: Target, bound: Double) {
+    self.components = components
+    self.family = family
+    self.target = target
+    self.bound = bound
+  }
 }
 
 /// The numbers of one step of Adam (see KernelTable.adam).

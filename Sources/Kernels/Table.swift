@@ -14,7 +14,9 @@ import KernelInterface
     triangularSolve: triangularSolve, reflect: reflect, transpose: transpose, activate: activate,
     activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
     affineInversePullback: affineInversePullback, spline: spline, splineInverse: splineInverse,
-    splinePullback: splinePullback, splineInversePullback: splineInversePullback, angles: angles, add: add,
+    splinePullback: splinePullback, splineInversePullback: splineInversePullback,
+    angles: angles, mixture: mixture, mixtureInverse: mixtureInverse, mixturePullback: mixturePullback,
+    mixtureInversePullback: mixtureInversePullback, add: add,
     scaleShift: scaleShift, unshiftScale: unshiftScale, addRows: addRows, normalLogDensity: normalLogDensity,
     logisticLogDensity: logisticLogDensity, normals: normals, uniforms: uniforms, sumOfSquares: sumOfSquares, adam: adam
   )

@@ -158,7 +158,7 @@ import Testing
 
   // MARK: 4. A density, and samples of it
 
-  @Test(arguments: Case.all.filter { $0.dim == 2 && !$0.staysInBox }) func densityIntegratesToOne(_ c: Case) throws {
+  @Test(arguments: Case.all.filter { $0.dim == 2 }) func densityIntegratesToOne(_ c: Case) throws {
     let spec = try c.spec(.f64)
     let flow = try Flow<Double>.random(spec, seed: 15, strength: 0.7)
     let context = Rows<Double>.random(1, spec, seed: 7).context
@@ -224,7 +224,7 @@ import Testing
     for i in 0..<100 { #expect(abs(direct[i] - logProb[i]) <= tolerance * (1 + abs(direct[i]))) }
   }
 
-  @Test(arguments: Case.all.filter { !$0.staysInBox }) func sampleAndLogProbAgree(_ c: Case) throws {
+  @Test(arguments: Case.all) func sampleAndLogProbAgree(_ c: Case) throws {
     try sampleLogProb(c.spec(.f64), Double.self, tolerance: 1e-9)
     try sampleLogProb(c.spec(.f32), Float.self, tolerance: 2e-3)
   }
@@ -267,9 +267,8 @@ import Testing
       let context = Array(all.context[first * spec.contextDim..<(first + size) * spec.contextDim])
       let piece = try flow.samples(
         size, seed: 21, firstRow: UInt64(first), context: context, threads: 2)
-      // Noise outside of a box gives NaN.
-      #expect(piece.x.elementsEqual(whole.x[first * spec.dim..<(first + size) * spec.dim], by: areSame))
-      #expect(piece.logProb.elementsEqual(whole.logProb[first..<first + size], by: areSame))
+      #expect(piece.x == Array(whole.x[first * spec.dim..<(first + size) * spec.dim]))
+      #expect(piece.logProb == Array(whole.logProb[first..<first + size]))
     }
     let gradient = try flow.gradient(all)
     let piece = try flow.gradient(part(400..<409))
@@ -342,7 +341,7 @@ import Testing
 
   @Test func recordsOfSplinesAreChecked() throws {
     var builder = try SpecBuilder(dim: 2, contextDim: 0, dtype: .f32)
-    try builder.addCoupling(.small(.spline(bins: 5, low: -1, high: 2)), mask: .even, seed: 0)
+    try builder.addCoupling(.small(transformer: .spline(bins: 5, low: -1, high: 2)), mask: .even, seed: 0)
     let record = builder.spec.layerRecords[0]
     let wrong: [(String, [Record.Value])] = [
       ("transformer", [.string("cubic"), .int(1)]), ("bins", [.int(1), .int(-3), .int(65), .int(.max), .double(5)]),
@@ -378,7 +377,7 @@ import Testing
   /// A new flow of splines is near the identity, and an angle is the same angle after a turn: also to the network.
   @Test func circlesHaveNoCut() throws {
     var builder = try SpecBuilder(dim: 3, contextDim: 0, dtype: .f64)
-    let circle = SpecBuilder.Conditioner.small(.spline(bins: 8, low: 0, high: 2 * Double.pi, boundary: .periodic))
+    let circle = SpecBuilder.Conditioner.small(transformer: .spline(bins: 8, low: 0, high: 2 * Double.pi, boundary: .periodic))
     try builder.addCoupling(circle, mask: .even, seed: 0)
     try builder.addAutoregressive(circle, order: .natural, randomDegrees: false, inverted: false, seed: 0)
     var rows = Rows<Double>.random(50, builder.spec, seed: 30, spread: 1)
@@ -422,8 +421,6 @@ func trainingObjective(_ flow: Flow<Double>, _ rows: Rows<Double>, threads: Int 
     }
   }
 }
-
-func areSame<S: Scalar>(_ a: S, _ b: S) -> Bool { a == b || a.isNaN && b.isNaN }
 
 /// By Gaussian elimination with pivots.
 func logAbsDeterminant(_ matrix: [[Double]]) -> Double {

@@ -63,7 +63,7 @@ struct CouplingSpec: BijectionSpec {
   var slots: [ParameterSlot] { network.slots }
 
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
-    network.initialise(parameters, &random)
+    network.initialise(parameters, outputs: map.initialParameters, &random)
   }
 
   var summary: String {

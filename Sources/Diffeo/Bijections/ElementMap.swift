@@ -9,11 +9,22 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
   /// A monotone rational-quadratic spline: neural spline flows, Durkan, Bekasov, Murray and Papamakarios 2019; periodic,
   /// Rezende et al. 2020.
   case spline(SplineRule)
+  /// The CDF of a mixture: the triangular transport of autoregressive models with mixtures as conditionals.
+  case mixture(MixtureRule)
 
   var parameterCount: Int {
     switch self {
     case .affine(let rule): rule.kind == .additive ? 1 : 2
     case .spline(let rule): rule.parameterCount
+    case .mixture(let rule): rule.parameterCount
+    }
+  }
+
+  /// What the parameters begin with: the biases of the last layer of the network. None: zeros.
+  var initialParameters: [Double] {
+    switch self {
+    case .affine, .spline: []
+    case .mixture(let rule): rule.initialParameters
     }
   }
 
@@ -26,6 +37,7 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
     switch self {
     case .affine(let rule): S.kernels.affine(rule, count, x, p, shift(p, count), y, logs)
     case .spline(let rule): S.kernels.spline(rule, count, x, p, y, logs)
+    case .mixture(let rule): S.kernels.mixture(rule, count, x, p, y, logs)
     }
   }
 
@@ -38,6 +50,7 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
     switch self {
     case .affine(let rule): S.kernels.affineInverse(rule, count, y, p, shift(p, count), x, logs)
     case .spline(let rule): S.kernels.splineInverse(rule, count, y, p, x, logs)
+    case .mixture(let rule): S.kernels.mixtureInverse(rule, count, y, p, x, logs)
     }
   }
 
@@ -54,6 +67,7 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
       gShift.update(from: g, count: count)
       if rule.kind != .additive { S.kernels.affinePullback(rule, count, x, p, logs, g, gp) }
     case .spline(let rule): S.kernels.splinePullback(rule, count, x, p, g, gp)
+    case .mixture(let rule): S.kernels.mixturePullback(rule, count, x, p, g, gp)
     }
   }
 
@@ -70,6 +84,7 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
       let gShift = shift(gp, count)
       for i in 0..<count { gShift[i] = -g[i] }
     case .spline(let rule): S.kernels.splineInversePullback(rule, count, x, p, g, gp)
+    case .mixture(let rule): S.kernels.mixtureInversePullback(rule, count, x, p, g, gp)
     }
   }
 
@@ -80,121 +95,44 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
 }
 
 extension ElementMap {
-  private static let ruleNames: [(ScaleRule.Kind, String)] = [
-    (.softClip, "soft_clip"), (.exp, "exp"), (.tanh, "tanh"), (.softplus, "softplus"),
-    (.sigmoid, "sigmoid"),
-    (.additive, "additive"),
-  ]
-
   init(_ record: Record) throws(DiffeoError) {
-    let transformer = record["transformer"] == nil ? "affine" : try record.string("transformer")
-    switch transformer {
-    case "affine": self = try ElementMap.affine(record)
-    case "rational_quadratic": self = try ElementMap.spline(record)
-    default: throw DiffeoError(.format, "the transformer '\(transformer)' is not known")
+    switch record["transformer"] == nil ? "affine" : try record.string("transformer") {
+    case "affine": self = .affine(try ScaleRule(record))
+    case SplineRule.transformer: self = .spline(try SplineRule(record))
+    case MixtureRule.transformer: self = .mixture(try MixtureRule(record))
+    case let name: throw DiffeoError(.format, "the transformer '\(name)' is not known")
     }
-  }
-
-  private static func affine(_ record: Record) throws(DiffeoError) -> ElementMap {
-    let name = try record.string("scale")
-    guard let kind = ElementMap.ruleNames.first(where: { $0.1 == name })?.0 else {
-      throw DiffeoError(.format, "the scale '\(name)' is not known")
-    }
-    return try .affine(
-      kind, bound: record.double("scale_bound"), epsilon: record.double("scale_epsilon"))
-  }
-
-  static func affine(_ kind: ScaleRule.Kind, bound: Double, epsilon: Double) throws(DiffeoError)
-    -> ElementMap
-  {
-    guard bound > 0, bound <= 80 else {
-      throw DiffeoError(.invalid, "scale_bound is \(bound), it must be above 0 and at most 80")
-    }
-    guard epsilon >= 0, epsilon < 1 else {
-      throw DiffeoError(.invalid, "scale_epsilon is \(epsilon), it must be 0 or more and below 1")
-    }
-    return .affine(
-      ScaleRule(kind: kind, bound: bound, epsilon: epsilon, offset: log(expm1(1 - epsilon))))
-  }
-
-  private static let boundaryNames: [(SplineRule.Boundary, String)] = [
-    (.linear, "linear"), (.periodic, "periodic"), (.interval, "interval"),
-  ]
-
-  private static func spline(_ record: Record) throws(DiffeoError) -> ElementMap {
-    let name = try record.string("boundary")
-    guard let boundary = boundaryNames.first(where: { $0.1 == name })?.0 else {
-      throw DiffeoError(.format, "the boundary '\(name)' is not known")
-    }
-    func minimum(_ name: String) throws(DiffeoError) -> Double {
-      record[name] == nil ? defaultSplineMinimum : try record.double(name)
-    }
-    return try .spline(
-      bins: record.int("bins"), low: record.double("low"), high: record.double("high"), boundary: boundary,
-      minWidth: minimum("min_width"), minHeight: minimum("min_height"), minDerivative: minimum("min_derivative"))
-  }
-
-  static let maxBins = 64
-  static let defaultSplineMinimum = 1e-3
-
-  static func spline(
-    bins: Int, low: Double, high: Double, boundary: SplineRule.Boundary, minWidth: Double, minHeight: Double,
-    minDerivative: Double
-  ) throws(DiffeoError) -> ElementMap {
-    guard 2...maxBins ~= bins else {
-      throw DiffeoError(.invalid, "a spline of \(bins) bins was asked for, it must be 2 to \(maxBins)")
-    }
-    // Knots must stay apart in float32.
-    guard abs(low) <= 1e6, abs(high) <= 1e6, high - low >= 1e-3 * max(abs(low), abs(high)), high - low >= 1e-6 else {
-      throw DiffeoError(
-        .invalid,
-        "the spline's box is \(low) to \(high): it must be within -1e6 to 1e6, low below high, and its width 1e-6 at "
-          + "least and a thousandth of the larger end")
-    }
-    for (name, minimum) in [("min_width", minWidth), ("min_height", minHeight)]
-    where !(minimum >= 1e-6 && minimum * Double(bins) < 1) {
-      throw DiffeoError(
-        .invalid, "\(name) is \(minimum), with \(bins) bins it must be at least 1e-6 and below \(1 / Double(bins))")
-    }
-    guard minDerivative >= 1e-6, minDerivative < 1 else {
-      throw DiffeoError(.invalid, "min_derivative is \(minDerivative), it must be at least 1e-6 and below 1")
-    }
-    return .spline(
-      SplineRule(
-        bins: bins, low: low, high: high, boundary: boundary, minWidth: minWidth, minHeight: minHeight,
-        minDerivative: minDerivative, offset: log(expm1(1 - minDerivative))))
   }
 
   func describe(_ record: inout Record) {
     switch self {
-    case .affine(let rule):
-      record["transformer"] = .string("affine")
-      record["scale"] = .string(name)
-      record["scale_bound"] = .double(rule.bound)
-      record["scale_epsilon"] = .double(rule.epsilon)
-    case .spline(let rule):
-      record["transformer"] = .string("rational_quadratic")
-      record["bins"] = .int(rule.bins)
-      record["low"] = .double(rule.low)
-      record["high"] = .double(rule.high)
-      record["boundary"] = .string(name)
-      record["min_width"] = .double(rule.minWidth)
-      record["min_height"] = .double(rule.minHeight)
-      record["min_derivative"] = .double(rule.minDerivative)
-    }
-  }
-
-  private var name: String {
-    switch self {
-    case .affine(let rule): ElementMap.ruleNames.first { $0.0 == rule.kind }?.1 ?? "?"
-    case .spline(let rule): ElementMap.boundaryNames.first { $0.0 == rule.boundary }?.1 ?? "?"
+    case .affine(let rule): rule.describe(&record)
+    case .spline(let rule): rule.describe(&record)
+    case .mixture(let rule): rule.describe(&record)
     }
   }
 
   var summary: String {
     switch self {
-    case .affine: "\(name) scale"
-    case .spline(let rule): "\(name) spline of \(rule.bins) bins on [\(rule.low), \(rule.high)]"
+    case .affine(let rule): rule.summary
+    case .spline(let rule): rule.summary
+    case .mixture(let rule): rule.summary
     }
+  }
+}
+
+/// Choices by the names that they have in records.
+struct Names<Choice: Equatable & Sendable>: Sendable {
+  let list: [(choice: Choice, name: String)]
+  init(_ list: [(choice: Choice, name: String)]) { self.list = list }
+
+  func name(_ choice: Choice) -> String { list.first { $0.choice == choice }?.name ?? "?" }
+
+  func choice(_ record: Record, _ field: String) throws(DiffeoError) -> Choice {
+    let name = try record.string(field)
+    guard let match = list.first(where: { $0.name == name }) else {
+      throw DiffeoError(.format, "the \(field) '\(name)' is not known")
+    }
+    return match.choice
   }
 }

@@ -33,14 +33,21 @@ package struct SpecBuilder: Sendable {
     case spline(
       bins: Int, low: Double, high: Double, boundary: SplineRule.Boundary = .linear, minWidth: Double = 1e-3,
       minHeight: Double = 1e-3, minDerivative: Double = 1e-3)
+    case mixture(
+      components: Int, family: MixtureRule.Family, target: MixtureRule.Target,
+      bound: Double = Architecture.defaultMixtureBound)
 
     func map() throws(DiffeoError) -> ElementMap {
       switch self {
-      case .affine(let kind, let bound, let epsilon): try .affine(kind, bound: bound, epsilon: epsilon)
+      case .affine(let kind, let bound, let epsilon):
+        .affine(try ScaleRule(kind, bound: bound, epsilon: epsilon))
       case .spline(let bins, let low, let high, let boundary, let minWidth, let minHeight, let minDerivative):
-        try .spline(
-          bins: bins, low: low, high: high, boundary: boundary, minWidth: minWidth, minHeight: minHeight,
-          minDerivative: minDerivative)
+        .spline(
+          try SplineRule(
+            bins: bins, low: low, high: high, boundary: boundary, minWidth: minWidth, minHeight: minHeight,
+            minDerivative: minDerivative))
+      case .mixture(let components, let family, let target, let bound):
+        .mixture(try MixtureRule(checking: components, family: family, target: target, bound: bound))
       }
     }
   }

@@ -73,9 +73,11 @@ struct NetworkSpec: Equatable, Sendable {
   }
 
   /// Random hidden weights, uniform with variance 2 / fan-in for rectifiers and 1 / fan-in otherwise (He et al. 2015),
-  /// fan-in being the inputs that the mask lets through; outputs a hundredth of that, so that a new flow is near the
-  /// identity; biases 0.
-  func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
+  /// fan-in being the inputs that the mask lets through; outputs a hundredth of that, so that they are near their biases,
+  /// which take the values of `outputs` again and again; other biases 0.
+  func initialise<S: Scalar>(
+    _ parameters: UnsafeMutablePointer<S>, outputs values: [Double], _ random: inout Philox
+  ) {
     var p = parameters
     let gain: Double
     switch activation {
@@ -96,7 +98,7 @@ struct NetworkSpec: Equatable, Sendable {
         for k in 0..<size.inputs { p[k] = seen[k] ? S(bound * (2 * random.uniform() - 1)) : 0 }
         p += size.inputs
       }
-      p.update(repeating: 0, count: size.outputs)
+      for o in 0..<size.outputs { p[o] = last && !values.isEmpty ? S(values[o % values.count]) : 0 }
       p += size.outputs
     }
   }
