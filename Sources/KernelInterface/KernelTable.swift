@@ -329,6 +329,7 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
     }
   }
   public var parameterCount: Int { 2 * bins + derivativeCount }
+}
 
 /// A mixture of `components` C densities of one family, and where its CDF F leads. Raw parameters of a number: C logits,
 /// C means m, C raw log-scales a; weights are softmax(logits), log s = a / (1 + |a| / bound), and

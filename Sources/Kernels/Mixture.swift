@@ -262,9 +262,8 @@ private struct Mixture {
       let far = exp((here - q) - sums.densityTop)
       let left = t .< 0
       let near = exp(here - sums.lowerTop.replacing(with: sums.upperTop, where: left)) * large
-      let tail = far * lowerShift.replacing(with: upperShift, where: t .> 0) * small
+      let tail = far * upperShift.replacing(with: lowerShift, where: left) * small
       let lower = near.replacing(with: tail, where: left)
-      // At t = 0 both are the larger one.
       let upper = tail.replacing(with: near, where: left)
       let density = far * peak * perScale(k)
       sums.lower += lower

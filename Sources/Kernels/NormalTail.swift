@@ -1,7 +1,7 @@
 // The upper tail of the standard normal distribution, Q(u) = erfc(u / sqrt 2) / 2, without the factor that underflows.
 
 /// Q(u) e^(u^2 / 2) for u >= 0, that is erfcx(u / sqrt 2) / 2: falls from 1/2 like 1 / (u sqrt(2 pi)). Error at most
-/// 5 ulp.
+/// 5.2 ulp, that of the factor e^(-u^2 / 2) which makes it Q(u) included.
 ///
 /// With r = 1 / (u + 4) the function divided by r is smooth in 1 - 8 r, which maps all u >= 0 to [-1, 1) (as in Shepherd
 /// and Laframboise 1981): a polynomial made for this file, by interpolation at the nodes of Chebyshev.

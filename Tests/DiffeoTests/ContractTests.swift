@@ -377,7 +377,8 @@ import Testing
   /// A new flow of splines is near the identity, and an angle is the same angle after a turn: also to the network.
   @Test func circlesHaveNoCut() throws {
     var builder = try SpecBuilder(dim: 3, contextDim: 0, dtype: .f64)
-    let circle = SpecBuilder.Conditioner.small(transformer: .spline(bins: 8, low: 0, high: 2 * Double.pi, boundary: .periodic))
+    let circle = SpecBuilder.Conditioner.small(
+      transformer: .spline(bins: 8, low: 0, high: 2 * Double.pi, boundary: .periodic))
     try builder.addCoupling(circle, mask: .even, seed: 0)
     try builder.addAutoregressive(circle, order: .natural, randomDegrees: false, inverted: false, seed: 0)
     var rows = Rows<Double>.random(50, builder.spec, seed: 30, spread: 1)

@@ -4,10 +4,11 @@ import KernelInterface
 /// The affine map y = s(a) x + t of one number: checks, and its words in records. The formulas are those of KernelTable
 /// and of the header.
 extension ScaleRule {
-  private static let names = Names([
-    (.softClip, "soft_clip"), (.exp, "exp"), (.tanh, "tanh"), (.softplus, "softplus"), (.sigmoid, "sigmoid"),
-    (.additive, "additive"),
-  ] as [(Kind, String)])
+  private static let names = Names(
+    [
+      (.softClip, "soft_clip"), (.exp, "exp"), (.tanh, "tanh"), (.softplus, "softplus"), (.sigmoid, "sigmoid"),
+      (.additive, "additive"),
+    ] as [(Kind, String)])
 
   init(_ kind: Kind, bound: Double, epsilon: Double) throws(DiffeoError) {
     guard bound > 0, bound <= 80 else {

@@ -4,9 +4,10 @@ import KernelInterface
 /// The rational-quadratic spline of one number: checks, and its words in records. The formulas are those of KernelTable.
 extension SplineRule {
   static let transformer = "rational_quadratic"
-  private static let boundaries = Names([
-    (.linear, "linear"), (.periodic, "periodic"), (.interval, "interval"),
-  ] as [(Boundary, String)])
+  private static let boundaries = Names(
+    [
+      (.linear, "linear"), (.periodic, "periodic"), (.interval, "interval"),
+    ] as [(Boundary, String)])
 
   static let maxBins = 64
   static let defaultMinimum = 1e-3

@@ -65,7 +65,7 @@ package struct Architecture: Sendable {
   /// One masked network as a density.
   package func made() throws(DiffeoError) -> FlowSpec {
     var plain = self
-    plain.standardize = standardize && conditional != .bernoulli
+    plain.standardize = standardize && !conditional.isBernoulli
     return try plain.build { builder, random throws(DiffeoError) in
       try setBaseMADE(&builder, conditional, &random)
     }
@@ -145,7 +145,9 @@ package struct Architecture: Sendable {
   package func splineAutoregressive() throws(DiffeoError) -> FlowSpec {
     try buildSplines { builder, random throws(DiffeoError) in
       for i in 0..<count(3) {
-        if periodic { try builder.addWrap(low: -splineBound, high: splineBound, randomShift: i > 0, seed: random.next()) }
+        if periodic {
+          try builder.addWrap(low: -splineBound, high: splineBound, randomShift: i > 0, seed: random.next())
+        }
         try addAutoregressive(&builder, i, spline, &random)
       }
     }
@@ -229,7 +231,8 @@ package struct Architecture: Sendable {
   ) throws(DiffeoError) {
     guard dim != 1 || contextDim > 0 else {
       throw DiffeoError(
-        .invalid, "dim is 1 and there is no context: a coupling needs 2 columns at least, an autoregressive flow does not")
+        .invalid,
+        "dim is 1 and there is no context: a coupling needs 2 columns at least, an autoregressive flow does not")
     }
     try addTransform(&builder) { builder throws(DiffeoError) in
       // A single column depends on the context alone.
