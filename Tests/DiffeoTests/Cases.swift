@@ -335,12 +335,9 @@ struct Case: CustomTestStringConvertible, Sendable {
       add("glow", normal) { try $0.glow() }
       add("maf", normal) { try $0.maf() }
       add("iaf", normal) { try $0.iaf() }
-      // Many random planar layers on top of each other are hardly invertible any more.
-      let hidden = a.hidden
-      (a.hidden, a.transforms) = ([9], 2)
-      add("planar", normal) { try $0.planar() }
+      // Random planar layers of one column on top of each other are steps: hardly invertible. (One is in `layers`.)
+      if dim > 1 { add("planar", normal) { try $0.planar() } }
       add("radial", normal) { try $0.radial() }
-      (a.hidden, a.transforms) = (hidden, 3)
       add("cdf_flow", .square(-30...30)) { try $0.cdfFlow() }
       add("spline_coupling", normal) { try $0.splineCoupling() }
       add("spline_autoregressive", normal) { try $0.splineAutoregressive() }
