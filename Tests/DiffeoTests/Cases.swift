@@ -143,7 +143,7 @@ struct Case: CustomTestStringConvertible, Sendable {
             .small(hidden: [150, 70]), order: .random, randomDegrees: !inverted, inverted: inverted, seed: 8)
         })
     }
-    let rules: [ScaleRule.Kind] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive]
+    let rules: [ScaleRule.Kind] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated]
     for rule in rules {
       cases.append(
         Case("autoregressive, scale \(rule)", dim: 4, contextDim: 1) {
@@ -158,6 +158,15 @@ struct Case: CustomTestStringConvertible, Sendable {
       cases.append(
         Case("coupling, scale \(rule)", dim: 4, contextDim: 1) {
           try $0.addCoupling(.small(rule: rule), mask: .given([true, false, false, true]), seed: 1)
+        })
+    }
+    for (dim, contextDim) in [(1, 1), (2, 0), (6, 3)] {
+      cases.append(
+        Case("coupling, two networks", dim: dim, contextDim: contextDim) {
+          try $0.addCoupling(
+            .small(hidden: [11, 9], .silu, rule: .tanh), mask: dim == 1 ? .given([false]) : .odd,
+            scaleActivation: .tanh,
+            seed: 0)
         })
     }
     let boxes: [(SplineRule.Boundary, low: Double, high: Double)] = [

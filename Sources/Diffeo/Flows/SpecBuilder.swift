@@ -86,9 +86,9 @@ package struct SpecBuilder: Sendable {
     try spec.append(LayerSpec(.autoregressive(layer), inverted: inverted))
   }
 
-  package mutating func addCoupling(_ conditioner: Conditioner, mask: Mask, seed: UInt64)
-    throws(DiffeoError)
-  {
+  package mutating func addCoupling(
+    _ conditioner: Conditioner, mask: Mask, scaleActivation: Activation? = nil, seed: UInt64
+  ) throws(DiffeoError) {
     let dim = spec.dim
     let kept: [Bool]
     switch mask {
@@ -107,7 +107,7 @@ package struct SpecBuilder: Sendable {
     let layer = try CouplingSpec(
       dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.transformer.map(),
       hidden: conditioner.hidden,
-      activation: conditioner.activation)
+      activation: conditioner.activation, scaleActivation: scaleActivation)
     try spec.append(LayerSpec(.coupling(layer)))
   }
 
