@@ -65,6 +65,13 @@ struct Case: CustomTestStringConvertible, Sendable {
         try $0.addAutoregressive(
           .small(hidden: []), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
       }
+      for inverted in [false, true] {
+        add("\(inverted ? "inverse " : "")autoregressive, direct connections") {
+          try $0.addAutoregressive(
+            .small(hidden: [19, 11], .tanh), order: .random, randomDegrees: true, direct: true, inverted: inverted,
+            seed: 6)
+        }
+      }
       add("inverse autoregressive, one hidden layer, silu") {
         try $0.addAutoregressive(
           .small(hidden: [19], .silu), order: .reversed, randomDegrees: false, inverted: true,

@@ -8,221 +8,110 @@ import KernelInterface
 struct AutoregressiveSpec: BijectionSpec {
   static let kind = "autoregressive"
 
-  let dim: Int
-  let contextDim: Int
-  /// Columns from first to last.
-  let order: [Int]
   let map: ElementMap
-  let network: NetworkSpec
+  let parameters: AutoregressiveParametersSpec
 
-  /// hiddenDegrees: for each hidden layer one degree a unit, 0 (or, without context, 1) to dim - 1.
   init(
-    dim: Int, contextDim: Int, order: [Int], map: ElementMap, hidden: [Int], hiddenDegrees: [[Int]],
-    activation: Activation
+    dim: Int, contextDim: Int, order: [Int], map: ElementMap, hiddenDegrees: [[Int]],
+    conditioner: AutoregressiveParametersSpec.Conditioner
   ) throws(DiffeoError) {
-    guard isPermutation(order, dim) else {
-      throw DiffeoError(.invalid, "order must name each of the columns 0 to \(dim - 1) once")
-    }
-    for (i, degrees) in hiddenDegrees.enumerated() {
-      guard i < hidden.count, degrees.count == hidden[i],
-        degrees.allSatisfy({ $0 >= 0 && $0 < max(dim, 1) })
-      else {
-        throw DiffeoError(
-          .format,
-          "hidden layer \(i) needs \(i < hidden.count ? hidden[i] : 0) degrees of 0 to \(dim - 1)")
-      }
-    }
-    guard hiddenDegrees.count == hidden.count else {
-      throw DiffeoError(
-        .format, "\(hidden.count) hidden layers have \(hiddenDegrees.count) lists of degrees")
-    }
-    var place = [Int](repeating: 0, count: dim)
-    for (i, column) in order.enumerated() { place[column] = i + 1 }
-    self.dim = dim
-    self.contextDim = contextDim
-    self.order = order
     self.map = map
-    network = try NetworkSpec(
-      inputs: dim + contextDim, hidden: hidden, outputs: dim * map.parameterCount,
-      activation: activation,
-      degrees: NetworkSpec.Degrees(
-        inputs: place + [Int](repeating: 0, count: contextDim), hidden: hiddenDegrees,
-        outputs: place.flatMap { [Int](repeating: $0, count: map.parameterCount) }))
-  }
-
-  /// Degrees dealt evenly in ascending order, or drawn; from 1, or from 0 when there is a context (so that the first
-  /// column can depend on it) or nothing else to see.
-  static func degrees(
-    _ hidden: [Int], dim: Int, contextDim: Int, random: inout Philox, drawn: Bool
-  ) throws(DiffeoError) -> [[Int]] {
-    try NetworkSpec.check(hidden)
-    let lowest = contextDim > 0 || dim == 1 ? 0 : 1
-    let choices = dim - lowest
-    return hidden.map { width in
-      (0..<width).map { lowest + (drawn ? random.integer(below: choices) : $0 * choices / width) }
-    }
+    parameters = try AutoregressiveParametersSpec(
+      dim: dim, contextDim: contextDim, perColumn: map.parameterCount, order: order, hiddenDegrees: hiddenDegrees,
+      conditioner: conditioner)
   }
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
-    let hidden = try record.ints("hidden")
+    let conditioner = try AutoregressiveParametersSpec.conditioner(record)
     var degrees: [[Int]] = []
-    for i in hidden.indices { degrees.append(try record.ints("degrees_\(i)")) }
+    for i in conditioner.hidden.indices { degrees.append(try record.ints("degrees_\(i)")) }
     try self.init(
-      dim: dim, contextDim: contextDim, order: record.ints("order"), map: ElementMap(record),
-      hidden: hidden,
-      hiddenDegrees: degrees, activation: Activation(name: record.string("activation")))
+      dim: dim, contextDim: contextDim, order: record.ints("order"), map: ElementMap(record), hiddenDegrees: degrees,
+      conditioner: conditioner)
   }
 
   var record: Record {
     var record = Record(kind: AutoregressiveSpec.kind)
     map.describe(&record)
-    record["activation"] = .string(network.activation.name)
-    record["hidden"] = .ints(network.hidden)
-    record["order"] = .ints(order)
-    for (i, degrees) in (network.degrees?.hidden ?? []).enumerated() {
-      record["degrees_\(i)"] = .ints(degrees)
-    }
+    AutoregressiveParametersSpec.describe([parameters], &record)
     return record
   }
 
-  var slots: [ParameterSlot] { network.slots }
+  var slots: [ParameterSlot] { parameters.network.slots }
 
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
-    network.initialise(parameters, &random)
+    self.parameters.network.initialise(parameters, &random)
   }
 
-  var summary: String {
-    let named =
-      order == Array(0..<dim)
-      ? "natural" : order == Array((0..<dim).reversed()) ? "reversed" : "given"
-    return "\(map.name) scale, \(named) order, \(network.summary)"
-  }
+  var summary: String { "\(map.name) scale, \(parameters.summary)" }
 }
 
 struct Autoregressive<S: Scalar>: Bijection {
   private let dim: Int
-  private let contextDim: Int
   private let map: ElementMap
-  let network: Network<S>
-  /// Sorted position -> column.
-  private let order: UnsafePointer<Int32>
-  /// cuts[i * hiddenLayers + l]: units of hidden layer l that are known when the first i columns are.
-  private let cuts: UnsafePointer<Int32>
-
-  private var hiddenLayers: Int { network.layerCount - 1 }
+  let parameters: AutoregressiveParameters<S>
 
   init(_ spec: AutoregressiveSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
-    dim = spec.dim
-    contextDim = spec.contextDim
+    dim = spec.parameters.dim
     map = spec.map
-    network = try Network(spec.network, offset: offset, slot: slot, pool: pool)
-    order = try pool.copy(spec.order.map { Int32($0) })
-    let hidden = (spec.network.degrees?.hidden ?? []).map { $0.sorted() }
-    cuts = try pool.copy(
-      (0...dim).flatMap { i in hidden.map { degrees in Int32(degrees.partitionPoint { $0 > i }) } })
+    parameters = try AutoregressiveParameters(spec.parameters, offset: offset, slot: slot, pool: pool)
   }
 
-  func prepare(_ parameters: UnsafePointer<S>) { network.prepare(parameters) }
+  func prepare(_ parameters: UnsafePointer<S>) { self.parameters.prepare(parameters) }
 
   struct Tape: BitwiseCopyable {
     let x: UnsafeMutablePointer<S>
-    /// Raw parameters: by parameter after `forward`, in sorted order after `inverse`.
-    let parameters: UnsafeMutablePointer<S>
+    let parameters: AutoregressiveParameters<S>.Tape
     let logs: UnsafeMutablePointer<S>
-    let network: Network<S>.Tape
   }
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    let (stride, scratch, perColumn) = (pass.stride, pass.scratch, map.parameterCount)
+    let (count, stride, scratch) = (pass.count, pass.stride, pass.scratch)
     let mark = scratch.mark
-    let input = try scratch.take(network.inputs * stride, of: S.self)
-    input.update(from: pass.context, count: contextDim * stride)
-    for i in 0..<dim {
-      (input + (contextDim + i) * stride).update(
-        from: pass.row(pass.x, Int(order[i])), count: stride)
-    }
-    let (output, tape) = try network.forward(input, stride, scratch, recording: pass.recording)
-    let parameters = try scratch.take(perColumn * pass.count, of: S.self)
-    for i in 0..<dim {
-      for j in 0..<perColumn {
-        (parameters + (j * dim + Int(order[i])) * stride).update(
-          from: output + (i * perColumn + j) * stride, count: stride)
-      }
-    }
-    let logs = try scratch.take(pass.count, of: S.self)
-    let x = pass.x
+    let values = try parameters.evaluate(pass.x, pass.context, stride, scratch, recording: pass.recording)
+    let tape = Tape(x: pass.x, parameters: values, logs: try scratch.take(count))
     if pass.recording {
-      try pass.replace { x, y in map.forward(dim * stride, x, parameters, y, logs) }
+      try pass.replace { x, y in map.forward(count, x, values.values, y, tape.logs) }
     } else {
-      map.forward(pass.count, x, parameters, x, logs)
+      map.forward(count, pass.x, values.values, pass.x, tape.logs)
     }
-    S.kernels.addRows(dim, stride, logs, 1, pass.logDet)
+    S.kernels.addRows(dim, stride, tape.logs, 1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
-    return Tape(x: x, parameters: parameters, logs: logs, network: tape)
+    return tape
   }
 
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    let (stride, scratch, perColumn) = (pass.stride, pass.scratch, map.parameterCount)
+    let (context, stride, scratch) = (pass.context, pass.stride, pass.scratch)
     let mark = scratch.mark
     let logs = try scratch.take(pass.count, of: S.self)
-    let net = try IncrementalForward(network, stride, scratch)
-    net.input.update(from: pass.context, count: contextDim * stride)
-    try pass.replace { z, x in
-      for i in 0..<dim {
-        net.advance(known: contextDim + i) { Int(cuts[i * hiddenLayers + $0]) }
-        net.finishOutputs(i * perColumn, (i + 1) * perColumn, known: contextDim + i)
-        let column = Int(order[i]) * stride
-        map.inverse(
-          stride, z + column, net.output + i * perColumn * stride, x + column, logs + column)
-        (net.input + (contextDim + i) * stride).update(from: x + column, count: stride)
+    let tape = try pass.replace { z, x throws(DiffeoError) in
+      try parameters.evaluate(finding: x, context, stride, scratch) { at, p in
+        map.inverse(stride, z + at, p, x + at, logs + at)
       }
     }
     S.kernels.addRows(dim, stride, logs, -1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
-    return Tape(x: pass.x, parameters: net.output, logs: logs, network: net.tape)
+    return Tape(x: pass.x, parameters: tape, logs: logs)
   }
 
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
-    let (stride, scratch, perColumn) = (adjoint.stride, adjoint.scratch, map.parameterCount)
+    let scratch = adjoint.scratch
     let mark = scratch.mark
-    let gParameters = try scratch.take(perColumn * adjoint.count, of: S.self)
+    let gParameters = try scratch.take(map.parameterCount * adjoint.count, of: S.self)
     adjoint.spreadLogDet(dim, negated: false, gParameters)
-    map.pullback(adjoint.count, tape.x, tape.parameters, tape.logs, adjoint.g, gParameters)
-    let gOutput = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride, of: S.self)
-    for i in 0..<dim {
-      for j in 0..<perColumn {
-        (gOutput + (i * perColumn + j) * stride).update(
-          from: gParameters + (j * dim + Int(order[i])) * stride, count: stride)
-      }
-    }
-    let gInput = try network.pullback(tape.network, gOutput, stride, scratch, adjoint.sink)
-    adjoint.addContext(gInput)
-    for i in 0..<dim {
-      S.kernels.add(stride, gInput + (contextDim + i) * stride, adjoint.g + Int(order[i]) * stride)
-    }
+    map.pullback(adjoint.count, tape.x, tape.parameters.values, tape.logs, adjoint.g, gParameters)
+    try parameters.pullback(&adjoint, tape.parameters, gParameters)
     scratch.release(to: mark)
   }
 
   func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
-    let (stride, scratch, perColumn) = (adjoint.stride, adjoint.scratch, map.parameterCount)
+    let scratch = adjoint.scratch
     let mark = scratch.mark
-    let net = try IncrementalPullback(network, tape.network, stride, scratch)
-    for i in Swift.stride(from: dim - 1, through: 0, by: -1) {
-      // dL/dx_i is complete once all hidden units that see x_i, those after cut i, are.
-      net.advance(known: (i + 1) * perColumn) { Int(cuts[i * hiddenLayers + $0]) }
-      net.finishInputs(contextDim + i, contextDim + i + 1, known: (i + 1) * perColumn)
-      let column = Int(order[i]) * stride
-      S.kernels.add(stride, net.gInput + (contextDim + i) * stride, adjoint.g + column)
-      let gOutput = net.gOutput + i * perColumn * stride
-      adjoint.spreadLogDet(1, negated: true, gOutput)
+    try parameters.pullback(&adjoint, finding: tape.parameters) { adjoint, at, p, gParameters in
+      adjoint.spreadLogDet(1, negated: true, gParameters)
       map.inversePullback(
-        stride, tape.x + column, tape.parameters + i * perColumn * stride, tape.logs + column,
-        adjoint.g + column, gOutput)
+        adjoint.stride, tape.x + at, p, tape.logs + at, adjoint.g + at, gParameters)
     }
-    net.advance(known: 0) { _ in 0 }
-    net.finishInputs(0, contextDim, known: 0)
-    adjoint.addContext(net.gInput)
-    net.gradients(adjoint.sink)
     scratch.release(to: mark)
   }
 }

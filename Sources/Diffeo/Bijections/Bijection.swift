@@ -65,13 +65,14 @@ struct Pass<S: Scalar> {
 
   /// Calls body(x, y) to make the new values y from x.
   @inline(__always)
-  mutating func replace(
-    _ body: (_ x: UnsafeMutablePointer<S>, _ y: UnsafeMutablePointer<S>) -> Void
-  ) throws(DiffeoError) {
+  mutating func replace<Result>(
+    _ body: (_ x: UnsafeMutablePointer<S>, _ y: UnsafeMutablePointer<S>) throws(DiffeoError) -> Result
+  ) throws(DiffeoError) -> Result {
     let old = x
-    body(old, spare)
+    let result = try body(old, spare)
     x = spare
     spare = recording ? try scratch.take(count) : old
+    return result
   }
 
   @inline(__always)

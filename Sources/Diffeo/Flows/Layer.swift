@@ -114,7 +114,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
 
   var denseLayers: [DenseLayer<S>] {
     switch kind {
-    case .autoregressive(let layer): layer.network.denseLayers
+    case .autoregressive(let layer): layer.parameters.network.denseLayers
     case .coupling(let layer): layer.network.denseLayers
     case .permutation, .actNorm, .standardize, .batchNorm: []
     }

@@ -14,21 +14,24 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
   /// W x + b, and W^T g.
   let forward: PackedMatrix<S>
   let backward: PackedMatrix<S>
-  /// Of the weights in the parameter vector, [outputs, inputs]; the biases follow.
+  /// Of the weights in the parameter vector, [outputs, inputs]; the biases, if there are any, follow.
   let offset: Int
   /// Of the weights among the slots of the flow, for gradients.
   let slot: Int
+  let hasBias: Bool
 
   var biasOffset: Int { offset + outputs * inputs }
 
   init(
-    offset: Int, slot: Int, rowOrder: [Int32], columnOrder: [Int32], limits: [Int32], pool: Pool
+    offset: Int, slot: Int, rowOrder: [Int32], columnOrder: [Int32], limits: [Int32], hasBias: Bool = true,
+    pool: Pool
   ) throws(DiffeoError) {
     let rows = rowOrder.count
     inputs = columnOrder.count
     outputs = rows
     self.offset = offset
     self.slot = slot
+    self.hasBias = hasBias
     self.rowOrder = try pool.copy(rowOrder)
     self.columnOrder = try pool.copy(columnOrder)
     self.limits = try pool.copy(limits)
@@ -52,7 +55,7 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
       for o in 0..<min(8, outputs - 8 * p) {
         let r = 8 * p + o
         let row = source + Int(rowOrder[r]) * inputs
-        target[o] = bias[Int(rowOrder[r])]
+        if hasBias { target[o] = bias[Int(rowOrder[r])] }
         var cell = target + 8 + o
         let limit = Int(limits[r])
         if isSorted {

@@ -38,6 +38,12 @@ struct PackedMatrix<S: Scalar>: BitwiseCopyable {
     S.kernels.dense(panels, weights, 0, panelCount, 0, Int.max, true, lower, x, y, stride)
   }
 
+  /// y += W x
+  @inline(__always)
+  func add(_ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ stride: Int) {
+    S.kernels.dense(panels, weights, 0, panelCount, 0, Int.max, false, -.infinity, x, y, stride)
+  }
+
   @inline(__always)
   func accumulate(
     _ panel: Int, _ from: Int, _ to: Int, _ fromBias: Bool, _ x: UnsafePointer<S>,

@@ -23,7 +23,8 @@ final class GradientReduction<S: Scalar> {
     storage = try pool.take(max(slots.count, 1))
     var dense = Set<Int>()
     for layer in model.denseLayers {
-      dense.formUnion([layer.slot, layer.slot + 1])
+      dense.insert(layer.slot)
+      if layer.hasBias { dense.insert(layer.slot + 1) }
       let (dStride, xStride) = (Self.stride(layer.outputs), Self.stride(layer.inputs))
       storage[layer.slot] = .init(
         d: try pool.take(rows * dStride), dStride: dStride, x: try pool.take(rows * xStride),
@@ -61,21 +62,24 @@ final class GradientReduction<S: Scalar> {
         rows, storage[slot].d, storage[slot].dStride, count, gradient + offset, accumulate)
     case .dense(let layer, let outputs):
       let s = storage[layer.slot]
-      if layer.isSorted {
-        S.kernels.columnSums(
-          rows, s.d + outputs.lowerBound, s.dStride, outputs.count,
-          gradient + layer.biasOffset + outputs.lowerBound,
-          accumulate)
-      } else {
-        for r in outputs {
-          S.kernels.columnSums(
-            rows, s.d + r, s.dStride, 1, gradient + layer.biasOffset + Int(layer.rowOrder[r]),
-            accumulate)
-        }
-      }
+      if layer.hasBias { biases(layer, s, outputs, rows, gradient + layer.biasOffset, accumulate) }
       for first in Swift.stride(from: outputs.lowerBound, to: outputs.upperBound, by: 32) {
         let end = min(first + 32, outputs.upperBound)
         try panel(layer, s, first..<end, rows, gradient + layer.offset, accumulate, scratch)
+      }
+    }
+  }
+
+  private func biases(
+    _ layer: DenseLayer<S>, _ s: GradientSink<S>.Storage, _ outputs: Range<Int>, _ rows: Int,
+    _ gradient: UnsafeMutablePointer<S>, _ accumulate: Bool
+  ) {
+    if layer.isSorted {
+      let first = outputs.lowerBound
+      S.kernels.columnSums(rows, s.d + first, s.dStride, outputs.count, gradient + first, accumulate)
+    } else {
+      for r in outputs {
+        S.kernels.columnSums(rows, s.d + r, s.dStride, 1, gradient + Int(layer.rowOrder[r]), accumulate)
       }
     }
   }
