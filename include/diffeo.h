@@ -94,7 +94,7 @@ DIFFEO_API int32_t diffeo_workspace_threads(const diffeo_workspace *workspace); 
 
 /* --------------------------------------------------------------------------- 4. Building: specs and options */
 
-/* The architecture of a flow: an ordered list of layers, applied from data to noise, over a standard normal base. */
+/* The architecture of a flow: an ordered list of layers, applied from data to noise, over a base distribution. */
 typedef struct diffeo_spec diffeo_spec;
 /* A specification with its weights: immutable, and so shared freely between threads. */
 typedef struct diffeo_flow diffeo_flow;
@@ -121,8 +121,9 @@ enum {
   DIFFEO_SCALE_EXP = 2,       /* s = exp(a): MAF (Papamakarios et al. 2017) */
   DIFFEO_SCALE_TANH = 3,      /* s = exp(c tanh(a / c)): RealNVP (Dinh et al. 2017) */
   DIFFEO_SCALE_SOFTPLUS = 4,  /* s = log(1 + exp(a + log(exp(1 - e) - 1))) + e: 1 at a = 0 */
-  DIFFEO_SCALE_SIGMOID = 5,   /* s = sigmoid(a + 2) + e: Glow, IAF */
-  DIFFEO_SCALE_ADDITIVE = 6   /* s = 1, no output a: NICE (Dinh et al. 2015) */
+  DIFFEO_SCALE_SIGMOID = 5,   /* s = sigmoid(a + 2) + e: Glow */
+  DIFFEO_SCALE_ADDITIVE = 6,  /* s = 1, no output a: NICE (Dinh et al. 2015) */
+  DIFFEO_SCALE_GATED = 7      /* s = sigmoid(a + 2), and z = s x + (1 - s) t: IAF (Kingma et al. 2016, eq. 12) */
 };
 
 /* In which order an autoregressive layer takes the columns. */
@@ -144,7 +145,39 @@ enum {
 /* Every options struct begins with its size, is filled with defaults by its *_init(&options, sizeof options), and
  * only ever grows at its end. Arrays in it are read during the call that takes it. */
 
-/* An affine autoregressive layer: a MADE gives s_i and t_i from x_1..x_{i-1} and the context; z_i = s_i x_i + t_i.
+/* A monotone rational-quadratic spline (Durkan et al. 2019) through bins + 1 knots in the box [low, high] x [low, high],
+ * in place of the affine map. */
+enum {
+  DIFFEO_BOUNDARY_LINEAR = 1,   /* outside of the box: the identity */
+  DIFFEO_BOUNDARY_PERIODIC = 2, /* x is an angle of period high - low (Rezende et al. 2020) */
+  DIFFEO_BOUNDARY_INTERVAL = 3  /* outside of the box there is no density */
+};
+typedef struct diffeo_spline_options {
+  size_t struct_size;
+  int64_t bins;          /* 8 */
+  double low, high;      /* -4, 4 */
+  double min_width;      /* of a bin, as a part of the box: 1e-3 */
+  double min_height;     /* 1e-3 */
+  double min_derivative; /* at a knot: 1e-3 */
+  int32_t boundary;      /* DIFFEO_BOUNDARY_LINEAR */
+  int32_t reserved;      /* 0 */
+} diffeo_spline_options;
+
+/* The CDF F of a mixture of normal or logistic distributions, in place of the affine map: z = F(x), or log(F / (1 - F)),
+ * which takes the mixture to the logistic distribution and is exact in both tails. Inverted by safeguarded Newton
+ * steps to machine precision. */
+enum { DIFFEO_FAMILY_NORMAL = 1, DIFFEO_FAMILY_LOGISTIC = 2 };
+enum { DIFFEO_TARGET_UNIFORM = 1, DIFFEO_TARGET_LOGISTIC = 2 };
+typedef struct diffeo_mixture_options {
+  size_t struct_size;
+  int64_t components;  /* 8 */
+  int32_t family;      /* DIFFEO_FAMILY_NORMAL */
+  int32_t target;      /* DIFFEO_TARGET_LOGISTIC */
+  double scale_bound;  /* logarithms of scales are softly clipped to this: 7 */
+} diffeo_mixture_options;
+
+/* An autoregressive layer: a MADE gives the parameters of z_i = map(x_i) from x_1..x_{i-1} and the context. The map is
+ * affine, z_i = s_i x_i + t_i, if it is not a spline or a mixture.
  * Density in one pass. Sampling computes each hidden unit once: about the cost of one density pass. */
 typedef struct diffeo_autoregressive_options {
   size_t struct_size;
@@ -157,13 +190,15 @@ typedef struct diffeo_autoregressive_options {
   int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
   double scale_bound;    /* 3 */
   double scale_epsilon;  /* 1e-3 */
-  int32_t inverse;       /* 0: MAF. 1: IAF (Kingma et al. 2016), the same layer the other way round: x = s(z) z + t(z) */
+  int32_t direct;        /* 0. 1: the MADE has connections from inputs to outputs, too */
   int32_t reserved;      /* 0 */
   uint64_t seed;         /* for a random order and random degrees: 0 */
+  const diffeo_spline_options *spline;   /* NULL */
+  const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
 } diffeo_autoregressive_options;
 
-/* An affine coupling layer (Dinh et al. 2017): the masked columns pass unchanged and, with the context, give s and t
- * of the others through a dense network. One pass in both directions. Needs dim >= 2, or a context. */
+/* A coupling layer (Dinh et al. 2017): the masked columns pass unchanged and, with the context, give the parameters of
+ * the map of the others through a dense network. One pass in both directions. Needs dim >= 2, or a context. */
 typedef struct diffeo_coupling_options {
   size_t struct_size;
   const int64_t *hidden; /* as above */
@@ -172,60 +207,189 @@ typedef struct diffeo_coupling_options {
   int32_t mask;          /* DIFFEO_MASK_EVEN */
   const uint8_t *mask_given; /* dim values, 1 passes unchanged, 0 is transformed, with DIFFEO_MASK_GIVEN */
   int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
-  int32_t reserved;      /* 0 */
+  int32_t scale_activation; /* 0: one network gives s and t. Else one of its own gives s, with this activation */
   double scale_bound;    /* 3 */
   double scale_epsilon;  /* 1e-3 */
   uint64_t seed;         /* for a random mask: 0 */
+  const diffeo_spline_options *spline;   /* NULL */
+  const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
 } diffeo_coupling_options;
 
-/* A whole flow in one call. */
+/* A dense network of the context that gives the parameters of a layer or a base which has no other inputs. */
+typedef struct diffeo_network_options {
+  size_t struct_size;
+  const int64_t *hidden; /* NULL means one of 64, not NULL with hidden_count 0 none */
+  int64_t hidden_count;
+  int32_t activation;    /* DIFFEO_RELU */
+  int32_t reserved;      /* 0 */
+} diffeo_network_options;
+
+/* The base: the distribution of the noise, the columns independent but for the mixture. */
+enum {
+  DIFFEO_BASE_STANDARD_NORMAL = 1,
+  DIFFEO_BASE_NORMAL = 2,    /* mean and standard deviation by column, trained or from the context */
+  DIFFEO_BASE_LOGISTIC = 3,  /* density e^-z / (1 + e^-z)^2 */
+  DIFFEO_BASE_UNIFORM = 4,   /* on [low, high] */
+  DIFFEO_BASE_STUDENT_T = 5, /* degrees of freedom by column, trained or from the context */
+  DIFFEO_BASE_MIXTURE = 6    /* of diagonal normal distributions, trained or from the context */
+};
+typedef struct diffeo_base_options {
+  size_t struct_size;
+  int32_t base;       /* DIFFEO_BASE_STANDARD_NORMAL */
+  int32_t reserved;   /* 0 */
+  double low, high;   /* uniform: 0, 1 */
+  double df;          /* student_t, where it begins: 5 */
+  int64_t components; /* mixture: 8 */
+  const diffeo_network_options *network; /* NULL: trained vectors. Else the parameters come from the context */
+} diffeo_base_options;
+
+/* MADE as a base, or with no layers as the whole flow (Germain et al. 2015): p(x) = prod_i p(x_i | x_1..x_{i-1}, context).
+ * With several masks the density is the mean of that of each, which all share their weights; a step of the training
+ * uses one of them, the next step the next one. */
+enum {
+  DIFFEO_MADE_GAUSSIAN = 1,
+  DIFFEO_MADE_MIXTURE = 2,  /* of Gaussians: MADE MoG */
+  DIFFEO_MADE_BERNOULLI = 3 /* columns are 0 or 1; log_prob is that of the probability, and of other numbers -inf */
+};
+typedef struct diffeo_made_options {
+  size_t struct_size;
+  const int64_t *hidden; /* NULL means two of 128 */
+  int64_t hidden_count;
+  int32_t activation;    /* DIFFEO_RELU */
+  int32_t conditional;   /* DIFFEO_MADE_GAUSSIAN */
+  int64_t components;    /* of the mixture: 8 */
+  int64_t masks;         /* 1 to 256, each with its own order and degrees if those are random: 1 */
+  int32_t order;         /* DIFFEO_ORDER_NATURAL */
+  int32_t degrees;       /* DIFFEO_DEGREES_SEQUENTIAL */
+  const int64_t *order_given;
+  int32_t direct;        /* 0. 1: connections from inputs to outputs, too */
+  int32_t reserved;      /* 0 */
+  uint64_t seed;         /* of random orders and degrees: 0 */
+} diffeo_made_options;
+
+/* A whole flow in one call. What a flow has no use for is ignored. */
 typedef struct diffeo_architecture_options {
   size_t struct_size;
   int64_t dim;           /* columns of the data: no default, 1 to 65536 */
   int64_t context_dim;   /* columns of the context: 0, up to 65536 */
-  int64_t transforms;    /* autoregressive or coupling layers: 5 for maf and iaf, 8 for realnvp when 0 */
+  int64_t transforms;    /* autoregressive, coupling, planar or radial layers; 0: the flow's own default */
   const int64_t *hidden; /* NULL means two of 128 */
   int64_t hidden_count;
   int32_t activation;    /* DIFFEO_RELU */
   int32_t dtype;         /* DIFFEO_F32 */
-  int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
-  int32_t random_order;  /* 0: orders alternate natural and reversed. 1: random, from the seed (maf and iaf) */
+  int32_t scale;         /* 0: the flow's own default */
+  int32_t random_order;  /* 0: orders alternate natural and reversed, masks even and odd. 1: random, from the seed */
   int32_t standardize;   /* 1: first a layer that standardises data and context, learned when training begins */
-  int32_t actnorm;       /* 0. 1: an actnorm layer before each transform */
+  int32_t actnorm;       /* 0. 1: an actnorm layer before each transform (glow has them anyway) */
   uint64_t seed;         /* of the initial weights, orders and masks: 0 */
+  int32_t batch_norm;    /* 0. 1: batch normalisation after each transform */
+  int32_t conditional;   /* made: DIFFEO_MADE_GAUSSIAN */
+  int64_t components;    /* cdf_flow and made with mixtures: 8. maf: 0; more: a base of MADE MoG (MAF MoG) */
+  int64_t masks;         /* made: 1 */
+  int64_t bins;          /* splines: 8 */
+  double bound;          /* splines: the box is [-bound, bound]; 4 */
+  int32_t periodic;      /* splines: 0. 1: all columns are angles of period 2 bound */
+  int32_t reserved;      /* 0 */
 } diffeo_architecture_options;
 
+DIFFEO_API diffeo_status diffeo_spline_options_init(diffeo_spline_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_mixture_options_init(diffeo_mixture_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_autoregressive_options_init(diffeo_autoregressive_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_coupling_options_init(diffeo_coupling_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_network_options_init(diffeo_network_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_base_options_init(diffeo_base_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_made_options_init(diffeo_made_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_architecture_options_init(diffeo_architecture_options *options, size_t struct_size);
 
-/* Masked autoregressive flow (Papamakarios, Pavlakou and Murray 2017): fast density and, here, fast samples.
- * Inverse autoregressive flow (Kingma et al. 2016): the same with the roles of x and z exchanged.
- * RealNVP (Dinh, Sohl-Dickstein and Bengio 2017): affine couplings with alternating masks; dim >= 2, or a context.
+/* Flows of the literature, each with its page in docs/flows.md: formula, source, cost, when to choose it.
+ *   nice     additive couplings, a diagonal scaling, a logistic base (Dinh, Krueger and Bengio 2015); dim >= 2, or a context
+ *   realnvp  affine couplings with alternating masks (Dinh, Sohl-Dickstein and Bengio 2017); the same
+ *   glow     actnorm, invertible linear layer, affine coupling (Kingma and Dhariwal 2018); the same
+ *   made     one masked network as a density (Germain et al. 2015)
+ *   maf      masked autoregressive flow (Papamakarios, Pavlakou and Murray 2017): fast density and, here, fast samples
+ *   iaf      inverse autoregressive flow (Kingma et al. 2016): maf with the roles of data and noise exchanged
+ *   planar, radial   one unit a layer (Rezende and Mohamed 2015); here exact in both directions
+ *   cdf_flow         triangular map by the CDFs of mixtures; one layer is a universal density model
+ *   spline_coupling, spline_autoregressive   neural spline flows (Durkan et al. 2019), on the line or on the torus
  * The new flow has random weights near the identity: train it, or load one. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_nice_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_realnvp_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_glow_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_made_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 DIFFEO_API diffeo_status diffeo_maf_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 DIFFEO_API diffeo_status diffeo_iaf_create(const diffeo_architecture_options *options, diffeo_flow **flow);
-DIFFEO_API diffeo_status diffeo_realnvp_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_planar_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_radial_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_cdf_flow_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_spline_coupling_create(const diffeo_architecture_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_spline_autoregressive_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 
 /* Or layer by layer. dim 1 to 65536, context_dim 0 to 65536, dtype DIFFEO_F32 or DIFFEO_F64.
  * An add appends a layer on the noise side; a failed one leaves the spec as it was. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, int32_t dtype, diffeo_spec **spec);
 DIFFEO_API void diffeo_spec_destroy(diffeo_spec *spec); /* NULL is a no-op */
-/* options may be NULL for the defaults */
+/* Turns the layer that was added last the other way round: any layer can be. An inverted autoregressive layer is that
+ * of IAF, x = s(z) z + t(z). DIFFEO_ESTATE if there is none. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_invert(diffeo_spec *spec);
+
+/* Layers with networks. options may be NULL for the defaults */
 DIFFEO_API diffeo_status diffeo_spec_add_autoregressive(diffeo_spec *spec, const diffeo_autoregressive_options *options);
 DIFFEO_API diffeo_status diffeo_spec_add_coupling(diffeo_spec *spec, const diffeo_coupling_options *options);
-/* z_i = x_{permutation[i]}; dim entries, each of 0..dim-1 once */
+
+/* Permutations. z_i = x_{permutation[i]}; dim entries, each of 0..dim-1 once */
 DIFFEO_API diffeo_status diffeo_spec_add_permutation(diffeo_spec *spec, const int64_t *permutation);
 DIFFEO_API diffeo_status diffeo_spec_add_reverse(diffeo_spec *spec);
 DIFFEO_API diffeo_status diffeo_spec_add_random_permutation(diffeo_spec *spec, uint64_t seed);
+
+/* Linear layers. z = P L (U + diag(s)) x + bias with L unit lower and U strictly upper triangular, trained, at the cost
+ * of one matrix in both directions (Kingma and Dhariwal 2018). It begins as the permutation P: drawn with the seed if
+ * permuted is 1, none if 0. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_add_lu(diffeo_spec *spec, int32_t permuted, uint64_t seed);
+/* A product of 1 or more Householder reflections I - 2 v v^T / |v|^2: any rotation, if there are dim of them. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_add_householder(diffeo_spec *spec, int64_t reflections);
 /* z = exp(log_scale) x + shift with trained vectors (Kingma and Dhariwal 2018), set when training begins so that
  * the layer's outputs have mean 0 and standard deviation 1 */
 DIFFEO_API diffeo_status diffeo_spec_add_actnorm(diffeo_spec *spec);
-/* z = (x - mean) / std, not trained. mean and std have dim values, std > 0; both NULL: from the data when training
- * begins */
+/* The same, beginning as the identity; shift 0: z = exp(log_scale) x, the diagonal scaling of NICE. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_add_elementwise_affine(diffeo_spec *spec, int32_t shift);
+/* z = exp(log_gamma) (x - mean) / sqrt(variance + epsilon) + beta: a minibatch in training goes by its own mean and
+ * variance (by pieces of at most 512 rows), all else by running averages, of which a minibatch makes the part momentum.
+ * epsilon (0, 1], commonly 1e-5; momentum (0, 1], commonly 0.1. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_add_batch_norm(diffeo_spec *spec, double epsilon, double momentum);
+
+/* Planar flow x + u tanh(w x + b) and radial flow x + beta (x - x0) / (alpha + |x - x0|), kept invertible by their
+ * parameters (Rezende and Mohamed 2015, appendix A). Usually inverted, so that sampling is the explicit direction; the
+ * other is exact, too. network: NULL for trained vectors, else they come from the context. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_add_planar(diffeo_spec *spec, const diffeo_network_options *network);
+DIFFEO_API diffeo_status diffeo_spec_add_radial(diffeo_spec *spec, const diffeo_network_options *network);
+
+/* Layers that know the data. z = (x - mean) / std, not trained. mean and std have dim values, std > 0; both NULL: from
+ * the data when training begins */
 DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const double *mean, const double *std);
 /* The same for the context, before any layer sees it; at most once. context_dim values, or both NULL */
 DIFFEO_API diffeo_status diffeo_spec_standardize_context(diffeo_spec *spec, const double *mean, const double *std);
+/* From the domain of some columns to the whole line; beyond its ends log_prob is -inf. columns: count of them, ascending, all
+ * others pass unchanged; NULL with count 0: all. low, high: one value for each of these columns, or NULL where not used.
+ * Since: 0.1 */
+enum {
+  DIFFEO_DOMAIN_LOGIT = 1,              /* low < x < high: z = log((x - low) / (high - x)) */
+  DIFFEO_DOMAIN_LOG = 2,                /* x > low: z = log(x - low) */
+  DIFFEO_DOMAIN_SOFTPLUS = 3,           /* x > low: z = log(exp(x - low) - 1), about x - low where that is large */
+  DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL = 4  /* any x: z = Phi^-1(sigmoid(x)) */
+};
+DIFFEO_API diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domain, const int64_t *columns, int64_t count,
+    const double *low, const double *high);
+/* z = low + (x + shift - low) mod (high - low): angles, turned by a trained shift that begins at 0, or at random from
+ * the seed. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_add_wrap(diffeo_spec *spec, double low, double high, int32_t random_shift, uint64_t seed);
+/* z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch: integers 0..levels-1
+ * become a density on [0, 1], whose bits per dimension are -log_prob / (dim log 2) (Theis et al. 2016). Everywhere else
+ * x is taken as it is: add the noise yourself. levels 2 to 2^24. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_add_dequantize(diffeo_spec *spec, int64_t levels);
+
+/* The base; a standard normal if nothing is said, and the last one said counts. NULL for the defaults. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_set_base(diffeo_spec *spec, const diffeo_base_options *options);
+DIFFEO_API diffeo_status diffeo_spec_set_base_made(diffeo_spec *spec, const diffeo_made_options *options);
 
 /* ----------------------------------------------------------------------------------------------- 5. Flows */
 

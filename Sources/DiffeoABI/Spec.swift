@@ -49,8 +49,7 @@ public func diffeo_spec_add_autoregressive(
     try handle.builder.addAutoregressive(
       conditioner(o.hidden, o.hidden_count, o.activation, o.scale, o.scale_bound, o.scale_epsilon),
       order: order,
-      randomDegrees: Int(o.degrees) == DIFFEO_DEGREES_RANDOM, inverted: flag(o.inverse, "inverse"),
-      seed: o.seed)
+      randomDegrees: Int(o.degrees) == DIFFEO_DEGREES_RANDOM, inverted: false, seed: o.seed)
   }
 }
 
@@ -61,7 +60,6 @@ public func diffeo_spec_add_coupling(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_coupling_options.read(options)
-    try requireZero(o.reserved)
     let mask: SpecBuilder.Mask
     switch Int(o.mask) {
     case DIFFEO_MASK_EVEN: mask = .even
@@ -99,6 +97,11 @@ private func conditioner(
   return c
 }
 
+@implementation @_cdecl("diffeo_spec_invert")
+public func diffeo_spec_invert(_ spec: OpaquePointer?) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try SpecHandle.from(spec).builder.invertLast() }
+}
+
 @implementation @_cdecl("diffeo_spec_add_permutation")
 public func diffeo_spec_add_permutation(
   _ spec: OpaquePointer?, _ permutation: UnsafePointer<Int64>?
@@ -123,6 +126,77 @@ public func diffeo_spec_add_random_permutation(_ spec: OpaquePointer?, _ seed: U
   boundary { () throws(DiffeoError) in
     try SpecHandle.from(spec).builder.addRandomPermutation(seed: seed)
   }
+}
+
+@implementation @_cdecl("diffeo_spec_add_lu")
+public func diffeo_spec_add_lu(_ spec: OpaquePointer?, _ permuted: Int32, _ seed: UInt64) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try SpecHandle.from(spec).builder.addLU(permuted: flag(permuted, "permuted"), seed: seed)
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_add_householder")
+public func diffeo_spec_add_householder(_ spec: OpaquePointer?, _ reflections: Int64) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try SpecHandle.from(spec).builder.addHouseholder(reflections: Int(reflections))
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_add_elementwise_affine")
+public func diffeo_spec_add_elementwise_affine(_ spec: OpaquePointer?, _ shift: Int32) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try SpecHandle.from(spec).builder.addElementwiseAffine(shift: flag(shift, "shift"))
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_add_batch_norm")
+public func diffeo_spec_add_batch_norm(_ spec: OpaquePointer?, _ epsilon: Double, _ momentum: Double) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try SpecHandle.from(spec).builder.addBatchNorm(epsilon: epsilon, momentum: momentum)
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_add_domain")
+public func diffeo_spec_add_domain(
+  _ spec: OpaquePointer?, _ domain: Int32, _ columns: UnsafePointer<Int64>?, _ count: Int64,
+  _ low: UnsafePointer<Double>?, _ high: UnsafePointer<Double>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try SpecHandle.from(spec)
+    let dim = handle.builder.spec.dim
+    let map: DomainMap
+    switch Int(domain) {
+    case DIFFEO_DOMAIN_LOGIT: map = .logit
+    case DIFFEO_DOMAIN_LOG: map = .log
+    case DIFFEO_DOMAIN_SOFTPLUS: map = .softplus
+    case DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL: map = .logisticToNormal
+    default: throw DiffeoError(.invalid, "domain is \(domain), which is not known")
+    }
+    let columns =
+      columns == nil && count == 0 ? Array(0..<dim) : try integers(columns, count, "columns", atMost: dim)
+    func ends(_ values: UnsafePointer<Double>?, _ name: String, _ needed: Bool) throws(DiffeoError) -> [Double] {
+      if !needed { return [] }
+      let source = try require(values, name)
+      return columns.indices.map { source[$0] }
+    }
+    try handle.builder.addDomain(
+      map, columns: columns, low: ends(low, "low", map.hasLow), high: ends(high, "high", map.hasHigh))
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_add_wrap")
+public func diffeo_spec_add_wrap(
+  _ spec: OpaquePointer?, _ low: Double, _ high: Double, _ random_shift: Int32, _ seed: UInt64
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try SpecHandle.from(spec).builder.addWrap(
+      low: low, high: high, randomShift: flag(random_shift, "random_shift"), seed: seed)
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_add_dequantize")
+public func diffeo_spec_add_dequantize(_ spec: OpaquePointer?, _ levels: Int64) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try SpecHandle.from(spec).builder.addDequantize(levels: Int(levels)) }
 }
 
 @implementation @_cdecl("diffeo_spec_add_actnorm")

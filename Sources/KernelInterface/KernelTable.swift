@@ -46,6 +46,16 @@ public struct KernelTable<S>: Sendable {
       _ rows: Int, _ d: In, _ dStride: Int, _ columns: Int, _ g: Out, _ accumulate: Bool
     ) -> Void
 
+  /// Solves (D + W) y = b in place, row by row: y holds b before and the solution after. W, n x n and packed, is 0 but
+  /// strictly below the diagonal (upper: above it); D has `diagonal`, or ones where there is none. The sum of an
+  /// equation runs over the unknowns outside of its panel, then over those inside, each in ascending order.
+  public var triangularSolve:
+    @Sendable (
+      _ panels: UnsafePointer<Panel>, _ weights: In, _ n: Int, _ upper: Bool, _ diagonal: In?, _ y: Out, _ stride: Int
+    ) -> Void
+  /// x -= 2 u (u . x) for each row; u has length 1.
+  public var reflect: @Sendable (_ features: Int, _ stride: Int, _ u: In, _ x: Out) -> Void
+
   /// A tile to row-major: out[r * outStride + i] = x[i * stride + r], i < features, r < rows <= stride.
   public var transpose:
     @Sendable (
@@ -133,6 +143,8 @@ public struct KernelTable<S>: Sendable {
       ) -> Void,
     outer: @escaping @Sendable (Int, In, Int, Int, In, Int, Int, Out, Int, Bool) -> Void,
     columnSums: @escaping @Sendable (Int, In, Int, Int, Out, Bool) -> Void,
+    triangularSolve: @escaping @Sendable (UnsafePointer<Panel>, In, Int, Bool, In?, Out, Int) -> Void,
+    reflect: @escaping @Sendable (Int, Int, In, Out) -> Void,
     transpose: @escaping @Sendable (In, Int, Int, Int, Out, Int) -> Void,
     activate: @escaping @Sendable (Activation, Int, In, Out) -> Void,
     activatePullback: @escaping @Sendable (Activation, Int, In, In, Out) -> Void,
@@ -153,6 +165,8 @@ public struct KernelTable<S>: Sendable {
     self.dense = dense
     self.outer = outer
     self.columnSums = columnSums
+    self.triangularSolve = triangularSolve
+    self.reflect = reflect
     self.transpose = transpose
     self.activate = activate
     self.activatePullback = activatePullback

@@ -10,7 +10,8 @@ import KernelInterface
 
 @inline(always) func table() -> KernelTable<S> {
   KernelTable<S>(
-    lanes: lanes, dense: dense, outer: outer, columnSums: columnSums, transpose: transpose, activate: activate,
+    lanes: lanes, dense: dense, outer: outer, columnSums: columnSums,
+    triangularSolve: triangularSolve, reflect: reflect, transpose: transpose, activate: activate,
     activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
     affineInversePullback: affineInversePullback, add: add, scaleShift: scaleShift, unshiftScale: unshiftScale,
     addRows: addRows, normalLogDensity: normalLogDensity, normals: normals, sumOfSquares: sumOfSquares, adam: adam)

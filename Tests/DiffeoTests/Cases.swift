@@ -11,15 +11,21 @@ struct Case: CustomTestStringConvertible, Sendable {
   let spec: @Sendable (DType) throws -> FlowSpec
   /// Activations with a kink: differences of finite steps say less.
   var hasKinks: Bool { name.contains("relu") }
+  /// The square with nearly all of the probability, for dim 2.
+  let square: ClosedRange<Double>
+  /// Whether all noise, infinite too, comes from finite data.
+  let isBounded: Bool
   var testDescription: String { name }
 
   init(
-    _ name: String, dim: Int, contextDim: Int = 0,
+    _ name: String, dim: Int, contextDim: Int = 0, square: ClosedRange<Double> = -14...14, isBounded: Bool = false,
     _ build: @escaping @Sendable (inout SpecBuilder) throws -> Void
   ) {
     self.name = "\(name), dim \(dim), context \(contextDim)"
     self.dim = dim
     self.contextDim = contextDim
+    self.square = square
+    self.isBounded = isBounded
     spec = { dtype in
       var builder = try SpecBuilder(dim: dim, contextDim: contextDim, dtype: dtype)
       try build(&builder)
@@ -34,6 +40,8 @@ struct Case: CustomTestStringConvertible, Sendable {
     self.name = "\(name), dim \(architecture.dim), context \(architecture.contextDim)"
     dim = architecture.dim
     contextDim = architecture.contextDim
+    square = -14...14
+    isBounded = false
     spec = { dtype in
       var a = architecture
       a.dtype = dtype
@@ -41,7 +49,7 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
-  static let all: [Case] = layers + architectures
+  static let all: [Case] = layers + domains + architectures
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -88,7 +96,22 @@ struct Case: CustomTestStringConvertible, Sendable {
       }
       add("permutation") { try $0.addRandomPermutation(seed: 2) }
       add("actnorm") { try $0.addActNorm() }
-      add("batch norm") { try $0.addBatchNorm() }
+      for inverted in [false, true] {
+        let prefix = inverted ? "inverse " : ""
+        let addBoth = { (name: String, build: @escaping @Sendable (inout SpecBuilder) throws -> Void) in
+          add(prefix + name) {
+            try build(&$0)
+            if inverted { try $0.invertLast() }
+          }
+        }
+        addBoth("elementwise affine") { try $0.addElementwiseAffine(shift: true) }
+        addBoth("diagonal scaling") { try $0.addElementwiseAffine(shift: false) }
+        addBoth("batch norm") { try $0.addBatchNorm() }
+        addBoth("lu") { try $0.addLU(permuted: false, seed: 0) }
+        addBoth("lu, permuted") { try $0.addLU(permuted: true, seed: 6) }
+        addBoth("householder") { try $0.addHouseholder(reflections: 1) }
+        addBoth("householder, three") { try $0.addHouseholder(reflections: 3) }
+      }
       add("standardize, given") {
         let dim = $0.spec.dim
         try $0.addStandardize(
@@ -100,6 +123,13 @@ struct Case: CustomTestStringConvertible, Sendable {
       }
     }
     for inverted in [false, true] {
+      for dim in [8, 9, 37] {
+        cases.append(
+          Case("\(inverted ? "inverse " : "")lu, wide", dim: dim) {
+            try $0.addLU(permuted: true, seed: 1)
+            if inverted { try $0.invertLast() }
+          })
+      }
       cases.append(
         Case("\(inverted ? "inverse " : "")autoregressive, wide", dim: 13, contextDim: 2) {
           try $0.addAutoregressive(
@@ -132,6 +162,47 @@ struct Case: CustomTestStringConvertible, Sendable {
           try $0.addCoupling(.small(activation), mask: .odd, seed: 1)
         })
     }
+    return cases
+  }()
+
+  /// Layers that are made for data within bounds: wide enough for the suite's numbers, and where they are the last thing
+  /// before the base, for nearly all of its noise.
+  static let domains: [Case] = {
+    var cases: [Case] = []
+    for dim in [1, 2, 5] {
+      let columns = Array(0..<dim)
+      let add = {
+        (
+          name: String, inverted: Bool, square: ClosedRange<Double>, isBounded: Bool,
+          build: @escaping @Sendable (inout SpecBuilder) throws -> Void
+        ) in
+        cases.append(
+          Case((inverted ? "inverse " : "") + name, dim: dim, square: square, isBounded: isBounded) {
+            try build(&$0)
+            if inverted { try $0.invertLast() }
+          })
+      }
+      for inverted in [false, true] {
+        let low = columns.map { (inverted ? -8 : -2.1) - 0.3 * Double($0) }
+        let high = columns.map { (inverted ? 8 : 1.9) + 0.2 * Double($0) }
+        add("logit", inverted, inverted ? -14...14 : -2.4...2.1, !inverted) {
+          try $0.addDomain(.logit, columns: columns, low: low, high: high)
+        }
+        add("log", inverted, inverted ? -14...14 : -2.4...30, false) {
+          try $0.addDomain(.log, columns: columns, low: low)
+        }
+        add("softplus", inverted, -2.4...26, false) { try $0.addDomain(.softplus, columns: columns, low: low) }
+        add("logistic to normal", inverted, -25...25, false) {
+          try $0.addDomain(.logisticToNormal, columns: columns)
+        }
+        add("wrap", inverted, -6...6, false) { try $0.addWrap(low: -6, high: 6, randomShift: false, seed: 1) }
+        add("dequantize", inverted, inverted ? -3...3 : -28...28, false) { try $0.addDequantize(levels: 3) }
+      }
+    }
+    cases.append(
+      Case("logit of some columns", dim: 5) {
+        try $0.addDomain(.logit, columns: [0, 3], low: [-2, -1.7], high: [1.7, 5])
+      })
     return cases
   }()
 

@@ -2,28 +2,48 @@ import Glibc
 import KernelInterface
 
 /// z = exp(log_scale) x + shift, by column, trained; set when training begins so that z has mean 0 and standard
-/// deviation 1. Glow, Kingma and Dhariwal 2018, section 3.1.
+/// deviation 1. Glow, Kingma and Dhariwal 2018, section 3.1. Begun as already set it is a plain affine map by column,
+/// and without the shift the diagonal scaling of NICE, Dinh, Krueger and Bengio 2014.
 struct ActNormSpec: BijectionSpec {
   static let kind = "actnorm"
 
   let dim: Int
+  let hasShift: Bool
+  /// Of a new flow: whether training is to set it.
+  private let fromData: Bool
 
-  init(dim: Int) { self.dim = dim }
-  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) { self.init(dim: dim) }
-
-  var record: Record { Record(kind: ActNormSpec.kind) }
-
-  var slots: [ParameterSlot] {
-    [
-      ParameterSlot("log_scale", [dim], .vector), ParameterSlot("shift", [dim], .vector),
-      ParameterSlot("initialized", [1], .constant),
-    ]
+  init(dim: Int, hasShift: Bool = true, fromData: Bool = true) {
+    self.dim = dim
+    self.hasShift = hasShift
+    self.fromData = fromData
   }
 
-  var summary: String { "by column" }
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
+    self.init(dim: dim, hasShift: record["shift"] == nil ? true : try record.bool("shift"))
+  }
+
+  var record: Record {
+    var record = Record(kind: ActNormSpec.kind)
+    record["shift"] = .bool(hasShift)
+    return record
+  }
+
+  var slots: [ParameterSlot] {
+    [ParameterSlot("log_scale", [dim], .vector)] + (hasShift ? [ParameterSlot("shift", [dim], .vector)] : [])
+      + [ParameterSlot("initialized", [1], .constant)]
+  }
+
+  /// Where `initialized` is among the layer's own.
+  private var flag: Int { hasShift ? 2 * dim : dim }
+
+  func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
+    parameters[flag] = fromData ? 0 : 1
+  }
+
+  var summary: String { hasShift ? "by column" : "by column, no shift" }
 
   func wantsStatistics<S: Scalar>(_ parameters: UnsafePointer<S>) -> Bool {
-    parameters[2 * dim] == 0
+    parameters[flag] == 0
   }
 
   /// A column that is constant here keeps its scale.
@@ -33,14 +53,15 @@ struct ActNormSpec: BijectionSpec {
     for i in 0..<dim {
       let scale = deviation[i] > 0 ? 1 / deviation[i] : 1
       parameters[i] = S(log(scale))
-      parameters[dim + i] = S(-mean[i] * scale)
+      if hasShift { parameters[dim + i] = S(-mean[i] * scale) }
     }
-    parameters[2 * dim] = 1
+    parameters[flag] = 1
   }
 }
 
 struct ActNorm<S: Scalar>: Bijection {
   private let dim: Int
+  private let hasShift: Bool
   private let offset: Int
   private let slot: Int
   private let scale: UnsafeMutablePointer<S>
@@ -49,6 +70,7 @@ struct ActNorm<S: Scalar>: Bijection {
 
   init(_ spec: ActNormSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     dim = spec.dim
+    hasShift = spec.hasShift
     self.offset = offset
     self.slot = slot
     scale = try pool.take(dim)
@@ -60,7 +82,7 @@ struct ActNorm<S: Scalar>: Bijection {
     for i in 0..<dim {
       let logScale = Double(parameters[offset + i])
       scale[i] = S(exp(logScale))
-      shift[i] = parameters[offset + dim + i]
+      if hasShift { shift[i] = parameters[offset + dim + i] }
       logDet += logScale
     }
   }
@@ -112,7 +134,7 @@ struct ActNorm<S: Scalar>: Bijection {
       }
     }
     adjoint.sink?.sum(slot, gLogScale, dim, stride)
-    adjoint.sink?.sum(slot + 1, gShift, dim, stride)
+    if hasShift { adjoint.sink?.sum(slot + 1, gShift, dim, stride) }
     scratch.release(to: mark)
   }
 }

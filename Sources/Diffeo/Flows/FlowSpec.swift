@@ -83,6 +83,13 @@ package struct FlowSpec: Equatable, Sendable {
     }
   }
 
+  mutating func invertLast() throws(DiffeoError) {
+    guard let last = layers.popLast() else {
+      throw DiffeoError(.invalid, "there is no layer yet that could be turned round")
+    }
+    layers.append(LayerSpec(last.kind, inverted: !last.inverted))
+  }
+
   mutating func standardizeContext(_ map: StandardizeSpec) throws(DiffeoError) {
     guard contextDim > 0 else {
       throw DiffeoError(.invalid, "this flow has no context to standardise")

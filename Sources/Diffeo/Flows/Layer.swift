@@ -6,6 +6,11 @@ enum LayerKind: Equatable, Sendable {
   case actNorm(ActNormSpec)
   case standardize(StandardizeSpec)
   case batchNorm(BatchNormSpec)
+  case lu(LUSpec)
+  case householder(HouseholderSpec)
+  case domain(DomainSpec)
+  case wrap(WrapSpec)
+  case dequantize(DequantizeSpec)
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     switch record.kind {
@@ -18,6 +23,11 @@ enum LayerKind: Equatable, Sendable {
     case StandardizeSpec.kind:
       self = .standardize(try .init(record, dim: dim, contextDim: contextDim))
     case BatchNormSpec.kind: self = .batchNorm(try .init(record, dim: dim, contextDim: contextDim))
+    case LUSpec.kind: self = .lu(try .init(record, dim: dim, contextDim: contextDim))
+    case HouseholderSpec.kind: self = .householder(try .init(record, dim: dim, contextDim: contextDim))
+    case DomainSpec.kind: self = .domain(try .init(record, dim: dim, contextDim: contextDim))
+    case WrapSpec.kind: self = .wrap(try .init(record, dim: dim, contextDim: contextDim))
+    case DequantizeSpec.kind: self = .dequantize(try .init(record, dim: dim, contextDim: contextDim))
     default: throw DiffeoError(.format, "the layer kind '\(record.kind)' is not known")
     }
   }
@@ -30,6 +40,11 @@ enum LayerKind: Equatable, Sendable {
     case .actNorm(let spec): spec
     case .standardize(let spec): spec
     case .batchNorm(let spec): spec
+    case .lu(let spec): spec
+    case .householder(let spec): spec
+    case .domain(let spec): spec
+    case .wrap(let spec): spec
+    case .dequantize(let spec): spec
     }
   }
 
@@ -67,6 +82,11 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case actNorm(ActNorm<S>)
     case standardize(Standardize<S>)
     case batchNorm(BatchNorm<S>)
+    case lu(LU<S>)
+    case householder(Householder<S>)
+    case domain(Domain<S>)
+    case wrap(Wrap<S>)
+    case dequantize(Dequantize<S>)
   }
 
   enum Tape: BitwiseCopyable {
@@ -76,6 +96,11 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case actNorm(ActNorm<S>.Tape)
     case standardize(Standardize<S>.Tape)
     case batchNorm(BatchNorm<S>.Tape)
+    case lu(LU<S>.Tape)
+    case householder(Householder<S>.Tape)
+    case domain(Domain<S>.Tape)
+    case wrap(Wrap<S>.Tape)
+    case dequantize(Dequantize<S>.Tape)
   }
 
   private var kind: Kind
@@ -92,6 +117,11 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .actNorm(let s): kind = .actNorm(try .init(s, offset: offset, slot: slot, pool: pool))
     case .standardize(let s): kind = .standardize(try .init(s, offset: offset, pool: pool))
     case .batchNorm(let s): kind = .batchNorm(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .lu(let s): kind = .lu(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .householder(let s): kind = .householder(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .domain(let s): kind = .domain(try .init(s, offset: offset, pool: pool))
+    case .wrap(let s): kind = .wrap(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .dequantize(let s): kind = .dequantize(.init(s))
     }
   }
 
@@ -109,6 +139,13 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .batchNorm(var layer):
       layer.prepare(parameters)
       kind = .batchNorm(layer)
+    case .lu(var layer):
+      layer.prepare(parameters)
+      kind = .lu(layer)
+    case .householder(let layer): layer.prepare(parameters)
+    case .domain(let layer): layer.prepare(parameters)
+    case .wrap(let layer): layer.prepare(parameters)
+    case .dequantize(let layer): layer.prepare(parameters)
     }
   }
 
@@ -116,7 +153,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     switch kind {
     case .autoregressive(let layer): layer.parameters.network.denseLayers
     case .coupling(let layer): layer.network.denseLayers
-    case .permutation, .actNorm, .standardize, .batchNorm: []
+    case .lu(let layer): layer.denseLayers
+    case .permutation, .actNorm, .standardize, .batchNorm, .householder, .domain, .wrap, .dequantize: []
     }
   }
 
@@ -141,6 +179,11 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .actNorm(let l): .actNorm(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .standardize(let l): .standardize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .batchNorm(let l): .batchNorm(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .lu(let l): .lu(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .householder(let l): .householder(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .domain(let l): .domain(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .wrap(let l): .wrap(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .dequantize(let l): .dequantize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     }
   }
 
@@ -167,6 +210,16 @@ struct Layer<S: Scalar>: BitwiseCopyable {
       inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
     case (.batchNorm(let l), .batchNorm(let t)):
       inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.lu(let l), .lu(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.householder(let l), .householder(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.domain(let l), .domain(let t)):
+      inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+    case (.wrap(let l), .wrap(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+    case (.dequantize(let l), .dequantize(let t)):
+      inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
     default: throw DiffeoError(.internal, "a tape of another layer")
     }
   }

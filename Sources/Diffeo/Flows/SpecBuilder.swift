@@ -97,6 +97,43 @@ package struct SpecBuilder: Sendable {
       LayerSpec(.batchNorm(BatchNormSpec(dim: spec.dim, epsilon: epsilon, momentum: momentum))))
   }
 
+  /// z = exp(log_scale) x + shift, not set from the data.
+  package mutating func addElementwiseAffine(shift: Bool) throws(DiffeoError) {
+    try spec.append(LayerSpec(.actNorm(ActNormSpec(dim: spec.dim, hasShift: shift, fromData: false))))
+  }
+
+  /// permuted: the matrix is P L U with a random P, drawn from the seed.
+  package mutating func addLU(permuted: Bool, seed: UInt64) throws(DiffeoError) {
+    var random = Philox(seed: seed, stream: RandomStream.architecture)
+    let permutation = permuted ? random.permutation(spec.dim) : Array(0..<spec.dim)
+    try spec.append(LayerSpec(.lu(LUSpec(permutation, dim: spec.dim))))
+  }
+  package mutating func addHouseholder(reflections: Int) throws(DiffeoError) {
+    try spec.append(LayerSpec(.householder(HouseholderSpec(dim: spec.dim, reflections: reflections))))
+  }
+
+  /// low and high: as far as the map needs them, one for each of the columns, which ascend.
+  package mutating func addDomain(_ map: DomainMap, columns: [Int], low: [Double] = [], high: [Double] = [])
+    throws(DiffeoError)
+  {
+    try spec.append(
+      LayerSpec(.domain(DomainSpec(dim: spec.dim, map: map, columns: columns, low: low, high: high))))
+  }
+
+  /// randomShift: each column begins turned by an angle drawn from the seed, else by none.
+  package mutating func addWrap(low: Double, high: Double, randomShift: Bool, seed: UInt64) throws(DiffeoError) {
+    var random = Philox(seed: seed, stream: RandomStream.architecture)
+    let shift = randomShift ? (0..<spec.dim).map { _ in (high - low) * random.uniform() } : nil
+    try spec.append(LayerSpec(.wrap(WrapSpec(dim: spec.dim, low: low, high: high, shift: shift))))
+  }
+
+  package mutating func addDequantize(levels: Int) throws(DiffeoError) {
+    try spec.append(LayerSpec(.dequantize(DequantizeSpec(dim: spec.dim, levels: levels))))
+  }
+
+  /// Turns the layer that was added last the other way round: its `inverse` runs from data to noise.
+  package mutating func invertLast() throws(DiffeoError) { try spec.invertLast() }
+
   /// given: of each column; nil: from the data when training begins.
   package mutating func addStandardize(_ given: (mean: [Double], deviation: [Double])?)
     throws(DiffeoError)

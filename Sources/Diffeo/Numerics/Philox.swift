@@ -1,3 +1,5 @@
+import Glibc
+
 /// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"), for what is drawn
 /// once: initial weights, orders, masks, shuffles. Samples come from the vectorised kernel `normals`.
 struct Philox {
@@ -43,6 +45,12 @@ struct Philox {
 
   /// In (0, 1).
   mutating func uniform() -> Double { (Double(next() >> 11) + 0.5) * 0x1p-53 }
+
+  /// Standard normal (Box and Muller 1958).
+  mutating func normal() -> Double {
+    let radius = (-2 * log(uniform())).squareRoot()
+    return radius * cos(2 * .pi * uniform())
+  }
 
   /// 0..<bound, bound > 0, without bias (Lemire 2019).
   mutating func integer(below bound: Int) -> Int {

@@ -45,10 +45,16 @@ DTYPES = {"float32": 1, "float64": 2}
 ACTIVATIONS = {
     "relu": 1, "tanh": 2, "elu": 3, "silu": 4, "leaky_relu": 5, "softplus": 6, "sigmoid": 7, "gelu": 8,
 }  # fmt: skip
-SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6}
+SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6, "gated": 7}
 ORDERS = {"natural": 1, "reversed": 2, "random": 3, "given": 4}
 DEGREES = {"sequential": 1, "random": 2}
 MASKS = {"even": 1, "odd": 2, "first": 3, "last": 4, "random": 5, "given": 6}
+BOUNDARIES = {"linear": 1, "periodic": 2, "interval": 3}
+FAMILIES = {"normal": 1, "logistic": 2}
+TARGETS = {"uniform": 1, "logistic": 2}
+BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "student_t": 5, "mixture": 6}
+CONDITIONALS = {"gaussian": 1, "mixture": 2, "bernoulli": 3}
+DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4}
 SCHEDULES = {"constant": 1, "cosine": 2}
 STATES = {"running": 0, "epoch_end": 1, "max_epochs": 2, "patience": 3, "cancelled": 4}
 
@@ -112,6 +118,30 @@ class Reals:
     """Stands for Float32s in the _f32 function and for Float64s in the _f64 function of a pair."""
 
 
+class SplineOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("bins", c_int64),
+        ("low", c_double),
+        ("high", c_double),
+        ("min_width", c_double),
+        ("min_height", c_double),
+        ("min_derivative", c_double),
+        ("boundary", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class MixtureOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("components", c_int64),
+        ("family", c_int32),
+        ("target", c_int32),
+        ("scale_bound", c_double),
+    ]
+
+
 class AutoregressiveOptions(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -124,9 +154,11 @@ class AutoregressiveOptions(Structure):
         ("scale", c_int32),
         ("scale_bound", c_double),
         ("scale_epsilon", c_double),
-        ("inverse", c_int32),
+        ("direct", c_int32),
         ("reserved", c_int32),
         ("seed", c_uint64),
+        ("spline", POINTER(SplineOptions)),
+        ("mixture", POINTER(MixtureOptions)),
     ]
 
 
@@ -139,9 +171,52 @@ class CouplingOptions(Structure):
         ("mask", c_int32),
         ("mask_given", POINTER(c_uint8)),
         ("scale", c_int32),
-        ("reserved", c_int32),
+        ("scale_activation", c_int32),
         ("scale_bound", c_double),
         ("scale_epsilon", c_double),
+        ("seed", c_uint64),
+        ("spline", POINTER(SplineOptions)),
+        ("mixture", POINTER(MixtureOptions)),
+    ]
+
+
+class NetworkOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class BaseOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("base", c_int32),
+        ("reserved", c_int32),
+        ("low", c_double),
+        ("high", c_double),
+        ("df", c_double),
+        ("components", c_int64),
+        ("network", POINTER(NetworkOptions)),
+    ]
+
+
+class MadeOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("conditional", c_int32),
+        ("components", c_int64),
+        ("masks", c_int64),
+        ("order", c_int32),
+        ("degrees", c_int32),
+        ("order_given", POINTER(c_int64)),
+        ("direct", c_int32),
+        ("reserved", c_int32),
         ("seed", c_uint64),
     ]
 
@@ -161,6 +236,14 @@ class ArchitectureOptions(Structure):
         ("standardize", c_int32),
         ("actnorm", c_int32),
         ("seed", c_uint64),
+        ("batch_norm", c_int32),
+        ("conditional", c_int32),
+        ("components", c_int64),
+        ("masks", c_int64),
+        ("bins", c_int64),
+        ("bound", c_double),
+        ("periodic", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -207,8 +290,13 @@ class TrainReport(Structure):
 
 
 STRUCTS: dict[str, type[Structure]] = {
+    "diffeo_spline_options": SplineOptions,
+    "diffeo_mixture_options": MixtureOptions,
     "diffeo_autoregressive_options": AutoregressiveOptions,
     "diffeo_coupling_options": CouplingOptions,
+    "diffeo_network_options": NetworkOptions,
+    "diffeo_base_options": BaseOptions,
+    "diffeo_made_options": MadeOptions,
     "diffeo_architecture_options": ArchitectureOptions,
     "diffeo_train_options": TrainOptions,
     "diffeo_train_report": TrainReport,
@@ -231,22 +319,47 @@ _TABLE: dict[str, tuple[CType, ...]] = {
     "diffeo_workspace_create": (Status, c_int32, POINTER(Workspace)),
     "diffeo_workspace_destroy": (None, Workspace),
     "diffeo_workspace_threads": (c_int32, Workspace),
+    "diffeo_spline_options_init": (Status, POINTER(SplineOptions), c_size_t),
+    "diffeo_mixture_options_init": (Status, POINTER(MixtureOptions), c_size_t),
     "diffeo_autoregressive_options_init": (Status, POINTER(AutoregressiveOptions), c_size_t),
     "diffeo_coupling_options_init": (Status, POINTER(CouplingOptions), c_size_t),
+    "diffeo_network_options_init": (Status, POINTER(NetworkOptions), c_size_t),
+    "diffeo_base_options_init": (Status, POINTER(BaseOptions), c_size_t),
+    "diffeo_made_options_init": (Status, POINTER(MadeOptions), c_size_t),
     "diffeo_architecture_options_init": (Status, POINTER(ArchitectureOptions), c_size_t),
+    "diffeo_nice_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_realnvp_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_glow_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_made_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
     "diffeo_maf_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
     "diffeo_iaf_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
-    "diffeo_realnvp_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_planar_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_radial_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_cdf_flow_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_spline_coupling_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_spline_autoregressive_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
     "diffeo_spec_create": (Status, c_int64, c_int64, c_int32, POINTER(Spec)),
     "diffeo_spec_destroy": (None, Spec),
+    "diffeo_spec_invert": (Status, Spec),
     "diffeo_spec_add_autoregressive": (Status, Spec, POINTER(AutoregressiveOptions)),
     "diffeo_spec_add_coupling": (Status, Spec, POINTER(CouplingOptions)),
     "diffeo_spec_add_permutation": (Status, Spec, Int64s),
     "diffeo_spec_add_reverse": (Status, Spec),
     "diffeo_spec_add_random_permutation": (Status, Spec, c_uint64),
+    "diffeo_spec_add_lu": (Status, Spec, c_int32, c_uint64),
+    "diffeo_spec_add_householder": (Status, Spec, c_int64),
     "diffeo_spec_add_actnorm": (Status, Spec),
+    "diffeo_spec_add_elementwise_affine": (Status, Spec, c_int32),
+    "diffeo_spec_add_batch_norm": (Status, Spec, c_double, c_double),
+    "diffeo_spec_add_planar": (Status, Spec, POINTER(NetworkOptions)),
+    "diffeo_spec_add_radial": (Status, Spec, POINTER(NetworkOptions)),
     "diffeo_spec_add_standardize": (Status, Spec, Float64s, Float64s),
     "diffeo_spec_standardize_context": (Status, Spec, Float64s, Float64s),
+    "diffeo_spec_add_domain": (Status, Spec, c_int32, Int64s, c_int64, Float64s, Float64s),
+    "diffeo_spec_add_wrap": (Status, Spec, c_double, c_double, c_int32, c_uint64),
+    "diffeo_spec_add_dequantize": (Status, Spec, c_int64),
+    "diffeo_spec_set_base": (Status, Spec, POINTER(BaseOptions)),
+    "diffeo_spec_set_base_made": (Status, Spec, POINTER(MadeOptions)),
     "diffeo_flow_create": (Status, Spec, c_uint64, POINTER(Flow)),
     "diffeo_flow_destroy": (None, Flow),
     "diffeo_flow_load": (Status, c_char_p, POINTER(Flow)),

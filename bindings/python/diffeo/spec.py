@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ctypes import byref, c_uint8
+from ctypes import byref, c_uint8, pointer
+from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -18,10 +19,81 @@ from .flow import Flow
 _FLOAT64 = np.dtype(np.float64)
 
 
+@dataclass(frozen=True)
+class Spline:
+    """A monotone rational-quadratic spline [1]_, in place of the affine map of a coupling or autoregressive layer.
+
+    Parameters
+    ----------
+    bins : int
+        Knots are one more. 2 to 64.
+    low, high : float
+        The spline lives in the box [low, high] x [low, high].
+    boundary : {"linear", "periodic", "interval"}
+        What is outside: the identity; nothing, as x is an angle of period high - low [2]_; nothing, with no density.
+    min_width, min_height : float
+        Of a bin, as a part of the box.
+    min_derivative : float
+        At a knot.
+
+    References
+    ----------
+    .. [1] Durkan, Bekasov, Murray, Papamakarios, "Neural spline flows", NeurIPS 2019.
+    .. [2] Rezende et al., "Normalizing flows on tori and spheres", ICML 2020.
+    """
+
+    bins: SupportsIndex = 8
+    low: float = -4.0
+    high: float = 4.0
+    boundary: str = "linear"
+    min_width: float = 1e-3
+    min_height: float = 1e-3
+    min_derivative: float = 1e-3
+
+    def _set(self, options: Any) -> None:
+        o = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
+        o.bins, o.low, o.high = integer(self.bins, "bins", 1), self.low, self.high
+        o.boundary = choice(self.boundary, _abi.BOUNDARIES, "boundary")
+        o.min_width, o.min_height, o.min_derivative = self.min_width, self.min_height, self.min_derivative
+        options.spline = pointer(o)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The CDF F of a mixture, in place of the affine map of a coupling or autoregressive layer.
+
+    Inverted by safeguarded Newton steps to machine precision.
+
+    Parameters
+    ----------
+    components : int
+        1 to 64.
+    family : {"normal", "logistic"}
+        Of each component.
+    target : {"logistic", "uniform"}
+        Where the mixture is taken: z = log(F / (1 - F)), which is exact in both tails, or z = F.
+    scale_bound : float
+        Logarithms of the components' scales are softly clipped to this.
+    """
+
+    components: SupportsIndex = 8
+    family: str = "normal"
+    target: str = "logistic"
+    scale_bound: float = 7.0
+
+    def _set(self, options: Any) -> None:
+        o = _abi.defaults(_abi.MixtureOptions, lib.diffeo_mixture_options_init)
+        o.components = integer(self.components, "components", 1)
+        o.family = choice(self.family, _abi.FAMILIES, "family")
+        o.target = choice(self.target, _abi.TARGETS, "target")
+        o.scale_bound = self.scale_bound
+        options.mixture = pointer(o)
+
+
 class Spec:
     """The architecture of a flow: layers in the order in which data passes them on its way to noise.
 
-    Every method that adds a layer returns the spec, so that calls chain. The base distribution is a standard normal.
+    Every method returns the spec, so that calls chain. The base distribution is a standard normal unless another is set.
 
     Parameters
     ----------
@@ -48,13 +120,15 @@ class Spec:
         self._context_dim = integer(context_dim, "context_dim", 0)
         self._dtype = np.dtype(dtype)
         self._layers: list[str] = []
+        self._base = "standard_normal"
         self._handle = _abi.create(
             _abi.Spec, lib.diffeo_spec_create, self._dim, self._context_dim, dtype_code(self._dtype)
         )
 
     def __repr__(self) -> str:
         shape = f"Spec(dim={self._dim}, context_dim={self._context_dim}, dtype={self._dtype.name!r})"
-        return f"{shape}: {', '.join(self._layers)}" if self._layers else shape
+        parts = self._layers if self._base == "standard_normal" else [*self._layers, f"base {self._base}"]
+        return f"{shape}: {', '.join(parts)}" if parts else shape
 
     def add_autoregressive(
         self,
@@ -66,13 +140,14 @@ class Spec:
         scale: str = "soft_clip",
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
-        inverse: bool = False,
+        transformer: Spline | Mixture | None = None,
+        direct: bool = False,
         seed: SupportsIndex = 0,
     ) -> Spec:
-        """Add an affine autoregressive layer [1]_: z_i = s_i x_i + t_i, with s_i, t_i from the columns before i.
+        """Add an autoregressive layer [1]_: z_i = s_i x_i + t_i, with s_i, t_i from the columns before i.
 
         s and t come from a MADE [2]_, which sees the context too. Density takes one pass; sampling computes each
-        hidden unit once, at about the cost of one density pass.
+        hidden unit once, at about the cost of one density pass. Inverted (`invert`) it is the layer of IAF [3]_.
 
         Parameters
         ----------
@@ -84,15 +159,18 @@ class Spec:
             In which order the columns are taken; a sequence names them from first to last.
         degrees : {"sequential", "random"}
             How degrees are dealt to the hidden units of the MADE.
-        scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive"}
+        scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
             How s > 0 is made from a network output a. With bound c and epsilon e: exp(a / (1 + abs(a) / c)), exp(a),
-            exp(c tanh(a / c)), log(1 + exp(a + log(exp(1 - e) - 1))) + e, sigmoid(a + 2) + e, and 1.
+            exp(c tanh(a / c)), log(1 + exp(a + log(exp(1 - e) - 1))) + e, sigmoid(a + 2) + e, and 1; gated is
+            z = s x + (1 - s) t with s = sigmoid(a + 2), the stable update of IAF [3]_.
         scale_bound : float, optional
             c above; by default 3.
         scale_epsilon : float, optional
             e above; by default 1e-3.
-        inverse : bool
-            The same layer the other way round, x = s(z) z + t(z): that of IAF [3]_.
+        transformer : Spline or Mixture, optional
+            Another map than the affine one.
+        direct : bool
+            Give the MADE connections from its inputs to its outputs, too.
         seed : int
             Of a random order and random degrees.
 
@@ -111,7 +189,9 @@ class Spec:
             self._check_length(len(columns), "order")
             options.order, options.order_given = _abi.ORDERS["given"], columns
         options.degrees = choice(degrees, _abi.DEGREES, "degrees")
-        options.inverse = bool(inverse)
+        options.direct = bool(direct)
+        if transformer is not None:
+            transformer._set(options)
         return self._add("autoregressive", byref(options))
 
     def add_coupling(
@@ -123,16 +203,21 @@ class Spec:
         scale: str = "soft_clip",
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
+        scale_activation: str | None = None,
+        transformer: Spline | Mixture | None = None,
         seed: SupportsIndex = 0,
     ) -> Spec:
-        """Add an affine coupling layer [1]_: masked columns pass unchanged and give scale and shift of the others.
+        """Add a coupling layer [1]_: masked columns pass unchanged and give scale and shift of the others.
 
         One pass in both directions. Needs dim >= 2, or a context.
 
         Parameters
         ----------
-        hidden, activation, scale, scale_bound, scale_epsilon
+        hidden, activation, scale, scale_bound, scale_epsilon, transformer
             As in `add_autoregressive`; the network is dense.
+        scale_activation : str, optional
+            Take the scale from a network of its own, with this activation: "tanh", as published, beside "relu" for the
+            shift.
         mask : {"even", "odd", "first", "last", "random"} or sequence of bool
             The columns that pass unchanged: 0, 2, 4, ...; 1, 3, 5, ...; the first floor(dim / 2); the others;
             floor(dim / 2) columns drawn with the seed; or where the sequence is true.
@@ -151,6 +236,10 @@ class Spec:
             self._check_length(len(mask), "mask")
             options.mask = _abi.MASKS["given"]
             options.mask_given = (c_uint8 * len(mask))(*(bool(passes) for passes in mask))
+        if scale_activation is not None:
+            options.scale_activation = choice(scale_activation, _abi.ACTIVATIONS, "scale_activation")
+        if transformer is not None:
+            transformer._set(options)
         return self._add("coupling", byref(options))
 
     def add_permutation(self, permutation: Integers) -> Spec:
@@ -178,6 +267,151 @@ class Spec:
         """
         return self._add("actnorm")
 
+    def add_elementwise_affine(self, shift: bool = True) -> Spec:
+        """Add z = exp(log_scale) x + shift with trained vectors, at first the identity.
+
+        Parameters
+        ----------
+        shift : bool
+            Without it the layer is the diagonal scaling of NICE.
+        """
+        return self._add("elementwise_affine", bool(shift))
+
+    def add_batch_norm(self, epsilon: float = 1e-5, momentum: float = 0.1) -> Spec:
+        """Add z = exp(log_gamma) (x - mean) / sqrt(variance + epsilon) + beta [1]_.
+
+        In training a minibatch goes by its own mean and variance, in pieces of at most 512 rows; everything else by
+        running averages.
+
+        Parameters
+        ----------
+        epsilon : float
+            Above 0, at most 1.
+        momentum : float
+            The part that a minibatch has in the averages; above 0, at most 1.
+
+        References
+        ----------
+        .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
+        """
+        return self._add("batch_norm", epsilon, momentum)
+
+    def add_lu(self, permuted: bool = True, seed: SupportsIndex = 0) -> Spec:
+        """Add the linear layer z = P L (U + diag(s)) x + bias, trained [1]_. It begins as the permutation P.
+
+        Both directions cost one matrix, the determinant is that of diag(s).
+
+        Parameters
+        ----------
+        permuted : bool
+            Draw P with the seed; or have none.
+        seed : int
+            Of P.
+
+        References
+        ----------
+        .. [1] Kingma, Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", NeurIPS 2018.
+        """
+        return self._add("lu", bool(permuted), seed64(seed))
+
+    def add_householder(self, reflections: SupportsIndex) -> Spec:
+        """Add a product of Householder reflections I - 2 v v^T / v^T v, trained: a rotation, if there are enough.
+
+        Parameters
+        ----------
+        reflections : int
+            1 or more; `dim` of them give any orthogonal matrix.
+        """
+        return self._add("householder", integer(reflections, "reflections", 1))
+
+    def add_planar(self, hidden: Integers | None = None, activation: str = "relu") -> Spec:
+        """Add x + u tanh(w x + b) [1]_, kept invertible; the other direction is found to machine precision.
+
+        Usually inverted (`invert`), so that sampling is the explicit direction.
+
+        Parameters
+        ----------
+        hidden : sequence of int, optional
+            Widths of the hidden layers of a network of the context that gives u, w and b; by default they are trained
+            vectors.
+        activation : str
+            Of that network.
+
+        References
+        ----------
+        .. [1] Rezende, Mohamed, "Variational inference with normalizing flows", ICML 2015.
+        """
+        return self._add("planar", _network(hidden, activation))
+
+    def add_radial(self, hidden: Integers | None = None, activation: str = "relu") -> Spec:
+        """Add x + beta (x - x0) / (alpha + norm(x - x0)) [1]_, kept invertible; the other direction is exact.
+
+        Parameters, and the reference, are those of `add_planar`.
+        """
+        return self._add("radial", _network(hidden, activation))
+
+    def add_domain(
+        self,
+        domain: str,
+        columns: Integers | None = None,
+        low: npt.ArrayLike | None = None,
+        high: npt.ArrayLike | None = None,
+    ) -> Spec:
+        """Take columns from their domain to the whole line; beyond its ends log_prob is -inf.
+
+        Parameters
+        ----------
+        domain : {"logit", "log", "softplus", "logistic_to_normal"}
+            low < x < high: z = log((x - low) / (high - x)); x > low: z = log(x - low); x > low: z =
+            log(exp(x - low) - 1), about x - low where that is large; any x: z = Phi^-1(sigmoid(x)).
+        columns : sequence of int, optional
+            Ascending; all other columns pass unchanged, and by default there are none.
+        low, high : float or array_like, optional
+            Ends of the domain, one for all or one a column.
+        """
+        chosen = None if columns is None else np.array([integer(column, "columns", 0) for column in columns], np.int64)
+        count = self._dim if chosen is None else len(chosen)
+        ends = [
+            None if end is None else np.array(np.broadcast_to(np.asarray(end, _FLOAT64), count)) for end in (low, high)
+        ]
+        code = choice(domain, _abi.DOMAINS, "domain")
+        lib.diffeo_spec_add_domain(self._handle, code, chosen, 0 if chosen is None else count, *ends)
+        self._layers.append(domain)
+        return self
+
+    def add_wrap(
+        self, low: float = -np.pi, high: float = np.pi, *, random_shift: bool = False, seed: SupportsIndex = 0
+    ) -> Spec:
+        """Add z = low + (x + shift - low) mod (high - low): angles, turned by a trained shift.
+
+        Parameters
+        ----------
+        low, high : float
+            A full turn.
+        random_shift : bool
+            Begin with a shift drawn with the seed instead of 0.
+        seed : int
+            Of that.
+        """
+        return self._add("wrap", low, high, bool(random_shift), seed64(seed))
+
+    def add_dequantize(self, levels: SupportsIndex) -> Spec:
+        """Add z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch [1]_.
+
+        Integers 0 to levels - 1 become a density on [0, 1]; bits per dimension are -log_prob / (dim log 2). Everywhere
+        else x is taken as it is: add the noise yourself.
+
+        Parameters
+        ----------
+        levels : int
+            2 or more.
+
+        References
+        ----------
+        .. [1] Theis, van den Oord, Bethge, "A note on the evaluation of generative models", ICLR 2016.
+        """
+        return self._add("dequantize", integer(levels, "levels", 1))
+
     def add_standardize(self, mean: npt.ArrayLike | None = None, std: npt.ArrayLike | None = None) -> Spec:
         """Add z = (x - mean) / std, which is not trained; by default taken from the data when training begins.
 
@@ -197,6 +431,111 @@ class Spec:
             As in `add_standardize`.
         """
         lib.diffeo_spec_standardize_context(self._handle, *_both(mean, std, self._context_dim))
+        return self
+
+    def invert(self) -> Spec:
+        """Turn the layer that was added last the other way round: any layer can be."""
+        lib.diffeo_spec_invert(self._handle)
+        self._layers[-1] = self._layers[-1].removeprefix("inverse ") if self._layers[-1].startswith("inverse ") else (
+            "inverse " + self._layers[-1]
+        )
+        return self
+
+    def set_base(
+        self,
+        base: str,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        df: float | None = None,
+        components: SupportsIndex | None = None,
+        hidden: Integers | None = None,
+        activation: str = "relu",
+    ) -> Spec:
+        """Set the distribution of the noise; the last one set counts.
+
+        Parameters
+        ----------
+        base : {"standard_normal", "normal", "logistic", "uniform", "student_t", "mixture"}
+            normal: mean and standard deviation by column; logistic: density exp(-z) / (1 + exp(-z))^2; uniform: on
+            [low, high]; student_t: degrees of freedom by column; mixture: of normal distributions, by column.
+        low, high : float, optional
+            Of uniform; by default 0 and 1.
+        df : float, optional
+            Where student_t begins; by default 5.
+        components : int, optional
+            Of mixture; by default 8.
+        hidden : sequence of int, optional
+            Widths of the hidden layers of a network of the context that gives the parameters of normal, student_t or
+            mixture; by default they are trained vectors.
+        activation : str
+            Of that network.
+        """
+        options = _abi.defaults(_abi.BaseOptions, lib.diffeo_base_options_init)
+        options.base = choice(base, _abi.BASES, "base")
+        if low is not None:
+            options.low = low
+        if high is not None:
+            options.high = high
+        if df is not None:
+            options.df = df
+        if components is not None:
+            options.components = integer(components, "components", 1)
+        network = _network(hidden, activation)
+        if network is not None:
+            options.network = pointer(network)
+        lib.diffeo_spec_set_base(self._handle, byref(options))
+        self._base = base
+        return self
+
+    def set_base_made(
+        self,
+        hidden: Integers = (128, 128),
+        *,
+        conditional: str = "gaussian",
+        components: SupportsIndex = 8,
+        activation: str = "relu",
+        order: str | Integers = "natural",
+        degrees: str = "sequential",
+        masks: SupportsIndex = 1,
+        direct: bool = False,
+        seed: SupportsIndex = 0,
+    ) -> Spec:
+        """Set a MADE [1]_ as the distribution of the noise, or, without layers, of the data.
+
+        Parameters
+        ----------
+        hidden, activation, order, degrees, direct, seed
+            As in `add_autoregressive`.
+        conditional : {"gaussian", "mixture", "bernoulli"}
+            Of each column given those before it. bernoulli: columns are 0 or 1, and log_prob is that of a probability.
+        components : int
+            Of mixture.
+        masks : int
+            1 to 256, each with its own order and degrees if those are random. The density is the mean of theirs; a step
+            of the training uses one, the next step the next.
+
+        References
+        ----------
+        .. [1] Germain, Gregor, Murray, Larochelle, "MADE: masked autoencoder for distribution estimation", ICML 2015.
+        """
+        options = _abi.defaults(_abi.MadeOptions, lib.diffeo_made_options_init)
+        options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
+        options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
+        options.conditional = choice(conditional, _abi.CONDITIONALS, "conditional")
+        options.components = integer(components, "components", 1)
+        options.masks = integer(masks, "masks", 1)
+        if isinstance(order, str):
+            options.order = choice(order, _abi.ORDERS, "order")
+        else:
+            columns = int64s(order, "order")
+            self._check_length(len(columns), "order")
+            options.order, options.order_given = _abi.ORDERS["given"], columns
+        options.degrees = choice(degrees, _abi.DEGREES, "degrees")
+        options.direct = bool(direct)
+        options.seed = seed64(seed)
+        lib.diffeo_spec_set_base_made(self._handle, byref(options))
+        self._base = "made"
         return self
 
     def build(self, seed: SupportsIndex = 0) -> Flow:
@@ -231,6 +570,16 @@ def _set_network(
         options.scale_bound = bound
     if epsilon is not None:
         options.scale_epsilon = epsilon
+
+
+def _network(hidden: Integers | None, activation: str) -> Any:
+    """Options of a network of the context, or None for trained vectors."""
+    if hidden is None:
+        return None
+    options = _abi.defaults(_abi.NetworkOptions, lib.diffeo_network_options_init)
+    options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
+    options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
+    return options
 
 
 def _both(mean: npt.ArrayLike | None, std: npt.ArrayLike | None, length: int) -> tuple[Array | None, Array | None]:

@@ -84,7 +84,7 @@ def structs(code):
             first, *more = declaration.split(",")
             base, stars, field = split(first)
             for each in (field, *more):
-                fields.append((each.strip(), FIELDS[base] if stars else VALUES[base]))
+                fields.append((each.strip(), (FIELDS.get(base) or POINTERS[base]) if stars else VALUES[base]))
     return found
 
 
@@ -151,6 +151,12 @@ def test_every_enumerator_has_its_value(code):
         "ORDER_": _abi.ORDERS,
         "DEGREES_": _abi.DEGREES,
         "MASK_": _abi.MASKS,
+        "BOUNDARY_": _abi.BOUNDARIES,
+        "FAMILY_": _abi.FAMILIES,
+        "TARGET_": _abi.TARGETS,
+        "BASE_": _abi.BASES,
+        "MADE_": _abi.CONDITIONALS,
+        "DOMAIN_": _abi.DOMAINS,
         "SCHEDULE_": _abi.SCHEDULES,
         "TRAIN_": _abi.STATES,
     }.items():

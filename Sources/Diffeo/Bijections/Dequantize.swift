@@ -1,0 +1,76 @@
+import Glibc
+import KernelInterface
+
+/// z = x / levels: counts 0 to levels - 1, to which training adds uniform noise, to [0, 1). Uniform dequantisation,
+/// Theis, van den Oord and Bethge 2016.
+struct DequantizeSpec: BijectionSpec {
+  static let kind = "dequantize"
+
+  let dim: Int
+  let levels: Int
+
+  /// Up to so many levels, all are numbers of float32.
+  static let maxLevels = 1 << 24
+
+  init(dim: Int, levels: Int) throws(DiffeoError) {
+    guard levels >= 2, levels <= DequantizeSpec.maxLevels else {
+      throw DiffeoError(.invalid, "levels is \(levels), it must be 2 to \(DequantizeSpec.maxLevels)")
+    }
+    self.dim = dim
+    self.levels = levels
+  }
+
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
+    try self.init(dim: dim, levels: record.int("levels"))
+  }
+
+  var record: Record {
+    var record = Record(kind: DequantizeSpec.kind)
+    record["levels"] = .int(levels)
+    return record
+  }
+
+  var slots: [ParameterSlot] { [] }
+
+  var summary: String { "\(levels) levels" }
+}
+
+struct Dequantize<S: Scalar>: Bijection {
+  private let levels: S
+  private let logDet: Double
+
+  init(_ spec: DequantizeSpec) {
+    levels = S(spec.levels)
+    logDet = -Double(spec.dim) * log(Double(spec.levels))
+  }
+
+  func prepare(_ parameters: UnsafePointer<S>) {}
+
+  struct Tape: BitwiseCopyable {}
+
+  func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
+    let (count, stride) = (pass.count, pass.stride)
+    try pass.replace { x, z in
+      // The noise of training belongs here: x[i] + u.
+      for i in 0..<count { z[i] = x[i] / levels }
+    }
+    for r in 0..<stride { pass.logDet[r] += logDet }
+    return Tape()
+  }
+
+  func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
+    let (count, stride) = (pass.count, pass.stride)
+    try pass.replace { z, x in
+      for i in 0..<count { x[i] = z[i] * levels }
+    }
+    for r in 0..<stride { pass.logDet[r] -= logDet }
+    return Tape()
+  }
+
+  func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) {
+    for i in 0..<adjoint.count { adjoint.g[i] /= levels }
+  }
+  func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) {
+    for i in 0..<adjoint.count { adjoint.g[i] *= levels }
+  }
+}

@@ -1,0 +1,259 @@
+import Glibc
+import KernelInterface
+
+/// Some columns from where their data can be to the whole line, each by a fixed map; the others pass unchanged. Outside
+/// of its support a flow with this layer has density 0.
+struct DomainSpec: BijectionSpec {
+  static let kind = "domain"
+
+  let dim: Int
+  let map: DomainMap
+  /// Those that are mapped, ascending.
+  let columns: [Int]
+  /// What a new flow begins with, for each of them.
+  private let low: [Double]
+  private let high: [Double]
+
+  /// `low` and `high` as far as the map needs them, one a column.
+  init(dim: Int, map: DomainMap, columns: [Int], low: [Double], high: [Double]) throws(DiffeoError) {
+    guard !columns.isEmpty, columns.count <= dim, zip(columns, columns.dropFirst()).allSatisfy({ $0 < $1 }),
+      columns.allSatisfy({ $0 >= 0 && $0 < dim })
+    else {
+      throw DiffeoError(.invalid, "columns must name one or more of 0 to \(dim - 1), in ascending order")
+    }
+    guard low.count == (map.hasLow ? columns.count : 0), high.count == (map.hasHigh ? columns.count : 0) else {
+      throw DiffeoError(
+        .invalid,
+        "\(columns.count) columns have \(low.count) values of low and \(high.count) of high; the map \(map.rawValue) "
+          + "needs \(map.hasLow ? "one" : "none") a column and \(map.hasHigh ? "one" : "none")")
+    }
+    self.dim = dim
+    self.map = map
+    self.columns = columns
+    self.low = low
+    self.high = high
+  }
+
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
+    let name = try record.string("map")
+    guard let map = DomainMap(rawValue: name) else {
+      throw DiffeoError(.format, "the map '\(name)' is not known")
+    }
+    let columns = try record.ints("columns")
+    try self.init(
+      dim: dim, map: map, columns: columns, low: [Double](repeating: 0, count: map.hasLow ? columns.count : 0),
+      high: [Double](repeating: 1, count: map.hasHigh ? columns.count : 0))
+  }
+
+  var record: Record {
+    var record = Record(kind: DomainSpec.kind)
+    record["map"] = .string(map.rawValue)
+    record["columns"] = .ints(columns)
+    return record
+  }
+
+  var slots: [ParameterSlot] {
+    (map.hasLow ? [ParameterSlot("low", [columns.count], .constant)] : [])
+      + (map.hasHigh ? [ParameterSlot("high", [columns.count], .constant)] : [])
+  }
+
+  func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
+    for (i, value) in (low + high).enumerated() { parameters[i] = S(value) }
+  }
+
+  func check<S: Scalar>(_ parameters: UnsafePointer<S>) throws(DiffeoError) {
+    if !map.hasHigh { return }
+    for (i, column) in columns.enumerated() {
+      let (low, high) = (Double(parameters[i]), Double(parameters[columns.count + i]))
+      guard low < high, (high - low).isFinite else {
+        throw DiffeoError(
+          .invalid,
+          "low and high of column \(column) are \(low) and \(high): high must be above low, by a finite number")
+      }
+    }
+  }
+
+  var summary: String {
+    "\(map.rawValue) of \(columns.count == dim ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
+  }
+}
+
+/// A map from a part of the line to the whole of it. Raw values are those of weight files.
+package enum DomainMap: String, Sendable, BitwiseCopyable {
+  /// low < x < high: z = log((x - low) / (high - x))
+  case logit
+  /// low < x: z = log(x - low)
+  case log
+  /// low < x: z = log(exp(x - low) - 1), so that x = low + softplus(z): far from low a shift
+  case softplus
+  /// Any x: z = probit(sigmoid(x)), which makes a standard normal variable of a standard logistic one
+  case logisticToNormal = "logistic_to_normal"
+
+  package var hasLow: Bool { self != .logisticToNormal }
+  package var hasHigh: Bool { self == .logit }
+
+  /// What is asked of a map at one point, in the direction just run.
+  struct Value {
+    let result: Double
+    let logSlope: Double
+    let slope: Double
+    /// The derivative of logSlope.
+    let bend: Double
+  }
+
+  /// All in double precision, and without cancellation near the ends: x - low and high - x have no error to speak of.
+  func forward(_ x: Double, low: Double, high: Double) -> Value {
+    let a = x - low
+    switch self {
+    case .logit:
+      let (b, span) = (high - x, high - low)
+      let ratio = a / b
+      // A ratio out of range, but not one that is negative.
+      let z = ratio.isNormal ? Glibc.log(ratio) : Glibc.log(a) - Glibc.log(b)
+      return Value(
+        result: z, logSlope: Glibc.log(span) - Glibc.log(a) - Glibc.log(b), slope: span / a / b, bend: 1 / b - 1 / a)
+    case .log:
+      let z = Glibc.log(a)
+      return Value(result: z, logSlope: -z, slope: 1 / a, bend: -1 / a)
+    case .softplus:
+      let complement = -expm1(-a)
+      return Value(
+        result: a < 1 ? Glibc.log(expm1(a)) : a + Glibc.log(complement), logSlope: -Glibc.log(complement),
+        slope: 1 / complement, bend: -1 / expm1(a))
+    case .logisticToNormal:
+      let z = probitOfSigmoid(x)
+      let logSlope = logSlopeOfProbit(x, z)
+      let slope = exp(logSlope)
+      return Value(result: z, logSlope: logSlope, slope: slope, bend: z * slope - tanh(0.5 * x))
+    }
+  }
+
+  func inverse(_ z: Double, low: Double, high: Double) -> Value {
+    switch self {
+    case .logit:
+      let span = high - low
+      let e = exp(-abs(z))
+      let smaller = e / (1 + e)
+      return Value(
+        result: z < 0 ? low + span * smaller : high - span * smaller,
+        logSlope: Glibc.log(span) - abs(z) - 2 * log1p(e), slope: span * smaller / (1 + e), bend: -tanh(0.5 * z))
+    case .log:
+      let a = exp(z)
+      return Value(result: low + a, logSlope: z, slope: a, bend: 1)
+    case .softplus:
+      return Value(
+        result: low + Diffeo.softplus(z), logSlope: -Diffeo.softplus(-z), slope: sigmoid(z), bend: sigmoid(-z))
+    case .logisticToNormal:
+      let x = logitOfNormal(z)
+      let logSlope = -logSlopeOfProbit(x, z)
+      let slope = exp(logSlope)
+      return Value(result: x, logSlope: logSlope, slope: slope, bend: tanh(0.5 * x) * slope - z)
+    }
+  }
+
+  /// The z whose normal probability is the logistic one of x: odd in x. In the middle from the probabilities less 1/2,
+  /// outside from the logarithm of the smaller tail, so that each has its full precision.
+  private func probitOfSigmoid(_ x: Double) -> Double {
+    if abs(x) < 1 {
+      // erf(s) = tanh(x / 2): erf is concave on the right and Newton's method ascends from 0.
+      let target = tanh(0.5 * abs(x))
+      var s = 0.0
+      for _ in 0..<20 {
+        let next = s + (target - erf(s)) * exp(s * s) * (0.5 * Double.pi.squareRoot())
+        if !(next > s) { break }
+        s = next
+      }
+      return copysign(s * 2.0.squareRoot(), x)
+    }
+    return copysign(normalTailQuantile(-Diffeo.softplus(abs(x))), x)
+  }
+
+  private func logitOfNormal(_ z: Double) -> Double {
+    if abs(z) < 0.5 { return 2 * atanh(erf(z * 0.5.squareRoot())) }
+    let logProbability = normalTail(abs(z)).logProbability
+    return copysign(log1p(-exp(logProbability)) - logProbability, z)
+  }
+
+  /// dz/dx is sigmoid(x) sigmoid(-x) / phi(z); the smaller sigmoid is the probability of z's tail.
+  private func logSlopeOfProbit(_ x: Double, _ z: Double) -> Double {
+    -Diffeo.softplus(-abs(x)) - Glibc.log(normalTail(abs(z)).hazard)
+  }
+}
+
+struct Domain<S: Scalar>: Bijection {
+  private let map: DomainMap
+  private let offset: Int
+  private let columns: UnsafePointer<Int32>
+  private let columnCount: Int
+  private let low: UnsafeMutablePointer<S>
+  private let high: UnsafeMutablePointer<S>
+
+  init(_ spec: DomainSpec, offset: Int, pool: Pool) throws(DiffeoError) {
+    map = spec.map
+    self.offset = offset
+    columns = try pool.copy(spec.columns.map { Int32($0) })
+    columnCount = spec.columns.count
+    low = try pool.take(columnCount)
+    high = try pool.take(columnCount)
+  }
+
+  func prepare(_ parameters: UnsafePointer<S>) {
+    for i in 0..<columnCount {
+      low[i] = map.hasLow ? parameters[offset + i] : -.infinity
+      high[i] = map.hasHigh ? parameters[offset + columnCount + i] : .infinity
+    }
+  }
+
+  /// Of the mapped columns, in the direction that was run.
+  struct Tape: BitwiseCopyable {
+    let slope: UnsafeMutablePointer<S>
+    let bend: UnsafeMutablePointer<S>
+  }
+
+  func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape { try run(&pass, inverse: false) }
+  func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape { try run(&pass, inverse: true) }
+
+  private func run(_ pass: inout Pass<S>, inverse: Bool) throws(DiffeoError) -> Tape {
+    let (stride, recording, scratch, logDet) = (pass.stride, pass.recording, pass.scratch, pass.logDet)
+    let kept = recording ? columnCount * stride : 0
+    let tape = Tape(slope: try scratch.take(kept), bend: try scratch.take(kept))
+    let count = pass.count
+    try pass.replace { x, y in
+      y.update(from: x, count: count)
+      for i in 0..<columnCount {
+        let column = y + Int(columns[i]) * stride
+        let (low, high) = (Double(low[i]), Double(high[i]))
+        for r in 0..<stride {
+          let value =
+            inverse
+            ? map.inverse(Double(column[r]), low: low, high: high)
+            : map.forward(Double(column[r]), low: low, high: high)
+          column[r] = S(value.result)
+          // Rounding may have led past an end.
+          if inverse, column[r] < self.low[i] { column[r] = self.low[i] }
+          if inverse, column[r] > self.high[i] { column[r] = self.high[i] }
+          logDet[r] += value.logSlope
+          if recording {
+            tape.slope[i * stride + r] = S(value.slope)
+            tape.bend[i * stride + r] = S(value.bend)
+          }
+        }
+      }
+    }
+    return tape
+  }
+
+  func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) { pullback(&adjoint, tape) }
+  func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) { pullback(&adjoint, tape) }
+
+  private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) {
+    let stride = adjoint.stride
+    for i in 0..<columnCount {
+      let g = adjoint.g + Int(columns[i]) * stride
+      for r in 0..<stride {
+        let at = i * stride + r
+        g[r] = g[r] * tape.slope[at] + adjoint.gLogDet[r] * tape.bend[at]
+      }
+    }
+  }
+}
