@@ -116,6 +116,11 @@ public struct KernelTable<S>: Sendable {
     @Sendable (
       _ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>
     ) -> Void
+  /// total[r] += sum over i ascending of -|z| - 2 log(1 + e^-|z|), the standard logistic density; in double precision.
+  public var logisticLogDensity:
+    @Sendable (
+      _ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>
+    ) -> Void
   /// Standard normal numbers: element (i, r) depends on seed, row number firstRow + r (wrapping) and i only.
   /// Philox4x32-10 with key = seed (low word, high word) and counter = (row low, row high, i / 2, 0) gives four words
   /// w0...w3; u1 = ((w0 + 2^32 w1) >> 11 + 0.5) 2^-53, u2 = ((w2 + 2^32 w3) >> 11 + 0.5) 2^-53; for even i the number
@@ -124,6 +129,13 @@ public struct KernelTable<S>: Sendable {
   public var normals:
     @Sendable (
       _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ z: Out
+    ) -> Void
+  /// Uniform numbers in (0, 1), ends excluded, in double precision for either S (rounded to Float, some would be 1).
+  /// Element (i, r) is made as for `normals`, with 1 in the last word of the counter, so that the two share no bits: u1
+  /// for even i, u2 for odd i, and 1 - 2^-53 where rounding makes that 1.
+  public var uniforms:
+    @Sendable (
+      _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ u: UnsafeMutablePointer<Double>
     ) -> Void
 
   // Optimisation
@@ -157,7 +169,9 @@ public struct KernelTable<S>: Sendable {
     unshiftScale: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
     addRows: @escaping @Sendable (Int, Int, In, Double, UnsafeMutablePointer<Double>) -> Void,
     normalLogDensity: @escaping @Sendable (Int, Int, In, UnsafeMutablePointer<Double>) -> Void,
+    logisticLogDensity: @escaping @Sendable (Int, Int, In, UnsafeMutablePointer<Double>) -> Void,
     normals: @escaping @Sendable (UInt64, UInt64, Int, Int, Out) -> Void,
+    uniforms: @escaping @Sendable (UInt64, UInt64, Int, Int, UnsafeMutablePointer<Double>) -> Void,
     sumOfSquares: @escaping @Sendable (Int, In) -> Double,
     adam: @escaping @Sendable (AdamStep, Int, In, Out, Out, Out) -> Void
   ) {
@@ -179,7 +193,9 @@ public struct KernelTable<S>: Sendable {
     self.unshiftScale = unshiftScale
     self.addRows = addRows
     self.normalLogDensity = normalLogDensity
+    self.logisticLogDensity = logisticLogDensity
     self.normals = normals
+    self.uniforms = uniforms
     self.sumOfSquares = sumOfSquares
     self.adam = adam
   }

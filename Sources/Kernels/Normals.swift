@@ -1,10 +1,27 @@
-// Standard normal numbers by Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011) and Box and Muller (1958). A vector
+// Random numbers by Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011), normal ones by Box and Muller (1958). A vector
 // holds pairs of numbers, of the features 2 pair and 2 pair + 1 of some rows; the 32-bit words of Philox lie in the low
 // halves of 64-bit lanes, where the processor multiplies 32 x 32 bits to 64.
 
 func normals(_ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ z: Out) {
+  inBlocks(seed, firstRow, features, stride, stream: 0, normalPairs) { copyRounded($0, z + $1, $2) }
+}
+
+func uniforms(
+  _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ u: UnsafeMutablePointer<Double>
+) {
+  inBlocks(seed, firstRow, features, stride, stream: 1, { _, _, _ in }) { copyBelowOne($0, u + $1, $2) }
+}
+
+/// Makes uniform pairs block by block; `finish` changes `count` of them, and `write` takes `run` numbers to a place in
+/// the tile.
+@inline(always)
+private func inBlocks(
+  _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, stream: UInt64,
+  _ finish: (_ count: Int, _ even: UnsafeMutablePointer<Double>, _ odd: UnsafeMutablePointer<Double>) -> Void,
+  _ write: (_ numbers: UnsafePointer<Double>, _ at: Int, _ run: Int) -> Void
+) {
   let pairs = (features &+ 1) / 2
-  var block = NormalBlock()
+  var block = PairBlock()
   withUnsafeMutablePointer(to: &block) {
     let memory = UnsafeMutableRawPointer($0)
     let rows = memory.assumingMemoryBound(to: UInt64.self)
@@ -27,15 +44,15 @@ func normals(_ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int,
         count &+= run
         place.advance(by: run, stride)
       }
-      uniformPairs(seed, count, rows, counters, even, odd)
-      normalPairs(count, even, odd)
+      uniformPairs(seed, stream, count, rows, counters, even, odd)
+      finish(count, even, odd)
       var at = start
       var done = 0
       while done < count {
         let run = smaller(count &- done, stride &- at.row)
-        let out = z + (2 &* at.pair &* stride &+ at.row)
-        copyRounded(even + done, out, run)
-        if 2 &* at.pair &+ 1 < features { copyRounded(odd + done, out + stride, run) }
+        let target = 2 &* at.pair &* stride &+ at.row
+        write(even + done, target, run)
+        if 2 &* at.pair &+ 1 < features { write(odd + done, target &+ stride, run) }
         done &+= run
         at.advance(by: run, stride)
       }
@@ -47,7 +64,7 @@ func normals(_ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int,
 private var blockSize: Int { @inline(always) get { 32 } }
 
 /// Memory on the stack: for each pair of a block its row and counter, and the two numbers.
-struct NormalBlock {
+struct PairBlock {
   var rows = SIMD32<UInt64>(), counters = SIMD32<UInt64>()
   var even = SIMD32<Double>(), odd = SIMD32<Double>()
   @inline(always) init() {}
@@ -80,18 +97,27 @@ private struct Place {
   }
 }
 
+@inline(always)
+private func copyBelowOne(_ from: UnsafePointer<Double>, _ to: UnsafeMutablePointer<Double>, _ count: Int) {
+  var i = 0
+  while i < count {
+    to[i] = from[i] < 1 ? from[i] : 0x1.fffffffffffffp-1
+    i &+= 1
+  }
+}
+
 /// u1 and u2 of `count` pairs, and of some more to fill vectors. This and the next are functions of their own over
 /// memory: what the caller does with single numbers would keep the compiler from seeing vectors.
 @inline(never)
 func uniformPairs(
-  _ seed: UInt64, _ count: Int, _ rows: UnsafePointer<UInt64>, _ counters: UnsafePointer<UInt64>,
+  _ seed: UInt64, _ stream: UInt64, _ count: Int, _ rows: UnsafePointer<UInt64>, _ counters: UnsafePointer<UInt64>,
   _ u1: UnsafeMutablePointer<Double>, _ u2: UnsafeMutablePointer<Double>
 ) {
   var i = 0
   while i < count {
     // Two vectors at a time: Philox is a chain of multiplications, and the keys of its rounds serve both.
-    var a = Philox(rows, counters, i)
-    var b = Philox(rows, counters, i &+ doubleLanes)
+    var a = Philox(rows, counters, stream, i)
+    var b = Philox(rows, counters, stream, i &+ doubleLanes)
     var k0 = DBits(repeating: seed & 0xFFFF_FFFF)
     var k1 = DBits(repeating: seed &>> 32)
     var round = 0
@@ -112,11 +138,13 @@ func uniformPairs(
 struct Philox {
   var c0, c1, c2, c3: DBits
 
-  @inline(always) init(_ rows: UnsafePointer<UInt64>, _ counters: UnsafePointer<UInt64>, _ i: Int) {
+  @inline(always) init(
+    _ rows: UnsafePointer<UInt64>, _ counters: UnsafePointer<UInt64>, _ stream: UInt64, _ i: Int
+  ) {
     c0 = UnsafeRawPointer(rows + i).loadUnaligned(as: DBits.self)
     c1 = c0 &>> 32
     c2 = UnsafeRawPointer(counters + i).loadUnaligned(as: DBits.self)
-    c3 = DBits()
+    c3 = DBits(repeating: stream)
   }
 
   @inline(always) mutating func round(_ k0: DBits, _ k1: DBits) {

@@ -72,17 +72,51 @@ func unshiftScale(_ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift:
 }
 
 func addRows(_ features: Int, _ stride: Int, _ x: In, _ sign: Double, _ total: UnsafeMutablePointer<Double>) {
-  sumFeatures(features, stride, x, density: false, sign, total)
+  sumFeatures(features, stride, x, sign, total, { $0 }, { $0 })
 }
 
 func normalLogDensity(_ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>) {
-  sumFeatures(features, stride, z, density: true, 1, total)
+  sumFeatures(
+    features, stride, z, 1, total, { fma($0 * -0.5, $0, D(repeating: -halfLogTwoPi)) },
+    { fma($0 * -0.5, $0, -halfLogTwoPi) })
 }
 
-/// total[r] += sign * sum over the features of x, or of the logarithm of the normal density of x; in double precision.
+func logisticLogDensity(_ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>) {
+  var r = 0
+  while r < stride {
+    // What is left at the end runs as one more vector, filled up with zeros.
+    let rows = smaller(doubleLanes, stride &- r)
+    var c = D()
+    var i = 0
+    while i < features {
+      c += negativeLogisticLog(loadFirst(rows, z + (i &* stride &+ r)))
+      i &+= 1
+    }
+    withUnsafePointer(to: c) {
+      let c = UnsafeRawPointer($0).assumingMemoryBound(to: Double.self)
+      var j = 0
+      while j < rows {
+        total[r &+ j] -= c[j]
+        j &+= 1
+      }
+    }
+    r &+= rows
+  }
+}
+
+private var halfLogTwoPi: Double { @inline(always) get { 0.9189385332046727 } }
+
+/// |z| + 2 log(1 + e^-|z|)
+@inline(always) private func negativeLogisticLog(_ z: D) -> D {
+  let a = magnitude(z)
+  return a + log1pOfFraction(exp(-a)) * 2
+}
+
+/// total[r] += sign * sum over the features of term(x), in double precision; term1 is term for a single number.
 @inline(always)
 private func sumFeatures(
-  _ features: Int, _ stride: Int, _ x: In, density: Bool, _ sign: Double, _ total: UnsafeMutablePointer<Double>
+  _ features: Int, _ stride: Int, _ x: In, _ sign: Double, _ total: UnsafeMutablePointer<Double>,
+  _ term: (D) -> D, _ term1: (Double) -> Double
 ) {
   var r = 0
   // Two vectors at a time: their sums do not wait for each other.
@@ -92,8 +126,8 @@ private func sumFeatures(
     var i = 0
     var x = x + r
     while i < features {
-      c0 += term(loadDouble(x, 0), density)
-      c1 += term(loadDouble(x, doubleLanes), density)
+      c0 += term(loadDouble(x, 0))
+      c1 += term(loadDouble(x, doubleLanes))
       x += stride
       i &+= 1
     }
@@ -107,21 +141,12 @@ private func sumFeatures(
     var c = 0.0
     var i = 0
     while i < features {
-      c += term(Double(x[i &* stride &+ r]), density)
+      c += term1(Double(x[i &* stride &+ r]))
       i &+= 1
     }
     total[r] += c * sign
     r &+= 1
   }
-}
-
-private var halfLogTwoPi: Double { @inline(always) get { 0.9189385332046727 } }
-
-@inline(always) private func term(_ x: D, _ density: Bool) -> D {
-  density ? fma(x * -0.5, x, D(repeating: -halfLogTwoPi)) : x
-}
-@inline(always) private func term(_ x: Double, _ density: Bool) -> Double {
-  density ? fma(x * -0.5, x, -halfLogTwoPi) : x
 }
 
 /// Values of a tile, `doubleLanes` of them, in double precision.
@@ -131,4 +156,18 @@ private var halfLogTwoPi: Double { @inline(always) get { 0.9189385332046727 } }
   #else
     return load(x, i)
   #endif
+}
+
+/// p[0]..<p[count] in the first lanes, zeros in the others.
+@inline(always) private func loadFirst(_ count: Int, _ p: In) -> D {
+  var v = D()
+  withUnsafeMutablePointer(to: &v) {
+    let lanes = UnsafeMutableRawPointer($0).assumingMemoryBound(to: Double.self)
+    var j = 0
+    while j < count {
+      lanes[j] = Double(p[j])
+      j &+= 1
+    }
+  }
+  return v
 }
