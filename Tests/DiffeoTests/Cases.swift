@@ -49,7 +49,10 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
-  static let all: [Case] = layers + domains + architectures
+  /// A step of a training sees another function than the likelihood.
+  var trainsOtherwise: Bool { name.contains("batch norm") || name.contains("masks") }
+
+  static let all: [Case] = layers + domains + architectures + mades
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -230,6 +233,38 @@ struct Case: CustomTestStringConvertible, Sendable {
         })
       cases.append(
         Case("maf, random orders", architecture: a) { try $0.autoregressive(inverted: false) })
+    }
+    return cases
+  }()
+
+  static let mades: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (5, 3)] {
+      let add = { (name: String, build: @escaping @Sendable (inout SpecBuilder) throws -> Void) in
+        cases.append(Case(name, dim: dim, contextDim: contextDim, build))
+      }
+      add("made") {
+        try $0.setBaseMADE(.small(), conditional: .gaussian, order: .natural, randomDegrees: false, seed: 0)
+      }
+      add("made, random order and degrees, direct connections, exp") {
+        try $0.setBaseMADE(
+          .small(hidden: [23, 9], .tanh, rule: .exp), conditional: .gaussian, order: .random, randomDegrees: true,
+          direct: true, seed: 5)
+      }
+      add("autoregressive over made") {
+        try $0.addAutoregressive(.small(), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
+        try $0.setBaseMADE(.small(), conditional: .gaussian, order: .natural, randomDegrees: false, seed: 0)
+      }
+      add("made, 3 masks") {
+        try $0.setBaseMADE(
+          .small(hidden: [14, 23], .tanh), conditional: .gaussian, order: .random, randomDegrees: true, masks: 3,
+          direct: true, seed: 2)
+      }
+      add("inverse autoregressive over made, 5 masks") {
+        try $0.addAutoregressive(.small(), order: .natural, randomDegrees: false, inverted: true, seed: 0)
+        try $0.setBaseMADE(
+          .small(hidden: [31]), conditional: .gaussian, order: .random, randomDegrees: false, masks: 5, seed: 3)
+      }
     }
     return cases
   }()

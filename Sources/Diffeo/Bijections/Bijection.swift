@@ -44,8 +44,8 @@ struct Pass<S: Scalar> {
   let scratch: Scratch
   /// Whether layers leave in scratch memory, and untouched, what their pullbacks need.
   let recording: Bool
-  /// In training: batch normalisation goes by the minibatch.
-  var normalisesBatches = false
+  /// In training, the number of the minibatch: batch normalisation goes by its rows, masks of a MADE take turns.
+  var minibatch: Int?
 
   var count: Int { dim * stride }
 

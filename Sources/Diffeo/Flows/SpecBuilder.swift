@@ -43,6 +43,37 @@ package struct SpecBuilder: Sendable {
     try spec.append(LayerSpec(.autoregressive(layer), inverted: inverted))
   }
 
+  package enum MADEConditional: Sendable { case gaussian, bernoulli }
+
+  /// The base: with no layers over it the whole flow. Of the conditioner the Gaussian takes the scale. Random orders and
+  /// degrees are drawn for each mask.
+  package mutating func setBaseMADE(
+    _ conditioner: Conditioner, conditional: MADEConditional, order: Order, randomDegrees: Bool, masks: Int = 1,
+    direct: Bool = false, seed: UInt64
+  ) throws(DiffeoError) {
+    let (dim, contextDim) = (spec.dim, spec.contextDim)
+    let kind: MADESpec.Conditional
+    switch conditional {
+    case .gaussian: kind = .gaussian(try conditioner.map)
+    case .bernoulli: kind = .bernoulli
+    }
+    var random = Philox(seed: seed, stream: RandomStream.architecture)
+    var drawn: [MADESpec.Mask] = []
+    // One more than there may be is enough to be refused.
+    for _ in 0..<min(max(masks, 0), MADESpec.maxMasks + 1) {
+      drawn.append(
+        MADESpec.Mask(
+          order: columns(order, &random),
+          hiddenDegrees: try AutoregressiveParametersSpec.degrees(
+            conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees)))
+    }
+    try spec.setBase(
+      .made(
+        MADESpec(
+          dim: dim, contextDim: contextDim, conditional: kind, masks: drawn,
+          conditioner: .init(hidden: conditioner.hidden, activation: conditioner.activation, direct: direct))))
+  }
+
   private func columns(_ order: Order, _ random: inout Philox) -> [Int] {
     switch order {
     case .natural: Array(0..<spec.dim)

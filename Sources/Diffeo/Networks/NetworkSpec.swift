@@ -76,6 +76,8 @@ struct NetworkSpec: Equatable, Sendable {
     } + (direct ? [ParameterSlot("network/direct/weight", [outputs, inputs], .weight)] : [])
   }
 
+  var parameterCount: Int { slots.reduce(0) { $0 + $1.count } }
+
   /// Random hidden weights, uniform with variance 2 / fan-in for rectifiers and 1 / fan-in otherwise (He et al. 2015),
   /// fan-in being the inputs that the mask lets through; outputs a hundredth of that, direct connections too, so that a new flow is near the
   /// identity; biases 0.

@@ -240,7 +240,7 @@ final class Trainer<S: Scalar> {
   private func computeGradient(_ range: Range<Int>) throws(DiffeoError) -> Double {
     try trainRows.withUnsafeBufferPointer { order throws(DiffeoError) in
       guard let order = order.baseAddress else { return 0 }
-      return try likelihood.compute(rows: range.count, workspace, into: gradient.pointer) { rows, pass in
+      return try likelihood.compute(rows: range.count, minibatch: step, workspace, into: gradient.pointer) { rows, pass in
         data.load(order + range.lowerBound + rows.lowerBound, rows.count, &pass)
       }
     }
