@@ -72,51 +72,71 @@ func unshiftScale(_ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift:
 }
 
 func addRows(_ features: Int, _ stride: Int, _ x: In, _ sign: Double, _ total: UnsafeMutablePointer<Double>) {
-  sumFeatures(features, stride, x, sign, total, { $0 }, { $0 })
+  sumFeatures(features, stride, x, density: false, sign, total)
 }
 
 func normalLogDensity(_ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>) {
-  sumFeatures(
-    features, stride, z, 1, total, { fma($0 * -0.5, $0, D(repeating: -halfLogTwoPi)) },
-    { fma($0 * -0.5, $0, -halfLogTwoPi) })
+  sumFeatures(features, stride, z, density: true, 1, total)
 }
 
 func logisticLogDensity(_ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>) {
-  var r = 0
-  while r < stride {
-    // What is left at the end runs as one more vector, filled up with zeros.
-    let rows = smaller(doubleLanes, stride &- r)
-    var c = D()
-    var i = 0
-    while i < features {
-      c += negativeLogisticLog(loadFirst(rows, z + (i &* stride &+ r)))
-      i &+= 1
-    }
-    withUnsafePointer(to: c) {
-      let c = UnsafeRawPointer($0).assumingMemoryBound(to: Double.self)
-      var j = 0
-      while j < rows {
-        total[r &+ j] -= c[j]
-        j &+= 1
+  var block = LogisticBlock()
+  withUnsafeMutablePointer(to: &block) {
+    let numbers = UnsafeMutableRawPointer($0).assumingMemoryBound(to: Double.self)
+    let sums = numbers + 32
+    var first = 0
+    while first < stride {
+      let rows = smaller(32, stride &- first)
+      var r = 0
+      while r < rows {
+        sums[r] = 0
+        r &+= 1
       }
+      var i = 0
+      while i < features {
+        let z = z + (i &* stride &+ first)
+        r = 0
+        while r < rows {
+          numbers[r] = Double(z[r])
+          r &+= 1
+        }
+        addLogisticTerms(rows, numbers, sums)
+        i &+= 1
+      }
+      r = 0
+      while r < rows {
+        total[first &+ r] -= sums[r]
+        r &+= 1
+      }
+      first &+= rows
     }
-    r &+= rows
   }
 }
 
-private var halfLogTwoPi: Double { @inline(always) get { 0.9189385332046727 } }
-
-/// |z| + 2 log(1 + e^-|z|)
-@inline(always) private func negativeLogisticLog(_ z: D) -> D {
-  let a = magnitude(z)
-  return a + log1pOfFraction(exp(-a)) * 2
+/// Memory on the stack for 32 rows: the numbers of a feature, and the sums.
+struct LogisticBlock {
+  var numbers = SIMD32<Double>(), sums = SIMD32<Double>()
+  @inline(always) init() {}
 }
 
-/// total[r] += sign * sum over the features of term(x), in double precision; term1 is term for a single number.
+/// sums += |z| + 2 log(1 + e^-|z|) for `count` numbers, and some more to fill vectors. A function of its own over
+/// memory for the reason that uniformPairs is one.
+@inline(never)
+func addLogisticTerms(_ count: Int, _ z: UnsafePointer<Double>, _ sums: UnsafeMutablePointer<Double>) {
+  var i = 0
+  while i < count {
+    let a = magnitude(UnsafeRawPointer(z + i).loadUnaligned(as: D.self))
+    let sum = UnsafeMutableRawPointer(sums + i)
+    let term = a + log1pOfFraction(exp(-a)) * 2
+    sum.storeBytes(of: sum.loadUnaligned(as: D.self) + term, as: D.self)
+    i &+= doubleLanes
+  }
+}
+
+/// total[r] += sign * sum over the features of x, or of the logarithm of the normal density of x; in double precision.
 @inline(always)
 private func sumFeatures(
-  _ features: Int, _ stride: Int, _ x: In, _ sign: Double, _ total: UnsafeMutablePointer<Double>,
-  _ term: (D) -> D, _ term1: (Double) -> Double
+  _ features: Int, _ stride: Int, _ x: In, density: Bool, _ sign: Double, _ total: UnsafeMutablePointer<Double>
 ) {
   var r = 0
   // Two vectors at a time: their sums do not wait for each other.
@@ -126,8 +146,8 @@ private func sumFeatures(
     var i = 0
     var x = x + r
     while i < features {
-      c0 += term(loadDouble(x, 0))
-      c1 += term(loadDouble(x, doubleLanes))
+      c0 += term(loadDouble(x, 0), density)
+      c1 += term(loadDouble(x, doubleLanes), density)
       x += stride
       i &+= 1
     }
@@ -141,12 +161,21 @@ private func sumFeatures(
     var c = 0.0
     var i = 0
     while i < features {
-      c += term1(Double(x[i &* stride &+ r]))
+      c += term(Double(x[i &* stride &+ r]), density)
       i &+= 1
     }
     total[r] += c * sign
     r &+= 1
   }
+}
+
+private var halfLogTwoPi: Double { @inline(always) get { 0.9189385332046727 } }
+
+@inline(always) private func term(_ x: D, _ density: Bool) -> D {
+  density ? fma(x * -0.5, x, D(repeating: -halfLogTwoPi)) : x
+}
+@inline(always) private func term(_ x: Double, _ density: Bool) -> Double {
+  density ? fma(x * -0.5, x, -halfLogTwoPi) : x
 }
 
 /// Values of a tile, `doubleLanes` of them, in double precision.
@@ -156,18 +185,4 @@ private func sumFeatures(
   #else
     return load(x, i)
   #endif
-}
-
-/// p[0]..<p[count] in the first lanes, zeros in the others.
-@inline(always) private func loadFirst(_ count: Int, _ p: In) -> D {
-  var v = D()
-  withUnsafeMutablePointer(to: &v) {
-    let lanes = UnsafeMutableRawPointer($0).assumingMemoryBound(to: Double.self)
-    var j = 0
-    while j < count {
-      lanes[j] = Double(p[j])
-      j &+= 1
-    }
-  }
-  return v
 }

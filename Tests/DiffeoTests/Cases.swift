@@ -9,22 +9,32 @@ struct Case: CustomTestStringConvertible, Sendable {
   let dim: Int
   let contextDim: Int
   let spec: @Sendable (DType) throws -> FlowSpec
-  /// Activations with a kink: differences of finite steps say less.
-  var hasKinks: Bool { name.contains("relu") }
-  /// The square with nearly all of the probability, for dim 2.
-  let square: ClosedRange<Double>
+  /// Activations with a kink, or the centre of a radial layer, which in one dimension some row is sure to pass:
+  /// differences of finite steps say less.
+  var hasKinks: Bool { name.contains("relu") || (name.contains("radial") && dim == 1) }
   /// Whether all noise, infinite too, comes from finite data.
   let isBounded: Bool
   var testDescription: String { name }
+  /// Where nearly all of the density is, for its integral in two dimensions.
+  var extent: Extent
+
+  enum Extent: Sendable {
+    /// Each column in the range.
+    case square(ClosedRange<Double>)
+    /// So far out that the grid is one in arsinh x, to this edge.
+    case far(Double)
+    /// Noise in low...high, from where the layers go column by column and upwards.
+    case noise(Double, Double)
+  }
 
   init(
-    _ name: String, dim: Int, contextDim: Int = 0, square: ClosedRange<Double> = -14...14, isBounded: Bool = false,
+    _ name: String, dim: Int, contextDim: Int = 0, extent: Extent = .square(-14...14), isBounded: Bool = false,
     _ build: @escaping @Sendable (inout SpecBuilder) throws -> Void
   ) {
     self.name = "\(name), dim \(dim), context \(contextDim)"
     self.dim = dim
     self.contextDim = contextDim
-    self.square = square
+    self.extent = extent
     self.isBounded = isBounded
     spec = { dtype in
       var builder = try SpecBuilder(dim: dim, contextDim: contextDim, dtype: dtype)
@@ -40,7 +50,7 @@ struct Case: CustomTestStringConvertible, Sendable {
     self.name = "\(name), dim \(architecture.dim), context \(architecture.contextDim)"
     dim = architecture.dim
     contextDim = architecture.contextDim
-    square = -14...14
+    extent = .square(-14...14)
     isBounded = false
     spec = { dtype in
       var a = architecture
@@ -52,7 +62,7 @@ struct Case: CustomTestStringConvertible, Sendable {
   /// A step of a training sees another function than the likelihood.
   var trainsOtherwise: Bool { name.contains("batch norm") || name.contains("masks") }
 
-  static let all: [Case] = layers + domains + architectures + mades
+  static let all: [Case] = layers + domains + bases + mades + architectures
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -112,6 +122,8 @@ struct Case: CustomTestStringConvertible, Sendable {
         addBoth("batch norm") { try $0.addBatchNorm() }
         addBoth("lu") { try $0.addLU(permuted: false, seed: 0) }
         addBoth("lu, permuted") { try $0.addLU(permuted: true, seed: 6) }
+        addBoth("planar") { try $0.addPlanar(network: contextDim > 0 ? .small(hidden: [13], .tanh) : nil) }
+        addBoth("radial") { try $0.addRadial(network: contextDim > 0 ? .small(hidden: [], .tanh) : nil) }
         addBoth("householder") { try $0.addHouseholder(reflections: 1) }
         addBoth("householder, three") { try $0.addHouseholder(reflections: 3) }
       }
@@ -180,7 +192,7 @@ struct Case: CustomTestStringConvertible, Sendable {
           build: @escaping @Sendable (inout SpecBuilder) throws -> Void
         ) in
         cases.append(
-          Case((inverted ? "inverse " : "") + name, dim: dim, square: square, isBounded: isBounded) {
+          Case((inverted ? "inverse " : "") + name, dim: dim, extent: .square(square), isBounded: isBounded) {
             try build(&$0)
             if inverted { try $0.invertLast() }
           })
@@ -206,6 +218,35 @@ struct Case: CustomTestStringConvertible, Sendable {
       Case("logit of some columns", dim: 5) {
         try $0.addDomain(.logit, columns: [0, 3], low: [-2, -1.7], high: [1.7, 5])
       })
+    return cases
+  }()
+
+  static let bases: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(1, 0), (2, 0), (3, 0), (6, 0), (1, 2), (2, 1), (3, 2), (6, 1)] {
+      let network: SpecBuilder.Network? = contextDim == 0 ? nil : .small(hidden: [9], .tanh)
+      var bases: [(String, SpecBuilder.Base)] = [
+        ("normal", .normal(network)), ("student_t", .studentT(df: 5, network)),
+        ("mixture", .mixture(components: 4, network)),
+      ]
+      if contextDim == 0 { bases += [("logistic", .logistic), ("uniform", .uniform(low: -4, high: 5))] }
+      for (name, base) in bases {
+        var alone = Case("\(name) alone", dim: dim, contextDim: contextDim) { try $0.setBase(base) }
+        var under = Case("\(name) under a layer", dim: dim, contextDim: contextDim) {
+          try $0.setBase(base)
+          // So that x of the tests is within the support.
+          if name == "uniform" { return try $0.addActNorm() }
+          try $0.addAutoregressive(.small(.tanh), order: .natural, randomDegrees: false, inverted: false, seed: 0)
+        }
+        switch name {
+        case "student_t": (alone.extent, under.extent) = (.far(40), .far(40))
+        case "logistic": (alone.extent, under.extent) = (.square(-30...30), .square(-60...60))
+        case "uniform": (alone.extent, under.extent) = (.noise(-4, 5), .noise(-4, 5))
+        default: break
+        }
+        cases += [alone, under]
+      }
+    }
     return cases
   }()
 
@@ -268,6 +309,12 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
     return cases
   }()
+}
+
+extension SpecBuilder.Network {
+  static func small(hidden: [Int] = [17, 21], _ activation: Activation = .elu) -> SpecBuilder.Network {
+    SpecBuilder.Network(hidden: hidden, activation: activation)
+  }
 }
 
 extension SpecBuilder.Conditioner {

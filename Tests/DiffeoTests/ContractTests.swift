@@ -162,33 +162,51 @@ import Testing
     let flow = try Flow<Double>.random(spec, seed: 15, strength: 0.7)
     let context = Rows<Double>.random(1, spec, seed: 7).context
     let n = 401
-    let cell = (c.square.upperBound - c.square.lowerBound) / Double(n - 1)
-    var total = 0.0
+    // Of each column, where the grid is and how much of the column a point stands for.
+    var grid = [[(x: Double, width: Double)]](repeating: [], count: 2)
     for i in 0..<n {
-      var rows = Rows<Double>(x: [], context: [], count: n)
-      for j in 0..<n {
-        rows.x += [c.square.lowerBound + Double(i) * cell, c.square.lowerBound + Double(j) * cell]
-        rows.context += context
+      let u = 2 * Double(i) / Double(n - 1) - 1
+      for j in 0..<2 {
+        switch c.extent {
+        case .square(let range):
+          let width = (range.upperBound - range.lowerBound) / Double(n - 1)
+          grid[j].append((range.lowerBound + Double(i) * width, width))
+        case .far(let edge): grid[j].append((sinh(edge * u), cosh(edge * u) * 2 * edge / Double(n - 1)))
+        case .noise(let low, let high):
+          let corners = try flow.run(
+            .fromNoise, Rows(x: [low, low, high, high], context: context + context, count: 2)
+          ).values
+          let width = (corners[2 + j] - corners[j]) / Double(n)
+          grid[j].append((corners[j] + (Double(i) + 0.5) * width, width))
+        }
       }
-      total += try flow.run(.logProb, rows).logs.reduce(0) { $0 + exp($1) }
     }
-    #expect(abs(total * cell * cell - 1) < 2e-3)
+    var total = 0.0
+    for (x, width) in grid[0] {
+      let rows = Rows<Double>(
+        x: grid[1].flatMap { [x, $0.x] }, context: (0..<n).flatMap { _ in context }, count: n)
+      let logs = try flow.run(.logProb, rows).logs
+      total += width * zip(logs, grid[1]).reduce(0) { $0 + exp($1.0) * $1.1.width }
+    }
+    #expect(abs(total - 1) < 2e-3)
   }
 
-  /// Each column of the noise of samples' data is standard normal: Kolmogorov and Smirnov's distance of 20,000 samples is
+  /// Each column of the noise of samples' data follows the base given those before: Kolmogorov and Smirnov's distance of 20,000 samples is
   /// below 0.0138 with probability 0.999; and the noise is what the samples were made of.
-  @Test(arguments: Case.architectures) func samplesFollowTheDensity(_ c: Case) throws {
+  @Test(arguments: Case.architectures + Case.bases) func samplesFollowTheDensity(_ c: Case) throws {
     let spec = try c.spec(.f64)
     let flow = try Flow<Double>.random(spec, seed: 16)
     let n = 20_000
     let context = Rows<Double>.random(n, spec, seed: 8).context
     let (x, _) = try flow.samples(n, seed: 9, context: context)
     let (z, _) = try flow.run(.toNoise, Rows(x: x, context: context, count: n))
-    for i in 0..<spec.dim {
-      let column = (0..<n).map { z[$0 * spec.dim + i] }.sorted()
+    let base = ReferenceBase(flow)
+    let (d, contextDim) = (spec.dim, spec.contextDim)
+    let parameters = (0..<n).map { base.parameters(Array(context[$0 * contextDim..<($0 + 1) * contextDim])) }
+    for i in 0..<d {
+      let column = (0..<n).map { base.cdf(i, Array(z[$0 * d..<($0 + 1) * d]), parameters[$0]) }.sorted()
       var distance = 0.0
-      for (k, value) in column.enumerated() {
-        let p = 0.5 * erfc(-value / 2.0.squareRoot())
+      for (k, p) in column.enumerated() {
         distance = max(distance, abs(p - Double(k) / Double(n)), abs(p - Double(k + 1) / Double(n)))
       }
       #expect(distance < 0.0138)
@@ -315,6 +333,7 @@ import Testing
       dtype: spec.dtype, dim: spec.dim, contextDim: spec.contextDim, context: spec.contextRecord,
       layers: spec.layerRecords, base: spec.baseRecord)
     #expect(again.layerRecords == spec.layerRecords)
+    #expect(again.baseRecord == spec.baseRecord)
     #expect(again.parameterCount == spec.parameterCount)
     #expect(again.summary == spec.summary)
   }

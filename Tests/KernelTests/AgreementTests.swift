@@ -32,6 +32,7 @@ private func buildsAgree<S: TestScalar>(_ type: S.Type) {
     x.withUnsafeBufferPointer {
       table.addRows(features, stride, $0.baseAddress!, -1, total.pointer)
       table.normalLogDensity(features, stride, $0.baseAddress!, total.pointer)
+      table.logisticLogDensity(features, stride, $0.baseAddress!, total.pointer)
     }
     all.append(total.values.map { S($0) })
     return all

@@ -42,6 +42,35 @@ private func exactNormal(_ seed: UInt64, _ row: UInt64, _ feature: Int) -> Float
   return radius * (feature % 2 == 0 ? turned.0 : turned.1)
 }
 
+/// Philox's numbers of stream 1; the last one below 1 in place of 1.
+private func exactUniform(_ seed: UInt64, _ row: UInt64, _ feature: Int) -> Double {
+  let w = philox(
+    [UInt32(truncatingIfNeeded: row), UInt32(row >> 32), UInt32(feature / 2), 1],
+    [UInt32(truncatingIfNeeded: seed), UInt32(seed >> 32)])
+  let (low, high) = feature % 2 == 0 ? (w[0], w[1]) : (w[2], w[3])
+  return min((Double((UInt64(low) | UInt64(high) << 32) >> 11) + 0.5) * 0x1p-53, 1.0.nextDown)
+}
+
+private func uniforms<S: TestScalar>(
+  _ build: Build<S>, _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int
+) -> [Double] {
+  fenced([], [[Double](repeating: 0, count: features * stride)]) {
+    build.table.uniforms(seed, firstRow, features, stride, $1[0])
+  }[0]
+}
+
+private func uniformsAreTheFormula<S: TestScalar>(_ build: Build<S>) {
+  for seed in [0, 0x0123_4567_89AB_CDEF, UInt64.max] {
+    for firstRow in [0, 77, 0xFFFF_FFF0, UInt64.max - 20] {
+      for (features, stride) in [(1, 64), (2, 1), (7, 3), (32, 64), (5, 16)] {
+        let u = uniforms(build, seed, firstRow, features, stride)
+        let exact = (0..<features * stride).map { exactUniform(seed, firstRow &+ UInt64($0 % stride), $0 / stride) }
+        #expect(u == exact, "\(build.name)")
+      }
+    }
+  }
+}
+
 private func normals<S: TestScalar>(
   _ build: Build<S>, _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int
 ) -> [S] {
@@ -122,6 +151,8 @@ private func normalsAreNormal<S: TestScalar>(_ build: Build<S>) {
   }
   @Test(arguments: builds32) func formula(_ build: Build<Float>) { normalsAreTheFormula(build) }
   @Test(arguments: builds64) func formula(_ build: Build<Double>) { normalsAreTheFormula(build) }
+  @Test(arguments: builds32) func uniforms32(_ build: Build<Float>) { uniformsAreTheFormula(build) }
+  @Test(arguments: builds64) func uniforms64(_ build: Build<Double>) { uniformsAreTheFormula(build) }
   @Test func place32() { normalsDependOnTheirPlaceOnly(Float.self) }
   @Test func place64() { normalsDependOnTheirPlaceOnly(Double.self) }
   @Test(arguments: builds32) func moments(_ build: Build<Float>) { normalsAreNormal(build) }

@@ -50,6 +50,31 @@ private func rowsAreTheContract<S: TestScalar>(_ build: Build<S>) {
           }
       }
       #expect(bits(density) == bits(expected), "\(build.name) stride \(stride)")
+
+      let wide = x.map { $0 * 40 }
+      let logistic = sumRows(wide, total) { table.logisticLogDensity(features, stride, $0, $1) }
+      for r in 0..<stride {
+        let exact = (0..<features).reduce(Float80(total[r])) {
+          let a = abs(Float80(wide[$1 * stride + r]))
+          return $0 - a - 2 * Glibc.log(1 + Glibc.exp(-a))
+        }
+        #expect(abs(Float80(logistic[r]) - exact) <= 2e-16 * Float80(1 + features) * (1 + abs(exact)))
+        // The same bits for a row by itself.
+        let column = (0..<features).map { wide[$0 * stride + r] }
+        let alone = sumRows(column, [total[r]]) { table.logisticLogDensity(features, 1, $0, $1) }
+        #expect(alone[0] == logistic[r])
+      }
+    }
+  }
+}
+
+private func hardLogistic<S: TestScalar>(_ build: Build<S>) {
+  let hard: [S] = [.infinity, -.infinity, .nan, 0, S.greatestFiniteMagnitude, -0.0, S.leastNonzeroMagnitude, 1]
+  for stride in [1, 8, 16] where stride < 16 || stride % build.table.lanes == 0 {
+    let x = (0..<stride).map { hard[$0 % 8] }
+    let logs = sumRows(x, [Double](repeating: 0, count: stride)) { build.table.logisticLogDensity(1, stride, $0, $1) }
+    for (x, log) in zip(x, logs) {
+      #expect(x.isNaN ? log.isNaN : x.isInfinite ? log == -.infinity : log.isFinite)
     }
   }
 }
@@ -67,4 +92,6 @@ private func sumRows<S: TestScalar>(
 @Suite struct RowsTests {
   @Test(arguments: builds32) func contract(_ build: Build<Float>) { rowsAreTheContract(build) }
   @Test(arguments: builds64) func contract(_ build: Build<Double>) { rowsAreTheContract(build) }
+  @Test(arguments: builds32) func hardInputs(_ build: Build<Float>) { hardLogistic(build) }
+  @Test(arguments: builds64) func hardInputs(_ build: Build<Double>) { hardLogistic(build) }
 }

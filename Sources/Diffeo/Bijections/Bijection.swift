@@ -46,6 +46,8 @@ struct Pass<S: Scalar> {
   let recording: Bool
   /// In training, the number of the minibatch: batch normalisation goes by its rows, masks of a MADE take turns.
   var minibatch: Int?
+  /// In training: what is added to whole numbers, [dim][stride].
+  var noise: UnsafePointer<S>?
 
   var count: Int { dim * stride }
 

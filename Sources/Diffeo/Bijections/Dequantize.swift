@@ -49,10 +49,14 @@ struct Dequantize<S: Scalar>: Bijection {
   struct Tape: BitwiseCopyable {}
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    let (count, stride) = (pass.count, pass.stride)
+    let (count, stride, noise) = (pass.count, pass.stride, pass.noise)
     try pass.replace { x, z in
-      // The noise of training belongs here: x[i] + u.
-      for i in 0..<count { z[i] = x[i] / levels }
+      if let noise {
+        // Below 1, as rounding might not leave it.
+        for i in 0..<count { z[i] = min((x[i] + noise[i]) / levels, S(1).nextDown) }
+      } else {
+        for i in 0..<count { z[i] = x[i] / levels }
+      }
     }
     for r in 0..<stride { pass.logDet[r] += logDet }
     return Tape()

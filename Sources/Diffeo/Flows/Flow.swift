@@ -50,4 +50,5 @@ enum RandomStream {
   static let split: UInt64 = 3 << 32
   static let shuffle: UInt64 = 4 << 32
   static let selfTest: UInt64 = 5 << 32
+  static let dequantization: UInt64 = 6 << 32
 }

@@ -11,6 +11,8 @@ enum LayerKind: Equatable, Sendable {
   case domain(DomainSpec)
   case wrap(WrapSpec)
   case dequantize(DequantizeSpec)
+  case planar(PlanarSpec)
+  case radial(RadialSpec)
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     switch record.kind {
@@ -28,6 +30,8 @@ enum LayerKind: Equatable, Sendable {
     case DomainSpec.kind: self = .domain(try .init(record, dim: dim, contextDim: contextDim))
     case WrapSpec.kind: self = .wrap(try .init(record, dim: dim, contextDim: contextDim))
     case DequantizeSpec.kind: self = .dequantize(try .init(record, dim: dim, contextDim: contextDim))
+    case PlanarSpec.kind: self = .planar(try .init(record, dim: dim, contextDim: contextDim))
+    case RadialSpec.kind: self = .radial(try .init(record, dim: dim, contextDim: contextDim))
     default: throw DiffeoError(.format, "the layer kind '\(record.kind)' is not known")
     }
   }
@@ -45,6 +49,8 @@ enum LayerKind: Equatable, Sendable {
     case .domain(let spec): spec
     case .wrap(let spec): spec
     case .dequantize(let spec): spec
+    case .planar(let spec): spec
+    case .radial(let spec): spec
     }
   }
 
@@ -87,6 +93,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case domain(Domain<S>)
     case wrap(Wrap<S>)
     case dequantize(Dequantize<S>)
+    case planar(Planar<S>)
+    case radial(Radial<S>)
   }
 
   enum Tape: BitwiseCopyable {
@@ -101,6 +109,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case domain(Domain<S>.Tape)
     case wrap(Wrap<S>.Tape)
     case dequantize(Dequantize<S>.Tape)
+    case planar(Planar<S>.Tape)
+    case radial(Radial<S>.Tape)
   }
 
   private var kind: Kind
@@ -122,6 +132,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .domain(let s): kind = .domain(try .init(s, offset: offset, pool: pool))
     case .wrap(let s): kind = .wrap(try .init(s, offset: offset, slot: slot, pool: pool))
     case .dequantize(let s): kind = .dequantize(.init(s))
+    case .planar(let s): kind = .planar(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .radial(let s): kind = .radial(try .init(s, offset: offset, slot: slot, pool: pool))
     }
   }
 
@@ -146,6 +158,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .domain(let layer): layer.prepare(parameters)
     case .wrap(let layer): layer.prepare(parameters)
     case .dequantize(let layer): layer.prepare(parameters)
+    case .planar(let layer): layer.prepare(parameters)
+    case .radial(let layer): layer.prepare(parameters)
     }
   }
 
@@ -154,8 +168,14 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .autoregressive(let layer): layer.parameters.network.denseLayers
     case .coupling(let layer): layer.network.denseLayers
     case .lu(let layer): layer.denseLayers
+    case .radial(let layer): layer.denseLayers
+    case .planar(let layer): layer.denseLayers
     case .permutation, .actNorm, .standardize, .batchNorm, .householder, .domain, .wrap, .dequantize: []
     }
+  }
+
+  var dequantizes: Bool {
+    if case .dequantize = kind { true } else { false }
   }
 
   /// If it normalises by the minibatch in training: not when inverted.
@@ -184,6 +204,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .domain(let l): .domain(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .wrap(let l): .wrap(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .dequantize(let l): .dequantize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .planar(let l): .planar(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .radial(let l): .radial(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     }
   }
 
@@ -220,6 +242,10 @@ struct Layer<S: Scalar>: BitwiseCopyable {
       inverse ? try l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
     case (.dequantize(let l), .dequantize(let t)):
       inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+    case (.planar(let l), .planar(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+    case (.radial(let l), .radial(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
     default: throw DiffeoError(.internal, "a tape of another layer")
     }
   }

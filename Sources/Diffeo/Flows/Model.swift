@@ -121,6 +121,9 @@ final class Model<S: Scalar>: @unchecked Sendable {
     return (adjoint.g, adjoint.gContext)
   }
 
+  /// Whether training adds noise to whole numbers.
+  var dequantizes: Bool { (0..<layerCount).contains { layers[$0].dequantizes } }
+
   // MARK: - Batch normalisation
 
   /// The layers that normalise by the minibatch, and where they are.

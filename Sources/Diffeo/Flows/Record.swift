@@ -32,7 +32,7 @@ package struct Record: Equatable, Sendable {
 
 extension Record {
   private func missing(_ name: String, _ type: String) -> DiffeoError {
-    DiffeoError(.format, "a layer of kind '\(kind)' needs the \(type) '\(name)'")
+    DiffeoError(.format, "a component of kind '\(kind)' needs the \(type) '\(name)'")
   }
   package func int(_ name: String) throws(DiffeoError) -> Int {
     guard case .int(let value)? = self[name] else { throw missing(name, "integer") }

@@ -30,6 +30,19 @@ package struct SpecBuilder: Sendable {
     }
   }
 
+  /// A network of the context that gives the parameters of a layer or a base.
+  package typealias Network = ContextualParametersSpec.Conditioner
+
+  /// What the noise follows; with a network its parameters are functions of the context.
+  package enum Base: Sendable {
+    case standardNormal
+    case normal(Network?)
+    case logistic
+    case uniform(low: Double, high: Double)
+    case studentT(df: Double, Network?)
+    case mixture(components: Int, Network?)
+  }
+
   package mutating func addAutoregressive(
     _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, inverted: Bool, seed: UInt64
   ) throws(DiffeoError) {
@@ -162,8 +175,39 @@ package struct SpecBuilder: Sendable {
     try spec.append(LayerSpec(.dequantize(DequantizeSpec(dim: spec.dim, levels: levels))))
   }
 
+  /// network: of the context, that gives the parameters; nil for trained ones. Fast from data to noise; turned round,
+  /// from noise to data.
+  package mutating func addPlanar(network: Network? = nil) throws(DiffeoError) {
+    let layer = try PlanarSpec(dim: spec.dim, contextDim: spec.contextDim, conditioner: network)
+    try spec.append(LayerSpec(.planar(layer)))
+  }
+  /// Likewise, and as fast in both directions.
+  package mutating func addRadial(network: Network? = nil) throws(DiffeoError) {
+    let layer = try RadialSpec(dim: spec.dim, contextDim: spec.contextDim, conditioner: network)
+    try spec.append(LayerSpec(.radial(layer)))
+  }
+
   /// Turns the layer that was added last the other way round: its `inverse` runs from data to noise.
   package mutating func invertLast() throws(DiffeoError) { try spec.invertLast() }
+
+  /// In place of the one before; a flow begins with the standard normal distribution.
+  package mutating func setBase(_ base: Base) throws(DiffeoError) {
+    let (dim, contextDim) = (spec.dim, spec.contextDim)
+    let kind: BaseKind
+    switch base {
+    case .standardNormal: kind = .standardNormal(StandardNormalSpec())
+    case .normal(let c):
+      kind = .normal(try NormalSpec(dim: dim, contextDim: contextDim, conditioner: c))
+    case .logistic: kind = .logistic(LogisticSpec())
+    case .uniform(let low, let high): kind = .uniform(try UniformSpec(low: low, high: high))
+    case .studentT(let df, let c):
+      kind = .studentT(try StudentTSpec(dim: dim, contextDim: contextDim, start: df, conditioner: c))
+    case .mixture(let components, let c):
+      kind = .mixture(
+        try MixtureSpec(components: components, dim: dim, contextDim: contextDim, conditioner: c))
+    }
+    try spec.setBase(kind)
+  }
 
   /// given: of each column; nil: from the data when training begins.
   package mutating func addStandardize(_ given: (mean: [Double], deviation: [Double])?)

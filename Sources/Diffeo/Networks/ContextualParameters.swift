@@ -2,7 +2,7 @@ import KernelInterface
 
 /// The parameters of a component that has no other inputs than the context: vectors that are trained, or, amortised, the
 /// outputs of a dense network of the context, row by row (Rezende and Mohamed 2015, section 4.2).
-struct ContextualParametersSpec: Equatable, Sendable {
+package struct ContextualParametersSpec: Equatable, Sendable {
   struct Vector: Equatable, Sendable {
     let name: String
     let shape: [Int]
@@ -14,11 +14,16 @@ struct ContextualParametersSpec: Equatable, Sendable {
   let network: NetworkSpec?
 
   /// The conventions of the network of a component that depends on the context.
-  struct Conditioner: Equatable, Sendable {
-    var hidden: [Int]
-    var activation: Activation
+  package struct Conditioner: Equatable, Sendable {
+    package var hidden: [Int]
+    package var activation: Activation
+    package init(hidden: [Int], activation: Activation) {
+      self.hidden = hidden
+      self.activation = activation
+    }
   }
 
+  /// conditioner: of the network; nil for vectors, which a flow with a context may have, too.
   init(_ vectors: [Vector], contextDim: Int, conditioner: Conditioner?) throws(DiffeoError) {
     self.vectors = vectors
     guard let conditioner else {
@@ -132,13 +137,11 @@ struct ContextualParameters<S: Scalar>: BitwiseCopyable {
     try adjoint.scratch.take(padded * adjoint.stride)
   }
 
-  func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, _ g: UnsafeMutablePointer<S>)
-    throws(DiffeoError)
-  {
+  /// g: dL/dparameters. Adds to the gradient in the context.
+  func pullback(_ adjoint: Adjoint<S>, _ tape: Tape, _ g: UnsafePointer<S>) throws(DiffeoError) {
     let stride = adjoint.stride
     if let network, let tape = tape.network {
-      let gContext = try network.pullback(tape, UnsafePointer(g), stride, adjoint.scratch, adjoint.sink)
-      adjoint.addContext(gContext)
+      adjoint.addContext(try network.pullback(tape, g, stride, adjoint.scratch, adjoint.sink))
     } else if let sink = adjoint.sink {
       var first = 0
       for i in 0..<vectorCount {

@@ -1,7 +1,8 @@
 import Glibc
 
 /// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"), for what is drawn
-/// once: initial weights, orders, masks, shuffles. Samples come from the vectorised kernel `normals`.
+/// once: initial weights, orders, masks, shuffles. Samples come from the vectorised kernels `normals` and
+/// `uniforms`.
 struct Philox {
   private let key: (UInt32, UInt32)
   private let stream: UInt64

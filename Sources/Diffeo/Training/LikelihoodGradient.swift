@@ -16,6 +16,7 @@ final class LikelihoodGradient<S: Scalar> {
   private let sums: UnsafeMutablePointer<Double>
   private let sumsPerTile: Int
   private let logProbs: UnsafeMutablePointer<Double>
+  private var number = 0
   private let pool = Pool()
 
   private struct Tile {
@@ -45,30 +46,32 @@ final class LikelihoodGradient<S: Scalar> {
     tiles.deallocate()
   }
 
-  /// Gives the sum of the log-likelihoods. `load` fills in rows of the minibatch, the one with this number in a training.
+  /// Gives the sum of the log-likelihoods. `load` fills in rows of the minibatch; number: its own in the training.
   func compute(
-    rows: Int, minibatch: Int, _ workspace: Workspace, into gradient: UnsafeMutablePointer<S>,
-    load: (Range<Int>, inout Pass<S>) -> Void
+    rows: Int, number: Int, _ workspace: Workspace, into gradient: UnsafeMutablePointer<S>,
+    load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> Double {
     var total = 0.0
+    self.number = number
     for first in stride(from: 0, to: rows, by: GradientReduction<S>.maxRows) {
       let piece = first..<min(first + GradientReduction<S>.maxRows, rows)
-      try run(piece, minibatch, weight: 1 / S(rows), workspace, load)
+      try run(piece, weight: 1 / S(rows), workspace, load)
       for tile in 0..<Tiling.count(piece.count) { total += logProbs[tile] }
       try workspace.forEach(reduction.jobCount) { job, scratch throws(DiffeoError) in
-        try reduction.run(job, rows: piece.count, minibatch: minibatch, into: gradient, accumulate: first > 0, scratch)
+        try reduction.run(job, rows: piece.count, minibatch: number, into: gradient, accumulate: first > 0, scratch)
       }
     }
     return total
   }
 
   private func run(
-    _ piece: Range<Int>, _ minibatch: Int, weight: S, _ workspace: Workspace, _ load: (Range<Int>, inout Pass<S>) -> Void
+    _ piece: Range<Int>, weight: S, _ workspace: Workspace,
+    _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) {
     let count = Tiling.count(piece.count)
     guard !norms.isEmpty else {
       try workspace.forEach(count) { i, scratch throws(DiffeoError) in
-        var tile = try begin(i, piece, minibatch, scratch, load)
+        var tile = try begin(i, piece, scratch, load)
         try model.forward(&tile.recording, layers: 0..<model.layerCount)
         var adjoint = try turn(i, &tile, weight)
         try model.pullback(&adjoint, tile.recording, layers: 0..<model.layerCount)
@@ -78,7 +81,7 @@ final class LikelihoodGradient<S: Scalar> {
     // Forwards: to the next batch normalisation, which is then set by all rows, and on from it.
     try workspace.forEach(count) { i, _ throws(DiffeoError) in
       scratches[i].releaseAll()
-      tiles[i] = try begin(i, piece, minibatch, scratches[i], load)
+      tiles[i] = try begin(i, piece, scratches[i], load)
       try forward(i, 0..<norms[0].layer)
     }
     for (k, (layer, norm)) in norms.enumerated() {
@@ -113,12 +116,12 @@ final class LikelihoodGradient<S: Scalar> {
   }
 
   private func begin(
-    _ i: Int, _ piece: Range<Int>, _ minibatch: Int, _ scratch: Scratch, _ load: (Range<Int>, inout Pass<S>) -> Void
+    _ i: Int, _ piece: Range<Int>, _ scratch: Scratch, _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> Tile {
     let rows = Tiling.range(i, piece.count)
     var pass = try model.newPass(Tiling.stride(rows.count, S.self), recording: true, scratch)
-    pass.minibatch = minibatch
-    load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
+    pass.minibatch = number
+    try load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
     model.begin(&pass)
     return Tile(recording: try model.newRecording(pass), adjoint: nil, rows: rows)
   }

@@ -17,6 +17,7 @@ final class Trainer<S: Scalar> {
   private let moment2: ParameterVector<S>
   private let updates: [Update]
   private let updateSums: UnsafeMutablePointer<Double>
+  private let noise: DequantizationNoise?
   private let pool = Pool()
 
   private let data: DataSet<S>
@@ -80,6 +81,7 @@ final class Trainer<S: Scalar> {
       }
     }
     updateSums = try pool.take(updates.count)
+    noise = model.dequantizes ? DequantizationNoise(seed: options.seed) : nil
     model.prepare(parameters.pointer)
     try setFromData()
     best.pointer.update(from: parameters.pointer, count: parameters.count)
@@ -143,7 +145,7 @@ final class Trainer<S: Scalar> {
       (visit: (UnsafePointer<S>, Int, Int) -> Void) throws(DiffeoError) in
       try withoutThreads(rows) { order, count, scratch throws(DiffeoError) in
         var pass = try model.newPass(Tiling.stride(count, S.self), recording: false, scratch)
-        data.load(order, count, &pass)
+        try load(data, order, count, &pass, epoch: DequantizationNoise.noEpoch)
         if layer >= 0 {
           model.begin(&pass)
           try model.forward(&pass, layers: layer)
@@ -151,6 +153,15 @@ final class Trainer<S: Scalar> {
         visit(layer < 0 ? pass.context : pass.x, pass.stride, count)
       }
     }
+  }
+
+  /// A tile of the rows that `order` names, with the noise of the epoch.
+  @inline(__always)
+  private func load(
+    _ data: DataSet<S>, _ order: UnsafePointer<Int32>, _ count: Int, _ pass: inout Pass<S>, epoch: Int
+  ) throws(DiffeoError) {
+    data.load(order, count, &pass)
+    if let noise { try noise.fill(&pass, order, count, epoch: epoch) }
   }
 
   private func withoutThreads(
@@ -240,8 +251,9 @@ final class Trainer<S: Scalar> {
   private func computeGradient(_ range: Range<Int>) throws(DiffeoError) -> Double {
     try trainRows.withUnsafeBufferPointer { order throws(DiffeoError) in
       guard let order = order.baseAddress else { return 0 }
-      return try likelihood.compute(rows: range.count, minibatch: step, workspace, into: gradient.pointer) { rows, pass in
-        data.load(order + range.lowerBound + rows.lowerBound, rows.count, &pass)
+      return try likelihood.compute(rows: range.count, number: step, workspace, into: gradient.pointer) {
+        (rows, pass) throws(DiffeoError) in
+        try load(data, order + range.lowerBound + rows.lowerBound, rows.count, &pass, epoch: report.epoch)
       }
     }
   }
@@ -316,7 +328,7 @@ final class Trainer<S: Scalar> {
       try workspace.forEach(tiles) { tile, scratch throws(DiffeoError) in
         let range = Tiling.range(tile, rows.count)
         var pass = try model.newPass(Tiling.stride(range.count, S.self), recording: false, scratch)
-        data.load(order + range.lowerBound, range.count, &pass)
+        try load(data, order + range.lowerBound, range.count, &pass, epoch: DequantizationNoise.noEpoch)
         model.begin(&pass)
         try model.logProb(&pass)
         for r in 0..<range.count { sums[tile] += pass.logDet[r] }

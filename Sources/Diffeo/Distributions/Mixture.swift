@@ -1,0 +1,197 @@
+import Glibc
+import KernelInterface
+
+/// A mixture of normal distributions: sum over k of softmax(logits)_k N(means_k, diag exp(log_scales_k)^2), trained or
+/// functions of the context.
+struct MixtureSpec: DistributionSpec {
+  static let kind = "mixture"
+
+  static let maxComponents = 1024
+  /// Of components times columns: all parameters are in memory for every row of a tile.
+  static let maxMeans = 1 << 16
+
+  let dim: Int
+  let components: Int
+  let parameters: ContextualParametersSpec
+
+  init(
+    components: Int, dim: Int, contextDim: Int, conditioner: ContextualParametersSpec.Conditioner?
+  ) throws(DiffeoError) {
+    guard components >= 1, components <= MixtureSpec.maxComponents else {
+      throw DiffeoError(
+        .invalid, "a mixture of \(components) components was asked for, it must be 1 to \(MixtureSpec.maxComponents)")
+    }
+    guard components * dim <= MixtureSpec.maxMeans else {
+      throw DiffeoError(
+        .invalid,
+        "a mixture of \(components) components of \(dim) columns was asked for, at most \(MixtureSpec.maxMeans) means "
+          + "are possible")
+    }
+    self.dim = dim
+    self.components = components
+    parameters = try ContextualParametersSpec(
+      [
+        .init(name: "logits", shape: [components]), .init(name: "means", shape: [components, dim]),
+        .init(name: "log_scales", shape: [components, dim]),
+      ], contextDim: contextDim, conditioner: conditioner)
+  }
+
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
+    try self.init(
+      components: record.int("components"), dim: dim, contextDim: contextDim,
+      conditioner: ContextualParametersSpec.conditioner(record))
+  }
+
+  var record: Record {
+    var record = Record(kind: MixtureSpec.kind)
+    record["components"] = .int(components)
+    parameters.describe(&record)
+    return record
+  }
+  var slots: [ParameterSlot] { parameters.slots }
+  var summary: String {
+    "\(components) component\(components == 1 ? "" : "s")"
+      + (parameters.summary.isEmpty ? "" : ", \(parameters.summary)")
+  }
+
+  /// Equal weights, standard deviations 1, and means drawn from N(0, I): components that begin alike stay alike.
+  func initialise<S: Scalar>(_ target: UnsafeMutablePointer<S>, _ random: inout Philox) {
+    var values = [Double](repeating: 0, count: parameters.count)
+    for i in components..<components + components * dim {
+      values[i] = (-2 * log(random.uniform())).squareRoot() * cos(2 * Double.pi * random.uniform())
+    }
+    parameters.initialise(target, &random, values: values)
+  }
+}
+
+/// For each component about what a normal base costs, and 10 ns a row.
+struct Mixture<S: Scalar>: Distribution {
+  private let components: Int
+  let parameters: ContextualParameters<S>
+
+  init(_ spec: MixtureSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
+    components = spec.components
+    parameters = try ContextualParameters(spec.parameters, offset: offset, slot: slot, pool: pool)
+  }
+
+  func prepare(_ parameters: UnsafePointer<S>) { self.parameters.prepare(parameters) }
+
+  struct Tape: BitwiseCopyable {
+    let z: UnsafeMutablePointer<S>
+    let parameters: ContextualParameters<S>.Tape
+    /// [components][stride], of each component the logit and the log-density; [stride], log-sum-exp of these and of the
+    /// logits.
+    let logs: UnsafeMutablePointer<Double>
+    let total: UnsafeMutablePointer<Double>
+    let logitTotal: UnsafeMutablePointer<Double>
+  }
+
+  func addLogDensity(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
+    let (stride, scratch) = (pass.stride, pass.scratch)
+    let tape = Tape(
+      z: pass.x, parameters: try parameters.evaluate(pass), logs: try scratch.take(components * stride),
+      total: try scratch.take(stride), logitTotal: try scratch.take(stride))
+    for i in 0..<components * stride { tape.logs[i] = Double(tape.parameters.values[i]) }
+    logSumExp(tape.logs, stride, tape.logitTotal)
+    let e = try scratch.take(pass.count, of: S.self)
+    for k in 0..<components {
+      let logScale = standardize(k, tape, pass.count, stride, e)
+      S.kernels.normalLogDensity(pass.dim, stride, e, tape.logs + k * stride)
+      S.kernels.addRows(pass.dim, stride, logScale, -1, tape.logs + k * stride)
+    }
+    logSumExp(tape.logs, stride, tape.total)
+    for r in 0..<stride { pass.logDet[r] += tape.total[r] - tape.logitTotal[r] }
+    return tape
+  }
+
+  /// e = (z - mean) / scale for component k. Gives its log_scale.
+  private func standardize(
+    _ k: Int, _ tape: Tape, _ count: Int, _ stride: Int, _ e: UnsafeMutablePointer<S>
+  ) -> UnsafeMutablePointer<S> {
+    let mean = tape.parameters.values + components * stride + k * count
+    let logScale = mean + components * count
+    S.kernels.affineInverse(.exponential, count, tape.z, logScale, mean, e, logScale)
+    return logScale
+  }
+
+  /// Over components, row by row.
+  private func logSumExp(
+    _ logs: UnsafePointer<Double>, _ stride: Int, _ total: UnsafeMutablePointer<Double>
+  ) {
+    for r in 0..<stride {
+      var top = -Double.infinity
+      for k in 0..<components where logs[k * stride + r] > top { top = logs[k * stride + r] }
+      // All of them infinite, so is the sum.
+      if !top.isFinite { top = 0 }
+      var sum = 0.0
+      for k in 0..<components { sum += exp(logs[k * stride + r] - top) }
+      total[r] = top + log(sum)
+    }
+  }
+
+  /// Each component's gradient, times its responsibility for the row.
+  func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
+    let (count, stride, scratch) = (adjoint.count, adjoint.stride, adjoint.scratch)
+    let gLogits = try parameters.newGradient(adjoint)
+    let e = try scratch.take(count, of: S.self)
+    let g = try scratch.take(count, of: S.self)
+    let weight = try scratch.take(stride, of: S.self)
+    adjoint.g.update(repeating: 0, count: count)
+    for k in 0..<components {
+      for r in 0..<stride {
+        let at = k * stride + r
+        let responsibility = exp(tape.logs[at] - tape.total[r])
+        let prior = exp(Double(tape.parameters.values[at]) - tape.logitTotal[r])
+        weight[r] = S(responsibility) * adjoint.gLogDet[r]
+        gLogits[at] = S(responsibility - prior) * adjoint.gLogDet[r]
+      }
+      let logScale = standardize(k, tape, count, stride, e)
+      let gMean = gLogits + components * stride + k * count
+      let gLogScale = gMean + components * count
+      for i in 0..<adjoint.dim {
+        for r in 0..<stride {
+          g[i * stride + r] = -e[i * stride + r] * weight[r]
+          gLogScale[i * stride + r] = -weight[r]
+        }
+      }
+      S.kernels.affineInversePullback(.exponential, count, e, logScale, logScale, g, gLogScale)
+      for i in 0..<count { gMean[i] = -g[i] }
+      S.kernels.add(count, g, adjoint.g)
+    }
+    try parameters.pullback(adjoint, tape.parameters, gLogits)
+  }
+
+  /// A uniform number chooses the component, normal ones do the rest.
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+    let (count, stride, scratch) = (pass.count, pass.stride, pass.scratch)
+    let logits = try parameters.evaluate(pass).values
+    let (means, logScales) = (logits + components * stride, logits + components * (stride + count))
+    let u = try scratch.take(stride, of: Double.self)
+    let mean = try scratch.take(count, of: S.self)
+    let logScale = try scratch.take(count, of: S.self)
+    S.kernels.uniforms(seed, firstRow, 1, stride, u)
+    for r in 0..<stride {
+      let first = choose(u[r], logits + r, stride) * count + r
+      for i in 0..<pass.dim {
+        mean[i * stride + r] = means[first + i * stride]
+        logScale[i * stride + r] = logScales[first + i * stride]
+      }
+    }
+    S.kernels.normals(seed, firstRow, pass.dim, stride, pass.x)
+    S.kernels.affine(.exponential, count, pass.x, logScale, mean, pass.x, logScale)
+  }
+
+  /// The component where the sum of the weights passes u.
+  private func choose(_ u: Double, _ logits: UnsafePointer<S>, _ stride: Int) -> Int {
+    var top = logits[0]
+    for k in 0..<components where logits[k * stride] > top { top = logits[k * stride] }
+    var total = 0.0
+    for k in 0..<components { total += exp(Double(logits[k * stride]) - Double(top)) }
+    var left = u * total
+    for k in 0..<components - 1 {
+      left -= exp(Double(logits[k * stride]) - Double(top))
+      if left < 0 { return k }
+    }
+    return components - 1
+  }
+}

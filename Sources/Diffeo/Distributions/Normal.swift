@@ -1,0 +1,85 @@
+import KernelInterface
+
+/// N(mean, exp(log_scale)^2) by column: trained vectors, or functions of the context.
+struct NormalSpec: DistributionSpec {
+  static let kind = "normal"
+
+  let dim: Int
+  let parameters: ContextualParametersSpec
+
+  init(dim: Int, contextDim: Int, conditioner: ContextualParametersSpec.Conditioner?) throws(DiffeoError) {
+    self.dim = dim
+    parameters = try ContextualParametersSpec(
+      [.init(name: "mean", shape: [dim]), .init(name: "log_scale", shape: [dim])], contextDim: contextDim,
+      conditioner: conditioner)
+  }
+
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
+    try self.init(dim: dim, contextDim: contextDim, conditioner: ContextualParametersSpec.conditioner(record))
+  }
+
+  var record: Record {
+    var record = Record(kind: NormalSpec.kind)
+    parameters.describe(&record)
+    return record
+  }
+  var slots: [ParameterSlot] { parameters.slots }
+  var summary: String { parameters.summary }
+
+  /// N(0, I)
+  func initialise<S: Scalar>(_ target: UnsafeMutablePointer<S>, _ random: inout Philox) {
+    parameters.initialise(target, &random, values: [Double](repeating: 0, count: parameters.count))
+  }
+}
+
+struct Normal<S: Scalar>: Distribution {
+  let parameters: ContextualParameters<S>
+
+  init(_ spec: NormalSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
+    parameters = try ContextualParameters(spec.parameters, offset: offset, slot: slot, pool: pool)
+  }
+
+  func prepare(_ parameters: UnsafePointer<S>) { self.parameters.prepare(parameters) }
+
+  struct Tape: BitwiseCopyable {
+    /// (z - mean) / scale
+    let e: UnsafeMutablePointer<S>
+    let parameters: ContextualParameters<S>.Tape
+  }
+
+  func addLogDensity(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
+    let tape = try parameters.evaluate(pass)
+    let (mean, logScale) = (tape.values, tape.values + pass.count)
+    let e = try pass.scratch.take(pass.count, of: S.self)
+    S.kernels.affineInverse(.exponential, pass.count, pass.x, logScale, mean, e, logScale)
+    S.kernels.normalLogDensity(pass.dim, pass.stride, e, pass.logDet)
+    S.kernels.addRows(pass.dim, pass.stride, logScale, -1, pass.logDet)
+    return Tape(e: e, parameters: tape)
+  }
+
+  func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
+    let (count, stride, g) = (adjoint.count, adjoint.stride, adjoint.g)
+    let logScale = tape.parameters.values + count
+    let gMean = try parameters.newGradient(adjoint)
+    let gLogScale = gMean + count
+    for i in 0..<adjoint.dim {
+      for r in 0..<stride { g[i * stride + r] = -tape.e[i * stride + r] * adjoint.gLogDet[r] }
+    }
+    adjoint.spreadLogDet(adjoint.dim, negated: true, gLogScale)
+    S.kernels.affineInversePullback(.exponential, count, tape.e, logScale, logScale, g, gLogScale)
+    for i in 0..<count { gMean[i] = -g[i] }
+    try parameters.pullback(adjoint, tape.parameters, gMean)
+  }
+
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+    let values = try parameters.evaluate(pass).values
+    let logScale = values + pass.count
+    S.kernels.normals(seed, firstRow, pass.dim, pass.stride, pass.x)
+    S.kernels.affine(.exponential, pass.count, pass.x, logScale, values, pass.x, logScale)
+  }
+}
+
+extension ScaleRule {
+  /// s(a) = exp(a): a is the logarithm of a standard deviation.
+  static var exponential: ScaleRule { ScaleRule(kind: .exp, bound: 1, epsilon: 0, offset: 0) }
+}
