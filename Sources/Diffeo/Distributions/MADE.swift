@@ -225,7 +225,9 @@ struct MADE<S: Scalar>: Distribution {
       adjoint.g.update(repeating: 0, count: adjoint.count)
       for m in 0..<maskCount {
         let mark = scratch.mark
-        for r in 0..<stride { weight[r] = adjoint.gLogDet[r] * S(exp(logs[m * stride + r] - mean[r])) }
+        for r in 0..<stride {
+          weight[r] = adjoint.gLogDet[r] * S(exp(logs[m * stride + r] - mean[r]) / Double(maskCount))
+        }
         try pullback(m, &own, evaluate(m, x, context, stride, scratch, recording: true, addingTo: unused))
         S.kernels.add(adjoint.count, own.g, adjoint.g)
         scratch.release(to: mark)
