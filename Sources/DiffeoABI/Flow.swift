@@ -18,28 +18,81 @@ final class FlowHandle: Handle {
 
 // MARK: - Making and ending
 
-@implementation @_cdecl("diffeo_maf_create")
-public func diffeo_maf_create(
-  _ options: UnsafePointer<diffeo_architecture_options>?,
-  _ flow: UnsafeMutablePointer<OpaquePointer?>?
+@implementation @_cdecl("diffeo_nice_create")
+public func diffeo_nice_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  create(options, flow) { a throws(DiffeoError) in try a.autoregressive(inverted: false) }
-}
-
-@implementation @_cdecl("diffeo_iaf_create")
-public func diffeo_iaf_create(
-  _ options: UnsafePointer<diffeo_architecture_options>?,
-  _ flow: UnsafeMutablePointer<OpaquePointer?>?
-) -> diffeo_status {
-  create(options, flow) { a throws(DiffeoError) in try a.autoregressive(inverted: true) }
+  create(options, flow) { a throws(DiffeoError) in try a.nice() }
 }
 
 @implementation @_cdecl("diffeo_realnvp_create")
 public func diffeo_realnvp_create(
-  _ options: UnsafePointer<diffeo_architecture_options>?,
-  _ flow: UnsafeMutablePointer<OpaquePointer?>?
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
   create(options, flow) { a throws(DiffeoError) in try a.realNVP() }
+}
+
+@implementation @_cdecl("diffeo_glow_create")
+public func diffeo_glow_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(options, flow) { a throws(DiffeoError) in try a.glow() }
+}
+
+@implementation @_cdecl("diffeo_made_create")
+public func diffeo_made_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(options, flow) { a throws(DiffeoError) in try a.made() }
+}
+
+@implementation @_cdecl("diffeo_maf_create")
+public func diffeo_maf_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(options, flow) { a throws(DiffeoError) in try a.maf() }
+}
+
+@implementation @_cdecl("diffeo_iaf_create")
+public func diffeo_iaf_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(options, flow) { a throws(DiffeoError) in try a.iaf() }
+}
+
+@implementation @_cdecl("diffeo_planar_create")
+public func diffeo_planar_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(options, flow) { a throws(DiffeoError) in try a.planar() }
+}
+
+@implementation @_cdecl("diffeo_radial_create")
+public func diffeo_radial_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(options, flow) { a throws(DiffeoError) in try a.radial() }
+}
+
+@implementation @_cdecl("diffeo_cdf_flow_create")
+public func diffeo_cdf_flow_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(options, flow) { a throws(DiffeoError) in try a.cdfFlow() }
+}
+
+@implementation @_cdecl("diffeo_spline_coupling_create")
+public func diffeo_spline_coupling_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(options, flow) { a throws(DiffeoError) in try a.splineCoupling() }
+}
+
+@implementation @_cdecl("diffeo_spline_autoregressive_create")
+public func diffeo_spline_autoregressive_create(
+  _ options: UnsafePointer<diffeo_architecture_options>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  create(options, flow) { a throws(DiffeoError) in try a.splineAutoregressive() }
 }
 
 private func create(

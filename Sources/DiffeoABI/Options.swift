@@ -33,6 +33,78 @@ extension diffeo_coupling_options: SizedStruct {
   }
 }
 
+extension diffeo_spline_options: SizedStruct {
+  static var name: String { "diffeo_spline_options" }
+  static var firstSize: Int { MemoryLayout<Self>.size }
+  static var defaults: Self {
+    var o = Self()
+    o.struct_size = MemoryLayout<Self>.size
+    o.bins = 8
+    o.low = -4
+    o.high = 4
+    o.min_width = 1e-3
+    o.min_height = 1e-3
+    o.min_derivative = 1e-3
+    o.boundary = Int32(DIFFEO_BOUNDARY_LINEAR)
+    return o
+  }
+}
+
+extension diffeo_mixture_options: SizedStruct {
+  static var name: String { "diffeo_mixture_options" }
+  static var firstSize: Int { MemoryLayout<Self>.size }
+  static var defaults: Self {
+    var o = Self()
+    o.struct_size = MemoryLayout<Self>.size
+    o.components = Int64(Architecture.defaultComponents)
+    o.family = Int32(DIFFEO_FAMILY_NORMAL)
+    o.target = Int32(DIFFEO_TARGET_LOGISTIC)
+    o.scale_bound = Architecture.defaultMixtureBound
+    return o
+  }
+}
+
+extension diffeo_network_options: SizedStruct {
+  static var name: String { "diffeo_network_options" }
+  static var firstSize: Int { MemoryLayout<Self>.size }
+  static var defaults: Self {
+    var o = Self()
+    o.struct_size = MemoryLayout<Self>.size
+    o.activation = Int32(DIFFEO_RELU)
+    return o
+  }
+}
+
+extension diffeo_base_options: SizedStruct {
+  static var name: String { "diffeo_base_options" }
+  static var firstSize: Int { MemoryLayout<Self>.size }
+  static var defaults: Self {
+    var o = Self()
+    o.struct_size = MemoryLayout<Self>.size
+    o.base = Int32(DIFFEO_BASE_STANDARD_NORMAL)
+    o.high = 1
+    o.df = 5
+    o.components = Int64(Architecture.defaultComponents)
+    return o
+  }
+}
+
+extension diffeo_made_options: SizedStruct {
+  static var name: String { "diffeo_made_options" }
+  static var firstSize: Int { MemoryLayout<Self>.size }
+  static var defaults: Self {
+    var o = Self()
+    o.struct_size = MemoryLayout<Self>.size
+    o.activation = Int32(DIFFEO_RELU)
+    o.conditional = Int32(DIFFEO_MADE_GAUSSIAN)
+    o.components = Int64(Architecture.defaultComponents)
+    o.masks = 1
+    o.order = Int32(DIFFEO_ORDER_NATURAL)
+    o.degrees = Int32(DIFFEO_DEGREES_SEQUENTIAL)
+    return o
+  }
+}
+
 extension diffeo_architecture_options: SizedStruct {
   static var name: String { "diffeo_architecture_options" }
   static var firstSize: Int { MemoryLayout<Self>.size }
@@ -41,8 +113,10 @@ extension diffeo_architecture_options: SizedStruct {
     o.struct_size = MemoryLayout<Self>.size
     o.activation = Int32(DIFFEO_RELU)
     o.dtype = Int32(DIFFEO_F32)
-    o.scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
     o.standardize = 1
+    o.conditional = Int32(DIFFEO_MADE_GAUSSIAN)
+    o.masks = 1
+    o.bins = 8
     return o
   }
 
@@ -55,10 +129,19 @@ extension diffeo_architecture_options: SizedStruct {
       if let hidden = try hiddenWidths(self.hidden, hidden_count) { a.hidden = hidden }
       a.activation = try choice(activation, "activation")
       a.dtype = try DiffeoABI.dtype(dtype)
-      a.scale = try choice(scale, "scale")
+      if scale != 0 { a.scale = try choice(scale, "scale") }
       a.randomOrder = try flag(random_order, "random_order")
       a.standardize = try flag(standardize, "standardize")
       a.actNorm = try flag(actnorm, "actnorm")
+      a.batchNorm = try flag(batch_norm, "batch_norm")
+      a.conditional = try madeConditional(
+        conditional, components: components == 0 ? Architecture.defaultComponents : Int(components))
+      a.components = Int(components)
+      a.masks = Int(masks)
+      a.bins = Int(bins)
+      a.bound = bound
+      a.periodic = try flag(periodic, "periodic")
+      try requireZero(reserved)
       a.seed = seed
       return a
     }
@@ -101,6 +184,67 @@ extension diffeo_train_options: SizedStruct {
   }
 }
 
+extension diffeo_network_options {
+  /// nil for NULL: trained vectors.
+  static func network(_ options: UnsafePointer<Self>?) throws(DiffeoError) -> SpecBuilder.Network? {
+    guard let options else { return nil }
+    let o = try read(options)
+    try requireZero(o.reserved)
+    return SpecBuilder.Network(
+      hidden: try hiddenWidths(o.hidden, o.hidden_count) ?? [64], activation: try choice(o.activation, "activation"))
+  }
+}
+
+/// spline and mixture: what the options of a layer say, if it is not to be affine.
+func transformer(
+  scale: Int32, bound: Double, epsilon: Double, _ spline: UnsafePointer<diffeo_spline_options>?,
+  _ mixture: UnsafePointer<diffeo_mixture_options>?
+) throws(DiffeoError) -> SpecBuilder.Transformer {
+  if let spline {
+    guard mixture == nil else { throw DiffeoError(.invalid, "spline and mixture are both given: one at most can be") }
+    let o = try diffeo_spline_options.read(spline)
+    try requireZero(o.reserved)
+    return .spline(
+      bins: Int(o.bins), low: o.low, high: o.high, boundary: try choice(o.boundary, "boundary"), minWidth: o.min_width,
+      minHeight: o.min_height, minDerivative: o.min_derivative)
+  }
+  if let mixture {
+    let o = try diffeo_mixture_options.read(mixture)
+    return .mixture(
+      components: Int(o.components), family: try choice(o.family, "family"), target: try choice(o.target, "target"),
+      bound: o.scale_bound)
+  }
+  return .affine(try choice(scale, "scale"), bound: bound, epsilon: epsilon)
+}
+
+func madeConditional(_ value: Int32, components: Int) throws(DiffeoError) -> SpecBuilder.MADEConditional {
+  switch Int(value) {
+  case DIFFEO_MADE_GAUSSIAN: .gaussian
+  case DIFFEO_MADE_MIXTURE: .mixture(components: components)
+  case DIFFEO_MADE_BERNOULLI: .bernoulli
+  default: throw DiffeoError(.invalid, "conditional is \(value), which is not known")
+  }
+}
+
+/// given: dim columns, with DIFFEO_ORDER_GIVEN.
+func columnOrder(_ value: Int32, _ given: UnsafePointer<Int64>?, dim: Int) throws(DiffeoError) -> SpecBuilder.Order {
+  switch Int(value) {
+  case DIFFEO_ORDER_NATURAL: .natural
+  case DIFFEO_ORDER_REVERSED: .reversed
+  case DIFFEO_ORDER_RANDOM: .random
+  case DIFFEO_ORDER_GIVEN:
+    .given(try integers(require(given, "order_given"), Int64(dim), "order_given", atMost: dim))
+  default: throw DiffeoError(.invalid, "order is \(value), which is not known")
+  }
+}
+
+func randomDegrees(_ value: Int32) throws(DiffeoError) -> Bool {
+  guard Int(value) == DIFFEO_DEGREES_SEQUENTIAL || Int(value) == DIFFEO_DEGREES_RANDOM else {
+    throw DiffeoError(.invalid, "degrees is \(value), which is not known")
+  }
+  return Int(value) == DIFFEO_DEGREES_RANDOM
+}
+
 /// nil for NULL with 0: the default.
 func hiddenWidths(_ pointer: UnsafePointer<Int64>?, _ n: Int64) throws(DiffeoError) -> [Int]? {
   pointer == nil && n == 0 ? nil : try integers(pointer, n, "hidden", atMost: 16)
@@ -133,6 +277,41 @@ public func diffeo_coupling_options_init(
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in try diffeo_coupling_options.initialise(options, struct_size)
   }
+}
+
+@implementation @_cdecl("diffeo_spline_options_init")
+public func diffeo_spline_options_init(
+  _ options: UnsafeMutablePointer<diffeo_spline_options>?, _ struct_size: Int
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try diffeo_spline_options.initialise(options, struct_size) }
+}
+
+@implementation @_cdecl("diffeo_mixture_options_init")
+public func diffeo_mixture_options_init(
+  _ options: UnsafeMutablePointer<diffeo_mixture_options>?, _ struct_size: Int
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try diffeo_mixture_options.initialise(options, struct_size) }
+}
+
+@implementation @_cdecl("diffeo_network_options_init")
+public func diffeo_network_options_init(
+  _ options: UnsafeMutablePointer<diffeo_network_options>?, _ struct_size: Int
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try diffeo_network_options.initialise(options, struct_size) }
+}
+
+@implementation @_cdecl("diffeo_base_options_init")
+public func diffeo_base_options_init(
+  _ options: UnsafeMutablePointer<diffeo_base_options>?, _ struct_size: Int
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try diffeo_base_options.initialise(options, struct_size) }
+}
+
+@implementation @_cdecl("diffeo_made_options_init")
+public func diffeo_made_options_init(
+  _ options: UnsafeMutablePointer<diffeo_made_options>?, _ struct_size: Int
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try diffeo_made_options.initialise(options, struct_size) }
 }
 
 @implementation @_cdecl("diffeo_architecture_options_init")

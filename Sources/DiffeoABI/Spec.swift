@@ -31,25 +31,12 @@ public func diffeo_spec_add_autoregressive(
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_autoregressive_options.read(options)
     try requireZero(o.reserved)
-    let order: SpecBuilder.Order
-    switch Int(o.order) {
-    case DIFFEO_ORDER_NATURAL: order = .natural
-    case DIFFEO_ORDER_REVERSED: order = .reversed
-    case DIFFEO_ORDER_RANDOM: order = .random
-    case DIFFEO_ORDER_GIVEN:
-      let dim = handle.builder.spec.dim
-      order = .given(
-        try integers(require(o.order_given, "order_given"), Int64(dim), "order_given", atMost: dim))
-    default: throw DiffeoError(.invalid, "order is \(o.order), which is not known")
-    }
-    guard Int(o.degrees) == DIFFEO_DEGREES_SEQUENTIAL || Int(o.degrees) == DIFFEO_DEGREES_RANDOM
-    else {
-      throw DiffeoError(.invalid, "degrees is \(o.degrees), which is not known")
-    }
     try handle.builder.addAutoregressive(
-      conditioner(o.hidden, o.hidden_count, o.activation, o.scale, o.scale_bound, o.scale_epsilon),
-      order: order,
-      randomDegrees: Int(o.degrees) == DIFFEO_DEGREES_RANDOM, inverted: false, seed: o.seed)
+      conditioner(
+        o.hidden, o.hidden_count, o.activation,
+        transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
+      order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
+      randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"), inverted: false, seed: o.seed)
   }
 }
 
@@ -77,23 +64,20 @@ public func diffeo_spec_add_coupling(
     default: throw DiffeoError(.invalid, "mask is \(o.mask), which is not known")
     }
     try handle.builder.addCoupling(
-      conditioner(o.hidden, o.hidden_count, o.activation, o.scale, o.scale_bound, o.scale_epsilon),
-      mask: mask,
-      seed: o.seed)
+      conditioner(
+        o.hidden, o.hidden_count, o.activation,
+        transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
+      mask: mask, seed: o.seed)
   }
 }
 
 private func conditioner(
-  _ hidden: UnsafePointer<Int64>?, _ hiddenCount: Int64, _ activation: Int32, _ scale: Int32,
-  _ bound: Double,
-  _ epsilon: Double
+  _ hidden: UnsafePointer<Int64>?, _ hiddenCount: Int64, _ activation: Int32, _ transformer: SpecBuilder.Transformer
 ) throws(DiffeoError) -> SpecBuilder.Conditioner {
   var c = SpecBuilder.Conditioner()
   if let widths = try hiddenWidths(hidden, hiddenCount) { c.hidden = widths }
   c.activation = try choice(activation, "activation")
-  c.scale = try choice(scale, "scale")
-  c.scaleBound = bound
-  c.scaleEpsilon = epsilon
+  c.transformer = transformer
   return c
 }
 
@@ -202,6 +186,63 @@ public func diffeo_spec_add_dequantize(_ spec: OpaquePointer?, _ levels: Int64) 
 @implementation @_cdecl("diffeo_spec_add_actnorm")
 public func diffeo_spec_add_actnorm(_ spec: OpaquePointer?) -> diffeo_status {
   boundary { () throws(DiffeoError) in try SpecHandle.from(spec).builder.addActNorm() }
+}
+
+@implementation @_cdecl("diffeo_spec_add_planar")
+public func diffeo_spec_add_planar(
+  _ spec: OpaquePointer?, _ network: UnsafePointer<diffeo_network_options>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try SpecHandle.from(spec).builder.addPlanar(network: diffeo_network_options.network(network))
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_add_radial")
+public func diffeo_spec_add_radial(
+  _ spec: OpaquePointer?, _ network: UnsafePointer<diffeo_network_options>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try SpecHandle.from(spec).builder.addRadial(network: diffeo_network_options.network(network))
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_set_base")
+public func diffeo_spec_set_base(
+  _ spec: OpaquePointer?, _ options: UnsafePointer<diffeo_base_options>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try SpecHandle.from(spec)
+    let o = try diffeo_base_options.read(options)
+    try requireZero(o.reserved)
+    let network = try diffeo_network_options.network(o.network)
+    let base: SpecBuilder.Base
+    switch Int(o.base) {
+    case DIFFEO_BASE_STANDARD_NORMAL: base = .standardNormal
+    case DIFFEO_BASE_NORMAL: base = .normal(network)
+    case DIFFEO_BASE_LOGISTIC: base = .logistic
+    case DIFFEO_BASE_UNIFORM: base = .uniform(low: o.low, high: o.high)
+    case DIFFEO_BASE_STUDENT_T: base = .studentT(df: o.df, network)
+    case DIFFEO_BASE_MIXTURE: base = .mixture(components: Int(o.components), network)
+    default: throw DiffeoError(.invalid, "base is \(o.base), which is not known")
+    }
+    try handle.builder.setBase(base)
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_set_base_made")
+public func diffeo_spec_set_base_made(
+  _ spec: OpaquePointer?, _ options: UnsafePointer<diffeo_made_options>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try SpecHandle.from(spec)
+    let o = try diffeo_made_options.read(options)
+    try requireZero(o.reserved)
+    try handle.builder.setBaseMADE(
+      conditioner(o.hidden, o.hidden_count, o.activation, .affine()),
+      conditional: madeConditional(o.conditional, components: Int(o.components)),
+      order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
+      randomDegrees: randomDegrees(o.degrees), masks: Int(o.masks), direct: flag(o.direct, "direct"), seed: o.seed)
+  }
 }
 
 @implementation @_cdecl("diffeo_spec_add_standardize")

@@ -91,6 +91,35 @@ public struct KernelTable<S>: Sendable {
       _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
     ) -> Void
 
+  /// y and logs = log dy/dx of rational-quadratic splines (see SplineRule), with raw parameter j of number i at
+  /// p[j * count + i]. Replaces those of widths and heights by what the pullbacks want of them. y may be x.
+  public var spline: @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) -> Void
+  /// x, and logs = log dy/dx (the caller subtracts). Changes p in the same way. x may be y.
+  public var splineInverse:
+    @Sendable (_ rule: SplineRule, _ count: Int, _ y: In, _ p: Out, _ x: Out, _ logs: Out) -> Void
+  /// Pullback of spline. p: as left by it. g: dL/dy in, dL/dx out. gp: its first count values dL/dlogs in, all of them
+  /// the gradient of the raw parameters out.
+  public var splinePullback: @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
+  /// Pullback of splineInverse. x: its result. g: dL/dx in, dL/dy out. gp: as above, logs as returned.
+  public var splineInversePullback:
+    @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
+  /// cosines = cos a, sines = sin a for the angle a = 2 pi (x - low) / (high - low).
+  public var angles:
+    @Sendable (_ low: Double, _ high: Double, _ count: Int, _ x: In, _ cosines: Out, _ sines: Out) -> Void
+  /// y = F(x) or log F(x) - log(1 - F(x)), F being the CDF of a mixture (see MixtureRule), logs = log dy/dx. Parameter j
+  /// of number i is p[j * count + i]. At infinite x y has its limit. y may be x.
+  public var mixture: @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ y: Out, _ logs: Out) -> Void
+  /// The x to y, logs = log dy/dx at x (the caller subtracts). 0 and 1 of the uniform target give infinities, numbers
+  /// outside NaN. x may be y.
+  public var mixtureInverse:
+    @Sendable (_ rule: MixtureRule, _ count: Int, _ y: In, _ p: In, _ x: Out, _ logs: Out) -> Void
+  /// Pullback of mixture. g: dL/dy in, dL/dx out. gp: its first count values dL/dlogs in, all of them dL/dp out.
+  public var mixturePullback:
+    @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
+  /// Pullback of mixtureInverse. x: its result. g: dL/dx in, dL/dy out. gp as above.
+  public var mixtureInversePullback:
+    @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
+
   /// y += x
   public var add: @Sendable (_ count: Int, _ x: In, _ y: Out) -> Void
 
@@ -164,6 +193,15 @@ public struct KernelTable<S>: Sendable {
     affineInverse: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
     affinePullback: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
     affineInversePullback: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
+    spline: @escaping @Sendable (SplineRule, Int, In, Out, Out, Out) -> Void,
+    splineInverse: @escaping @Sendable (SplineRule, Int, In, Out, Out, Out) -> Void,
+    splinePullback: @escaping @Sendable (SplineRule, Int, In, In, Out, Out) -> Void,
+    splineInversePullback: @escaping @Sendable (SplineRule, Int, In, In, Out, Out) -> Void,
+    angles: @escaping @Sendable (Double, Double, Int, In, Out, Out) -> Void,
+    mixture: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
+    mixtureInverse: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
+    mixturePullback: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
+    mixtureInversePullback: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
     add: @escaping @Sendable (Int, In, Out) -> Void,
     scaleShift: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
     unshiftScale: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
@@ -188,6 +226,15 @@ public struct KernelTable<S>: Sendable {
     self.affineInverse = affineInverse
     self.affinePullback = affinePullback
     self.affineInversePullback = affineInversePullback
+    self.spline = spline
+    self.splineInverse = splineInverse
+    self.splinePullback = splinePullback
+    self.splineInversePullback = splineInversePullback
+    self.angles = angles
+    self.mixture = mixture
+    self.mixtureInverse = mixtureInverse
+    self.mixturePullback = mixturePullback
+    self.mixtureInversePullback = mixtureInversePullback
     self.add = add
     self.scaleShift = scaleShift
     self.unshiftScale = unshiftScale
@@ -239,6 +286,76 @@ public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
     self.bound = bound
     self.epsilon = epsilon
     self.offset = offset
+  }
+}
+
+/// Monotone rational-quadratic splines over the box [low, high], of x and of y. Raw parameters of a number: `bins` widths,
+/// `bins` heights, then derivatives. widths = (high - low) (minWidth + (1 - bins minWidth) softmax(raw)), heights in the
+/// same way, derivatives = minDerivative + softplus(raw + offset): zeros make the identity.
+public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
+  public enum Boundary: Int32, Sendable, BitwiseCopyable {
+    /// The identity outside of the box; derivatives at the interior knots, those at its ends are 1.
+    case linear = 1
+    /// A circle: x is brought into the box by whole turns. Derivatives at all knots but the last, which is the first.
+    case periodic
+    /// NaN outside of the box; derivatives at all knots.
+    case interval
+  }
+  public var bins: Int
+  public var low, high: Double
+  public var boundary: Boundary
+  public var minWidth, minHeight, minDerivative: Double
+  /// log(exp(1 - minDerivative) - 1)
+  public var offset: Double
+  public init(
+    bins: Int, low: Double, high: Double, boundary: Boundary, minWidth: Double, minHeight: Double,
+    minDerivative: Double, offset: Double
+  ) {
+    self.bins = bins
+    self.low = low
+    self.high = high
+    self.boundary = boundary
+    self.minWidth = minWidth
+    self.minHeight = minHeight
+    self.minDerivative = minDerivative
+    self.offset = offset
+  }
+
+  public var derivativeCount: Int {
+    switch boundary {
+    case .linear: bins - 1
+    case .periodic: bins
+    case .interval: bins + 1
+    }
+  }
+  public var parameterCount: Int { 2 * bins + derivativeCount }
+}
+
+/// A mixture of `components` C densities of one family, and where its CDF F leads. Raw parameters of a number: C logits,
+/// C means m, C raw log-scales a; weights are softmax(logits), log s = a / (1 + |a| / bound), and
+///     F(x) = sum of weight CDF((x - m) / s)
+public struct MixtureRule: Equatable, Sendable, BitwiseCopyable {
+  public enum Family: Int32, Sendable, BitwiseCopyable {
+    case normal = 1
+    case logistic
+  }
+  /// y = F in (0, 1), or its logit log F - log(1 - F).
+  public enum Target: Int32, Sendable, BitwiseCopyable {
+    case uniform = 1
+    case logistic
+  }
+  public static let maxComponents = 64
+
+  public var components: Int
+  public var family: Family
+  public var target: Target
+  public var bound: Double
+  /// components: 1 to maxComponents
+  public init(components: Int, family: Family, target: Target, bound: Double) {
+    self.components = components
+    self.family = family
+    self.target = target
+    self.bound = bound
   }
 }
 

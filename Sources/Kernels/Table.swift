@@ -13,8 +13,11 @@ import KernelInterface
     lanes: lanes, dense: dense, outer: outer, columnSums: columnSums,
     triangularSolve: triangularSolve, reflect: reflect, transpose: transpose, activate: activate,
     activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
-    affineInversePullback: affineInversePullback, add: add, scaleShift: scaleShift, unshiftScale: unshiftScale,
-    addRows: addRows, normalLogDensity: normalLogDensity,
+    affineInversePullback: affineInversePullback, spline: spline, splineInverse: splineInverse,
+    splinePullback: splinePullback, splineInversePullback: splineInversePullback,
+    angles: angles, mixture: mixture, mixtureInverse: mixtureInverse, mixturePullback: mixturePullback,
+    mixtureInversePullback: mixtureInversePullback, add: add,
+    scaleShift: scaleShift, unshiftScale: unshiftScale, addRows: addRows, normalLogDensity: normalLogDensity,
     logisticLogDensity: logisticLogDensity, normals: normals, uniforms: uniforms, sumOfSquares: sumOfSquares, adam: adam
   )
 }

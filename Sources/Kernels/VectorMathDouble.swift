@@ -52,6 +52,14 @@ private var roundingDoubleBits: DBits { @inline(always) get { DBits(repeating: 0
   return (1 + expm1) * first * second
 }
 
+/// e^x for x <= 0, at least 2^-1022. Error at most 1 ulp.
+@inline(always) func expOfNegative(_ x: D) -> D {
+  let low = D(repeating: -708)
+  let (expm1, n) = reducedExponential(x.replacing(with: low, where: x .< low))
+  let scale = unsafeBitCast((n &+ DBits(repeating: 1023)) &<< 52, to: D.self)
+  return fma(scale, expm1, scale)
+}
+
 /// e^x - 1 for x <= 0. Error at most 1.1 ulp.
 @inline(always) func expm1OfNegative(_ x: D) -> D {
   let low = D(repeating: -50)

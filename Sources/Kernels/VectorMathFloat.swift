@@ -44,6 +44,14 @@
     return (1 + expm1) * first * second
   }
 
+  /// e^x for x <= 0, at least 2^-126. Error at most 1 ulp.
+  @inline(always) func expOfNegative(_ x: V) -> V {
+    let low = V(repeating: -87)
+    let (expm1, n) = reducedExponential(x.replacing(with: low, where: x .< low))
+    let scale = unsafeBitCast((n &+ Bits(repeating: 127)) &<< 23, to: V.self)
+    return fma(scale, expm1, scale)
+  }
+
   /// e^x - 1 for x <= 0. Error at most 1 ulp.
   @inline(always) func expm1OfNegative(_ x: V) -> V {
     let low = V(repeating: -20)

@@ -9,9 +9,11 @@ struct Case: CustomTestStringConvertible, Sendable {
   let dim: Int
   let contextDim: Int
   let spec: @Sendable (DType) throws -> FlowSpec
-  /// Activations with a kink, or the centre of a radial layer, which in one dimension some row is sure to pass:
-  /// differences of finite steps say less.
-  var hasKinks: Bool { name.contains("relu") || (name.contains("radial") && dim == 1) }
+  /// Activations, derivatives of splines, and the centre of a radial layer, which in one dimension some row is sure to
+  /// pass: differences of finite steps say less.
+  var hasKinks: Bool {
+    name.contains("relu") || name.contains("spline") || (name.contains("radial") && dim == 1)
+  }
   /// Whether all noise, infinite too, comes from finite data.
   let isBounded: Bool
   var testDescription: String { name }
@@ -168,6 +170,38 @@ struct Case: CustomTestStringConvertible, Sendable {
           try $0.addCoupling(.small(rule: rule), mask: .given([true, false, false, true]), seed: 1)
         })
     }
+    let boxes: [(SplineRule.Boundary, low: Double, high: Double)] = [
+      // Rows of tests are in -1.6 to 1.6: inside and outside of the first, inside of the others.
+      (.linear, -1.2, 1.1), (.periodic, -1.7, 1.9), (.interval, -2, 1.8),
+    ]
+    for (boundary, low, high) in boxes {
+      for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (3, 1), (6, 3)] {
+        let conditioner = SpecBuilder.Conditioner.small(
+          transformer: .spline(bins: dim == 2 ? 2 : 5, low: low, high: high, boundary: boundary))
+        // Where a layer maps a box to itself the base lives in that box.
+        let base: SpecBuilder.Base = boundary == .linear ? .standardNormal : .uniform(low: low, high: high)
+        let extent: Case.Extent = boundary == .linear ? .square(-14...14) : .square(low...high)
+        for inverted in [false, true] {
+          cases.append(
+            Case(
+              "\(inverted ? "inverse " : "")autoregressive, \(boundary) spline", dim: dim, contextDim: contextDim,
+              extent: extent
+            ) {
+              try $0.addAutoregressive(
+                conditioner, order: .random, randomDegrees: dim == 6, inverted: inverted, seed: 2)
+              try $0.setBase(base)
+            })
+        }
+        if dim > 1 || contextDim > 0 {
+          cases.append(
+            Case("coupling, \(boundary) spline", dim: dim, contextDim: contextDim, extent: extent) {
+              try $0.addCoupling(conditioner, mask: dim == 1 ? .given([false]) : .odd, seed: 1)
+              try $0.setBase(base)
+            })
+        }
+      }
+    }
+    cases += mixtures
     let activations: [Activation] = [
       .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu,
     ]
@@ -250,6 +284,46 @@ struct Case: CustomTestStringConvertible, Sendable {
     return cases
   }()
 
+  /// The uniform target between layers that lead back to the real line.
+  private static let mixtures: [Case] = {
+    var cases: [Case] = []
+    let sizes = [(1, 0, 3), (1, 2, 5), (2, 0, 3), (2, 1, 1), (3, 1, 5), (6, 0, 1), (6, 3, 3)]
+    for (dim, contextDim, components) in sizes {
+      for family in [MixtureRule.Family.normal, .logistic] {
+        let add = { (name: String, build: @escaping @Sendable (inout SpecBuilder) throws -> Void) in
+          cases.append(
+            Case("\(name), \(components) \(family)", dim: dim, contextDim: contextDim, build))
+        }
+        let logit = SpecBuilder.Transformer.mixture(
+          components: components, family: family, target: .logistic, bound: 2)
+        let uniform = SpecBuilder.Transformer.mixture(
+          components: components, family: family, target: .uniform, bound: 1)
+        for inverted in [false, true] {
+          add("\(inverted ? "inverse " : "")autoregressive mixture") {
+            try $0.addAutoregressive(
+              .small(hidden: [18, 12], .silu, transformer: logit), order: .random,
+              randomDegrees: true, inverted: inverted, seed: 2)
+          }
+        }
+        add("autoregressive mixtures to uniform and back") {
+          for (i, inverted) in [false, true].enumerated() {
+            try $0.addAutoregressive(
+              .small(hidden: [15], .tanh, transformer: uniform), order: .random,
+              randomDegrees: false, inverted: inverted, seed: UInt64(i))
+          }
+        }
+        if dim > 1 || contextDim > 0 {
+          add("coupling mixture") {
+            try $0.addCoupling(
+              .small(hidden: [13], .gelu, transformer: logit),
+              mask: dim == 1 ? .given([false]) : .odd, seed: 0)
+          }
+        }
+      }
+    }
+    return cases
+  }()
+
   static let architectures: [Case] = {
     var cases: [Case] = []
     for (dim, contextDim) in [(1, 1), (2, 0), (5, 2)] {
@@ -301,6 +375,16 @@ struct Case: CustomTestStringConvertible, Sendable {
           .small(hidden: [14, 23], .tanh), conditional: .gaussian, order: .random, randomDegrees: true, masks: 3,
           direct: true, seed: 2)
       }
+      add("made of mixtures, direct connections") {
+        try $0.setBaseMADE(
+          .small(hidden: [23, 9], .tanh), conditional: .mixture(components: 5), order: .random, randomDegrees: true,
+          direct: true, seed: 5)
+      }
+      add("autoregressive over made of mixtures, 2 masks") {
+        try $0.addAutoregressive(.small(), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
+        try $0.setBaseMADE(
+          .small(), conditional: .mixture(components: 3), order: .random, randomDegrees: false, masks: 2, seed: 0)
+      }
       add("inverse autoregressive over made, 5 masks") {
         try $0.addAutoregressive(.small(), order: .natural, randomDegrees: false, inverted: true, seed: 0)
         try $0.setBaseMADE(
@@ -319,12 +403,13 @@ extension SpecBuilder.Network {
 
 extension SpecBuilder.Conditioner {
   static func small(
-    hidden: [Int] = [17, 21], _ activation: Activation = .elu, rule: ScaleRule.Kind = .softClip
+    hidden: [Int] = [17, 21], _ activation: Activation = .elu, rule: ScaleRule.Kind = .softClip,
+    transformer: SpecBuilder.Transformer? = nil
   ) -> SpecBuilder.Conditioner {
     var c = SpecBuilder.Conditioner()
     c.hidden = hidden
     c.activation = activation
-    c.scale = rule
+    c.transformer = transformer ?? .affine(rule)
     return c
   }
   static func small(_ activation: Activation) -> SpecBuilder.Conditioner {

@@ -337,6 +337,71 @@ import Testing
     #expect(again.parameterCount == spec.parameterCount)
     #expect(again.summary == spec.summary)
   }
+
+  @Test func recordsOfSplinesAreChecked() throws {
+    var builder = try SpecBuilder(dim: 2, contextDim: 0, dtype: .f32)
+    try builder.addCoupling(.small(transformer: .spline(bins: 5, low: -1, high: 2)), mask: .even, seed: 0)
+    let record = builder.spec.layerRecords[0]
+    let wrong: [(String, [Record.Value])] = [
+      ("transformer", [.string("cubic"), .int(1)]), ("bins", [.int(1), .int(-3), .int(65), .int(.max), .double(5)]),
+      ("low", [.double(2), .double(.nan), .double(-.infinity), .double(-1e7), .double(2 - 1e-8), .string("0")]),
+      ("high", [.double(-1), .double(.nan), .double(.infinity), .double(1e7)]),
+      ("boundary", [.string("round"), .int(0)]),
+      ("min_width", [.double(0), .double(0.2), .double(.nan), .double(-1), .double(.infinity)]),
+      ("min_height", [.double(0), .double(0.2), .double(.nan)]),
+      ("min_derivative", [.double(0), .double(1), .double(.nan)]),
+    ]
+    for (name, values) in wrong {
+      for value in values {
+        var damaged = record
+        damaged[name] = value
+        #expect(throws: DiffeoError.self, "\(name) \(value)") { try LayerSpec(damaged, dim: 2, contextDim: 0) }
+      }
+    }
+    for name in ["bins", "low", "high", "boundary"] {
+      var damaged = record
+      damaged[name] = nil
+      #expect(throws: DiffeoError.self, "\(name)") { try LayerSpec(damaged, dim: 2, contextDim: 0) }
+    }
+    var short = record
+    for name in ["min_width", "min_height", "min_derivative"] { short[name] = nil }
+    #expect(try LayerSpec(short, dim: 2, contextDim: 0) == builder.spec.layers[0])
+    var affine = try SpecBuilder(dim: 2, contextDim: 0, dtype: .f32)
+    try affine.addCoupling(.small(), mask: .even, seed: 0)
+    var old = affine.spec.layerRecords[0]
+    old["transformer"] = nil
+    #expect(try LayerSpec(old, dim: 2, contextDim: 0) == affine.spec.layers[0])
+  }
+
+  /// A new flow of splines is near the identity, and an angle is the same angle after a turn: also to the network.
+  @Test func circlesHaveNoCut() throws {
+    var builder = try SpecBuilder(dim: 3, contextDim: 0, dtype: .f64)
+    let circle = SpecBuilder.Conditioner.small(
+      transformer: .spline(bins: 8, low: 0, high: 2 * Double.pi, boundary: .periodic))
+    try builder.addCoupling(circle, mask: .even, seed: 0)
+    try builder.addAutoregressive(circle, order: .natural, randomDegrees: false, inverted: false, seed: 0)
+    var rows = Rows<Double>.random(50, builder.spec, seed: 30, spread: 1)
+    for i in rows.x.indices { rows.x[i] = Double.pi * (1 + rows.x[i]) }
+    let fresh = try Flow<Double>(spec: builder.spec, seed: 1).run(.toNoise, rows)
+    for (a, b) in zip(fresh.values, rows.x) { #expect(abs(a - b) < 0.1) }
+    let flow = try Flow<Double>.random(builder.spec, seed: 22)
+    let here = try flow.run(.toNoise, rows)
+    var turned = rows
+    for i in rows.x.indices { turned.x[i] += 2 * Double.pi * Double(i % 5 - 2) }
+    let there = try flow.run(.toNoise, turned)
+    for (a, b) in zip(here.values, there.values) { #expect(abs(a - b) < 1e-11) }
+    for (a, b) in zip(here.logs, there.logs) { #expect(abs(a - b) < 1e-11) }
+    // And across the cut all is continuous.
+    var below = rows
+    var above = rows
+    for r in 0..<50 {
+      below.x[3 * r + r % 3] = 2 * Double.pi - 1e-9
+      above.x[3 * r + r % 3] = 1e-9
+    }
+    let (a, b) = (try flow.run(.toNoise, below), try flow.run(.toNoise, above))
+    for (a, b) in zip(a.values, b.values) { #expect(cos(a - b) > 1 - 1e-12) }
+    for (a, b) in zip(a.logs, b.logs) { #expect(abs(a - b) < 1e-6) }
+  }
 }
 
 /// The mean log-likelihood and its gradient, by what the trainer runs.

@@ -80,6 +80,41 @@ import Testing
     #expect(sa.x == sb.x)
   }
 
+  @Test(arguments: [(1, 0), (1, 2), (4, 0), (4, 3)])
+  func mixturesAreAnAutoregressiveLayerOverTheUniformDistribution(_ dim: Int, _ contextDim: Int) throws {
+    let conditioner = SpecBuilder.Conditioner.small(
+      hidden: [12, 19], .tanh, transformer: .mixture(components: 4, family: .normal, target: .uniform))
+    let base = try spec(dim, contextDim) {
+      try $0.setBaseMADE(
+        conditioner, conditional: .mixture(components: 4), order: .random, randomDegrees: true, direct: true, seed: 3)
+    }
+    let layer = try spec(dim, contextDim) {
+      try $0.addAutoregressive(
+        conditioner, order: .random, randomDegrees: true, direct: true, inverted: false, seed: 3)
+      try $0.setBase(.uniform(low: 0, high: 1))
+    }
+    let (a, b) = (try Flow<Double>.random(base, seed: 7), try Flow<Double>.random(layer, seed: 7))
+    let rows = Rows<Double>.random(100, base, seed: 2)
+    let (ga, gb) = (try a.gradient(rows), try b.gradient(rows))
+    #expect(ga.logProb == gb.logProb && ga.x == gb.x && ga.context == gb.context)
+    #expect(try trainingObjective(a, rows).gradient == trainingObjective(b, rows).gradient)
+    let (sa, sb) = (
+      try a.samples(100, seed: 5, context: rows.context), try b.samples(100, seed: 5, context: rows.context)
+    )
+    for (x, y) in zip(sa.x, sb.x) { #expect(abs(x - y) < 1e-9 * (1 + abs(y))) }
+  }
+
+  /// The tails of single precision: uniform noise would end at five standard deviations above, and never be near below.
+  @Test func mixturesHaveBothTails() throws {
+    let spec = try spec(1, 0, .f32) {
+      try $0.setBaseMADE(
+        .small(hidden: []), conditional: .mixture(components: 2), order: .natural, randomDegrees: false, seed: 0)
+    }
+    let x = try Flow<Float>(spec: spec, seed: 1).samples(1_000_000, seed: 3).x.sorted()
+    #expect(x.allSatisfy(\.isFinite))
+    for (low, high) in zip(x.prefix(20), x.suffix(20).reversed()) { #expect(abs(low + high) < 0.5) }
+  }
+
   // MARK: - Bernoulli conditionals
 
   private static let bernoulli = [(1, 0, 1), (1, 2, 1), (3, 1, 1), (6, 0, 1), (4, 0, 5), (5, 2, 4), (1, 0, 2)]
@@ -215,10 +250,10 @@ import Testing
 
   // MARK: - Masks
 
-  private static let ensembles: [SpecBuilder.MADEConditional] = [.gaussian, .bernoulli]
+  private static let ensembles: [SpecBuilder.MADEConditional] = [.gaussian, .mixture(components: 3), .bernoulli]
 
   private func rows(_ count: Int, _ conditional: SpecBuilder.MADEConditional, _ spec: FlowSpec) -> Rows<Double> {
-    conditional == .bernoulli ? binary(count, spec, seed: 3) : .random(count, spec, seed: 3)
+    conditional.isBernoulli ? binary(count, spec, seed: 3) : .random(count, spec, seed: 3)
   }
 
   @Test(arguments: ensembles) func theDensityIsTheMeanOfTheMasks(_ conditional: SpecBuilder.MADEConditional) throws {
@@ -349,7 +384,10 @@ import Testing
   // MARK: - Records and files
 
   @Test(arguments: [DType.f32, .f64]) func weightFiles(_ dtype: DType) throws {
-    for spec in [try made(4, 1, .bernoulli, masks: 3, dtype), try made(1, 0, .bernoulli, hidden: [], dtype)] {
+    for spec in [
+      try made(4, 1, .bernoulli, masks: 3, dtype), try made(1, 0, .bernoulli, hidden: [], dtype),
+      try made(3, 0, .mixture(components: 2), masks: 2, dtype),
+    ] {
       let stored = StoredFlow(
         flow: dtype == .f32 ? .f32(try Flow.random(spec, seed: 1)) : .f64(try Flow.random(spec, seed: 1)))
       let image = try WeightFile.image(of: stored)

@@ -17,8 +17,8 @@ struct AutoregressiveSpec: BijectionSpec {
   ) throws(DiffeoError) {
     self.map = map
     parameters = try AutoregressiveParametersSpec(
-      dim: dim, contextDim: contextDim, perColumn: map.parameterCount, order: order, hiddenDegrees: hiddenDegrees,
-      conditioner: conditioner)
+      dim: dim, contextDim: contextDim, perColumn: map.parameterCount, encoding: map.encoding, order: order,
+      hiddenDegrees: hiddenDegrees, conditioner: conditioner)
   }
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
@@ -40,10 +40,10 @@ struct AutoregressiveSpec: BijectionSpec {
   var slots: [ParameterSlot] { parameters.network.slots }
 
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
-    self.parameters.network.initialise(parameters, &random)
+    self.parameters.network.initialise(parameters, outputs: map.initialParameters, &random)
   }
 
-  var summary: String { "\(map.name) scale, \(parameters.summary)" }
+  var summary: String { "\(map.summary), \(parameters.summary)" }
 }
 
 struct Autoregressive<S: Scalar>: Bijection {
@@ -62,19 +62,20 @@ struct Autoregressive<S: Scalar>: Bijection {
   struct Tape: BitwiseCopyable {
     let x: UnsafeMutablePointer<S>
     let parameters: AutoregressiveParameters<S>.Tape
+    /// Log-derivatives in sorted order.
     let logs: UnsafeMutablePointer<S>
   }
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    let (count, stride, scratch) = (pass.count, pass.stride, pass.scratch)
+    let (stride, scratch) = (pass.stride, pass.scratch)
     let mark = scratch.mark
-    let values = try parameters.evaluate(pass.x, pass.context, stride, scratch, recording: pass.recording)
-    let tape = Tape(x: pass.x, parameters: values, logs: try scratch.take(count))
-    if pass.recording {
-      try pass.replace { x, y in map.forward(count, x, values.values, y, tape.logs) }
-    } else {
-      map.forward(count, pass.x, values.values, pass.x, tape.logs)
-    }
+    let tape = Tape(
+      x: pass.x,
+      parameters: try parameters.evaluate(pass.x, pass.context, stride, scratch, recording: pass.recording),
+      logs: try scratch.take(pass.count))
+    try pass.replace { _, _ in }
+    try map.run(
+      inverse: false, parameters.columns(stride), tape.x, tape.parameters.values, pass.x, tape.logs, scratch)
     S.kernels.addRows(dim, stride, tape.logs, 1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
     return tape
@@ -85,8 +86,8 @@ struct Autoregressive<S: Scalar>: Bijection {
     let mark = scratch.mark
     let logs = try scratch.take(pass.count, of: S.self)
     let tape = try pass.replace { z, x throws(DiffeoError) in
-      try parameters.evaluate(finding: x, context, stride, scratch) { at, p in
-        map.inverse(stride, z + at, p, x + at, logs + at)
+      try parameters.evaluate(finding: x, context, stride, scratch) { i, at, p in
+        map.inverse(stride, z + at, p, x + at, logs + i * stride)
       }
     }
     S.kernels.addRows(dim, stride, logs, -1, pass.logDet)
@@ -97,9 +98,10 @@ struct Autoregressive<S: Scalar>: Bijection {
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
     let scratch = adjoint.scratch
     let mark = scratch.mark
-    let gParameters = try scratch.take(map.parameterCount * adjoint.count, of: S.self)
-    adjoint.spreadLogDet(dim, negated: false, gParameters)
-    map.pullback(adjoint.count, tape.x, tape.parameters.values, tape.logs, adjoint.g, gParameters)
+    let gParameters = try parameters.newGradient(adjoint)
+    try map.runPullback(
+      inverse: false, parameters.columns(adjoint.stride), tape.x, tape.parameters.values, tape.logs, adjoint,
+      gParameters)
     try parameters.pullback(&adjoint, tape.parameters, gParameters)
     scratch.release(to: mark)
   }
@@ -107,10 +109,10 @@ struct Autoregressive<S: Scalar>: Bijection {
   func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
     let scratch = adjoint.scratch
     let mark = scratch.mark
-    try parameters.pullback(&adjoint, finding: tape.parameters) { adjoint, at, p, gParameters in
+    try parameters.pullback(&adjoint, finding: tape.parameters) { adjoint, i, at, p, gParameters in
       adjoint.spreadLogDet(1, negated: true, gParameters)
       map.inversePullback(
-        adjoint.stride, tape.x + at, p, tape.logs + at, adjoint.g + at, gParameters)
+        adjoint.stride, tape.x + at, p, tape.logs + i * adjoint.stride, adjoint.g + at, gParameters)
     }
     scratch.release(to: mark)
   }

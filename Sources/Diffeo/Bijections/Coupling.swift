@@ -35,7 +35,7 @@ struct CouplingSpec: BijectionSpec {
     self.contextDim = contextDim
     self.map = map
     network = try NetworkSpec(
-      inputs: kept.count + contextDim, hidden: hidden, outputs: moved.count * map.parameterCount,
+      inputs: kept.count * map.encoding.inputsPerColumn + contextDim, hidden: hidden, outputs: moved.count * map.parameterCount,
       activation: activation)
   }
 
@@ -63,11 +63,11 @@ struct CouplingSpec: BijectionSpec {
   var slots: [ParameterSlot] { network.slots }
 
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
-    network.initialise(parameters, &random)
+    network.initialise(parameters, outputs: map.initialParameters, &random)
   }
 
   var summary: String {
-    "\(map.name) scale, \(kept.count) kept, \(moved.count) transformed, \(network.summary)"
+    "\(map.summary), \(kept.count) kept, \(moved.count) transformed, \(network.summary)"
   }
 }
 
@@ -93,7 +93,7 @@ struct Coupling<S: Scalar>: Bijection {
   func prepare(_ parameters: UnsafePointer<S>) { network.prepare(parameters) }
 
   struct Tape: BitwiseCopyable {
-    /// Of the transformed columns: values on the data side, raw parameters by parameter, log-derivatives.
+    /// On the data side; raw parameters in the order of the network; log-derivatives of the transformed columns.
     let x: UnsafeMutablePointer<S>
     let parameters: UnsafeMutablePointer<S>
     let logs: UnsafeMutablePointer<S>
@@ -105,40 +105,25 @@ struct Coupling<S: Scalar>: Bijection {
 
   @inline(__always)
   private func run(_ pass: inout Pass<S>, inverse: Bool) throws(DiffeoError) -> Tape {
-    let (stride, scratch, perColumn) = (pass.stride, pass.scratch, map.parameterCount)
-    let count = movedCount * stride
+    let (stride, scratch, perColumn) = (pass.stride, pass.scratch, map.encoding.inputsPerColumn)
     let mark = scratch.mark
     let input = try scratch.take(network.inputs * stride, of: S.self)
-    gather(pass.x, kept, keptCount, input, stride)
-    (input + keptCount * stride).update(from: pass.context, count: contextDim * stride)
+    for i in 0..<keptCount {
+      map.encoding.encode(stride, pass.x + Int(kept[i]) * stride, input + i * perColumn * stride)
+    }
+    (input + keptCount * perColumn * stride).update(from: pass.context, count: contextDim * stride)
     let (output, tape) = try network.forward(input, stride, scratch, recording: pass.recording)
-    let parameters = try scratch.take(perColumn * count, of: S.self)
-    for j in 0..<perColumn {
-      for i in 0..<movedCount {
-        (parameters + (j * movedCount + i) * stride).update(
-          from: output + (i * perColumn + j) * stride, count: stride)
-      }
-    }
-    let logs = try scratch.take(count, of: S.self)
-    let before = try scratch.take(count, of: S.self)
-    let after = try scratch.take(count, of: S.self)
-    gather(pass.x, moved, movedCount, before, stride)
-    if inverse {
-      map.inverse(count, before, parameters, after, logs)
-    } else {
-      map.forward(count, before, parameters, after, logs)
-    }
-    S.kernels.addRows(movedCount, stride, logs, inverse ? -1 : 1, pass.logDet)
+    let logs = try scratch.take(movedCount * stride, of: S.self)
+    let before = pass.x
     try pass.replace { x, y in
       for i in 0..<keptCount {
         (y + Int(kept[i]) * stride).update(from: x + Int(kept[i]) * stride, count: stride)
       }
-      for i in 0..<movedCount {
-        (y + Int(moved[i]) * stride).update(from: after + i * stride, count: stride)
-      }
     }
+    try map.run(inverse: inverse, columns(stride), before, output, pass.x, logs, scratch)
+    S.kernels.addRows(movedCount, stride, logs, inverse ? -1 : 1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
-    return Tape(x: inverse ? after : before, parameters: parameters, logs: logs, network: tape)
+    return Tape(x: inverse ? pass.x : before, parameters: output, logs: logs, network: tape)
   }
 
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
@@ -152,44 +137,22 @@ struct Coupling<S: Scalar>: Bijection {
   private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse: Bool)
     throws(DiffeoError)
   {
-    let (stride, scratch, perColumn) = (adjoint.stride, adjoint.scratch, map.parameterCount)
-    let count = movedCount * stride
+    let (stride, scratch, perColumn) = (adjoint.stride, adjoint.scratch, map.encoding.inputsPerColumn)
     let mark = scratch.mark
-    let g = try scratch.take(count, of: S.self)
-    gather(adjoint.g, moved, movedCount, g, stride)
-    let gParameters = try scratch.take(perColumn * count, of: S.self)
-    adjoint.spreadLogDet(movedCount, negated: inverse, gParameters)
-    if inverse {
-      map.inversePullback(count, tape.x, tape.parameters, tape.logs, g, gParameters)
-    } else {
-      map.pullback(count, tape.x, tape.parameters, tape.logs, g, gParameters)
-    }
-    for i in 0..<movedCount {
-      (adjoint.g + Int(moved[i]) * stride).update(from: g + i * stride, count: stride)
-    }
     let gOutput = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride, of: S.self)
-    for i in 0..<movedCount {
-      for j in 0..<perColumn {
-        (gOutput + (i * perColumn + j) * stride).update(
-          from: gParameters + (j * movedCount + i) * stride, count: stride)
-      }
-    }
+    try map.runPullback(
+      inverse: inverse, columns(stride), tape.x, tape.parameters, tape.logs, adjoint, gOutput)
     let gInput = try network.pullback(tape.network, gOutput, stride, scratch, adjoint.sink)
     for i in 0..<keptCount {
-      S.kernels.add(stride, gInput + i * stride, adjoint.g + Int(kept[i]) * stride)
+      let first = i * perColumn * stride
+      map.encoding.addPullback(
+        stride, tape.network.input + first, gInput + first, adjoint.g + Int(kept[i]) * stride)
     }
-    adjoint.addContext(gInput + keptCount * stride)
+    adjoint.addContext(gInput + keptCount * perColumn * stride)
     scratch.release(to: mark)
   }
 
-  @inline(__always)
-  private func gather(
-    _ from: UnsafeMutablePointer<S>, _ columns: UnsafePointer<Int32>, _ count: Int,
-    _ to: UnsafeMutablePointer<S>,
-    _ stride: Int
-  ) {
-    for i in 0..<count {
-      (to + i * stride).update(from: from + Int(columns[i]) * stride, count: stride)
-    }
+  private func columns(_ stride: Int) -> TileColumns {
+    TileColumns(indices: moved, count: movedCount, stride: stride)
   }
 }

@@ -6,32 +6,51 @@ import KernelInterface
 enum ElementMap: Equatable, Sendable, BitwiseCopyable {
   /// y = s(a) x + t with parameters a, t; additive: y = x + t with the parameter t.
   case affine(ScaleRule)
+  /// A monotone rational-quadratic spline: neural spline flows, Durkan, Bekasov, Murray and Papamakarios 2019; periodic,
+  /// Rezende et al. 2020.
+  case spline(SplineRule)
+  /// The CDF of a mixture: the triangular transport of autoregressive models with mixtures as conditionals.
+  case mixture(MixtureRule)
 
   var parameterCount: Int {
     switch self {
     case .affine(let rule): rule.kind == .additive ? 1 : 2
+    case .spline(let rule): rule.parameterCount
+    case .mixture(let rule): rule.parameterCount
     }
   }
 
-  /// y, and in `logs` log dy/dx.
+  /// What the parameters begin with: the biases of the last layer of the network. None: zeros.
+  var initialParameters: [Double] {
+    switch self {
+    case .affine, .spline: []
+    case .mixture(let rule): rule.initialParameters
+    }
+  }
+
+  /// y, and in `logs` log dy/dx. Leaves in p what the pullback wants there; so does `inverse`.
   @inline(__always)
   func forward<S: Scalar>(
-    _ count: Int, _ x: UnsafePointer<S>, _ p: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>,
+    _ count: Int, _ x: UnsafePointer<S>, _ p: UnsafeMutablePointer<S>, _ y: UnsafeMutablePointer<S>,
     _ logs: UnsafeMutablePointer<S>
   ) {
     switch self {
     case .affine(let rule): S.kernels.affine(rule, count, x, p, shift(p, count), y, logs)
+    case .spline(let rule): S.kernels.spline(rule, count, x, p, y, logs)
+    case .mixture(let rule): S.kernels.mixture(rule, count, x, p, y, logs)
     }
   }
 
   /// x, and in `logs` log dy/dx (not dx/dy).
   @inline(__always)
   func inverse<S: Scalar>(
-    _ count: Int, _ y: UnsafePointer<S>, _ p: UnsafePointer<S>, _ x: UnsafeMutablePointer<S>,
+    _ count: Int, _ y: UnsafePointer<S>, _ p: UnsafeMutablePointer<S>, _ x: UnsafeMutablePointer<S>,
     _ logs: UnsafeMutablePointer<S>
   ) {
     switch self {
     case .affine(let rule): S.kernels.affineInverse(rule, count, y, p, shift(p, count), x, logs)
+    case .spline(let rule): S.kernels.splineInverse(rule, count, y, p, x, logs)
+    case .mixture(let rule): S.kernels.mixtureInverse(rule, count, y, p, x, logs)
     }
   }
 
@@ -47,6 +66,8 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
       let gShift = shift(gp, count)
       gShift.update(from: g, count: count)
       if rule.kind != .additive { S.kernels.affinePullback(rule, count, x, p, logs, g, gp) }
+    case .spline(let rule): S.kernels.splinePullback(rule, count, x, p, g, gp)
+    case .mixture(let rule): S.kernels.mixturePullback(rule, count, x, p, g, gp)
     }
   }
 
@@ -62,6 +83,8 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
       if rule.kind != .additive { S.kernels.affineInversePullback(rule, count, x, p, logs, g, gp) }
       let gShift = shift(gp, count)
       for i in 0..<count { gShift[i] = -g[i] }
+    case .spline(let rule): S.kernels.splineInversePullback(rule, count, x, p, g, gp)
+    case .mixture(let rule): S.kernels.mixtureInversePullback(rule, count, x, p, g, gp)
     }
   }
 
@@ -72,46 +95,44 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
 }
 
 extension ElementMap {
-  private static let ruleNames: [(ScaleRule.Kind, String)] = [
-    (.softClip, "soft_clip"), (.exp, "exp"), (.tanh, "tanh"), (.softplus, "softplus"),
-    (.sigmoid, "sigmoid"),
-    (.additive, "additive"),
-  ]
-
   init(_ record: Record) throws(DiffeoError) {
-    let name = try record.string("scale")
-    guard let kind = ElementMap.ruleNames.first(where: { $0.1 == name })?.0 else {
-      throw DiffeoError(.format, "the scale '\(name)' is not known")
+    switch record["transformer"] == nil ? "affine" : try record.string("transformer") {
+    case "affine": self = .affine(try ScaleRule(record))
+    case SplineRule.transformer: self = .spline(try SplineRule(record))
+    case MixtureRule.transformer: self = .mixture(try MixtureRule(record))
+    case let name: throw DiffeoError(.format, "the transformer '\(name)' is not known")
     }
-    self = try .affine(
-      kind, bound: record.double("scale_bound"), epsilon: record.double("scale_epsilon"))
-  }
-
-  static func affine(_ kind: ScaleRule.Kind, bound: Double, epsilon: Double) throws(DiffeoError)
-    -> ElementMap
-  {
-    guard bound > 0, bound <= 80 else {
-      throw DiffeoError(.invalid, "scale_bound is \(bound), it must be above 0 and at most 80")
-    }
-    guard epsilon >= 0, epsilon < 1 else {
-      throw DiffeoError(.invalid, "scale_epsilon is \(epsilon), it must be 0 or more and below 1")
-    }
-    return .affine(
-      ScaleRule(kind: kind, bound: bound, epsilon: epsilon, offset: log(expm1(1 - epsilon))))
   }
 
   func describe(_ record: inout Record) {
     switch self {
-    case .affine(let rule):
-      record["scale"] = .string(name)
-      record["scale_bound"] = .double(rule.bound)
-      record["scale_epsilon"] = .double(rule.epsilon)
+    case .affine(let rule): rule.describe(&record)
+    case .spline(let rule): rule.describe(&record)
+    case .mixture(let rule): rule.describe(&record)
     }
   }
 
-  var name: String {
+  var summary: String {
     switch self {
-    case .affine(let rule): ElementMap.ruleNames.first { $0.0 == rule.kind }?.1 ?? "?"
+    case .affine(let rule): rule.summary
+    case .spline(let rule): rule.summary
+    case .mixture(let rule): rule.summary
     }
+  }
+}
+
+/// Choices by the names that they have in records.
+struct Names<Choice: Equatable & Sendable>: Sendable {
+  let list: [(choice: Choice, name: String)]
+  init(_ list: [(choice: Choice, name: String)]) { self.list = list }
+
+  func name(_ choice: Choice) -> String { list.first { $0.choice == choice }?.name ?? "?" }
+
+  func choice(_ record: Record, _ field: String) throws(DiffeoError) -> Choice {
+    let name = try record.string(field)
+    guard let match = list.first(where: { $0.name == name }) else {
+      throw DiffeoError(.format, "the \(field) '\(name)' is not known")
+    }
+    return match.choice
   }
 }

@@ -12,16 +12,27 @@ struct MADESpec: DistributionSpec {
 
   /// p(x_i | ...).
   enum Conditional: Equatable, Sendable, BitwiseCopyable {
-    /// Of what a map with these parameters takes to the standard normal distribution.
-    case gaussian(ElementMap)
+    /// s x + t is standard normal.
+    case gaussian(ScaleRule)
+    /// Of Gaussians: their CDF is uniform.
+    case mixture(MixtureRule)
     /// x is 0 or 1; the parameter is the logit of 1.
     case bernoulli
 
-    var parameterCount: Int {
+    /// Parameters of a column, and what they begin with.
+    var parameterCount: Int { map?.parameterCount ?? 1 }
+    var initialParameters: [Double] { map?.initialParameters ?? [] }
+
+    private var map: ElementMap? {
       switch self {
-      case .gaussian(let map): map.parameterCount
-      case .bernoulli: 1
+      case .gaussian(let rule): .affine(rule)
+      case .mixture(let rule): .mixture(rule)
+      case .bernoulli: nil
       }
+    }
+
+    static func mixture(components: Int, bound: Double) throws(DiffeoError) -> Conditional {
+      .mixture(try MixtureRule(checking: components, family: .normal, target: .uniform, bound: bound))
     }
   }
 
@@ -107,21 +118,23 @@ struct MADESpec: DistributionSpec {
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
     var network = network
     if masks.count > 1 { network.degrees = nil }
-    network.initialise(parameters, &random)
+    network.initialise(parameters, outputs: conditional.initialParameters, &random)
   }
 
   var summary: String {
     let ordered =
       masks.count == 1
       ? masks[0].summary : "\(masks.count) masks that take turns, \(network.summary)"
-    return "\(conditional.name), \(ordered)"
+    return "\(conditional.summary), \(ordered)"
   }
 }
 
 extension MADESpec.Conditional {
   init(_ record: Record) throws(DiffeoError) {
     switch try record.string("conditional") {
-    case "gaussian": self = .gaussian(try ElementMap(record))
+    case "gaussian": self = .gaussian(try ScaleRule(record))
+    case "mixture":
+      self = try .mixture(components: record.int("components"), bound: record.double("scale_bound"))
     case "bernoulli": self = .bernoulli
     case let name: throw DiffeoError(.format, "the conditional '\(name)' is not known")
     }
@@ -129,12 +142,27 @@ extension MADESpec.Conditional {
 
   func describe(_ record: inout Record) {
     record["conditional"] = .string(name)
-    if case .gaussian(let map) = self { map.describe(&record) }
+    switch self {
+    case .gaussian(let rule): rule.describe(&record)
+    case .mixture(let rule):
+      record["components"] = .int(rule.components)
+      record["scale_bound"] = .double(rule.bound)
+    case .bernoulli: break
+    }
   }
 
   var name: String {
     switch self {
     case .gaussian: "gaussian"
+    case .mixture: "mixture"
+    case .bernoulli: "bernoulli"
+    }
+  }
+
+  var summary: String {
+    switch self {
+    case .gaussian(let rule): "gaussian, \(rule.summary)"
+    case .mixture(let rule): "mixture of \(rule.components) Gaussians"
     case .bernoulli: "bernoulli"
     }
   }
@@ -244,6 +272,7 @@ struct MADE<S: Scalar>: Distribution {
     let noise = try scratch.take(dim * stride, of: S.self)
     switch conditional {
     case .gaussian: S.kernels.normals(seed, firstRow, dim, stride, noise)
+    case .mixture: for i in 0..<dim * stride { noise[i] = S(log(u[i]) - log1p(-u[i])) }
     case .bernoulli: break
     }
     if maskCount == 1 {
@@ -299,8 +328,8 @@ struct MADE<S: Scalar>: Distribution {
   struct Evaluation: BitwiseCopyable {
     fileprivate let x: UnsafePointer<S>
     fileprivate let parameters: AutoregressiveParameters<S>.Tape
-    /// Gaussian: what the map makes of x, and its logarithms. Bernoulli: the logit of what x is not, and minus the
-    /// log-probabilities.
+    /// Of a map: what it makes of x, and its log-derivatives. Bernoulli: the logit of what x is not, and minus the
+    /// log-probabilities. The latter in sorted order.
     fileprivate let z: UnsafeMutablePointer<S>
     fileprivate let logs: UnsafeMutablePointer<S>
   }
@@ -314,14 +343,17 @@ struct MADE<S: Scalar>: Distribution {
       x: x, parameters: try masks[mask].evaluate(x, context, stride, scratch, recording: recording),
       z: try scratch.take(count), logs: try scratch.take(count))
     switch conditional {
-    case .gaussian(let map):
-      map.forward(count, x, tape.parameters.values, tape.z, tape.logs)
-      S.kernels.addRows(dim, stride, tape.logs, 1, logDensity)
+    case .gaussian(let rule):
+      try run(.affine(rule), mask, tape, stride, scratch, logDensity)
       S.kernels.normalLogDensity(dim, stride, tape.z, logDensity)
+    case .mixture(let rule): try run(.mixture(rule), mask, tape, stride, scratch, logDensity)
     case .bernoulli:
-      for i in 0..<count {
-        let logit = tape.parameters.values[i]
-        tape.z[i] = x[i] == 0 ? logit : x[i] == 1 ? -logit : x[i].isNaN ? x[i] : .infinity
+      let columns = masks[mask].columns(stride)
+      for i in 0..<dim {
+        for r in 0..<stride {
+          let (x, logit) = (x[columns[i] + r], tape.parameters.values[i * stride + r])
+          tape.z[i * stride + r] = x == 0 ? logit : x == 1 ? -logit : x.isNaN ? x : .infinity
+        }
       }
       S.kernels.activate(.softplus, count, tape.z, tape.logs)
       S.kernels.addRows(dim, stride, tape.logs, -1, logDensity)
@@ -329,22 +361,37 @@ struct MADE<S: Scalar>: Distribution {
     return tape
   }
 
+  private func run(
+    _ map: ElementMap, _ mask: Int, _ tape: Evaluation, _ stride: Int, _ scratch: Scratch,
+    _ logDensity: UnsafeMutablePointer<Double>
+  ) throws(DiffeoError) {
+    let columns = masks[mask].columns(stride)
+    try map.run(inverse: false, columns, tape.x, tape.parameters.values, tape.z, tape.logs, scratch)
+    S.kernels.addRows(dim, stride, tape.logs, 1, logDensity)
+  }
+
   private func pullback(_ mask: Int, _ adjoint: inout Adjoint<S>, _ tape: Evaluation) throws(DiffeoError) {
     let (count, stride, scratch) = (adjoint.count, adjoint.stride, adjoint.scratch)
     let mark = scratch.mark
-    let gParameters = try scratch.take(conditional.parameterCount * count, of: S.self)
+    let columns = masks[mask].columns(stride)
+    let gParameters = try masks[mask].newGradient(adjoint)
     switch conditional {
-    case .gaussian(let map):
+    case .gaussian(let rule):
       for i in 0..<dim {
         for r in 0..<stride { adjoint.g[i * stride + r] = -tape.z[i * stride + r] * adjoint.gLogDet[r] }
       }
-      adjoint.spreadLogDet(dim, negated: false, gParameters)
-      map.pullback(count, tape.x, tape.parameters.values, tape.logs, adjoint.g, gParameters)
+      try ElementMap.affine(rule).runPullback(
+        inverse: false, columns, tape.x, tape.parameters.values, tape.logs, adjoint, gParameters)
+      try masks[mask].pullback(&adjoint, tape.parameters, gParameters)
+    case .mixture(let rule):
+      adjoint.g.update(repeating: 0, count: count)
+      try ElementMap.mixture(rule).runPullback(
+        inverse: false, columns, tape.x, tape.parameters.values, tape.logs, adjoint, gParameters)
       try masks[mask].pullback(&adjoint, tape.parameters, gParameters)
     case .bernoulli:
       for i in 0..<dim {
         for r in 0..<stride {
-          let (x, weight) = (tape.x[i * stride + r], adjoint.gLogDet[r])
+          let (x, weight) = (tape.x[columns[i] + r], adjoint.gLogDet[r])
           // What is neither 0 nor 1 has no density to follow, and shows in a training.
           gParameters[i * stride + r] = x == 0 ? -weight : x == 1 ? weight : .nan
         }
@@ -365,12 +412,18 @@ struct MADE<S: Scalar>: Distribution {
   ) throws(DiffeoError) {
     let work = try scratch.take(stride, of: S.self)
     switch conditional {
-    case .gaussian(let map):
-      _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { at, p in
-        map.inverse(stride, noise + at, p, x + at, work)
+    case .gaussian(let rule):
+      _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
+        ElementMap.affine(rule).inverse(stride, noise + at, p, x + at, work)
+      }
+    case .mixture(var rule):
+      // The CDF as a logit: uniform noise near 1 would be rounded.
+      rule.target = .logistic
+      _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
+        ElementMap.mixture(rule).inverse(stride, noise + at, p, x + at, work)
       }
     case .bernoulli:
-      _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { at, p in
+      _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
         S.kernels.activate(.sigmoid, stride, p, work)
         for r in 0..<stride { x[at + r] = u[at + r] < Double(work[r]) ? 1 : 0 }
       }

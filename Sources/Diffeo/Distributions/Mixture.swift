@@ -57,9 +57,7 @@ struct MixtureSpec: DistributionSpec {
   /// Equal weights, standard deviations 1, and means drawn from N(0, I): components that begin alike stay alike.
   func initialise<S: Scalar>(_ target: UnsafeMutablePointer<S>, _ random: inout Philox) {
     var values = [Double](repeating: 0, count: parameters.count)
-    for i in components..<components + components * dim {
-      values[i] = (-2 * log(random.uniform())).squareRoot() * cos(2 * Double.pi * random.uniform())
-    }
+    for i in components..<components + components * dim { values[i] = random.normal() }
     parameters.initialise(target, &random, values: values)
   }
 }

@@ -1,6 +1,6 @@
 import KernelInterface
 
-/// Flows of the literature by name.
+/// Flows of the literature by name. Each is a few lines of SpecBuilder; docs/flows.md has their formulas and sources.
 package struct Architecture: Sendable {
   package var dim = 0
   package var contextDim = 0
@@ -9,64 +9,258 @@ package struct Architecture: Sendable {
   package var hidden = Architecture.defaultHidden
   package var activation = Activation.relu
   package var dtype = DType.f32
-  package var scale = ScaleRule.Kind.softClip
+  /// nil: the default of the architecture.
+  package var scale: ScaleRule.Kind?
   package var randomOrder = false
   package var standardize = true
   package var actNorm = false
+  package var batchNorm = false
   package var seed: UInt64 = 0
+  package var conditional = SpecBuilder.MADEConditional.gaussian
+  /// 0: the default of the architecture.
+  package var components = 0
+  package var masks = 1
+  package var bins = 8
+  /// 0: pi for angles, else 4.
+  package var bound = 0.0
+  package var periodic = false
 
   package static let defaultHidden = [128, 128]
+  package static let defaultComponents = 8
   /// A layer scales by 1/20 to 20. Wider, a single outlier can throw a training of many couplings far off; narrower
   /// costs nothing that was measured on the demo's data.
   package static let defaultScaleBound = 3.0
   package static let defaultScaleEpsilon = 1e-3
+  package static let defaultMixtureBound = 7.0
 
   package init() {}
 
-  private func begin() throws(DiffeoError) -> SpecBuilder {
+  /// Additive couplings with alternating masks, a diagonal scaling, a logistic base.
+  package func nice() throws(DiffeoError) -> FlowSpec {
+    try build { builder, random throws(DiffeoError) in
+      for i in 0..<count(4) { try addCoupling(&builder, i, .affine(.additive), &random) }
+      try builder.addElementwiseAffine(shift: false)
+      try builder.setBase(.logistic)
+    }
+  }
+
+  /// Affine couplings with alternating masks.
+  package func realNVP() throws(DiffeoError) -> FlowSpec {
+    try build { builder, random throws(DiffeoError) in
+      for i in 0..<count(8) { try addCoupling(&builder, i, .affine(scale ?? .softClip), &random) }
+    }
+  }
+
+  /// Steps of actnorm, invertible linear layer and affine coupling.
+  package func glow() throws(DiffeoError) -> FlowSpec {
+    try build { builder, random throws(DiffeoError) in
+      for _ in 0..<count(6) {
+        try builder.addActNorm()
+        try builder.addLU(permuted: true, seed: random.next())
+        try addCoupling(&builder, mask: .last, .affine(scale ?? .sigmoid))
+      }
+    }
+  }
+
+  /// One masked network as a density.
+  package func made() throws(DiffeoError) -> FlowSpec {
+    var plain = self
+    plain.standardize = standardize && !conditional.isBernoulli
+    return try plain.build { builder, random throws(DiffeoError) in
+      try setBaseMADE(&builder, conditional, &random)
+    }
+  }
+
+  /// Masked autoregressive flow; with components over a MADE with mixtures (MAF MoG).
+  package func maf() throws(DiffeoError) -> FlowSpec {
+    try build { builder, random throws(DiffeoError) in
+      for i in 0..<count(5) { try addAutoregressive(&builder, i, .affine(scale ?? .softClip), &random) }
+      if components > 0 { try setBaseMADE(&builder, .mixture(components: components), &random) }
+    }
+  }
+
+  /// Inverse autoregressive flow; given a context its base depends on it, too.
+  package func iaf() throws(DiffeoError) -> FlowSpec {
+    try build { builder, random throws(DiffeoError) in
+      for i in 0..<count(5) {
+        try addAutoregressive(&builder, i, .affine(scale ?? .softClip), &random) { builder throws(DiffeoError) in
+          try builder.invertLast()
+        }
+      }
+      if contextDim > 0 { try builder.setBase(.normal(network)) }
+    }
+  }
+
+  /// Planar layers, explicit from noise to data.
+  package func planar() throws(DiffeoError) -> FlowSpec {
+    try build { builder, _ throws(DiffeoError) in
+      for _ in 0..<count(16) {
+        try addTransform(&builder) { builder throws(DiffeoError) in
+          try builder.addPlanar(network: network)
+          try builder.invertLast()
+        }
+      }
+    }
+  }
+
+  /// Radial layers, explicit from noise to data.
+  package func radial() throws(DiffeoError) -> FlowSpec {
+    try build { builder, _ throws(DiffeoError) in
+      for _ in 0..<count(16) {
+        try addTransform(&builder) { builder throws(DiffeoError) in
+          try builder.addRadial(network: network)
+          try builder.invertLast()
+        }
+      }
+    }
+  }
+
+  /// The triangular map by CDFs of mixtures, on the scale of logits.
+  package func cdfFlow() throws(DiffeoError) -> FlowSpec {
+    try build { builder, random throws(DiffeoError) in
+      let map = SpecBuilder.Transformer.mixture(
+        components: components == 0 ? Architecture.defaultComponents : components, family: .normal, target: .logistic)
+      for i in 0..<count(1) { try addAutoregressive(&builder, i, map, &random) }
+      try builder.setBase(.logistic)
+    }
+  }
+
+  /// Neural spline flow with couplings. On the line linear layers mix the columns; on the torus masks alternate.
+  package func splineCoupling() throws(DiffeoError) -> FlowSpec {
+    try buildSplines { builder, random throws(DiffeoError) in
+      for i in 0..<count(5) {
+        if periodic {
+          try builder.addWrap(low: -splineBound, high: splineBound, randomShift: i > 0, seed: random.next())
+          try addCoupling(&builder, i, spline, &random)
+        } else {
+          if dim > 1 { try builder.addLU(permuted: true, seed: random.next()) }
+          try addCoupling(&builder, mask: .first, spline)
+        }
+      }
+      if dim > 1, !periodic { try builder.addLU(permuted: true, seed: random.next()) }
+    }
+  }
+
+  /// Neural spline flow with autoregressive layers.
+  package func splineAutoregressive() throws(DiffeoError) -> FlowSpec {
+    try buildSplines { builder, random throws(DiffeoError) in
+      for i in 0..<count(3) {
+        if periodic {
+          try builder.addWrap(low: -splineBound, high: splineBound, randomShift: i > 0, seed: random.next())
+        }
+        try addAutoregressive(&builder, i, spline, &random)
+      }
+    }
+  }
+
+  // MARK: - Parts
+
+  private func count(_ standard: Int) -> Int { transforms == 0 ? standard : transforms }
+
+  private var splineBound: Double { bound != 0 ? bound : periodic ? Double.pi : 4 }
+
+  private var spline: SpecBuilder.Transformer {
+    .spline(bins: bins, low: -splineBound, high: splineBound, boundary: periodic ? .periodic : .linear)
+  }
+
+  private var network: SpecBuilder.Network? {
+    contextDim > 0 ? SpecBuilder.Network(hidden: hidden, activation: activation) : nil
+  }
+
+  private func conditioner(_ transformer: SpecBuilder.Transformer) -> SpecBuilder.Conditioner {
+    var conditioner = SpecBuilder.Conditioner()
+    conditioner.hidden = hidden
+    conditioner.activation = activation
+    conditioner.transformer = transformer
+    return conditioner
+  }
+
+  private func build(
+    _ body: (inout SpecBuilder, inout Philox) throws(DiffeoError) -> Void
+  ) throws(DiffeoError) -> FlowSpec {
     guard transforms >= 0, transforms <= FlowSpec.maxLayers / 4 else {
       throw DiffeoError(.invalid, "transforms is \(transforms), it must be 0 to \(FlowSpec.maxLayers / 4)")
     }
+    guard components >= 0 else { throw DiffeoError(.invalid, "components is \(components), it must be 0 or more") }
     var builder = try SpecBuilder(dim: dim, contextDim: contextDim, dtype: dtype)
     if standardize {
       if contextDim > 0 { try builder.standardizeContext(nil) }
       try builder.addStandardize(nil)
     }
-    return builder
-  }
-
-  private var conditioner: SpecBuilder.Conditioner {
-    var conditioner = SpecBuilder.Conditioner()
-    conditioner.hidden = hidden
-    conditioner.activation = activation
-    conditioner.scale = scale
-    return conditioner
-  }
-
-  /// Masked autoregressive flow; inverted, the inverse autoregressive flow.
-  package func autoregressive(inverted: Bool) throws(DiffeoError) -> FlowSpec {
-    var builder = try begin()
     var random = Philox(seed: seed, stream: RandomStream.architecture)
-    for i in 0..<(transforms == 0 ? 5 : transforms) {
-      if actNorm { try builder.addActNorm() }
-      try builder.addAutoregressive(
-        conditioner, order: randomOrder ? .random : i % 2 == 0 ? .natural : .reversed, randomDegrees: false,
-        inverted: inverted, seed: random.next())
-    }
+    try body(&builder, &random)
     return builder.spec
   }
 
-  package func realNVP() throws(DiffeoError) -> FlowSpec {
+  /// Angles have no mean and no deviation.
+  private func buildSplines(
+    _ body: (inout SpecBuilder, inout Philox) throws(DiffeoError) -> Void
+  ) throws(DiffeoError) -> FlowSpec {
+    guard bound >= 0, bound.isFinite else {
+      throw DiffeoError(.invalid, "bound is \(bound), it must be above 0, or 0 for the default")
+    }
+    guard periodic else { return try build(body) }
+    var plain = self
+    plain.standardize = false
+    return try plain.build { builder, random throws(DiffeoError) in
+      if standardize, contextDim > 0 { try builder.standardizeContext(nil) }
+      try body(&builder, &random)
+      try builder.setBase(.uniform(low: -splineBound, high: splineBound))
+    }
+  }
+
+  /// What is wanted around every transform.
+  private func addTransform(
+    _ builder: inout SpecBuilder, _ add: (inout SpecBuilder) throws(DiffeoError) -> Void
+  ) throws(DiffeoError) {
+    if actNorm { try builder.addActNorm() }
+    try add(&builder)
+    if batchNorm { try builder.addBatchNorm() }
+  }
+
+  /// Number i of the couplings: masks take turns, or are drawn.
+  private func addCoupling(
+    _ builder: inout SpecBuilder, _ i: Int, _ transformer: SpecBuilder.Transformer, _ random: inout Philox
+  ) throws(DiffeoError) {
+    try addCoupling(
+      &builder, mask: randomOrder ? .random : i % 2 == 0 ? .even : .odd, transformer, seed: random.next())
+  }
+
+  private func addCoupling(
+    _ builder: inout SpecBuilder, mask: SpecBuilder.Mask, _ transformer: SpecBuilder.Transformer, seed: UInt64 = 0
+  ) throws(DiffeoError) {
     guard dim != 1 || contextDim > 0 else {
-      throw DiffeoError(.invalid, "dim is 1 and there is no context: RealNVP needs 2 columns at least, a MAF does not")
+      throw DiffeoError(
+        .invalid,
+        "dim is 1 and there is no context: a coupling needs 2 columns at least, an autoregressive flow does not")
     }
-    var builder = try begin()
-    for i in 0..<(transforms == 0 ? 8 : transforms) {
-      if actNorm { try builder.addActNorm() }
+    try addTransform(&builder) { builder throws(DiffeoError) in
       // A single column depends on the context alone.
-      let mask: SpecBuilder.Mask = dim == 1 ? .given([false]) : i % 2 == 0 ? .even : .odd
-      try builder.addCoupling(conditioner, mask: mask, seed: 0)
+      try builder.addCoupling(conditioner(transformer), mask: dim == 1 ? .given([false]) : mask, seed: seed)
     }
-    return builder.spec
+  }
+
+  /// Number i of the autoregressive layers: orders take turns, or are drawn.
+  private func addAutoregressive(
+    _ builder: inout SpecBuilder, _ i: Int, _ transformer: SpecBuilder.Transformer, _ random: inout Philox,
+    then: (inout SpecBuilder) throws(DiffeoError) -> Void = { _ in }
+  ) throws(DiffeoError) {
+    let seed = random.next()
+    try addTransform(&builder) { builder throws(DiffeoError) in
+      try builder.addAutoregressive(
+        conditioner(transformer), order: randomOrder ? .random : i % 2 == 0 ? .natural : .reversed,
+        randomDegrees: false, inverted: false, seed: seed)
+      try then(&builder)
+    }
+  }
+
+  private func setBaseMADE(
+    _ builder: inout SpecBuilder, _ conditional: SpecBuilder.MADEConditional, _ random: inout Philox
+  ) throws(DiffeoError) {
+    // Masks differ where orders and degrees are drawn.
+    let drawn = randomOrder || masks > 1
+    try builder.setBaseMADE(
+      conditioner(.affine(scale ?? .softClip)), conditional: conditional, order: drawn ? .random : .natural,
+      randomDegrees: drawn, masks: masks, seed: random.next())
   }
 }

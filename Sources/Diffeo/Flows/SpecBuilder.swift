@@ -2,7 +2,7 @@ import KernelInterface
 
 /// Puts a spec together layer by layer, from what a caller says: random choices are drawn here and stored as data.
 package struct SpecBuilder: Sendable {
-  package private(set) var spec: FlowSpec
+  package internal(set) var spec: FlowSpec
 
   package init(dim: Int, contextDim: Int, dtype: DType) throws(DiffeoError) {
     spec = try FlowSpec(dtype: dtype, dim: dim, contextDim: contextDim)
@@ -21,12 +21,34 @@ package struct SpecBuilder: Sendable {
   package struct Conditioner: Sendable {
     package var hidden = Architecture.defaultHidden
     package var activation = Activation.relu
-    package var scale = ScaleRule.Kind.softClip
-    package var scaleBound = Architecture.defaultScaleBound
-    package var scaleEpsilon = Architecture.defaultScaleEpsilon
+    package var transformer = Transformer.affine()
     package init() {}
-    var map: ElementMap {
-      get throws(DiffeoError) { try .affine(scale, bound: scaleBound, epsilon: scaleEpsilon) }
+  }
+
+  /// The map of one number, before it is checked.
+  package enum Transformer: Sendable {
+    case affine(
+      ScaleRule.Kind = .softClip, bound: Double = Architecture.defaultScaleBound,
+      epsilon: Double = Architecture.defaultScaleEpsilon)
+    case spline(
+      bins: Int, low: Double, high: Double, boundary: SplineRule.Boundary = .linear, minWidth: Double = 1e-3,
+      minHeight: Double = 1e-3, minDerivative: Double = 1e-3)
+    case mixture(
+      components: Int, family: MixtureRule.Family, target: MixtureRule.Target,
+      bound: Double = Architecture.defaultMixtureBound)
+
+    func map() throws(DiffeoError) -> ElementMap {
+      switch self {
+      case .affine(let kind, let bound, let epsilon):
+        .affine(try ScaleRule(kind, bound: bound, epsilon: epsilon))
+      case .spline(let bins, let low, let high, let boundary, let minWidth, let minHeight, let minDerivative):
+        .spline(
+          try SplineRule(
+            bins: bins, low: low, high: high, boundary: boundary, minWidth: minWidth, minHeight: minHeight,
+            minDerivative: minDerivative))
+      case .mixture(let components, let family, let target, let bound):
+        .mixture(try MixtureRule(checking: components, family: family, target: target, bound: bound))
+      }
     }
   }
 
@@ -49,45 +71,14 @@ package struct SpecBuilder: Sendable {
     let (dim, contextDim) = (spec.dim, spec.contextDim)
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     let layer = try AutoregressiveSpec(
-      dim: dim, contextDim: contextDim, order: columns(order, &random), map: conditioner.map,
+      dim: dim, contextDim: contextDim, order: columns(order, &random), map: conditioner.transformer.map(),
       hiddenDegrees: AutoregressiveParametersSpec.degrees(
         conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
       conditioner: .init(hidden: conditioner.hidden, activation: conditioner.activation, direct: direct))
     try spec.append(LayerSpec(.autoregressive(layer), inverted: inverted))
   }
 
-  package enum MADEConditional: Sendable { case gaussian, bernoulli }
-
-  /// The base: with no layers over it the whole flow. Of the conditioner the Gaussian takes the scale. Random orders and
-  /// degrees are drawn for each mask.
-  package mutating func setBaseMADE(
-    _ conditioner: Conditioner, conditional: MADEConditional, order: Order, randomDegrees: Bool, masks: Int = 1,
-    direct: Bool = false, seed: UInt64
-  ) throws(DiffeoError) {
-    let (dim, contextDim) = (spec.dim, spec.contextDim)
-    let kind: MADESpec.Conditional
-    switch conditional {
-    case .gaussian: kind = .gaussian(try conditioner.map)
-    case .bernoulli: kind = .bernoulli
-    }
-    var random = Philox(seed: seed, stream: RandomStream.architecture)
-    var drawn: [MADESpec.Mask] = []
-    // One more than there may be is enough to be refused.
-    for _ in 0..<min(max(masks, 0), MADESpec.maxMasks + 1) {
-      drawn.append(
-        MADESpec.Mask(
-          order: columns(order, &random),
-          hiddenDegrees: try AutoregressiveParametersSpec.degrees(
-            conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees)))
-    }
-    try spec.setBase(
-      .made(
-        MADESpec(
-          dim: dim, contextDim: contextDim, conditional: kind, masks: drawn,
-          conditioner: .init(hidden: conditioner.hidden, activation: conditioner.activation, direct: direct))))
-  }
-
-  private func columns(_ order: Order, _ random: inout Philox) -> [Int] {
+  func columns(_ order: Order, _ random: inout Philox) -> [Int] {
     switch order {
     case .natural: Array(0..<spec.dim)
     case .reversed: Array((0..<spec.dim).reversed())
@@ -115,7 +106,7 @@ package struct SpecBuilder: Sendable {
     case .given(let given): kept = given
     }
     let layer = try CouplingSpec(
-      dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.map,
+      dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.transformer.map(),
       hidden: conditioner.hidden,
       activation: conditioner.activation)
     try spec.append(LayerSpec(.coupling(layer)))

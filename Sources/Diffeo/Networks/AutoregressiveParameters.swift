@@ -8,6 +8,7 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
   /// Columns from first to last.
   let order: [Int]
   let perColumn: Int
+  let encoding: ColumnEncoding
   let network: NetworkSpec
 
   /// The conventions of the network but for its sizes at both ends and its degrees.
@@ -19,7 +20,8 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
 
   /// hiddenDegrees: for each hidden layer one degree a unit, 0 (or, without context, 1) to dim - 1.
   init(
-    dim: Int, contextDim: Int, perColumn: Int, order: [Int], hiddenDegrees: [[Int]], conditioner: Conditioner
+    dim: Int, contextDim: Int, perColumn: Int, encoding: ColumnEncoding = .numbers, order: [Int],
+    hiddenDegrees: [[Int]], conditioner: Conditioner
   ) throws(DiffeoError) {
     let hidden = conditioner.hidden
     guard isPermutation(order, dim) else {
@@ -44,10 +46,14 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
     self.contextDim = contextDim
     self.order = order
     self.perColumn = perColumn
+    self.encoding = encoding
     network = try NetworkSpec(
-      inputs: dim + contextDim, hidden: hidden, outputs: dim * perColumn, activation: conditioner.activation,
+      inputs: dim * encoding.inputsPerColumn + contextDim, hidden: hidden, outputs: dim * perColumn,
+      activation: conditioner.activation,
       degrees: NetworkSpec.Degrees(
-        inputs: place + [Int](repeating: 0, count: contextDim), hidden: hiddenDegrees,
+        inputs: place.flatMap { [Int](repeating: $0, count: encoding.inputsPerColumn) }
+          + [Int](repeating: 0, count: contextDim),
+        hidden: hiddenDegrees,
         outputs: place.flatMap { [Int](repeating: $0, count: perColumn) }),
       direct: conditioner.direct)
   }
@@ -92,11 +98,12 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
 }
 
 /// All at once where the columns are known, or column by column where each is found from its parameters; the slow way
-/// costs about as much as the fast one (see IncrementalForward).
+/// costs about as much as the fast one (see IncrementalForward). Sorted: in the order of the columns.
 struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
   private let dim: Int
   private let contextDim: Int
   private let perColumn: Int
+  private let encoding: ColumnEncoding
   let network: Network<S>
   /// Sorted position -> column.
   private let order: UnsafePointer<Int32>
@@ -109,6 +116,7 @@ struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
     dim = spec.dim
     contextDim = spec.contextDim
     perColumn = spec.perColumn
+    encoding = spec.encoding
     network = try Network(spec.network, offset: offset, slot: slot, pool: pool)
     order = try pool.copy(spec.order.map { Int32($0) })
     let hidden = (spec.network.degrees?.hidden ?? []).map { $0.sorted() }
@@ -118,8 +126,13 @@ struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
 
   func prepare(_ parameters: UnsafePointer<S>) { network.prepare(parameters) }
 
+  func columns(_ stride: Int) -> TileColumns { TileColumns(indices: order, count: dim, stride: stride) }
+
+  /// The context and the first i columns, as inputs of the network.
+  private func inputs(_ i: Int) -> Int { contextDim + i * encoding.inputsPerColumn }
+
   struct Tape: BitwiseCopyable {
-    /// By parameter and column, [perColumn][dim][stride]; if made column by column, by sorted position and parameter.
+    /// Parameter j of the sorted column i at (i * perColumn + j) * stride.
     let values: UnsafeMutablePointer<S>
     fileprivate let network: Network<S>.Tape
   }
@@ -131,61 +144,50 @@ struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
     let input = try scratch.take(network.inputs * stride, of: S.self)
     input.update(from: context, count: contextDim * stride)
     for i in 0..<dim {
-      (input + (contextDim + i) * stride).update(from: x + Int(order[i]) * stride, count: stride)
+      encoding.encode(stride, x + Int(order[i]) * stride, input + inputs(i) * stride)
     }
     let (output, tape) = try network.forward(input, stride, scratch, recording: recording)
-    let values = try scratch.take(perColumn * dim * stride, of: S.self)
-    for i in 0..<dim {
-      for j in 0..<perColumn {
-        (values + (j * dim + Int(order[i])) * stride).update(
-          from: output + (i * perColumn + j) * stride, count: stride)
-      }
-    }
-    return Tape(values: values, network: tape)
+    return Tape(values: output, network: tape)
   }
 
-  /// `find` sets a column, which begins at the number `at` of x, from its parameters.
+  /// `find` sets the sorted column i, which begins at the number `at` of x, from its parameters.
   @inline(__always)
   func evaluate(
     finding x: UnsafePointer<S>, _ context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch,
-    _ find: (_ at: Int, _ parameters: UnsafePointer<S>) -> Void
+    _ find: (_ i: Int, _ at: Int, _ parameters: UnsafeMutablePointer<S>) -> Void
   ) throws(DiffeoError) -> Tape {
     let net = try IncrementalForward(network, stride, scratch)
     net.input.update(from: context, count: contextDim * stride)
     for i in 0..<dim {
-      net.advance(known: contextDim + i) { Int(cuts[i * hiddenLayers + $0]) }
-      net.finishOutputs(i * perColumn, (i + 1) * perColumn, known: contextDim + i)
+      net.advance(known: inputs(i)) { Int(cuts[i * hiddenLayers + $0]) }
+      net.finishOutputs(i * perColumn, (i + 1) * perColumn, known: inputs(i))
       let at = Int(order[i]) * stride
-      find(at, net.output + i * perColumn * stride)
-      (net.input + (contextDim + i) * stride).update(from: x + at, count: stride)
+      find(i, at, net.output + i * perColumn * stride)
+      encoding.encode(stride, x + at, net.input + inputs(i) * stride)
     }
     return Tape(values: net.output, network: net.tape)
   }
 
-  /// From the gradient in the parameters, arranged as they are, to that in x, added to adjoint.g, and the context.
-  func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, _ gValues: UnsafePointer<S>) throws(DiffeoError) {
-    let (stride, scratch) = (adjoint.stride, adjoint.scratch)
-    let gOutput = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride, of: S.self)
-    for i in 0..<dim {
-      for j in 0..<perColumn {
-        (gOutput + (i * perColumn + j) * stride).update(
-          from: gValues + (j * dim + Int(order[i])) * stride, count: stride)
-      }
-    }
-    let gInput = try network.pullback(tape.network, gOutput, stride, scratch, adjoint.sink)
-    adjoint.addContext(gInput)
-    for i in 0..<dim {
-      S.kernels.add(stride, gInput + (contextDim + i) * stride, adjoint.g + Int(order[i]) * stride)
-    }
+  /// For dL/dvalues: as they are, and what the kernels want behind it.
+  func newGradient(_ adjoint: Adjoint<S>) throws(DiffeoError) -> UnsafeMutablePointer<S> {
+    try adjoint.scratch.take(PackedMatrix<S>.padded(network.outputs) * adjoint.stride)
   }
 
-  /// Of what was made column by column: `find` takes the gradient in a column at adjoint.g + at, by then complete, to the
-  /// one in what the column was found from, and sets that in the parameters.
+  /// Adds to dL/dx in adjoint.g and to dL/dcontext.
+  func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, _ gValues: UnsafePointer<S>) throws(DiffeoError) {
+    let gInput = try network.pullback(tape.network, gValues, adjoint.stride, adjoint.scratch, adjoint.sink)
+    adjoint.addContext(gInput)
+    for i in 0..<dim { addInputs(i, tape, gInput, adjoint) }
+  }
+
+  /// Of what was made column by column: `find` takes dL/dx of the sorted column i at adjoint.g + at, by then complete, to
+  /// the gradient in what the column was found from, and sets that in the parameters.
   @inline(__always)
   func pullback(
     _ adjoint: inout Adjoint<S>, finding tape: Tape,
     _ find: (
-      _ adjoint: Adjoint<S>, _ at: Int, _ parameters: UnsafePointer<S>, _ gParameters: UnsafeMutablePointer<S>
+      _ adjoint: Adjoint<S>, _ i: Int, _ at: Int, _ parameters: UnsafePointer<S>,
+      _ gParameters: UnsafeMutablePointer<S>
     ) -> Void
   ) throws(DiffeoError) {
     let stride = adjoint.stride
@@ -193,14 +195,21 @@ struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
     for i in Swift.stride(from: dim - 1, through: 0, by: -1) {
       // dL/dx_i is complete once all hidden units that see x_i, those after cut i, are.
       net.advance(known: (i + 1) * perColumn) { Int(cuts[i * hiddenLayers + $0]) }
-      net.finishInputs(contextDim + i, contextDim + i + 1, known: (i + 1) * perColumn)
-      let at = Int(order[i]) * stride
-      S.kernels.add(stride, net.gInput + (contextDim + i) * stride, adjoint.g + at)
-      find(adjoint, at, tape.values + i * perColumn * stride, net.gOutput + i * perColumn * stride)
+      net.finishInputs(inputs(i), inputs(i + 1), known: (i + 1) * perColumn)
+      addInputs(i, tape, net.gInput, adjoint)
+      let first = i * perColumn * stride
+      find(adjoint, i, Int(order[i]) * stride, tape.values + first, net.gOutput + first)
     }
     net.advance(known: 0) { _ in 0 }
     net.finishInputs(0, contextDim, known: 0)
     adjoint.addContext(net.gInput)
     net.gradients(adjoint.sink)
+  }
+
+  @inline(__always)
+  private func addInputs(_ i: Int, _ tape: Tape, _ gInput: UnsafePointer<S>, _ adjoint: Adjoint<S>) {
+    let first = inputs(i) * adjoint.stride
+    encoding.addPullback(
+      adjoint.stride, tape.network.input + first, gInput + first, adjoint.g + Int(order[i]) * adjoint.stride)
   }
 }

@@ -61,13 +61,11 @@ package struct ContextualParametersSpec: Equatable, Sendable {
   func initialise<S: Scalar>(
     _ parameters: UnsafeMutablePointer<S>, _ random: inout Philox, values: [Double]
   ) {
-    var target = parameters
     if let network {
-      network.initialise(parameters, &random)
-      // The biases of the outputs come last.
-      target += slots.reduce(0) { $0 + $1.count } - count
+      network.initialise(parameters, outputs: values, &random)
+    } else {
+      for (i, value) in values.prefix(count).enumerated() { parameters[i] = S(value) }
     }
-    for (i, value) in values.prefix(count).enumerated() { target[i] = S(value) }
   }
 
   /// "", or for the summary of a component.

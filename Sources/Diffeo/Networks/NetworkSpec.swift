@@ -79,9 +79,11 @@ struct NetworkSpec: Equatable, Sendable {
   var parameterCount: Int { slots.reduce(0) { $0 + $1.count } }
 
   /// Random hidden weights, uniform with variance 2 / fan-in for rectifiers and 1 / fan-in otherwise (He et al. 2015),
-  /// fan-in being the inputs that the mask lets through; outputs a hundredth of that, direct connections too, so that a new flow is near the
-  /// identity; biases 0.
-  func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
+  /// fan-in being the inputs that the mask lets through; outputs, of direct connections too, a hundredth of that, so that
+  /// they are near their biases, which take the values of `outputs` again and again; other biases 0.
+  func initialise<S: Scalar>(
+    _ parameters: UnsafeMutablePointer<S>, outputs values: [Double], _ random: inout Philox
+  ) {
     var p = parameters
     let gain: Double
     switch activation {
@@ -102,8 +104,9 @@ struct NetworkSpec: Equatable, Sendable {
       }
     }
     for (i, size) in layerSizes.enumerated() {
-      draw(size, layerDegrees(i), last: i == hidden.count)
-      p.update(repeating: 0, count: size.outputs)
+      let last = i == hidden.count
+      draw(size, layerDegrees(i), last: last)
+      for o in 0..<size.outputs { p[o] = last && !values.isEmpty ? S(values[o % values.count]) : 0 }
       p += size.outputs
     }
     if direct { draw((inputs, outputs), degrees.map { ($0.inputs, $0.outputs) }, last: true) }

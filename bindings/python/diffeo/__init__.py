@@ -20,31 +20,54 @@ a sampler and gradients. Quick start:
 >>> bool((again.log_prob(x) == flow.log_prob(x)).all())
 True
 
-Architectures in one call: `maf`, `iaf`, `realnvp`; layer by layer: `Spec`. Errors: `diffeo.Error` and `diffeo.errors`.
+Architectures in one call: `nice`, `realnvp`, `glow`, `made`, `maf`, `iaf`, `planar`, `radial`, `cdf_flow`,
+`spline_coupling`, `spline_autoregressive`; layer by layer: `Spec`. Errors: `diffeo.Error` and `diffeo.errors`.
 """
 
 from . import errors
 from ._abi import VERSION_STRING as __version__
 from ._threads import get_num_threads, set_num_threads
-from .architectures import iaf, maf, realnvp
+from .architectures import (
+    cdf_flow,
+    glow,
+    iaf,
+    made,
+    maf,
+    nice,
+    planar,
+    radial,
+    realnvp,
+    spline_autoregressive,
+    spline_coupling,
+)
 from .errors import Error
 from .flow import Flow, from_bytes, load
-from .spec import Spec
+from .spec import Mixture, Spec, Spline
 from .train import History, Report
 
 __all__ = [
     "Error",
     "Flow",
     "History",
+    "Mixture",
     "Report",
     "Spec",
+    "Spline",
     "__version__",
+    "cdf_flow",
     "errors",
     "from_bytes",
     "get_num_threads",
+    "glow",
     "iaf",
     "load",
+    "made",
     "maf",
+    "nice",
+    "planar",
+    "radial",
     "realnvp",
     "set_num_threads",
+    "spline_autoregressive",
+    "spline_coupling",
 ]

@@ -93,7 +93,7 @@ class Mixture:
 class Spec:
     """The architecture of a flow: layers in the order in which data passes them on its way to noise.
 
-    Every method returns the spec, so that calls chain. The base distribution is a standard normal unless another is set.
+    Every method returns the spec, so that calls chain. The base is a standard normal distribution unless it is set.
 
     Parameters
     ----------
@@ -436,8 +436,10 @@ class Spec:
     def invert(self) -> Spec:
         """Turn the layer that was added last the other way round: any layer can be."""
         lib.diffeo_spec_invert(self._handle)
-        self._layers[-1] = self._layers[-1].removeprefix("inverse ") if self._layers[-1].startswith("inverse ") else (
-            "inverse " + self._layers[-1]
+        self._layers[-1] = (
+            self._layers[-1].removeprefix("inverse ")
+            if self._layers[-1].startswith("inverse ")
+            else ("inverse " + self._layers[-1])
         )
         return self
 

@@ -1,0 +1,128 @@
+import KernelInterface
+
+/// Some columns of a tile: number (i, r) of them is at indices[i] * stride + r.
+struct TileColumns: BitwiseCopyable {
+  let indices: UnsafePointer<Int32>
+  let count: Int
+  let stride: Int
+
+  subscript(i: Int) -> Int { Int(indices[i]) * stride }
+
+  /// Tiles of few rows do not fill a vector by one column: there all columns are mapped at once, and copied for it.
+  var areMappedAtOnce: Bool { count > 1 && stride < 16 }
+}
+
+// A map of columns of a tile, with parameters in the order of a network's outputs: parameter j of number (i, r) at
+// (i * parameterCount + j) * stride + r.
+extension ElementMap {
+  /// `forward` or `inverse` from x to y, two tiles that may be one; `logs` is by number, without gaps.
+  @inline(__always)
+  func run<S: Scalar>(
+    inverse: Bool, _ columns: TileColumns, _ x: UnsafePointer<S>, _ p: UnsafeMutablePointer<S>,
+    _ y: UnsafeMutablePointer<S>, _ logs: UnsafeMutablePointer<S>, _ scratch: Scratch
+  ) throws(DiffeoError) {
+    let stride = columns.stride
+    if columns.areMappedAtOnce {
+      let mark = scratch.mark
+      let count = columns.count * stride
+      let numbers = try scratch.take(count, of: S.self)
+      let parameters = try scratch.take(parameterCount * count, of: S.self)
+      for i in 0..<columns.count {
+        (numbers + i * stride).update(from: x + columns[i], count: stride)
+      }
+      gather(columns, p, parameters)
+      if inverse {
+        self.inverse(count, numbers, parameters, numbers, logs)
+      } else {
+        forward(count, numbers, parameters, numbers, logs)
+      }
+      scatter(columns, parameters, p)
+      for i in 0..<columns.count {
+        (y + columns[i]).update(from: numbers + i * stride, count: stride)
+      }
+      scratch.release(to: mark)
+    } else {
+      for i in 0..<columns.count {
+        let p = p + i * parameterCount * stride
+        if inverse {
+          self.inverse(stride, x + columns[i], p, y + columns[i], logs + i * stride)
+        } else {
+          forward(stride, x + columns[i], p, y + columns[i], logs + i * stride)
+        }
+      }
+    }
+  }
+
+  /// `pullback` or `inversePullback`. x: on the data side. adjoint.g: of the results in, of the arguments out. gp: dL/dp.
+  @inline(__always)
+  func runPullback<S: Scalar>(
+    inverse: Bool, _ columns: TileColumns, _ x: UnsafePointer<S>, _ p: UnsafePointer<S>, _ logs: UnsafePointer<S>,
+    _ adjoint: Adjoint<S>, _ gp: UnsafeMutablePointer<S>
+  ) throws(DiffeoError) {
+    let (stride, scratch) = (columns.stride, adjoint.scratch)
+    if columns.areMappedAtOnce {
+      let mark = scratch.mark
+      let count = columns.count * stride
+      let numbers = try scratch.take(count, of: S.self)
+      let g = try scratch.take(count, of: S.self)
+      let parameters = try scratch.take(parameterCount * count, of: S.self)
+      let gParameters = try scratch.take(parameterCount * count, of: S.self)
+      for i in 0..<columns.count {
+        (numbers + i * stride).update(from: x + columns[i], count: stride)
+        (g + i * stride).update(from: adjoint.g + columns[i], count: stride)
+      }
+      gather(columns, p, parameters)
+      adjoint.spreadLogDet(columns.count, negated: inverse, gParameters)
+      if inverse {
+        inversePullback(count, numbers, parameters, logs, g, gParameters)
+      } else {
+        pullback(count, numbers, parameters, logs, g, gParameters)
+      }
+      scatter(columns, gParameters, gp)
+      for i in 0..<columns.count {
+        (adjoint.g + columns[i]).update(from: g + i * stride, count: stride)
+      }
+      scratch.release(to: mark)
+    } else {
+      for i in 0..<columns.count {
+        let offset = i * parameterCount * stride
+        adjoint.spreadLogDet(1, negated: inverse, gp + offset)
+        if inverse {
+          inversePullback(
+            stride, x + columns[i], p + offset, logs + i * stride, adjoint.g + columns[i], gp + offset)
+        } else {
+          pullback(stride, x + columns[i], p + offset, logs + i * stride, adjoint.g + columns[i], gp + offset)
+        }
+      }
+    }
+  }
+
+  /// From the order of a network to all numbers' parameter 0, all numbers' parameter 1...
+  private func gather<S: Scalar>(_ columns: TileColumns, _ from: UnsafePointer<S>, _ to: UnsafeMutablePointer<S>) {
+    let stride = columns.stride
+    for i in 0..<columns.count {
+      for j in 0..<parameterCount {
+        (to + (j * columns.count + i) * stride).update(from: from + (i * parameterCount + j) * stride, count: stride)
+      }
+    }
+  }
+
+  private func scatter<S: Scalar>(_ columns: TileColumns, _ from: UnsafePointer<S>, _ to: UnsafeMutablePointer<S>) {
+    let stride = columns.stride
+    for i in 0..<columns.count {
+      for j in 0..<parameterCount {
+        (to + (i * parameterCount + j) * stride).update(from: from + (j * columns.count + i) * stride, count: stride)
+      }
+    }
+  }
+}
+
+extension ElementMap {
+  /// What a network sees of the columns that it maps, or maps others by.
+  var encoding: ColumnEncoding {
+    switch self {
+    case .spline(let rule) where rule.boundary == .periodic: .circle(low: rule.low, high: rule.high)
+    default: .numbers
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Glibc
+import KernelInterface
+
+/// The CDF of a mixture as a map of one number: checks, and its words in records. The formulas are those of KernelTable.
+extension MixtureRule {
+  static let transformer = "mixture_cdf"
+  private static let families = Names([(.normal, "normal"), (.logistic, "logistic")] as [(Family, String)])
+  private static let targets = Names([(.uniform, "uniform"), (.logistic, "logistic")] as [(Target, String)])
+
+  init(checking components: Int, family: Family, target: Target, bound: Double) throws(DiffeoError) {
+    guard components >= 1, components <= MixtureRule.maxComponents else {
+      throw DiffeoError(
+        .invalid, "components is \(components), it must be 1 to \(MixtureRule.maxComponents)")
+    }
+    // The lower limit so that its reciprocal is finite in single precision.
+    guard bound >= 1e-3, bound <= 20 else {
+      throw DiffeoError(.invalid, "scale_bound is \(bound), for mixtures it must be 0.001 to 20")
+    }
+    self.init(components: components, family: family, target: target, bound: bound)
+  }
+
+  init(_ record: Record) throws(DiffeoError) {
+    try self.init(
+      checking: record.int("components"), family: MixtureRule.families.choice(record, "family"),
+      target: MixtureRule.targets.choice(record, "target"), bound: record.double("scale_bound"))
+  }
+
+  func describe(_ record: inout Record) {
+    record["transformer"] = .string(MixtureRule.transformer)
+    record["components"] = .int(components)
+    record["family"] = .string(MixtureRule.families.name(family))
+    record["target"] = .string(MixtureRule.targets.name(target))
+    record["scale_bound"] = .double(bound)
+  }
+
+  var summary: String {
+    "CDF of \(components) \(MixtureRule.families.name(family)) to \(MixtureRule.targets.name(target))"
+  }
+
+  var parameterCount: Int { 3 * components }
+
+  /// Identical components would stay identical: means begin at the quantiles of the standard normal distribution (or of
+  /// the logistic one of unit variance), scales are such that the mixture has unit variance.
+  var initialParameters: [Double] {
+    let unit = family == .normal ? 1 : 3.0.squareRoot() / Double.pi
+    let means = (0..<components).map { k in
+      unit * quantile((Double(k) + 0.5) / Double(components))
+    }
+    let rest = 1 - means.reduce(0) { $0 + $1 * $1 } / Double(components)
+    let logScale = log(unit * rest.squareRoot())
+    // Not nearer to the bound than it can be trained away from.
+    let clipped = min(max(logScale, -0.75 * bound), 0.75 * bound)
+    let raw = clipped / (1 - abs(clipped) / bound)
+    return [Double](repeating: 0, count: components) + means
+      + [Double](repeating: raw, count: components)
+  }
+
+  private func quantile(_ p: Double) -> Double {
+    switch family {
+    case .logistic: return log(p / (1 - p))
+    case .normal:
+      var (low, high) = (-10.0, 10.0)
+      for _ in 0..<60 {
+        let middle = 0.5 * (low + high)
+        if 0.5 * erfc(-middle / 2.0.squareRoot()) < p { low = middle } else { high = middle }
+      }
+      return 0.5 * (low + high)
+    }
+  }
+}

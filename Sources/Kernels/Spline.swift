@@ -1,0 +1,531 @@
+import KernelInterface
+
+// Monotone rational-quadratic splines (Gregory and Delbourgo 1982; Durkan et al. 2019; on a circle, Rezende et al. 2020),
+// one number a lane. The bin is found by going through all of them with masks. Within it, with t the place of x in the
+// bin, 0 to 1, v that of y, s = height / width and the derivatives d0, d1 at its ends:
+//     v = (s t^2 + d0 t (1 - t)) / b,  b = s (1 - 2 t (1 - t)) + (d0 + d1) t (1 - t)
+//     dy/dx = (s / b)^2 (d1 t^2 + 2 s t (1 - t) + d0 (1 - t)^2)
+// All of these are sums of positive terms: nothing cancels.
+
+func spline(_ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) {
+  var block = SplineBlock()
+  withUnsafeMutablePointer(to: &block) { splineVectors(rule, count, x, p, y, logs, $0, inverse: false) }
+}
+
+func splineInverse(_ rule: SplineRule, _ count: Int, _ y: In, _ p: Out, _ x: Out, _ logs: Out) {
+  var block = SplineBlock()
+  withUnsafeMutablePointer(to: &block) { splineVectors(rule, count, y, p, x, logs, $0, inverse: true) }
+}
+
+func splinePullback(_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) {
+  var block = SplineBlock()
+  withUnsafeMutablePointer(to: &block) { splinePullbackVectors(rule, count, x, p, g, gp, $0, inverse: false) }
+}
+
+func splineInversePullback(_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) {
+  var block = SplineBlock()
+  withUnsafeMutablePointer(to: &block) { splinePullbackVectors(rule, count, x, p, g, gp, $0, inverse: true) }
+}
+
+/// What is known of the numbers of a vector, on the stack. The steps below pass it on in memory: in one large function
+/// the compiler would not inline loads and stores, and leave weak symbols.
+struct SplineBlock {
+  /// For the last numbers, see Numbers.
+  var spare = V()
+  /// x or y as given, and the other with the logarithm of the slope; or the gradients in these.
+  var given = V(), result = V(), logarithm = V()
+  var bin = V()
+  var width = SplineSide(), height = SplineSide()
+  /// Raw parameters of the derivatives at both ends of the bin; then the gradient in them.
+  var lower = V(), upper = V()
+  @inline(always) init() {}
+}
+
+/// The bin along one axis: left end and size. e: its exponential, of all that sum to `sum` and to `before` before it.
+/// And the gradient.
+struct SplineSide {
+  var left = V(), size = V(), reciprocal = V()
+  var e = V(), before = V(), sum = V()
+  var gLeft = V(), gSize = V()
+  @inline(always) init() {}
+
+  /// The place of x, 0 to 1: rounding of the ends of bins can lead past them.
+  @inline(always) func place(_ x: V) -> V {
+    let t = (x - left) * reciprocal
+    return t.replacing(with: V(repeating: 1), where: t .> V(repeating: 1)).replacing(with: V(), where: t .< V())
+  }
+}
+
+/// Replaces raw parameters by their exponentials relative to the largest: what softmax is made of.
+@inline(never) func exponentials(_ bins: Int, _ count: Int, _ p: Out, _ block: UnsafeMutablePointer<SplineBlock>) {
+  var numbers = Numbers(count, block)
+  while numbers.first < count {
+    var most = numbers.read(p)
+    var j = 1
+    while j < bins {
+      let raw = numbers.read(p, j)
+      most = most.replacing(with: raw, where: raw .> most)
+      j &+= 1
+    }
+    j = 0
+    while j < bins {
+      numbers.write(expOfNegative(numbers.read(p, j) - most), p, j)
+      j &+= 1
+    }
+    numbers.advance()
+  }
+}
+
+@inline(never) func splineVectors(
+  _ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out,
+  _ block: UnsafeMutablePointer<SplineBlock>,
+  inverse: Bool
+) {
+  exponentials(rule.bins, count, p, block)
+  exponentials(rule.bins, count, p + rule.bins &* count, block)
+  var numbers = Numbers(count, block)
+  while numbers.first < count {
+    locate(rule, numbers.first, count, x, p, block, amongHeights: inverse)
+    evaluate(rule, block, inverse: inverse)
+    numbers.write(block.pointee.result, y)
+    numbers.write(block.pointee.logarithm, logs)
+    numbers.advance()
+  }
+}
+
+/// Finds the bins of the numbers x, or y.
+@inline(never) func locate(
+  _ rule: SplineRule, _ first: Int, _ count: Int, _ x: In, _ p: In, _ block: UnsafeMutablePointer<SplineBlock>,
+  amongHeights: Bool
+) {
+  let numbers = Numbers(count, first: first, block)
+  let rule = Rule(rule)
+  let heights = p + rule.bins &* count
+  let given = numbers.read(x)
+  block.pointee.given = given
+  let (bin, a) = rule.find(
+    rule.placed(given), amongHeights ? heights : p, amongHeights ? rule.height : rule.width, numbers)
+  let b = rule.pick(bin, amongHeights ? p : heights, amongHeights ? rule.width : rule.height, numbers)
+  block.pointee.bin = bin
+  block.pointee.width = amongHeights ? b : a
+  block.pointee.height = amongHeights ? a : b
+  (block.pointee.lower, block.pointee.upper) = rule.rawDerivatives(bin, heights + rule.bins &* count, numbers)
+}
+
+@inline(never) func evaluate(_ rule: SplineRule, _ block: UnsafeMutablePointer<SplineBlock>, inverse: Bool) {
+  let rule = Rule(rule)
+  let given = block.pointee.given
+  let at = rule.placed(given)
+  let (w, h) = (block.pointee.width, block.pointee.height)
+  let (d0, d1) = rule.derivatives(block.pointee)
+  let piece = Piece(w, h, d0.value, d1.value)
+  let t: V
+  let u: V
+  var result: V
+  if inverse {
+    (t, u) = piece.solve(h.place(at))
+    result = fma(t, w.size, w.left)
+  } else {
+    t = w.place(at)
+    u = 1 - t
+    result = fma(piece.value(t, u), h.size, h.left)
+  }
+  var logarithm = log(piece.slope(t, u))
+  // NaN in the parameters shows at the end of the box and outside, too.
+  let known = result .== result
+  result = rule.inBox(result).replacing(with: rule.high, where: known .& (at .>= rule.high))
+  let outside = known .& rule.outside(given)
+  switch rule.boundary {
+  case .linear:
+    result = result.replacing(with: given, where: outside)
+    logarithm = logarithm.replacing(with: V(), where: outside)
+  case .interval:
+    result = result.replacing(with: V(repeating: .nan), where: outside)
+    logarithm = logarithm.replacing(with: V(repeating: .nan), where: outside)
+  case .periodic: break
+  }
+  block.pointee.result = result
+  block.pointee.logarithm = logarithm
+}
+
+@inline(never) func splinePullbackVectors(
+  _ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out, _ block: UnsafeMutablePointer<SplineBlock>,
+  inverse: Bool
+) {
+  let half = rule.bins &* count
+  let range = rule.high - rule.low
+  let bins = Double(rule.bins)
+  var numbers = Numbers(count, block)
+  while numbers.first < count {
+    let i = numbers.first
+    locate(rule, i, count, x, p, block, amongHeights: false)
+    block.pointee.result = numbers.read(In(g))
+    block.pointee.logarithm = numbers.read(In(gp))
+    binPullback(rule, block, inverse: inverse)
+    numbers.write(block.pointee.result, g)
+    softmaxPullback(
+      rule.bins, S(range * (1 - bins * rule.minWidth)), i, count, block, ofWidths: true, p, gp)
+    softmaxPullback(
+      rule.bins, S(range * (1 - bins * rule.minHeight)), i, count, block, ofWidths: false, p + half, gp + half)
+    derivativePullback(rule, i, count, block, gp + 2 &* half)
+    numbers.advance()
+  }
+}
+
+/// With x = f(y; p) the inverse, L(x, l) has the gradient G = (dL/dx + dL/dl l_x) / y_x in y. As dx = (dy - y_p dp) / y_x,
+/// its gradient in p is that of the forward map for dL/dy = -G.
+@inline(never) func binPullback(_ rule: SplineRule, _ block: UnsafeMutablePointer<SplineBlock>, inverse: Bool) {
+  let rule = Rule(rule)
+  let one = V(repeating: 1)
+  let given = block.pointee.given
+  let (w, h) = (block.pointee.width, block.pointee.height)
+  let (d0, d1) = rule.derivatives(block.pointee)
+  let piece = Piece(w, h, d0.value, d1.value)
+  let s = piece.s
+  let t = w.place(rule.placed(given))
+  let u = 1 - t
+  let tu = t * u
+  let v = piece.value(t, u)
+  let m = piece.m(t, u)
+  let perM = one / m
+  let perB = one / piece.b(tu)
+  // Derivatives of log dy/dx (l) and of v by t, s, d0 and d1.
+  let turn = u - t
+  let round = fma(tu, V(repeating: -2), one)
+  let mt = 2 * fma(piece.d1, t, fma(s, turn, -piece.d0 * u))
+  let lt = fma(mt, perM, (piece.d0 + piece.d1 - 2 * s) * turn * perB * -2)
+  let ls = 2 * (one / s + tu * perM - round * perB)
+  let l0 = fma(u * u, perM, tu * perB * -2)
+  let l1 = fma(t * t, perM, tu * perB * -2)
+  let vt = s * perB * m * perB
+  let vs = (t * t - v * round) * perB
+  let v0 = tu * (one - v) * perB
+  let v1 = -v * tu * perB
+
+  let outside = rule.outside(given)
+  let gResult = block.pointee.result
+  let gLogs = block.pointee.logarithm.replacing(with: V(), where: outside)
+  let slope = s * vt
+  let gPlace = gLogs * lt * w.reciprocal
+  var gArgument = inverse ? (gResult + gPlace) / slope : fma(gResult, slope, gPlace)
+  let gy = (inverse ? -gArgument : gResult).replacing(with: V(), where: outside)
+  switch rule.boundary {
+  case .linear: gArgument = gArgument.replacing(with: gResult, where: outside)
+  case .interval: gArgument = gArgument.replacing(with: V(repeating: .nan), where: outside)
+  case .periodic: break
+  }
+  block.pointee.result = gArgument
+  let gv = gy * h.size
+  let gt = fma(gv, vt, gLogs * lt) * w.reciprocal
+  let gs = fma(gv, vs, gLogs * ls) * w.reciprocal
+  block.pointee.width.gLeft = -gt
+  block.pointee.width.gSize = -fma(t, gt, s * gs)
+  block.pointee.height.gLeft = gy
+  block.pointee.height.gSize = fma(gy, v, gs)
+  block.pointee.lower = fma(gv, v0, gLogs * l0) * d0.slope
+  block.pointee.upper = fma(gv, v1, gLogs * l1) * d1.slope
+}
+
+/// Of all sizes: those of earlier bins move the left end of the bin.
+@inline(never) func softmaxPullback(
+  _ bins: Int, _ span: S, _ first: Int, _ count: Int, _ block: UnsafeMutablePointer<SplineBlock>, ofWidths: Bool,
+  _ p: In, _ gp: Out
+) {
+  let numbers = Numbers(count, first: first, block)
+  let bin = block.pointee.bin
+  let side = ofWidths ? block.pointee.width : block.pointee.height
+  let per = 1 / side.sum
+  let mean = fma(side.before * per, side.gLeft, side.e * per * side.gSize)
+  let scale = V(repeating: span) * per
+  let gBefore = (side.gLeft - mean) * scale
+  let gAt = (side.gSize - mean) * scale
+  let gAfter = -mean * scale
+  var knot = V()
+  var j = 0
+  while j < bins {
+    let g = gAfter.replacing(with: gAt, where: bin .>= knot).replacing(with: gBefore, where: bin .> knot)
+    numbers.write(g * numbers.read(p, j), gp, j)
+    knot += 1
+    j &+= 1
+  }
+}
+
+@inline(never) func derivativePullback(
+  _ rule: SplineRule, _ first: Int, _ count: Int, _ block: UnsafeMutablePointer<SplineBlock>, _ gp: Out
+) {
+  let numbers = Numbers(count, first: first, block)
+  let rule = Rule(rule)
+  let bin = block.pointee.bin
+  let lower = block.pointee.lower
+  let upper = block.pointee.upper
+  let next = bin + 1
+  var knot = rule.firstKnot
+  var j = 0
+  while j < rule.derivativeCount {
+    var g = V().replacing(with: lower, where: bin .== knot).replacing(with: upper, where: next .== knot)
+    switch rule.boundary {
+    case .periodic: if j == 0 { g = g.replacing(with: upper, where: bin .>= rule.last) }
+    default: break
+    }
+    numbers.write(g, gp, j)
+    knot += 1
+    j &+= 1
+  }
+}
+
+/// As many numbers as a vector has lanes, or the last few: these go through padded memory.
+private struct Numbers {
+  var first = 0
+  private let step: Int
+  private let spare: Out
+
+  @inline(always) init(_ count: Int, first: Int = 0, _ spare: UnsafeMutableRawPointer) {
+    self.first = first
+    step = count
+    self.spare = spare.assumingMemoryBound(to: S.self)
+  }
+
+  @inline(always) mutating func advance() { first &+= lanes }
+
+  @inline(always) private var rest: Int { step &- first }
+
+  @inline(always) func read(_ p: In, _ parameter: Int = 0) -> V {
+    let at = p + (parameter &* step &+ first)
+    if rest < lanes { copyNumbers(at, spare, rest) }
+    return load(rest < lanes ? In(spare) : at, 0)
+  }
+
+  @inline(always) func write(_ v: V, _ p: Out, _ parameter: Int = 0) {
+    let at = p + (parameter &* step &+ first)
+    store(v, rest < lanes ? spare : at, 0)
+    if rest < lanes { copyNumbers(spare, at, rest) }
+  }
+}
+
+@inline(never) func copyNumbers(_ from: In, _ to: Out, _ count: Int) {
+  UnsafeMutableRawPointer(to).copyMemory(from: from, byteCount: count &* MemoryLayout<S>.size)
+}
+
+/// A function with its derivative.
+private struct Derivative { var value, slope: V }
+
+/// From the minimum and the raw parameters to sizes: size = range * (minimum + (1 - bins * minimum) softmax).
+private struct Axis {
+  let least, span: V
+  @inline(always) init(_ rule: SplineRule, _ minimum: Double) {
+    let range = rule.high - rule.low
+    least = V(repeating: S(range * minimum))
+    span = V(repeating: S(range * (1 - Double(rule.bins) * minimum)))
+  }
+}
+
+/// The curve in one bin.
+private struct Piece {
+  let s, d0, d1: V
+
+  @inline(always) init(_ w: SplineSide, _ h: SplineSide, _ d0: V, _ d1: V) {
+    self.d0 = d0
+    self.d1 = d1
+    s = h.size * w.reciprocal
+  }
+
+  @inline(always) func b(_ tu: V) -> V { fma(s, fma(tu, V(repeating: -2), V(repeating: 1)), (d0 + d1) * tu) }
+  @inline(always) func m(_ t: V, _ u: V) -> V { fma(d1 * t, t, fma(2 * s * t, u, d0 * u * u)) }
+  @inline(always) func value(_ t: V, _ u: V) -> V { t * fma(s, t, d0 * u) / b(t * u) }
+
+  @inline(always) func slope(_ t: V, _ u: V) -> V {
+    let q = s / b(t * u)
+    // In this order a huge derivative does not overflow.
+    return q * m(t, u) * q
+  }
+
+  /// t and 1 - t for v. With e = d0 (1 - v) - d1 v and r^2 = e^2 + 4 s^2 v (1 - v), the quadratic equation for t has the
+  /// root 2 s v / (2 s v + e + r), and in the same way 1 - t = 2 s (1 - v) / (2 s (1 - v) - e + r): by the sign of e, one
+  /// of them adds positive numbers only.
+  @inline(always) func solve(_ v: V) -> (V, V) {
+    let rest = 1 - v
+    let e = fma(d0, rest, -d1 * v)
+    let negative = e .< V()
+    let a = 2 * s * v.replacing(with: rest, where: negative)
+    let b = magnitude(e) + fma(e, e, 4 * s * s * v * rest).squareRoot()
+    let per = 1 / (a + b)
+    let first = a * per
+    let second = b * per
+    return (first.replacing(with: second, where: negative), second.replacing(with: first, where: negative))
+  }
+}
+
+/// A rule, its numbers in all lanes.
+private struct Rule {
+  let bins: Int
+  let derivativeCount: Int
+  let boundary: SplineRule.Boundary
+  let low, high, range, perRange: V
+  let width, height: Axis
+  let minDerivative, offset: V
+
+  @inline(always) init(_ rule: SplineRule) {
+    bins = rule.bins
+    derivativeCount = rule.derivativeCount
+    boundary = rule.boundary
+    low = V(repeating: S(rule.low))
+    high = V(repeating: S(rule.high))
+    range = V(repeating: S(rule.high - rule.low))
+    perRange = V(repeating: S(1 / (rule.high - rule.low)))
+    width = Axis(rule, rule.minWidth)
+    height = Axis(rule, rule.minHeight)
+    minDerivative = V(repeating: S(rule.minDerivative))
+    offset = V(repeating: S(rule.offset))
+  }
+
+  /// The last bin, counted from 0.
+  @inline(always) var last: V { V(repeating: S(bins &- 1)) }
+
+  /// Knot of the first derivative parameter.
+  @inline(always) var firstKnot: V {
+    switch boundary {
+    case .linear: return V(repeating: 1)
+    default: return V()
+    }
+  }
+
+  @inline(always) func outside(_ x: V) -> SIMDMask<V.MaskStorage> {
+    switch boundary {
+    // At the ends, too, so that they stay what they are.
+    case .linear: return (x .<= low) .| (x .>= high)
+    case .interval: return (x .< low) .| (x .> high)
+    case .periodic: return V() .> V()
+    }
+  }
+
+  /// NaN stays.
+  @inline(always) func inBox(_ x: V) -> V {
+    x.replacing(with: low, where: x .< low).replacing(with: high, where: x .> high)
+  }
+
+  /// x in the box: on a circle by whole turns, else at its nearer end.
+  @inline(always) func placed(_ x: V) -> V {
+    switch boundary {
+    case .periodic:
+      #if F32
+        let rounding = V(repeating: 0x1.8p23)
+        let most = V(repeating: 0x1p21)
+      #else
+        let rounding = V(repeating: 0x1.8p52)
+        let most = V(repeating: 0x1p50)
+      #endif
+      // Numbers of more turns than that have no angle left.
+      let turns = limited((x - low) * perRange - 0.5, most)
+      var y = fma(rounding - (turns + rounding), range, x)
+      y = y.replacing(with: y + range, where: y .< low)
+      y = y.replacing(with: y - range, where: y .> high)
+      // Infinity becomes NaN.
+      y = inBox(y) + (x - x)
+      return y.replacing(with: x, where: (x .>= low) .& (x .<= high))
+    default: return inBox(x)
+    }
+  }
+
+  // MARK: Softmax
+
+  /// The bin that x is in, from the exponentials.
+  @inline(always) func find(_ x: V, _ p: In, _ axis: Axis, _ numbers: Numbers) -> (V, SplineSide) {
+    var sum = V()
+    var k = 0
+    while k < bins {
+      sum += numbers.read(p, k)
+      k &+= 1
+    }
+    let scale = axis.span / sum
+    var bin = V()
+    var e = numbers.read(p)
+    var before = V()
+    var total = e
+    var knot = V(repeating: 1)
+    var j = 1
+    while j < bins {
+      let next = numbers.read(p, j)
+      let reached = x .>= left(knot, total, scale, axis)
+      bin = bin.replacing(with: knot, where: reached)
+      e = e.replacing(with: next, where: reached)
+      before = before.replacing(with: total, where: reached)
+      total += next
+      knot += 1
+      j &+= 1
+    }
+    return (bin, made(bin, e, before, sum, scale, axis))
+  }
+
+  /// The same numbers of the given bin.
+  @inline(always) func pick(_ bin: V, _ p: In, _ axis: Axis, _ numbers: Numbers) -> SplineSide {
+    var e = V()
+    var before = V()
+    var total = V()
+    var knot = V()
+    var j = 0
+    while j < bins {
+      let next = numbers.read(p, j)
+      let reached = bin .>= knot
+      e = e.replacing(with: next, where: reached)
+      before = before.replacing(with: total, where: reached)
+      total += next
+      knot += 1
+      j &+= 1
+    }
+    return made(bin, e, before, total, axis.span / total, axis)
+  }
+
+  @inline(always) private func left(_ knot: V, _ before: V, _ scale: V, _ axis: Axis) -> V {
+    fma(before, scale, fma(knot, axis.least, low))
+  }
+
+  @inline(always) private func made(_ bin: V, _ e: V, _ before: V, _ sum: V, _ scale: V, _ axis: Axis) -> SplineSide {
+    let size = fma(e, scale, axis.least)
+    var side = SplineSide()
+    side.left = left(bin, before, scale, axis)
+    side.size = size
+    side.reciprocal = 1 / size
+    side.e = e
+    side.before = before
+    side.sum = sum
+    return side
+  }
+
+  // MARK: Derivatives at the knots
+
+  /// Raw parameters of the derivatives at both ends of the bin; of fixed ones, anything.
+  @inline(always) func rawDerivatives(_ bin: V, _ p: In, _ numbers: Numbers) -> (V, V) {
+    var lower = V()
+    var upper = V()
+    var knot = firstKnot
+    let next = bin + 1
+    var j = 0
+    while j < derivativeCount {
+      let raw = numbers.read(p, j)
+      lower = lower.replacing(with: raw, where: bin .>= knot)
+      upper = upper.replacing(with: raw, where: next .>= knot)
+      knot += 1
+      j &+= 1
+    }
+    switch boundary {
+    case .periodic: upper = upper.replacing(with: numbers.read(p), where: bin .>= last)
+    default: break
+    }
+    return (lower, upper)
+  }
+
+  @inline(always) func derivatives(_ block: SplineBlock) -> (Derivative, Derivative) {
+    let bin = block.bin
+    var (lower, lowerSlope) = softplusAndSlope(block.lower + offset)
+    var (upper, upperSlope) = softplusAndSlope(block.upper + offset)
+    lower += minDerivative
+    upper += minDerivative
+    switch boundary {
+    case .linear:
+      lower = lower.replacing(with: V(repeating: 1), where: bin .< V(repeating: 1))
+      upper = upper.replacing(with: V(repeating: 1), where: bin .>= last)
+    default: break
+    }
+    return (Derivative(value: lower, slope: lowerSlope), Derivative(value: upper, slope: upperSlope))
+  }
+}
