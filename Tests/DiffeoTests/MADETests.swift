@@ -111,7 +111,7 @@ import Testing
         .small(hidden: []), conditional: .mixture(components: 2), order: .natural, randomDegrees: false, seed: 0)
     }
     let x = try Flow<Float>(spec: spec, seed: 1).samples(1_000_000, seed: 3).x.sorted()
-    #expect(x.allSatisfy(\.isFinite))
+    #expect(x.allSatisfy { $0.isFinite })
     for (low, high) in zip(x.prefix(20), x.suffix(20).reversed()) { #expect(abs(low + high) < 0.5) }
   }
 
