@@ -334,20 +334,33 @@ struct Case: CustomTestStringConvertible, Sendable {
       a.hidden = [16, 24]
       a.activation = .tanh
       a.actNorm = dim == 5
-      cases.append(Case("maf", architecture: a) { try $0.autoregressive(inverted: false) })
-      cases.append(Case("iaf", architecture: a) { try $0.autoregressive(inverted: true) })
-      cases.append(Case("realnvp", architecture: a) { try $0.realNVP() })
+      let add = { (name: String, extent: Extent, make: @escaping @Sendable (Architecture) throws -> FlowSpec) in
+        var c = Case(name, architecture: a, make)
+        c.extent = extent
+        cases.append(c)
+      }
+      let normal = Extent.square(-14...14)
+      add("nice", .square(-30...30)) { try $0.nice() }
+      add("realnvp", normal) { try $0.realNVP() }
+      add("glow", normal) { try $0.glow() }
+      add("maf", normal) { try $0.maf() }
+      add("iaf", normal) { try $0.iaf() }
+      // Many random planar layers on top of each other are hardly invertible any more.
+      let hidden = a.hidden
+      (a.hidden, a.transforms) = ([9], 2)
+      add("planar", normal) { try $0.planar() }
+      add("radial", normal) { try $0.radial() }
+      (a.hidden, a.transforms) = (hidden, 3)
+      add("cdf_flow", .square(-30...30)) { try $0.cdfFlow() }
+      add("spline_coupling", normal) { try $0.splineCoupling() }
+      add("spline_autoregressive", normal) { try $0.splineAutoregressive() }
+      a.periodic = true
+      add("spline_coupling, periodic", .square(-Double.pi...Double.pi)) { try $0.splineCoupling() }
+      add("spline_autoregressive, periodic", .square(-Double.pi...Double.pi)) { try $0.splineAutoregressive() }
       a.randomOrder = true
-      cases.append(
-        Case("maf, batch norm", dim: dim, contextDim: contextDim) {
-          for _ in 0..<2 {
-            try $0.addAutoregressive(
-              .small(.tanh), order: .natural, randomDegrees: false, inverted: false, seed: 0)
-            try $0.addBatchNorm(epsilon: 1e-3)
-          }
-        })
-      cases.append(
-        Case("maf, random orders", architecture: a) { try $0.autoregressive(inverted: false) })
+      add("maf, random orders", normal) { try $0.maf() }
+      a.batchNorm = true
+      add("maf, batch norm", normal) { try $0.maf() }
     }
     return cases
   }()

@@ -169,8 +169,8 @@ import Testing
       for j in 0..<2 {
         switch c.extent {
         case .square(let range):
-          let width = (range.upperBound - range.lowerBound) / Double(n - 1)
-          grid[j].append((range.lowerBound + Double(i) * width, width))
+          let width = (range.upperBound - range.lowerBound) / Double(n)
+          grid[j].append((range.lowerBound + (Double(i) + 0.5) * width, width))
         case .far(let edge): grid[j].append((sinh(edge * u), cosh(edge * u) * 2 * edge / Double(n - 1)))
         case .noise(let low, let high):
           let corners = try flow.run(

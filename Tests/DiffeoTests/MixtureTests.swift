@@ -38,7 +38,8 @@ import Testing
   @Test(arguments: families, [1, 2, 3, 8, 64]) func initialParameters(
     _ family: MixtureRule.Family, _ components: Int
   ) throws {
-    let map = try ElementMap.mixture(components: components, family: family, target: .logistic, bound: 7)
+    let map = ElementMap.mixture(
+      try MixtureRule(checking: components, family: family, target: .logistic, bound: 7))
     let p = map.initialParameters
     #expect(p.count == 3 * components && map.parameterCount == p.count)
     let means = Array(p[components..<2 * components])

@@ -53,11 +53,13 @@ package struct Architecture: Sendable {
 
   /// Steps of actnorm, invertible linear layer and affine coupling.
   package func glow() throws(DiffeoError) -> FlowSpec {
-    try build { builder, random throws(DiffeoError) in
+    var plain = self
+    plain.actNorm = false
+    return try plain.build { builder, random throws(DiffeoError) in
       for _ in 0..<count(6) {
         try builder.addActNorm()
         try builder.addLU(permuted: true, seed: random.next())
-        try addCoupling(&builder, mask: .last, .affine(scale ?? .sigmoid))
+        try plain.addCoupling(&builder, mask: .last, .affine(scale ?? .sigmoid))
       }
     }
   }
@@ -127,14 +129,14 @@ package struct Architecture: Sendable {
 
   /// Neural spline flow with couplings. On the line linear layers mix the columns; on the torus masks alternate.
   package func splineCoupling() throws(DiffeoError) -> FlowSpec {
-    try buildSplines { builder, random throws(DiffeoError) in
+    try buildSplines { a, builder, random throws(DiffeoError) in
       for i in 0..<count(5) {
         if periodic {
           try builder.addWrap(low: -splineBound, high: splineBound, randomShift: i > 0, seed: random.next())
-          try addCoupling(&builder, i, spline, &random)
+          try a.addCoupling(&builder, i, spline, &random)
         } else {
           if dim > 1 { try builder.addLU(permuted: true, seed: random.next()) }
-          try addCoupling(&builder, mask: .first, spline)
+          try a.addCoupling(&builder, mask: .first, spline)
         }
       }
       if dim > 1, !periodic { try builder.addLU(permuted: true, seed: random.next()) }
@@ -143,12 +145,12 @@ package struct Architecture: Sendable {
 
   /// Neural spline flow with autoregressive layers.
   package func splineAutoregressive() throws(DiffeoError) -> FlowSpec {
-    try buildSplines { builder, random throws(DiffeoError) in
+    try buildSplines { a, builder, random throws(DiffeoError) in
       for i in 0..<count(3) {
         if periodic {
           try builder.addWrap(low: -splineBound, high: splineBound, randomShift: i > 0, seed: random.next())
         }
-        try addAutoregressive(&builder, i, spline, &random)
+        try a.addAutoregressive(&builder, i, spline, &random)
       }
     }
   }
@@ -192,19 +194,23 @@ package struct Architecture: Sendable {
     return builder.spec
   }
 
-  /// Angles have no mean and no deviation.
+  /// Angles have no mean and no deviation, and a layer that scales them would leave the torus.
   private func buildSplines(
-    _ body: (inout SpecBuilder, inout Philox) throws(DiffeoError) -> Void
+    _ body: (Architecture, inout SpecBuilder, inout Philox) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> FlowSpec {
     guard bound >= 0, bound.isFinite else {
       throw DiffeoError(.invalid, "bound is \(bound), it must be above 0, or 0 for the default")
     }
-    guard periodic else { return try build(body) }
+    guard periodic else {
+      return try build { builder, random throws(DiffeoError) in try body(self, &builder, &random) }
+    }
     var plain = self
     plain.standardize = false
+    plain.actNorm = false
+    plain.batchNorm = false
     return try plain.build { builder, random throws(DiffeoError) in
       if standardize, contextDim > 0 { try builder.standardizeContext(nil) }
-      try body(&builder, &random)
+      try body(plain, &builder, &random)
       try builder.setBase(.uniform(low: -splineBound, high: splineBound))
     }
   }
