@@ -61,7 +61,10 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
-  static let all: [Case] = layers + domains + bases + architectures
+  /// A step of a training sees another function than the likelihood.
+  var trainsOtherwise: Bool { name.contains("batch norm") || name.contains("masks") }
+
+  static let all: [Case] = layers + domains + bases + mades + architectures
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -84,6 +87,13 @@ struct Case: CustomTestStringConvertible, Sendable {
       add("autoregressive, no hidden layer") {
         try $0.addAutoregressive(
           .small(hidden: []), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
+      }
+      for inverted in [false, true] {
+        add("\(inverted ? "inverse " : "")autoregressive, direct connections") {
+          try $0.addAutoregressive(
+            .small(hidden: [19, 11], .tanh), order: .random, randomDegrees: true, direct: true, inverted: inverted,
+            seed: 6)
+        }
       }
       add("inverse autoregressive, one hidden layer, silu") {
         try $0.addAutoregressive(
@@ -357,6 +367,48 @@ struct Case: CustomTestStringConvertible, Sendable {
       add("maf, random orders", normal) { try $0.maf() }
       a.batchNorm = true
       add("maf, batch norm", normal) { try $0.maf() }
+    }
+    return cases
+  }()
+
+  static let mades: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (5, 3)] {
+      let add = { (name: String, build: @escaping @Sendable (inout SpecBuilder) throws -> Void) in
+        cases.append(Case(name, dim: dim, contextDim: contextDim, build))
+      }
+      add("made") {
+        try $0.setBaseMADE(.small(), conditional: .gaussian, order: .natural, randomDegrees: false, seed: 0)
+      }
+      add("made, random order and degrees, direct connections, exp") {
+        try $0.setBaseMADE(
+          .small(hidden: [23, 9], .tanh, rule: .exp), conditional: .gaussian, order: .random, randomDegrees: true,
+          direct: true, seed: 5)
+      }
+      add("autoregressive over made") {
+        try $0.addAutoregressive(.small(), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
+        try $0.setBaseMADE(.small(), conditional: .gaussian, order: .natural, randomDegrees: false, seed: 0)
+      }
+      add("made, 3 masks") {
+        try $0.setBaseMADE(
+          .small(hidden: [14, 23], .tanh), conditional: .gaussian, order: .random, randomDegrees: true, masks: 3,
+          direct: true, seed: 2)
+      }
+      add("made of mixtures, direct connections") {
+        try $0.setBaseMADE(
+          .small(hidden: [23, 9], .tanh), conditional: .mixture(components: 5), order: .random, randomDegrees: true,
+          direct: true, seed: 5)
+      }
+      add("autoregressive over made of mixtures, 2 masks") {
+        try $0.addAutoregressive(.small(), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
+        try $0.setBaseMADE(
+          .small(), conditional: .mixture(components: 3), order: .random, randomDegrees: false, masks: 2, seed: 0)
+      }
+      add("inverse autoregressive over made, 5 masks") {
+        try $0.addAutoregressive(.small(), order: .natural, randomDegrees: false, inverted: true, seed: 0)
+        try $0.setBaseMADE(
+          .small(hidden: [31]), conditional: .gaussian, order: .random, randomDegrees: false, masks: 5, seed: 3)
+      }
     }
     return cases
   }()

@@ -38,7 +38,7 @@ struct CouplingSpec: BijectionSpec {
     self.dim = dim
     self.contextDim = contextDim
     self.map = map
-    let inputs = kept.count * map.inputsPerColumn + contextDim
+    let inputs = kept.count * map.encoding.inputsPerColumn + contextDim
     if let scaleActivation {
       guard case .affine(let rule) = map, rule.kind != .additive else {
         throw DiffeoError(
@@ -143,11 +143,11 @@ struct Coupling<S: Scalar>: Bijection {
 
   @inline(__always)
   private func run(_ pass: inout Pass<S>, inverse: Bool) throws(DiffeoError) -> Tape {
-    let (stride, scratch, perColumn) = (pass.stride, pass.scratch, map.inputsPerColumn)
+    let (stride, scratch, perColumn) = (pass.stride, pass.scratch, map.encoding.inputsPerColumn)
     let mark = scratch.mark
     let input = try scratch.take(network.inputs * stride, of: S.self)
     for i in 0..<keptCount {
-      map.encode(stride, pass.x + Int(kept[i]) * stride, input + i * perColumn * stride)
+      map.encoding.encode(stride, pass.x + Int(kept[i]) * stride, input + i * perColumn * stride)
     }
     (input + keptCount * perColumn * stride).update(from: pass.context, count: contextDim * stride)
     var (output, tape) = try network.forward(input, stride, scratch, recording: pass.recording)
@@ -187,7 +187,7 @@ struct Coupling<S: Scalar>: Bijection {
   private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse: Bool)
     throws(DiffeoError)
   {
-    let (stride, scratch, perColumn) = (adjoint.stride, adjoint.scratch, map.inputsPerColumn)
+    let (stride, scratch, perColumn) = (adjoint.stride, adjoint.scratch, map.encoding.inputsPerColumn)
     let mark = scratch.mark
     let gOutput = try scratch.take(
       PackedMatrix<S>.padded(movedCount * map.parameterCount) * stride, of: S.self)
@@ -209,7 +209,7 @@ struct Coupling<S: Scalar>: Bijection {
     }
     for i in 0..<keptCount {
       let first = i * perColumn * stride
-      map.addEncodePullback(
+      map.encoding.addPullback(
         stride, tape.network.input + first, gInput + first, adjoint.g + Int(kept[i]) * stride)
     }
     adjoint.addContext(gInput + keptCount * perColumn * stride)

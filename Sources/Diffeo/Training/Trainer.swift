@@ -251,7 +251,7 @@ final class Trainer<S: Scalar> {
   private func computeGradient(_ range: Range<Int>) throws(DiffeoError) -> Double {
     try trainRows.withUnsafeBufferPointer { order throws(DiffeoError) in
       guard let order = order.baseAddress else { return 0 }
-      return try likelihood.compute(rows: range.count, workspace, into: gradient.pointer) {
+      return try likelihood.compute(rows: range.count, number: step, workspace, into: gradient.pointer) {
         (rows, pass) throws(DiffeoError) in
         try load(data, order + range.lowerBound + rows.lowerBound, rows.count, &pass, epoch: report.epoch)
       }
