@@ -127,11 +127,12 @@ final class Trainer<S: Scalar> {
     try spec.eachComponent { component, range throws(DiffeoError) in
       let own = parameters.pointer + range.offset
       if component.wantsStatistics(UnsafePointer(own)) {
-        let statistics = try statistics(before: layer)
+        var statistics = try statistics(before: layer)
         // A constant context does no harm.
-        let deviation =
-          layer < 0 ? statistics.deviation.map { $0 > 0 ? $0 : 1 } : statistics.deviation
-        try component.setStatistics(own, mean: statistics.mean, deviation: deviation)
+        if layer < 0 { statistics.replaceZeroDeviations(by: 1) }
+        // The inverse normalises if the layer takes normal numbers to these.
+        if spec.layers.indices.contains(layer), spec.layers[layer].inverted { statistics.invert() }
+        try component.setStatistics(own, mean: statistics.mean, deviation: statistics.deviation)
         model.prepare(parameters.pointer)
       }
       layer += 1
