@@ -104,17 +104,6 @@ import Testing
     for (x, y) in zip(sa.x, sb.x) { #expect(abs(x - y) < 1e-9 * (1 + abs(y))) }
   }
 
-  /// The tails of single precision: uniform noise would end at five standard deviations above, and never be near below.
-  @Test func mixturesHaveBothTails() throws {
-    let spec = try spec(1, 0, .f32) {
-      try $0.setBaseMADE(
-        .small(hidden: []), conditional: .mixture(components: 2), order: .natural, randomDegrees: false, seed: 0)
-    }
-    let x = try Flow<Float>(spec: spec, seed: 1).samples(1_000_000, seed: 3).x.sorted()
-    #expect(x.allSatisfy { $0.isFinite })
-    for (low, high) in zip(x.prefix(20), x.suffix(20).reversed()) { #expect(abs(low + high) < 0.5) }
-  }
-
   // MARK: - Bernoulli conditionals
 
   private static let bernoulli = [(1, 0, 1), (1, 2, 1), (3, 1, 1), (6, 0, 1), (4, 0, 5), (5, 2, 4), (1, 0, 2)]
@@ -289,7 +278,7 @@ import Testing
         var moved = x
         moved[column] = 1 - x[column]
         let after = try values(moved)
-        for (j, other) in mask.order.enumerated() { #expect((after[other] == before[other]) == (j <= i)) }
+        for j in 0..<5 { #expect((after[j] == before[j]) == (j <= i)) }
       }
     }
   }

@@ -346,7 +346,12 @@ struct MADE<S: Scalar>: Distribution {
     case .gaussian(let rule):
       try run(.affine(rule), mask, tape, stride, scratch, logDensity)
       S.kernels.normalLogDensity(dim, stride, tape.z, logDensity)
-    case .mixture(let rule): try run(.mixture(rule), mask, tape, stride, scratch, logDensity)
+    case .mixture(let rule):
+      try run(.mixture(rule), mask, tape, stride, scratch, logDensity)
+      // The map is finite there.
+      for i in 0..<dim {
+        for r in 0..<stride where x[i * stride + r].isInfinite { logDensity[r] -= .infinity }
+      }
     case .bernoulli:
       let columns = masks[mask].columns(stride)
       for i in 0..<dim {
