@@ -33,4 +33,30 @@ import Testing
       #expect(abs(mean) < 1e-9 && abs(variance - 1) < 1e-9)
     }
   }
+
+  /// With the row, and for the rows held out, too.
+  @Test func rowsOutsideOfTheSupportAreRefused() throws {
+    var builder = try SpecBuilder(dim: 2, contextDim: 0, dtype: .f32)
+    try builder.addDomain(.log, columns: [1], low: [0])
+    let flow = try Flow<Float>(spec: builder.spec, seed: 1)
+    var x = (0..<200).map { 0.5 + Float($0 % 7) }
+    for row in [3, 77] {
+      for bad in [Float(-0.5), 0] {
+        let good = x[2 * row + 1]
+        x[2 * row + 1] = bad
+        let error = try x.withUnsafeBufferPointer { x in
+          #expect(throws: DiffeoError.self) {
+            _ = try Trainer(
+              flow, TrainOptions(), Batch<Float>(rows: 100, x: x.baseAddress, context: nil, contextIsShared: false))
+          }
+        }
+        #expect(error?.code == .numeric && error?.message.contains("row \(row) of x") == true)
+        x[2 * row + 1] = good
+      }
+    }
+    try x.withUnsafeBufferPointer { x in
+      _ = try Trainer(
+        flow, TrainOptions(), Batch<Float>(rows: 100, x: x.baseAddress, context: nil, contextIsShared: false))
+    }
+  }
 }

@@ -43,6 +43,8 @@ struct AutoregressiveSpec: BijectionSpec {
     self.parameters.network.initialise(parameters, outputs: map.initialParameters, &random)
   }
 
+  var limitsSupport: Bool { map.limitsSupport }
+
   var summary: String { "\(map.summary), \(parameters.summary)" }
 }
 

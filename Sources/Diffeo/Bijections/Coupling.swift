@@ -89,6 +89,8 @@ struct CouplingSpec: BijectionSpec {
       parameters + network.slots.reduce(0) { $0 + $1.count }, outputs: [], &random)
   }
 
+  var limitsSupport: Bool { map.limitsSupport }
+
   var summary: String {
     "\(map.summary), \(kept.count) kept, \(moved.count) transformed, \(network.summary)"
       + (scaleNetwork.map { ", of the scales \($0.activation.name)" } ?? "")

@@ -116,6 +116,10 @@ extension ElementMap {
     }
   }
 
+  var limitsSupport: Bool {
+    if case .spline(let rule) = self { rule.boundary == .interval } else { false }
+  }
+
   var summary: String {
     switch self {
     case .affine(let rule): rule.summary

@@ -121,6 +121,8 @@ struct MADESpec: DistributionSpec {
     network.initialise(parameters, outputs: conditional.initialParameters, &random)
   }
 
+  var limitsSupport: Bool { conditional == .bernoulli }
+
   var summary: String {
     let ordered =
       masks.count == 1

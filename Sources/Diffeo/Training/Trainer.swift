@@ -84,6 +84,7 @@ final class Trainer<S: Scalar> {
     noise = model.dequantizes ? DequantizationNoise(seed: options.seed) : nil
     model.prepare(parameters.pointer)
     try setFromData()
+    try checkSupport()
     best.pointer.update(from: parameters.pointer, count: parameters.count)
     renewReport()
   }
@@ -104,6 +105,7 @@ final class Trainer<S: Scalar> {
     parameters.pointer.update(from: origin.parameters.pointer, count: parameters.count)
     model.prepare(parameters.pointer)
     try setFromData()
+    try checkSupport()
     best.pointer.update(from: parameters.pointer, count: parameters.count)
     renewReport()
   }
@@ -316,6 +318,27 @@ final class Trainer<S: Scalar> {
       report.state = .patience
     } else {
       report.state = .epochEnd
+    }
+  }
+
+  /// Rows that no parameters can give a density would spoil every minibatch that they are in.
+  private func checkSupport() throws(DiffeoError) {
+    guard spec.limitsSupport else { return }
+    var sets = [(name: "x", data: data, rows: trainRows)]
+    if let validation {
+      sets.append((validation.data === data ? "x" : "the validation's x", validation.data, validation.rows))
+    }
+    for (name, data, rows) in sets {
+      try withoutThreads(rows) { order, count, scratch throws(DiffeoError) in
+        var pass = try model.newPass(Tiling.stride(count, S.self), recording: false, scratch)
+        try load(data, order, count, &pass, epoch: DequantizationNoise.noEpoch)
+        model.begin(&pass)
+        try model.logProb(&pass)
+        for r in 0..<count where !pass.logDet[r].isFinite {
+          throw DiffeoError(
+            .numeric, "row \(order[r]) of \(name) has no density: it is outside of the support of this flow")
+        }
+      }
     }
   }
 
