@@ -34,9 +34,12 @@ func mixtureVectors(
   while i < count {
     let n = smaller(lanes, count &- i)
     let mixture = Mixture(rule, p + i, count, n, memory)
-    let (value, slope) = mixture.value(mixture.sums(load(x + i, count: n), terms: false))
+    let at = load(x + i, count: n)
+    let (value, slope) = mixture.value(mixture.sums(at, terms: false))
     store(value, y + i, count: n)
-    store(slope, logs + i, count: n)
+    // No density at infinity, where F has only just got to 0 or 1.
+    let none = mixture.uniform ? magnitude(at) .== V(repeating: .infinity) : V() .> V()
+    store(slope.replacing(with: V(repeating: -.infinity), where: none), logs + i, count: n)
     i &+= lanes
   }
 }

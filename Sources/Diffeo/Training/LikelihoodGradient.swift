@@ -9,6 +9,8 @@ final class LikelihoodGradient<S: Scalar> {
   private let model: Model<S>
   private let parameters: ParameterVector<S>
   private let reduction: GradientReduction<S>
+  /// Longer minibatches are taken in pieces.
+  private let maxRows: Int
   private let norms: [(layer: Int, norm: BatchNorm<S>)]
   /// For each tile, where there is batch normalisation: memory, its state between stages, and sums over its rows.
   private let scratches: [Scratch]
@@ -31,7 +33,8 @@ final class LikelihoodGradient<S: Scalar> {
   init(_ spec: FlowSpec, _ model: Model<S>, _ parameters: ParameterVector<S>, rows: Int) throws(DiffeoError) {
     self.model = model
     self.parameters = parameters
-    reduction = try GradientReduction(spec, model, rows: min(GradientReduction<S>.maxRows, rows))
+    maxRows = min(GradientReduction<S>.maxRows, rows)
+    reduction = try GradientReduction(spec, model, rows: maxRows)
     norms = model.batchNorms
     scratches = norms.isEmpty ? [] : (0..<Self.maxTiles).map { _ in Scratch() }
     sumsPerTile = norms.isEmpty ? 0 : 2 * spec.dim
@@ -53,8 +56,8 @@ final class LikelihoodGradient<S: Scalar> {
   ) throws(DiffeoError) -> Double {
     var total = 0.0
     self.number = number
-    for first in stride(from: 0, to: rows, by: GradientReduction<S>.maxRows) {
-      let piece = first..<min(first + GradientReduction<S>.maxRows, rows)
+    for first in stride(from: 0, to: rows, by: maxRows) {
+      let piece = first..<min(first + maxRows, rows)
       try run(piece, weight: 1 / S(rows), workspace, load)
       for tile in 0..<Tiling.count(piece.count) { total += logProbs[tile] }
       try workspace.forEach(reduction.jobCount) { job, scratch throws(DiffeoError) in
