@@ -19,7 +19,7 @@
 
 /* Every function of diffeo.h, in its order, without the prefix; a test holds the two together. */
 #define DIFFEO_FUNCTIONS(X) \
-  X(__attribute__) X(version_number) X(version_string) X(status_name) X(last_error) X(workspace_create) \
+  X(version_number) X(version_string) X(status_name) X(last_error) X(workspace_create) \
   X(workspace_destroy) X(workspace_threads) X(spline_options_init) X(mixture_options_init) \
   X(autoregressive_options_init) X(coupling_options_init) X(network_options_init) X(base_options_init) \
   X(made_options_init) X(architecture_options_init) X(nice_create) X(realnvp_create) X(glow_create) X(made_create) \
