@@ -74,6 +74,22 @@ static void sizes(void) {
   SIZES(diffeo_autoregressive_options, D.autoregressive_options_init, D.spec_add_autoregressive(spec, o));
   SIZES(diffeo_coupling_options, D.coupling_options_init, D.spec_add_coupling(spec, o));
   SIZES(diffeo_architecture_options, D.architecture_options_init, (o->dim = 2, D.maf_create(o, OUT(0))));
+  diffeo_autoregressive_options a;
+  diffeo_coupling_options c;
+  diffeo_base_options b;
+  CHECK_OK(D.autoregressive_options_init(&a, sizeof a));
+  CHECK_OK(D.coupling_options_init(&c, sizeof c));
+  CHECK_OK(D.base_options_init(&b, sizeof b));
+  b.base = DIFFEO_BASE_NORMAL;
+  SIZES(diffeo_spline_options, D.spline_options_init, (a.spline = o, D.spec_add_autoregressive(spec, &a)));
+  a.spline = NULL;
+  SIZES(diffeo_mixture_options, D.mixture_options_init, (a.mixture = o, D.spec_add_autoregressive(spec, &a)));
+  SIZES(diffeo_spline_options, D.spline_options_init, (c.spline = o, D.spec_add_coupling(spec, &c)));
+  SIZES(diffeo_network_options, D.network_options_init, (b.network = o, D.spec_set_base(spec, &b)));
+  SIZES(diffeo_network_options, D.network_options_init, D.spec_add_planar(spec, o));
+  SIZES(diffeo_network_options, D.network_options_init, D.spec_add_radial(spec, o));
+  SIZES(diffeo_base_options, D.base_options_init, D.spec_set_base(spec, o));
+  SIZES(diffeo_made_options, D.made_options_init, D.spec_set_base_made(spec, o));
   SIZES(diffeo_train_options, D.train_options_init, D.trainer_create_f32(flow, o, x, N, NULL, 0, OUT(0)));
   static const size_t reports[] = {0, 1, sizeof(diffeo_train_report) - 1, SIZE_MAX};
   for (int i = 0; i < COUNT(reports); i++) {
@@ -92,6 +108,290 @@ static void sizes(void) {
     REFUSED(status, piece, use);                            \
   } while (0)
 
+static diffeo_status spline(diffeo_spec *spec, const diffeo_spline_options *options) {
+  diffeo_coupling_options o;
+  CHECK_OK(D.coupling_options_init(&o, sizeof o));
+  o.spline = options;
+  return D.spec_add_coupling(spec, &o);
+}
+static diffeo_status mixture(diffeo_spec *spec, const diffeo_mixture_options *options) {
+  diffeo_autoregressive_options o;
+  CHECK_OK(D.autoregressive_options_init(&o, sizeof o));
+  o.mixture = options;
+  return D.spec_add_autoregressive(spec, &o);
+}
+
+/* What this version has no MADE for, a later one refuses. */
+static diffeo_status made_says(void) {
+  diffeo_architecture_options o;
+  diffeo_flow *made = NULL;
+  CHECK_OK(D.architecture_options_init(&o, sizeof o));
+  o.dim = 2;
+  const diffeo_status status = D.made_create(&o, &made);
+  D.flow_destroy(made);
+  return status == DIFFEO_EUNSUPPORTED ? DIFFEO_EUNSUPPORTED : DIFFEO_EINVAL;
+}
+
+static diffeo_status wide_base(diffeo_base_options *o, int64_t dim, int64_t components) {
+  diffeo_spec *spec = NULL;
+  CHECK_OK(D.spec_create(dim, 0, DIFFEO_F32, &spec));
+  o->components = components;
+  const diffeo_status status = D.spec_set_base(spec, o);
+  D.spec_destroy(spec);
+  return status;
+}
+static diffeo_status wide_lu(void) {
+  diffeo_spec *spec = NULL;
+  CHECK_OK(D.spec_create(65536, 0, DIFFEO_F32, &spec));
+  const diffeo_status status = D.spec_add_lu(spec, 1, 1);
+  D.spec_destroy(spec);
+  return status;
+}
+
+/* Numbers beyond their ranges, of layers and bases; spec has a context, plain none. */
+static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
+  static const int64_t far[] = {0, -1, INT64_MAX, INT64_MIN, (int64_t)1 << 32, INT64_MAX / 3, INT64_MAX / 2 + 1};
+  static const double wild[] = {NAN, INFINITY, -INFINITY, -1, 1e300};
+  for (int i = 0; i < COUNT(far); i++) {
+    const int64_t n = far[i];
+    char piece[32];
+    snprintf(piece, sizeof piece, "%lld", (long long)n);
+#define SPLINE(field, value, piece) \
+  FIELD(diffeo_spline_options, D.spline_options_init, field, value, DIFFEO_EINVAL, piece, spline(spec, &o))
+#define MIXTURE(field, value, piece) \
+  FIELD(diffeo_mixture_options, D.mixture_options_init, field, value, DIFFEO_EINVAL, piece, mixture(spec, &o))
+#define BASE(kind, field, value, piece) \
+  FIELD(diffeo_base_options, D.base_options_init, field, (o.base = DIFFEO_BASE_##kind, value), DIFFEO_EINVAL, piece, \
+        D.spec_set_base(spec, &o))
+#define NAMED(name, field, value, piece) \
+  FIELD(diffeo_architecture_options, D.architecture_options_init, field, (o.dim = 3, value), DIFFEO_EINVAL, piece, \
+        D.name##_create(&o, OUT(0)))
+    SPLINE(bins, n, piece);
+    MIXTURE(components, n, piece);
+    BASE(MIXTURE, components, n, piece);
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_add_householder(spec, n));
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_add_dequantize(spec, n));
+    NAMED(spline_coupling, bins, n, piece);
+    NAMED(spline_autoregressive, bins, n, piece);
+    if (n == 0) continue;
+    NAMED(cdf_flow, components, n, piece);
+#define TRANSFORMS_OF(name) NAMED(name, transforms, n, piece);
+    NAMED_FLOWS(TRANSFORMS_OF)
+  }
+  SPLINE(bins, 1, "1");
+  SPLINE(bins, 65, "65");
+  MIXTURE(components, 65, "65");
+  BASE(MIXTURE, components, 1025, "1025");
+  REFUSED(DIFFEO_EINVAL, "349526", D.spec_add_householder(spec, 349526)); /* times 3: above 2^20 */
+  REFUSED(DIFFEO_EINVAL, "1", D.spec_add_dequantize(spec, 1));
+  REFUSED(DIFFEO_EINVAL, "16777217", D.spec_add_dequantize(spec, (1 << 24) + 1));
+
+  for (int i = 0; i < COUNT(wild); i++) {
+    const double w = wild[i];
+    SPLINE(low, w == -1 ? 4 : w, "");
+    SPLINE(high, w == -1 ? -4 : w, "");
+    SPLINE(min_width, w, "min_width");
+    SPLINE(min_height, w, "min_height");
+    SPLINE(min_derivative, w, "min_derivative");
+    MIXTURE(scale_bound, w, "scale_bound");
+    REFUSED(DIFFEO_EINVAL, "epsilon", D.spec_add_batch_norm(spec, w, 0.1));
+    REFUSED(DIFFEO_EINVAL, "momentum", D.spec_add_batch_norm(spec, 1e-5, w));
+    BASE(STUDENT_T, df, w, "");
+    if (w != 1e300) BASE(UNIFORM, high, w, "");
+    if (w != -1) BASE(UNIFORM, low, w, "");
+    REFUSED(DIFFEO_EINVAL, "high", D.spec_add_wrap(spec, w == -1 ? 2 : w, 1, 0, 0));
+    if (w != 1e300) REFUSED(DIFFEO_EINVAL, "high", D.spec_add_wrap(spec, 1, w, 0, 0));
+    if (w != 1e300) NAMED(spline_coupling, bound, w, "bound");
+    NAMED(spline_autoregressive, bound, w, "");
+    NAMED(spline_autoregressive, bound, (o.periodic = 1, w), "");
+  }
+  SPLINE(min_width, 0, "0");
+  SPLINE(min_width, 0.125, "0.125"); /* all of the box for 8 bins */
+  SPLINE(min_height, 0.125, "0.125");
+  SPLINE(min_derivative, 1, "1");
+  SPLINE(low, 4, "4");
+  SPLINE(low, (o.high = 1e6, 1e6 - 1), "1000000");
+  MIXTURE(scale_bound, 0, "0");
+  MIXTURE(scale_bound, 21, "21");
+  REFUSED(DIFFEO_EINVAL, "0", D.spec_add_batch_norm(spec, 0, 0.1));
+  REFUSED(DIFFEO_EINVAL, "0", D.spec_add_batch_norm(spec, 1e-5, 0));
+  REFUSED(DIFFEO_EINVAL, "1.5", D.spec_add_batch_norm(spec, 1.5, 0.1));
+  REFUSED(DIFFEO_EINVAL, "1.5", D.spec_add_batch_norm(spec, 1e-5, 1.5));
+  BASE(STUDENT_T, df, 0, "0");
+  BASE(UNIFORM, low, 1, "1");
+  BASE(UNIFORM, low, (o.high = 1.7e308, -1.7e308), "1.7e+308");
+  REFUSED(DIFFEO_EINVAL, "1.7e+308", D.spec_add_wrap(spec, -1.7e308, 1.7e308, 0, 0));
+  REFUSED(DIFFEO_EINVAL, "2", D.spec_add_wrap(spec, 2, 2, 0, 0));
+
+  /* one map, not two */
+  diffeo_spline_options s;
+  diffeo_mixture_options m;
+  diffeo_network_options network;
+  CHECK_OK(D.spline_options_init(&s, sizeof s));
+  CHECK_OK(D.mixture_options_init(&m, sizeof m));
+  CHECK_OK(D.network_options_init(&network, sizeof network));
+  FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, spline, (o.mixture = &m, &s), DIFFEO_EINVAL,
+        "spline and mixture", D.spec_add_autoregressive(spec, &o));
+  FIELD(diffeo_coupling_options, D.coupling_options_init, spline, (o.mixture = &m, &s), DIFFEO_EINVAL,
+        "spline and mixture", D.spec_add_coupling(spec, &o));
+
+  /* no context to depend on */
+  REFUSED(DIFFEO_EINVAL, "context", D.spec_add_planar(plain, &network));
+  REFUSED(DIFFEO_EINVAL, "context", D.spec_add_radial(plain, &network));
+  static const int32_t conditional_bases[] = {DIFFEO_BASE_NORMAL, DIFFEO_BASE_STUDENT_T, DIFFEO_BASE_MIXTURE};
+  for (int i = 0; i < COUNT(conditional_bases); i++)
+    FIELD(diffeo_base_options, D.base_options_init, network, (o.base = conditional_bases[i], &network), DIFFEO_EINVAL,
+          "context", D.spec_set_base(plain, &o));
+
+  /* their networks */
+  static const int64_t widths[][2] = {{0, 5}, {5, -1}, {INT64_MAX, 5}, {INT64_MIN, INT64_MIN}, {65537, 1},
+                                      {46342, 46342}};
+  for (int i = 0; i < COUNT(widths); i++) {
+    network.hidden = widths[i], network.hidden_count = 2;
+    REFUSED(DIFFEO_EINVAL, "", D.spec_add_planar(spec, &network));
+    REFUSED(DIFFEO_EINVAL, "", D.spec_add_radial(spec, &network));
+    BASE(NORMAL, network, &network, "");
+    FIELD(diffeo_made_options, D.made_options_init, hidden_count, (o.hidden = widths[i], 2),
+          made_says(), "", D.spec_set_base_made(spec, &o));
+  }
+  network.hidden = NULL;
+  static const int64_t counts[] = {-1, 1, 17, INT64_MAX, INT64_MIN};
+  for (int i = 0; i < COUNT(counts); i++) {
+    network.hidden_count = counts[i];
+    REFUSED(DIFFEO_EINVAL, "hidden", D.spec_add_planar(spec, &network));
+    BASE(NORMAL, network, &network, "hidden");
+  }
+
+  /* domains: columns, and ends */
+  static const int64_t columns[][DIM] = {{0, 2, 1}, {0, 1, 1}, {0, 1, 3}, {-1, 0, 1}, {INT64_MIN, 0, INT64_MAX}};
+  static const double zeros[DIM] = {0}, ones[DIM] = {1, 1, 1};
+  for (int i = 0; i < COUNT(columns); i++)
+    REFUSED(DIFFEO_EINVAL, "columns", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, columns[i], DIM, zeros, ones));
+  for (int i = 0; i < COUNT(far); i++)
+    if (far[i] != 0) {
+      REFUSED(DIFFEO_EINVAL, "columns", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, far[i], zeros, ones));
+      REFUSED(DIFFEO_EINVAL, "columns", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, columns[0], far[i], zeros, ones));
+    }
+  REFUSED(DIFFEO_EINVAL, "columns", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 1, zeros, ones));
+  REFUSED(DIFFEO_EINVAL, "columns", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, columns[0], 0, zeros, ones));
+  REFUSED(DIFFEO_EINVAL, "columns", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, columns[0], DIM + 1, zeros, ones));
+  REFUSED(DIFFEO_EINVAL, "low", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, NULL, ones));
+  REFUSED(DIFFEO_EINVAL, "high", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, zeros, NULL));
+  REFUSED(DIFFEO_EINVAL, "low", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOG, NULL, 0, NULL, ones));
+  REFUSED(DIFFEO_EINVAL, "low", D.spec_add_domain(spec, DIFFEO_DOMAIN_SOFTPLUS, NULL, 0, NULL, ones));
+  for (int i = 0; i < COUNT(wild); i++) {
+    const double end[DIM] = {0.5, wild[i], 0.5}, most[DIM] = {1, 1.7e308, 1}, least[DIM] = {0, -1.7e308, 0};
+    if (wild[i] == -1 || wild[i] == 1e300) {
+      REFUSED(DIFFEO_EINVAL, "1.7e+308", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, least, most));
+    } else {
+      REFUSED(DIFFEO_EINVAL, "column 1", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOG, NULL, 0, end, NULL));
+      REFUSED(DIFFEO_EINVAL, "column 1", D.spec_add_domain(spec, DIFFEO_DOMAIN_SOFTPLUS, NULL, 0, end, NULL));
+    }
+    if (wild[i] != 1e300) REFUSED(DIFFEO_EINVAL, "column 1", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, zeros, end));
+    if (wild[i] != -1) REFUSED(DIFFEO_EINVAL, "column 1", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, end, ones));
+  }
+  REFUSED(DIFFEO_EINVAL, "column 0", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, ones, ones));
+
+  /* what is still to come in this version, and orders of MADE */
+  FIELD(diffeo_made_options, D.made_options_init, order, DIFFEO_ORDER_GIVEN, DIFFEO_EINVAL, "order_given",
+        D.spec_set_base_made(spec, &o));
+  for (int i = 0; i < COUNT(far); i++) {
+    FIELD(diffeo_made_options, D.made_options_init, masks, far[i], made_says(), "", D.spec_set_base_made(spec, &o));
+    FIELD(diffeo_made_options, D.made_options_init, components, (o.conditional = DIFFEO_MADE_MIXTURE, far[i]), made_says(),
+          "", D.spec_set_base_made(spec, &o));
+    NAMED(made, transforms, (o.standardize = 0, far[i] == 0 ? -1 : far[i]), "");
+  }
+
+  /* ends that the flow's type cannot tell apart, or hold */
+  static const struct {
+    double low, high;
+  } narrow[] = {{1, 1 + 1e-12}, {0, 1e300}, {-1e300, 0}, {-3e38, 3e38}};
+  for (int i = 0; i < COUNT(narrow); i++) {
+    diffeo_base_options b;
+    CHECK_OK(D.base_options_init(&b, sizeof b));
+    b.base = DIFFEO_BASE_UNIFORM, b.low = narrow[i].low, b.high = narrow[i].high;
+    const double low[DIM] = {b.low, b.low, b.low}, high[DIM] = {b.high, b.high, b.high};
+    for (int what = 0; what < (i < 3 ? 3 : 2); what++) { /* a domain of 6e38 is fine: it computes in double precision */
+      diffeo_spec *odd = NULL;
+      CHECK_OK(D.spec_create(DIM, 0, DIFFEO_F32, &odd));
+      diffeo_status status = what == 0   ? D.spec_set_base(odd, &b)
+                             : what == 1 ? D.spec_add_wrap(odd, b.low, b.high, 1, 3)
+                                         : D.spec_add_domain(odd, DIFFEO_DOMAIN_LOGIT, NULL, 0, low, high);
+      CHECK(status == DIFFEO_OK, "%d of %d: %s", what, i, D.last_error());
+      ISOLATED("ends that float32 does not have") {
+        diffeo_flow *built = NULL;
+        status = D.flow_create(odd, 0, &built);
+        CHECK((status == DIFFEO_EINVAL || status == DIFFEO_ENUMERIC) && built == NULL, "%d of %d is %s", what, i,
+              D.status_name(status));
+      }
+      D.spec_destroy(odd);
+    }
+  }
+}
+
+/* As large and as extreme as promised: built, and used. */
+static void large(void) {
+  static const int64_t one[] = {1};
+#define USED(dim, name, add)                                                                                     \
+  ISOLATED(name) {                                                                                               \
+    diffeo_spec *spec = NULL;                                                                                    \
+    diffeo_flow *built = NULL;                                                                                   \
+    float *x = calloc(2 * (dim), sizeof *x), *z = calloc(2 * (dim), sizeof *x), *y = calloc(2 * (dim), sizeof *x), l[2]; \
+    for (int64_t i = 0; i < 2 * (dim); i++) x[i] = (float)(0.25 + 0.5 * (double)(i % 97) / 97);                  \
+    CHECK_OK(D.spec_create(dim, 0, DIFFEO_F32, &spec));                                                          \
+    CHECK_OK(add);                                                                                               \
+    CHECK_OK(D.flow_create(spec, 1, &built));                                                                    \
+    CHECK_OK(D.flow_log_prob_gradient_f32(built, x, 2, NULL, 0, NULL, l, z, NULL));                              \
+    CHECK(isfinite(l[0]) && isfinite(z[0]), "%s: log_prob is %g", name, l[0]);                                   \
+    CHECK_OK(D.flow_to_noise_f32(built, x, 2, NULL, 0, NULL, z, l));                                             \
+    CHECK_OK(D.flow_from_noise_f32(built, z, 2, NULL, 0, NULL, y, l));                                           \
+    double far = 0;                                                                                              \
+    for (int64_t i = 0; i < 2 * (dim); i++) far = fmax(far, isfinite(y[i]) ? fabs(y[i] - x[i]) : INFINITY);      \
+    CHECK(far < 1e-2, "%s: there and back is off by %g", name, far);                                             \
+    CHECK_OK(D.flow_sample_f32(built, 1, 0, 2, NULL, 0, NULL, y, l));                                            \
+    D.flow_destroy(built);                                                                                       \
+    D.spec_destroy(spec);                                                                                        \
+    free(x), free(y), free(z);                                                                                   \
+  }
+  diffeo_autoregressive_options a;
+  diffeo_spline_options s;
+  diffeo_mixture_options m;
+  diffeo_base_options b;
+  CHECK_OK(D.autoregressive_options_init(&a, sizeof a));
+  CHECK_OK(D.spline_options_init(&s, sizeof s));
+  CHECK_OK(D.mixture_options_init(&m, sizeof m));
+  CHECK_OK(D.base_options_init(&b, sizeof b));
+  a.hidden = one, a.hidden_count = 1, a.spline = &s;
+  s.bins = 64, s.min_width = s.min_height = 1.0 / 64 - 1e-6, s.min_derivative = 1 - 1e-6;
+  USED(3, "64 bins that are all of the box", D.spec_add_autoregressive(spec, &a));
+  s.bins = 2, s.min_width = s.min_height = s.min_derivative = 1e-6, s.low = -1e6, s.high = 1e6;
+  USED(3, "the widest box", D.spec_add_autoregressive(spec, &a));
+  CHECK_OK(D.spline_options_init(&s, sizeof s));
+  USED(2000, "splines of many columns", D.spec_add_autoregressive(spec, &a));
+  a.spline = NULL, a.mixture = &m, m.components = 64, m.scale_bound = 20;
+  USED(3, "64 components", D.spec_add_autoregressive(spec, &a));
+  m.scale_bound = 1e-3;
+  USED(3, "components of one scale", D.spec_add_autoregressive(spec, &a));
+  USED(3, "many reflections", D.spec_add_householder(spec, 349525));
+  USED(65536, "reflections of many columns", D.spec_add_householder(spec, 16));
+  if (!no_fork) USED(1024, "a large matrix", D.spec_add_lu(spec, 1, 1));
+  USED(65536, "planar and radial layers of many columns", (D.spec_add_planar(spec, NULL), D.spec_add_radial(spec, NULL)));
+  USED(3, "the finest integers", D.spec_add_dequantize(spec, 1 << 24));
+  USED(65536, "batch normalisation of many columns", D.spec_add_batch_norm(spec, 1, 1));
+  USED(3, "the least epsilon", D.spec_add_batch_norm(spec, 5e-324, 5e-324));
+  USED(65536, "domains of many columns", D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL, NULL, 0, NULL, NULL));
+  b.base = DIFFEO_BASE_MIXTURE, b.components = 1024;
+  USED(64, "a base of 1024 components", D.spec_set_base(spec, &b));
+  b.base = DIFFEO_BASE_STUDENT_T, b.df = 0.1;
+  USED(3, "the heaviest tails", D.spec_set_base(spec, &b));
+  b.df = 1e8;
+  USED(3, "the lightest tails", D.spec_set_base(spec, &b));
+  b.base = DIFFEO_BASE_MIXTURE;
+  REFUSED(DIFFEO_EINVAL, "65536", wide_base(&b, 65, 1024));
+  REFUSED(DIFFEO_EINVAL, "65536", wide_base(&b, 65536, 1024));
+  REFUSED(DIFFEO_EINVAL, "65536 x 65536", wide_lu());
+}
+
 static void building(void) {
   diffeo_spec *spec = NULL, **s = OUT(0);
   diffeo_flow **f = OUT(0);
@@ -106,16 +406,25 @@ static void building(void) {
     diffeo_architecture_options o;
     CHECK_OK(D.architecture_options_init(&o, sizeof o));
     o.dim = dims[i];
-    REFUSED(DIFFEO_EINVAL, piece, D.maf_create(&o, f));
-    REFUSED(DIFFEO_EINVAL, piece, D.iaf_create(&o, f));
-    REFUSED(DIFFEO_EINVAL, piece, D.realnvp_create(&o, f));
+#define DIM_OF(name) REFUSED(DIFFEO_EINVAL, piece, D.name##_create(&o, f));
+    NAMED_FLOWS(DIM_OF)
+    DIM_OF(made)
+    o.dim = 2, o.context_dim = dims[i];
+    if (dims[i] == 0) continue;
+    NAMED_FLOWS(DIM_OF)
+    DIM_OF(made)
   }
   REFUSED(DIFFEO_EDTYPE, "0", D.spec_create(2, 0, 0, s));
   REFUSED(DIFFEO_EDTYPE, "3", D.spec_create(2, 0, 3, s));
   REFUSED(DIFFEO_EDTYPE, "-2147483648", D.spec_create(2, 0, INT32_MIN, s));
-  REFUSED(DIFFEO_EINVAL, "options", D.maf_create(NULL, f));
-  REFUSED(DIFFEO_EINVAL, "options", D.iaf_create(NULL, f));
-  REFUSED(DIFFEO_EINVAL, "options", D.realnvp_create(NULL, f));
+  diffeo_architecture_options two;
+  CHECK_OK(D.architecture_options_init(&two, sizeof two));
+  two.dim = 2;
+#define NULLS_OF(name)                                            \
+  REFUSED(DIFFEO_EINVAL, "options", D.name##_create(NULL, f));    \
+  REFUSED(DIFFEO_EINVAL, "flow", D.name##_create(&two, NULL));
+  NAMED_FLOWS(NULLS_OF)
+  NULLS_OF(made)
   REFUSED(DIFFEO_EINVAL, "spec", D.flow_create(NULL, 0, f));
   REFUSED(DIFFEO_EINVAL, "flow", D.flow_create(spec, 0, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_autoregressive(NULL, NULL));
@@ -123,6 +432,18 @@ static void building(void) {
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_reverse(NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_random_permutation(NULL, 1));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_actnorm(NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_invert(NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_lu(NULL, 1, 1));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_householder(NULL, 1));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_elementwise_affine(NULL, 1));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_batch_norm(NULL, 1e-5, 0.1));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_planar(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_radial(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_domain(NULL, DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL, NULL, 0, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_wrap(NULL, -1, 1, 0, 0));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_dequantize(NULL, 2));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_base(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_base_made(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_standardize(NULL, NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_standardize_context(NULL, NULL, NULL));
 
@@ -187,6 +508,7 @@ static void building(void) {
         D.spec_add_autoregressive(spec, &o));
 
   /* unknown choices */
+  static const double zeros[DIM] = {0}, ones[DIM] = {1, 1, 1};
   static const int32_t choices[] = {0, -1, 9, 100, INT32_MAX, INT32_MIN};
   for (int i = 0; i < COUNT(choices); i++) {
     const int32_t c = choices[i];
@@ -207,11 +529,32 @@ static void building(void) {
     COUPLING(scale);
     ARCHITECTURE(activation, DIFFEO_EINVAL);
     ARCHITECTURE(dtype, DIFFEO_EDTYPE);
-    ARCHITECTURE(scale, DIFFEO_EINVAL);
+    ARCHITECTURE(conditional, DIFFEO_EINVAL);
+    FIELD(diffeo_spline_options, D.spline_options_init, boundary, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_mixture_options, D.mixture_options_init, family, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
+    FIELD(diffeo_mixture_options, D.mixture_options_init, target, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
+    FIELD(diffeo_base_options, D.base_options_init, base, c, DIFFEO_EINVAL, piece, D.spec_set_base(spec, &o));
+    FIELD(diffeo_network_options, D.network_options_init, activation, c, DIFFEO_EINVAL, piece, D.spec_add_planar(spec, &o));
+    FIELD(diffeo_network_options, D.network_options_init, activation, c, DIFFEO_EINVAL, piece, D.spec_add_radial(spec, &o));
+    FIELD(diffeo_made_options, D.made_options_init, activation, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
+    FIELD(diffeo_made_options, D.made_options_init, conditional, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
+    FIELD(diffeo_made_options, D.made_options_init, order, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
+    FIELD(diffeo_made_options, D.made_options_init, degrees, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_add_domain(spec, c, NULL, 0, zeros, ones));
     if (c == 0) continue;
-    AUTOREGRESSIVE(inverse);
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_add_lu(spec, c, 0));
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_add_elementwise_affine(spec, c));
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_add_wrap(spec, -1, 1, c, 0));
+    FIELD(diffeo_spline_options, D.spline_options_init, reserved, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_base_options, D.base_options_init, reserved, c, DIFFEO_EINVAL, piece, D.spec_set_base(spec, &o));
+    FIELD(diffeo_network_options, D.network_options_init, reserved, c, DIFFEO_EINVAL, piece, D.spec_add_planar(spec, &o));
+    FIELD(diffeo_made_options, D.made_options_init, reserved, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
+    FIELD(diffeo_made_options, D.made_options_init, direct, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
+    ARCHITECTURE(scale, DIFFEO_EINVAL);
+    ARCHITECTURE(batch_norm, DIFFEO_EINVAL);
+    ARCHITECTURE(periodic, DIFFEO_EINVAL);
+    ARCHITECTURE(reserved, DIFFEO_EINVAL);
     AUTOREGRESSIVE(reserved);
-    COUPLING(reserved);
     ARCHITECTURE(random_order, DIFFEO_EINVAL);
     ARCHITECTURE(standardize, DIFFEO_EINVAL);
     ARCHITECTURE(actnorm, DIFFEO_EINVAL);
@@ -233,6 +576,8 @@ static void building(void) {
   FIELD(diffeo_coupling_options, D.coupling_options_init, mask_given, (o.mask = DIFFEO_MASK_GIVEN, mask),
         DIFFEO_EINVAL, "2", D.spec_add_coupling(spec, &o));
 
+  numbers(spec, plain);
+
   /* After all of that the spec is as it was. */
   ISOLATED("failed additions leave the spec") {
     diffeo_flow *built = NULL;
@@ -244,7 +589,8 @@ static void building(void) {
     CHECK(fabs(y + 0.5 * DIM * 1.8378770664093454836) < 1e-12, "a flow of no layers has log_prob %g at 0", y);
     D.flow_destroy(built);
   }
-  /* As large as promised. */
+  REFUSED(DIFFEO_ESTATE, "no layer", D.spec_invert(spec));
+  large();
   ISOLATED("65536 columns") {
     static const int64_t one[] = {1};
     diffeo_architecture_options o;

@@ -62,11 +62,133 @@ static inline void to_float(const double *from, float *to, int64_t n) {
   for (int64_t i = 0; i < n; i++) to[i] = (float)from[i];
 }
 
-/* A small flow of the kind "maf", "iaf" or "realnvp", near the identity but not it. */
-static inline diffeo_flow *make_flow(const char *kind, int64_t dim, int64_t context_dim, int32_t dtype) {
+/* Flows by name. "torus_..." are those on angles, of period 13. */
+#define NAMED_FLOWS(X) X(maf) X(iaf) X(realnvp) X(nice) X(glow) X(planar) X(radial) X(cdf_flow) X(spline_coupling) \
+  X(spline_autoregressive)
+
+static inline diffeo_status create_named(const char *name, const diffeo_architecture_options *o, diffeo_flow **flow) {
+#define CREATE(each) \
+  if (strcmp(name, #each) == 0) return D.each##_create(o, flow);
+  NAMED_FLOWS(CREATE)
+  if (strcmp(name, "made") == 0) return D.made_create(o, flow);
+#undef CREATE
+  return DIFFEO_EINTERNAL;
+}
+
+/* Layers and bases that no named flow has. All take any x to any z, or to where the base is not 0. */
+static inline diffeo_status add_layers(const char *name, diffeo_spec *spec, int64_t dim, int64_t context_dim) {
+  static const int64_t hidden[] = {13};
+  diffeo_autoregressive_options a;
+  diffeo_coupling_options c;
+  diffeo_spline_options s;
+  diffeo_mixture_options m;
+  diffeo_network_options n;
+  diffeo_base_options b;
+  D.autoregressive_options_init(&a, sizeof a), D.coupling_options_init(&c, sizeof c);
+  D.spline_options_init(&s, sizeof s), D.mixture_options_init(&m, sizeof m);
+  D.network_options_init(&n, sizeof n), D.base_options_init(&b, sizeof b);
+  a.hidden = c.hidden = n.hidden = hidden, a.hidden_count = c.hidden_count = n.hidden_count = 1;
+  a.activation = c.activation = n.activation = DIFFEO_TANH;
+  const diffeo_network_options *network = context_dim > 0 ? &n : NULL;
+  double low[64], high[64];
+  for (int i = 0; i < 64; i++) low[i] = -0.25, high[i] = 1.5;
+  diffeo_status status = DIFFEO_OK;
+#define ADD(call) if (status == DIFFEO_OK) status = (call)
+  if (strcmp(name, "linear") == 0) {
+    ADD(D.spec_add_lu(spec, 1, 3));
+    ADD(D.spec_add_elementwise_affine(spec, 0));
+    ADD(D.spec_add_householder(spec, 2));
+    ADD(D.spec_add_batch_norm(spec, 1e-5, 0.1));
+    ADD(D.spec_add_lu(spec, 0, 0));
+    ADD(D.spec_invert(spec));
+    ADD(D.spec_add_householder(spec, 1));
+    ADD(D.spec_invert(spec));
+    ADD(D.spec_add_actnorm(spec));
+    ADD(D.spec_add_elementwise_affine(spec, 1));
+    b.base = DIFFEO_BASE_NORMAL, b.network = network;
+  } else if (strcmp(name, "units") == 0) {
+    ADD(D.spec_add_planar(spec, network));
+    ADD(D.spec_add_radial(spec, network));
+    ADD(D.spec_add_planar(spec, NULL));
+    ADD(D.spec_invert(spec));
+    ADD(D.spec_add_radial(spec, NULL));
+    ADD(D.spec_invert(spec));
+    b.base = DIFFEO_BASE_STUDENT_T, b.network = network;
+  } else if (strcmp(name, "mixtures") == 0) {
+    a.mixture = c.mixture = &m, m.components = 3;
+    ADD(D.spec_add_autoregressive(spec, &a));
+    if (dim > 1 || context_dim > 0) {
+      static const uint8_t mask[64] = {0, 1, 1};
+      c.mask = DIFFEO_MASK_GIVEN, c.mask_given = mask, m.family = DIFFEO_FAMILY_LOGISTIC;
+      ADD(D.spec_add_coupling(spec, &c));
+    }
+    a.order = DIFFEO_ORDER_REVERSED;
+    ADD(D.spec_add_autoregressive(spec, &a));
+    ADD(D.spec_invert(spec));
+    b.base = DIFFEO_BASE_MIXTURE, b.components = 3, b.network = network;
+  } else if (strcmp(name, "bounded") == 0) { /* the line to an interval, splines there, and back; the box to the end */
+    ADD(D.spec_add_domain(spec, DIFFEO_DOMAIN_SOFTPLUS, NULL, 0, low, NULL));
+    ADD(D.spec_invert(spec));
+    ADD(D.spec_add_domain(spec, DIFFEO_DOMAIN_LOG, NULL, 0, low, NULL));
+    ADD(D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL, NULL, 0, NULL, NULL));
+    ADD(D.spec_invert(spec));
+    ADD(D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, low, high));
+    ADD(D.spec_invert(spec));
+    s.boundary = DIFFEO_BOUNDARY_INTERVAL, s.low = -0.25, s.high = 1.5, a.spline = &s;
+    ADD(D.spec_add_autoregressive(spec, &a));
+    ADD(D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, low, high));
+    s.boundary = DIFFEO_BOUNDARY_LINEAR, s.low = -3, s.high = 3;
+    ADD(D.spec_add_autoregressive(spec, &a));
+    ADD(D.spec_invert(spec));
+    ADD(D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, low, high));
+    ADD(D.spec_invert(spec));
+    b.base = DIFFEO_BASE_UNIFORM, b.low = -0.25, b.high = 1.5;
+  } else {
+    status = DIFFEO_EINTERNAL;
+  }
+#undef ADD
+  return status != DIFFEO_OK ? status : D.spec_set_base(spec, &b);
+}
+static const char *const layer_names[] = {"linear", "units", "mixtures", "bounded"};
+
+/* Moved from where a new flow begins, so that no result is trivial: by two epochs over a few rows, which move all that
+ * is trained and nothing else. */
+static inline diffeo_flow *make_moved(diffeo_flow *flow) {
+  enum { ROWS = 64 };
+  const int64_t dim = D.flow_dim(flow), context_dim = D.flow_context_dim(flow);
+  diffeo_flow *moved = NULL;
+  double *x = malloc(sizeof *x * (size_t)(ROWS * dim)), *context = malloc(sizeof *x * (size_t)(ROWS * context_dim) + 1);
+  make_rows(x, ROWS, dim, 31);
+  make_rows(context, ROWS, context_dim, 32);
+  diffeo_train_options o;
+  diffeo_trainer *trainer = NULL;
+  CHECK_OK(D.train_options_init(&o, sizeof o));
+  o.batch_size = 16, o.max_epochs = 2, o.learning_rate = 0.03;
+  CHECK_OK(D.trainer_create_f64(flow, &o, x, ROWS, context_dim ? context : NULL, context_dim ? ROWS : 0, &trainer));
+  while (!D.trainer_finished(trainer)) CHECK_OK(D.trainer_step(trainer, 0, NULL));
+  CHECK_OK(D.trainer_current(trainer, &moved));
+  D.trainer_destroy(trainer);
+  D.flow_destroy(flow);
+  free(x), free(context);
+  return moved;
+}
+
+/* A small new flow by its name, or of layers. */
+static inline diffeo_flow *new_flow(const char *kind, int64_t dim, int64_t context_dim, int32_t dtype) {
   static const int64_t hidden[] = {19, 16};
-  diffeo_architecture_options o;
   diffeo_flow *flow = NULL;
+  for (int i = 0; i < COUNT(layer_names); i++)
+    if (strcmp(kind, layer_names[i]) == 0) {
+      diffeo_spec *spec = NULL;
+      CHECK_OK(D.spec_create(dim, context_dim, dtype, &spec));
+      diffeo_status status = add_layers(kind, spec, dim, context_dim);
+      CHECK(status == DIFFEO_OK, "%s: %s", kind, D.last_error());
+      CHECK_OK(D.flow_create(spec, 2385, &flow));
+      D.spec_destroy(spec);
+      return flow;
+    }
+  diffeo_architecture_options o;
+  const int torus = strncmp(kind, "torus_", 6) == 0;
   D.architecture_options_init(&o, sizeof o);
   o.dim = dim;
   o.context_dim = context_dim;
@@ -77,21 +199,28 @@ static inline diffeo_flow *make_flow(const char *kind, int64_t dim, int64_t cont
   o.dtype = dtype;
   o.standardize = 0;
   o.seed = 2385;
-  diffeo_status status = strcmp(kind, "maf") == 0   ? D.maf_create(&o, &flow)
-                         : strcmp(kind, "iaf") == 0 ? D.iaf_create(&o, &flow)
-                                                    : D.realnvp_create(&o, &flow);
+  o.components = strcmp(kind, "cdf_flow") == 0 ? 3 : 0;
+  o.bins = 5;
+  o.periodic = torus, o.bound = torus ? 6.5 : 0;
+  diffeo_status status = create_named(kind + (torus ? 6 : 0), &o, &flow);
   CHECK(status == DIFFEO_OK, "%s: %s", kind, D.last_error());
-  /* Move every parameter that is not a constant or masked to zero, so that no result is trivial. */
-  int64_t n = D.flow_parameter_count(flow);
-  double *parameters = malloc((size_t)n * sizeof *parameters);
-  diffeo_flow *changed = NULL;
-  CHECK_OK(D.flow_parameters_f64(flow, parameters));
-  uint64_t state = 7;
-  for (int64_t i = 0; i < n; i++) parameters[i] += parameters[i] == 0.0 ? 0.0 : 0.1 * uniform(&state);
-  CHECK_OK(D.flow_with_parameters_f64(flow, parameters, &changed));
-  free(parameters);
-  D.flow_destroy(flow);
-  return changed;
+  return flow;
+}
+
+static inline diffeo_flow *make_flow(const char *kind, int64_t dim, int64_t context_dim, int32_t dtype) {
+  return make_moved(new_flow(kind, dim, context_dim, dtype));
+}
+
+/* All that make_flow can make. */
+#define NAME(each) #each,
+static const char *const all_flows[] = {NAMED_FLOWS(NAME) "torus_spline_coupling", "torus_spline_autoregressive", "linear",
+                                        "units", "mixtures", "bounded"};
+#undef NAME
+
+/* Couplings of a single column need a context. */
+static inline int possible(const char *kind, int64_t dim, int64_t context_dim) {
+  return dim > 1 || context_dim > 0 || !(strcmp(kind, "realnvp") == 0 || strcmp(kind, "nice") == 0 ||
+                                         strcmp(kind, "glow") == 0 || strstr(kind, "coupling") != NULL);
 }
 
 #endif

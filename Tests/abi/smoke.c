@@ -29,9 +29,17 @@ static void version(void) {
   CHECK(strcmp(D.status_name(INT32_MIN), "unknown status") == 0, "%s", D.status_name(INT32_MIN));
 }
 
+static int standard_normal(const char *kind, int64_t context_dim) {
+  return strcmp(kind, "maf") == 0 || strcmp(kind, "realnvp") == 0 || strcmp(kind, "glow") == 0 ||
+         strcmp(kind, "planar") == 0 || strcmp(kind, "radial") == 0 || strncmp(kind, "spline", 6) == 0 ||
+         (strcmp(kind, "iaf") == 0 && context_dim == 0);
+}
+
 /* Densities, both directions, samples and gradients agree with one another; both buffer types; in place. */
-static void evaluation(const char *kind, int64_t context_dim, int32_t dtype) {
-  diffeo_flow *flow = make_flow(kind, DIM, context_dim, dtype);
+static void evaluation(const char *kind, int64_t dim, int64_t context_dim, int32_t dtype) {
+  if (!possible(kind, dim, context_dim)) return;
+  diffeo_flow *flow = make_flow(kind, dim, context_dim, dtype);
+  const size_t rows_size = (size_t)(N * dim) * sizeof(double);
   diffeo_workspace *workspace = NULL;
   CHECK_OK(D.workspace_create(2, &workspace));
   CHECK(D.workspace_threads(workspace) == 2, "%d", D.workspace_threads(workspace));
@@ -42,48 +50,51 @@ static void evaluation(const char *kind, int64_t context_dim, int32_t dtype) {
 
   CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, workspace, log_prob));
   CHECK_OK(D.flow_to_noise_f64(flow, x, N, c, nc, workspace, z, log_det));
-  for (int i = 0; i < N; i++) {
-    double sum = -0.5 * DIM * 1.8378770664093454836 + log_det[i];
-    for (int j = 0; j < DIM; j++) sum -= 0.5 * z[i * DIM + j] * z[i * DIM + j];
-    again[i] = sum;
+  if (standard_normal(kind, context_dim)) {
+    for (int i = 0; i < N; i++) {
+      double sum = -0.5 * (double)dim * 1.8378770664093454836 + log_det[i];
+      for (int j = 0; j < dim; j++) sum -= 0.5 * z[i * dim + j] * z[i * dim + j];
+      again[i] = sum;
+    }
+    CHECK(worst(again, log_prob, N) < tolerance, "%s: log_prob is not that of the noise: %g", kind, worst(again, log_prob, N));
   }
-  CHECK(worst(again, log_prob, N) < tolerance, "%s: log_prob is not that of the noise: %g", kind, worst(again, log_prob, N));
   CHECK_OK(D.flow_from_noise_f64(flow, z, N, c, nc, NULL, back, log_det_back));
-  CHECK(worst(back, x, N * DIM) < tolerance, "%s: from_noise(to_noise(x)) is off by %g", kind, worst(back, x, N * DIM));
+  CHECK(worst(back, x, N * dim) < tolerance, "%s: from_noise(to_noise(x)) is off by %g", kind, worst(back, x, N * dim));
   for (int i = 0; i < N; i++) again[i] = -log_det_back[i];
   CHECK(worst(again, log_det, N) < tolerance, "%s: log_det differs by %g", kind, worst(again, log_det, N));
 
   /* In place: the same bits. */
-  memcpy(place, x, sizeof x);
+  memcpy(place, x, rows_size);
   CHECK_OK(D.flow_to_noise_f64(flow, place, N, c, nc, workspace, place, NULL));
-  CHECK(memcmp(place, z, sizeof z) == 0, "%s: to_noise in place differs", kind);
+  CHECK(memcmp(place, z, rows_size) == 0, "%s: to_noise in place differs", kind);
   CHECK_OK(D.flow_from_noise_f64(flow, place, N, c, nc, workspace, place, NULL));
-  CHECK(memcmp(place, back, sizeof back) == 0, "%s: from_noise in place differs", kind);
-  memcpy(place, x, sizeof x);
+  CHECK(memcmp(place, back, rows_size) == 0, "%s: from_noise in place differs", kind);
+  memcpy(place, x, rows_size);
   double gradient[N * DIM], gradient_context[N * 2];
   CHECK_OK(D.flow_log_prob_gradient_f64(flow, x, N, c, nc, workspace, again, gradient, gradient_context));
   CHECK(memcmp(again, log_prob, sizeof again) == 0, "%s: log_prob of the gradient differs", kind);
   CHECK_OK(D.flow_log_prob_gradient_f64(flow, place, N, c, nc, workspace, NULL, place, NULL));
-  CHECK(memcmp(place, gradient, sizeof place) == 0, "%s: gradient in place differs", kind);
+  CHECK(memcmp(place, gradient, rows_size) == 0, "%s: gradient in place differs", kind);
 
-  /* The gradient against differences. */
+  /* The gradient against differences, of fourth order: planar layers that nearly fold have large derivatives. */
   if (dtype == DIFFEO_F64) {
     const double h = 1e-6;
-    for (int k = 0; k < DIM + context_dim; k++) {
-      double up[N], down[N], expected[N], got[N];
-      double *values = k < DIM ? x : context;
-      const int column = k < DIM ? k : k - DIM, columns = k < DIM ? DIM : (int)context_dim;
-      double saved[N];
-      for (int i = 0; i < N; i++) saved[i] = values[i * columns + column], values[i * columns + column] = saved[i] + h;
-      CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, workspace, up));
-      for (int i = 0; i < N; i++) values[i * columns + column] = saved[i] - h;
-      CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, workspace, down));
+    for (int64_t k = 0; k < dim + context_dim; k++) {
+      static const double steps[] = {2, 1, -1, -2}, weights[] = {-1, 8, -8, 1};
+      double near[N], saved[N], expected[N] = {0}, got[N];
+      double *values = k < dim ? x : context;
+      const int64_t column = k < dim ? k : k - dim, columns = k < dim ? dim : context_dim;
+      for (int i = 0; i < N; i++) saved[i] = values[i * columns + column];
+      for (int step = 0; step < COUNT(steps); step++) {
+        for (int i = 0; i < N; i++) values[i * columns + column] = saved[i] + steps[step] * h;
+        CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, workspace, near));
+        for (int i = 0; i < N; i++) expected[i] += weights[step] * near[i] / (12 * h);
+      }
       for (int i = 0; i < N; i++) {
         values[i * columns + column] = saved[i];
-        expected[i] = (up[i] - down[i]) / (2 * h);
-        got[i] = (k < DIM ? gradient : gradient_context)[i * columns + column];
+        got[i] = (k < dim ? gradient : gradient_context)[i * columns + column];
       }
-      CHECK(worst(got, expected, N) < 1e-7, "%s: gradient in column %d is off by %g", kind, k, worst(got, expected, N));
+      CHECK(worst(got, expected, N) < 1e-7, "%s: gradient in column %d is off by %g", kind, (int)k, worst(got, expected, N));
     }
   }
 
@@ -93,14 +104,14 @@ static void evaluation(const char *kind, int64_t context_dim, int32_t dtype) {
   CHECK_OK(D.flow_log_prob_f64(flow, s, N, c, nc, workspace, again));
   CHECK(worst(again, log_prob, N) < tolerance, "%s: samples' log_prob is off by %g", kind, worst(again, log_prob, N));
   CHECK_OK(D.flow_sample_f64(flow, 42, 100, 20, c ? c + 100 * 2 : c, c ? 20 : 0, NULL, piece, NULL));
-  CHECK(memcmp(piece, s + 100 * DIM, sizeof piece) == 0, "%s: rows 100 to 119 differ in a call of their own", kind);
+  CHECK(memcmp(piece, s + 100 * dim, (size_t)(20 * dim) * sizeof *piece) == 0, "%s: rows 100 to 119 differ in a call of their own", kind);
 
   /* The other type of buffers: the same numbers, rounded. */
   float xf[N * DIM], cf[N * 2], lf[N], sf[N * DIM];
   double wide[N * DIM], widened[N];
-  to_float(x, xf, N * DIM);
+  to_float(x, xf, N * dim);
   to_float(context, cf, N * 2);
-  for (int i = 0; i < N * DIM; i++) wide[i] = xf[i];
+  for (int i = 0; i < N * dim; i++) wide[i] = xf[i];
   double cwide[N * 2];
   for (int i = 0; i < N * 2; i++) cwide[i] = cf[i];
   CHECK_OK(D.flow_log_prob_f32(flow, xf, N, c ? cf : NULL, nc, workspace, lf));
@@ -108,7 +119,7 @@ static void evaluation(const char *kind, int64_t context_dim, int32_t dtype) {
   for (int i = 0; i < N; i++) CHECK(lf[i] == (float)widened[i], "%s row %d: %.9g and %.9g", kind, i, lf[i], widened[i]);
   if (c == NULL) {
     CHECK_OK(D.flow_sample_f32(flow, 42, 0, N, NULL, 0, workspace, sf, NULL));
-    for (int i = 0; i < N * DIM; i++) CHECK(sf[i] == (float)s[i], "%s value %d: %.9g and %.9g", kind, i, sf[i], s[i]);
+    for (int i = 0; i < N * dim; i++) CHECK(sf[i] == (float)s[i], "%s value %d: %.9g and %.9g", kind, i, sf[i], s[i]);
   }
 
   /* One row of context for all is the same as its copies. */
@@ -121,9 +132,9 @@ static void evaluation(const char *kind, int64_t context_dim, int32_t dtype) {
 
   /* A NaN or an infinity stays in its row. */
   CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, workspace, again));
-  memcpy(place, x, sizeof x);
-  place[5 * DIM + 1] = NAN;
-  place[70 * DIM] = INFINITY;
+  memcpy(place, x, rows_size);
+  place[5 * dim + dim / 2] = NAN;
+  place[70 * dim] = INFINITY;
   CHECK_OK(D.flow_log_prob_f64(flow, place, N, c, nc, workspace, log_prob));
   CHECK(isnan(log_prob[5]), "%s: a row with NaN has %g", kind, log_prob[5]);
   CHECK(isinf(log_prob[70]) && log_prob[70] < 0, "%s: a row with an infinity has %g", kind, log_prob[70]);
@@ -209,9 +220,10 @@ static void layers(void) {
   CHECK_OK(D.spec_add_standardize(spec, mean, std));
   for (int i = DIFFEO_ORDER_NATURAL; i <= DIFFEO_ORDER_GIVEN; i++) {
     CHECK_OK(D.autoregressive_options_init(&a, sizeof a));
-    a.order = i, a.order_given = order, a.hidden = hidden, a.hidden_count = i % 2, a.inverse = i % 2, a.scale = i;
+    a.order = i, a.order_given = order, a.hidden = hidden, a.hidden_count = i % 2, a.scale = i;
     a.activation = i, a.degrees = 1 + i % 2;
     CHECK_OK(D.spec_add_autoregressive(spec, &a));
+    if (i % 2) CHECK_OK(D.spec_invert(spec));
   }
   for (int i = DIFFEO_MASK_EVEN; i <= DIFFEO_MASK_GIVEN; i++) {
     CHECK_OK(D.coupling_options_init(&c, sizeof c));
@@ -236,6 +248,105 @@ static void layers(void) {
   D.flow_destroy(flow);
 }
 
+/* What the bases say of z, by the formulas; a flow of no layers, so that x is z. */
+static void bases(int32_t dtype) {
+  static const struct {
+    int32_t base;
+    double df;
+  } kinds[] = {{DIFFEO_BASE_STANDARD_NORMAL, 0}, {DIFFEO_BASE_NORMAL, 0}, {DIFFEO_BASE_LOGISTIC, 0},
+               {DIFFEO_BASE_UNIFORM, 0}, {DIFFEO_BASE_STUDENT_T, 2.5}, {DIFFEO_BASE_MIXTURE, 0}};
+  for (int k = 0; k < COUNT(kinds); k++)
+    for (int again = 0; again < 2; again++) {
+      diffeo_spec *spec = NULL;
+      diffeo_flow *flow = NULL;
+      diffeo_base_options o;
+      diffeo_network_options network;
+      CHECK_OK(D.base_options_init(&o, sizeof o));
+      CHECK_OK(D.network_options_init(&network, sizeof network));
+      o.base = kinds[k].base, o.low = -1.5, o.high = 2, o.network = again ? &network : NULL;
+      if (kinds[k].df > 0) o.df = kinds[k].df;
+      CHECK_OK(D.spec_create(DIM, 2, dtype, &spec));
+      CHECK_OK(D.spec_set_base(spec, NULL)); /* the last one said counts */
+      CHECK_OK(D.spec_set_base(spec, &o));
+      CHECK_OK(D.flow_create(spec, 4, &flow));
+      D.spec_destroy(spec);
+      double log_prob[N], expected[N], z[N * DIM], sample[N * DIM], of_sample[N], beside[N];
+      CHECK_OK(D.flow_log_prob_f64(flow, x, N, context, N, NULL, log_prob));
+      CHECK_OK(D.flow_to_noise_f64(flow, x, N, context, N, NULL, z, NULL));
+      for (int i = 0; i < N; i++) {
+        expected[i] = 0;
+        for (int j = 0; j < DIM; j++) {
+          const double t = x[i * DIM + j], nu = kinds[k].df;
+          switch (o.base) {
+            case DIFFEO_BASE_LOGISTIC: expected[i] -= t + 2 * log1p(exp(-t)); break;
+            case DIFFEO_BASE_UNIFORM: expected[i] -= t >= -1.5 && t <= 2 ? log(3.5) : INFINITY; break;
+            case DIFFEO_BASE_STUDENT_T:
+              expected[i] += lgamma((nu + 1) / 2) - lgamma(nu / 2) - 0.5 * log(nu * 3.14159265358979323846) -
+                             (nu + 1) / 2 * log1p(t * t / nu);
+              break;
+            default: expected[i] -= 0.5 * (t * t + 1.8378770664093454836);
+          }
+        }
+        /* A network begins near the numbers that vectors begin with, but for the means, which are drawn. */
+        const double tolerance = again && k != 2 && k != 3 ? 0.5 : dtype == DIFFEO_F32 ? 1e-5 : 1e-13;
+        if (o.base == DIFFEO_BASE_MIXTURE) CHECK(isfinite(log_prob[i]), "%g", log_prob[i]);
+        else
+          CHECK(log_prob[i] == expected[i] || fabs(log_prob[i] - expected[i]) < tolerance * (1 + fabs(expected[i])),
+                "base %d, row %d: %g, not %g", o.base, i, log_prob[i], expected[i]);
+      }
+      CHECK_OK(D.flow_sample_f64(flow, 5, 0, N, context, N, NULL, sample, of_sample));
+      CHECK_OK(D.flow_log_prob_f64(flow, sample, N, context, N, NULL, beside));
+      CHECK(worst(of_sample, beside, N) < 1e-4, "base %d: samples are off by %g", o.base, worst(of_sample, beside, N));
+      D.flow_destroy(flow);
+    }
+}
+
+/* Integers in, a density on the unit cube: what the base does not cover has none. */
+static void integers(void) {
+  diffeo_spec *spec = NULL;
+  diffeo_flow *flow = NULL;
+  diffeo_base_options o;
+  CHECK_OK(D.base_options_init(&o, sizeof o));
+  o.base = DIFFEO_BASE_UNIFORM;
+  CHECK_OK(D.spec_create(2, 0, DIFFEO_F64, &spec));
+  CHECK_OK(D.spec_add_dequantize(spec, 256));
+  CHECK_OK(D.spec_set_base(spec, &o));
+  CHECK_OK(D.flow_create(spec, 0, &flow));
+  const double rows[] = {0, 0, 255.5, 17, 256.5, 0, -1, 3};
+  double log_prob[4];
+  CHECK_OK(D.flow_log_prob_f64(flow, rows, 4, NULL, 0, NULL, log_prob));
+  for (int i = 0; i < 2; i++)
+    CHECK(fabs(log_prob[i] / (2 * log(2)) + 8) < 1e-12, "%g bits", -log_prob[i] / (2 * log(2)));
+  for (int i = 2; i < 4; i++) CHECK(isinf(log_prob[i]) && log_prob[i] < 0, "outside: %g", log_prob[i]);
+  D.flow_destroy(flow);
+  D.spec_destroy(spec);
+}
+
+/* Two inversions are none; angles count modulo their period. */
+static void turns(void) {
+  diffeo_flow *flow = make_flow("torus_spline_autoregressive", DIM, 0, DIFFEO_F64);
+  double turned[N * DIM], a[N], b[N];
+  for (int i = 0; i < N * DIM; i++) turned[i] = x[i] + 13 * (i % 5 - 2);
+  CHECK_OK(D.flow_log_prob_f64(flow, x, N, NULL, 0, NULL, a));
+  CHECK_OK(D.flow_log_prob_f64(flow, turned, N, NULL, 0, NULL, b));
+  CHECK(worst(b, a, N) < 1e-11, "the density is not periodic by %g", worst(b, a, N));
+  D.flow_destroy(flow);
+  for (int inversions = 0; inversions < 3; inversions++) {
+    diffeo_spec *spec = NULL;
+    double z[N * DIM];
+    static double first[N * DIM];
+    CHECK_OK(D.spec_create(DIM, 0, DIFFEO_F64, &spec));
+    CHECK_OK(D.spec_add_radial(spec, NULL));
+    for (int i = 0; i < inversions; i++) CHECK_OK(D.spec_invert(spec));
+    CHECK_OK(D.flow_create(spec, 3, &flow));
+    CHECK_OK(D.flow_to_noise_f64(flow, x, N, NULL, 0, NULL, z, NULL));
+    if (inversions == 0) memcpy(first, z, sizeof z);
+    CHECK((memcmp(first, z, sizeof z) == 0) == (inversions != 1), "after %d inversions", inversions);
+    D.flow_destroy(flow);
+    D.spec_destroy(spec);
+  }
+}
+
 static int epochs_seen;
 static int stop_after_two(const diffeo_train_report *report, void *user) {
   (void)user;
@@ -247,7 +358,7 @@ static void training(int32_t dtype) {
   enum { ROWS = 900 };
   static double rows[ROWS * DIM];
   make_rows(rows, ROWS, DIM, 99);
-  diffeo_flow *flow = make_flow("maf", DIM, 0, dtype), *best = NULL, *current = NULL;
+  diffeo_flow *flow = new_flow("maf", DIM, 0, dtype), *best = NULL, *current = NULL;
   diffeo_trainer *trainer = NULL;
   diffeo_train_options o;
   diffeo_train_report report = {.struct_size = sizeof report};
@@ -311,14 +422,19 @@ int main(int argc, char **argv) {
   make_rows(x, N, DIM, 1);
   make_rows(context, N, 2, 2);
   version();
-  static const char *const kinds[] = {"maf", "iaf", "realnvp"};
-  for (int k = 0; k < 3; k++)
+  for (int k = 0; k < COUNT(all_flows); k++)
     for (int32_t dtype = DIFFEO_F32; dtype <= DIFFEO_F64; dtype++) {
-      evaluation(kinds[k], 0, dtype);
-      evaluation(kinds[k], 2, dtype);
-      storage(kinds[k], dtype);
+      for (int64_t dim = 1; dim <= DIM; dim += DIM - 1) {
+        evaluation(all_flows[k], dim, 0, dtype);
+        evaluation(all_flows[k], dim, 2, dtype);
+      }
+      storage(all_flows[k], dtype);
     }
   layers();
+  bases(DIFFEO_F32);
+  bases(DIFFEO_F64);
+  integers();
+  turns();
   training(DIFFEO_F32);
   training(DIFFEO_F64);
   return checks_end("smoke");

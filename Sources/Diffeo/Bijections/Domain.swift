@@ -32,6 +32,15 @@ struct DomainSpec: BijectionSpec {
     self.columns = columns
     self.low = low
     self.high = high
+    // Said when the layer is added; `check` says it again of other values.
+    for (i, column) in columns.enumerated() where map.hasLow {
+      guard low[i].isFinite, !map.hasHigh || (low[i] < high[i] && (high[i] - low[i]).isFinite) else {
+        throw DiffeoError(
+          .invalid,
+          "low\(map.hasHigh ? " and high" : "") of column \(column) \(map.hasHigh ? "are" : "is") \(low[i])"
+            + (map.hasHigh ? " and \(high[i]): high must be above low, by a finite number" : ": it must be finite"))
+      }
+    }
   }
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {

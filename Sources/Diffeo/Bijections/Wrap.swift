@@ -40,7 +40,7 @@ struct WrapSpec: BijectionSpec {
   }
 
   func check<S: Scalar>(_ parameters: UnsafePointer<S>) throws(DiffeoError) {
-    guard S(low) < S(high), S(high).isFinite else {
+    guard S(low) < S(high), (S(high) - S(low)).isFinite else {
       throw DiffeoError(
         .invalid, "low and high are \(low) and \(high): \(S.dtype.name), the dtype of this flow, cannot tell them apart"
       )

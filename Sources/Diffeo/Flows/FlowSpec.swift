@@ -85,7 +85,7 @@ package struct FlowSpec: Equatable, Sendable {
 
   mutating func invertLast() throws(DiffeoError) {
     guard let last = layers.popLast() else {
-      throw DiffeoError(.invalid, "there is no layer yet that could be turned round")
+      throw DiffeoError(.state, "there is no layer yet that could be turned round")
     }
     layers.append(LayerSpec(last.kind, inverted: !last.inverted))
   }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from ctypes import Array as CArray
-from ctypes import c_int64
+from ctypes import c_double, c_int64
 from dataclasses import dataclass
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any, SupportsFloat, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +106,14 @@ def integer(value: SupportsIndex, name: str, low: int, high: int = 2**63 - 1) ->
     if not low <= number <= high:
         raise ValueError(f"{name} must be from {low} to {high}, not {number}")
     return number
+
+
+def real(value: SupportsFloat, name: str) -> float:
+    """A number, as ctypes takes it."""
+    try:
+        return c_double(value).value  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}") from None
 
 
 def seed64(value: SupportsIndex) -> int:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import _abi
 from ._abi import Array, lib
-from ._arrays import Integers, choice, dtype_code, int64s, integer, seed64, vector
+from ._arrays import Integers, choice, dtype_code, int64s, integer, real, seed64, vector
 from .errors import ShapeError
 from .flow import Flow
 
@@ -52,9 +52,10 @@ class Spline:
 
     def _set(self, options: Any) -> None:
         o = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
-        o.bins, o.low, o.high = integer(self.bins, "bins", 1), self.low, self.high
+        o.bins, o.low, o.high = integer(self.bins, "bins", 1), real(self.low, "low"), real(self.high, "high")
         o.boundary = choice(self.boundary, _abi.BOUNDARIES, "boundary")
-        o.min_width, o.min_height, o.min_derivative = self.min_width, self.min_height, self.min_derivative
+        for name in "min_width", "min_height", "min_derivative":
+            setattr(o, name, real(getattr(self, name), name))
         options.spline = pointer(o)
 
 
@@ -86,7 +87,7 @@ class Mixture:
         o.components = integer(self.components, "components", 1)
         o.family = choice(self.family, _abi.FAMILIES, "family")
         o.target = choice(self.target, _abi.TARGETS, "target")
-        o.scale_bound = self.scale_bound
+        o.scale_bound = real(self.scale_bound, "scale_bound")
         options.mixture = pointer(o)
 
 
@@ -294,7 +295,7 @@ class Spec:
         ----------
         .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
         """
-        return self._add("batch_norm", epsilon, momentum)
+        return self._add("batch_norm", real(epsilon, "epsilon"), real(momentum, "momentum"))
 
     def add_lu(self, permuted: bool = True, seed: SupportsIndex = 0) -> Spec:
         """Add the linear layer z = P L (U + diag(s)) x + bias, trained [1]_. It begins as the permutation P.
@@ -393,7 +394,7 @@ class Spec:
         seed : int
             Of that.
         """
-        return self._add("wrap", low, high, bool(random_shift), seed64(seed))
+        return self._add("wrap", real(low, "low"), real(high, "high"), bool(random_shift), seed64(seed))
 
     def add_dequantize(self, levels: SupportsIndex) -> Spec:
         """Add z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch [1]_.
@@ -476,11 +477,11 @@ class Spec:
         options = _abi.defaults(_abi.BaseOptions, lib.diffeo_base_options_init)
         options.base = choice(base, _abi.BASES, "base")
         if low is not None:
-            options.low = low
+            options.low = real(low, "low")
         if high is not None:
-            options.high = high
+            options.high = real(high, "high")
         if df is not None:
-            options.df = df
+            options.df = real(df, "df")
         if components is not None:
             options.components = integer(components, "components", 1)
         network = _network(hidden, activation)

@@ -23,6 +23,14 @@ def regression(n, seed):
     return x, context
 
 
+def gradient_by_differences(function, x, step=1e-5):
+    columns = []
+    for j in range(x.shape[1]):
+        h = step * np.eye(x.shape[1])[j]
+        columns.append((function(x + h) - function(x - h)) / (2 * step))
+    return np.stack(columns, axis=1)
+
+
 @pytest.fixture(scope="session")
 def moons():
     return two_moons(4000, seed=1)

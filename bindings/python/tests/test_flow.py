@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import regression, two_moons
+from conftest import gradient_by_differences, regression, two_moons
 
 import diffeo
 
@@ -14,14 +14,6 @@ MAKERS = {"maf": diffeo.maf, "iaf": diffeo.iaf, "realnvp": diffeo.realnvp}
 
 def quick(maker="maf", **options):
     return MAKERS[maker](**{"dim": 3, "transforms": 2, "hidden": (16,)} | options)
-
-
-def gradient_by_differences(function, x, step=1e-5):
-    columns = []
-    for j in range(x.shape[1]):
-        h = step * np.eye(x.shape[1])[j]
-        columns.append((function(x + h) - function(x - h)) / (2 * step))
-    return np.stack(columns, axis=1)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
