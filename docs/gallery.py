@@ -143,15 +143,13 @@ def train(entry: Entry, data) -> tuple[np.ndarray, float]:
 # -------------------------------------------------------------------------------------------------------- Pictures
 
 PIXELS = 160  # a side of a density
-COLOURS = 48  # of a picture: what keeps the files small
+COLOURS = 32  # of a picture: what keeps the files small
 
 
-def panel(ax: plt.Axes, density: np.ndarray, true: np.ndarray, title: str) -> None:
+def panel(ax: plt.Axes, density: np.ndarray, true: np.ndarray) -> None:
     # The colours of the true density, so that what is missing looks pale; the root shows the faint parts.
     ax.imshow(np.sqrt(np.minimum(density, true.max())), vmin=0, vmax=np.sqrt(true.max()), origin="lower", cmap="magma",
               interpolation="nearest")  # fmt: skip
-    ax.set_title(title, fontsize=8.5, pad=3)
-    ax.set_axis_off()
 
 
 def finish(fig: plt.Figure, name: str) -> None:
@@ -164,33 +162,43 @@ def finish(fig: plt.Figure, name: str) -> None:
     print(f"  {path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def figure(rows: int, columns: int) -> tuple[plt.Figure, np.ndarray]:
-    return plt.subplots(rows, columns, figsize=(1.66 * columns, 1.86 * rows), squeeze=False, layout="constrained")
+def figure(rows: int, columns: int, width: float, height: float) -> tuple[plt.Figure, np.ndarray]:
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(width * columns, height * rows), squeeze=False, layout="constrained")
+    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return fig, axes
 
 
 def draw(name: str, entry: Entry, results: list) -> None:
     """Data and learnt density, side by side."""
-    fig, axes = figure(1, 2 * len(results))
+    fig, axes = figure(1, 2 * len(results), 1.66, 1.86)
     for i, (data, true, density, missing) in enumerate(results):
-        panel(axes[0, 2 * i], true, true, f"data: {data.name}")
-        panel(axes[0, 2 * i + 1], density, true, f"learnt: {missing:.2f} nats short")
+        for ax, shown, title in (
+            (axes[0, 2 * i], true, f"data: {data.name}"),
+            (axes[0, 2 * i + 1], density, f"learnt: {missing:.2f} nats short"),
+        ):
+            panel(ax, shown, true)
+            ax.set_title(title, fontsize=8.5, pad=3)
     finish(fig, name)
 
 
 def overview(results: dict, truth: dict) -> None:
-    """All flows on one picture, each density a row."""
-    plane = {name: each for name, each in results.items() if FLOWS[name].data is PLANE}
-    shown = [("data", [(data, truth[data.name], truth[data.name], None) for data in PLANE])]
-    shown += [(FLOWS[name].title, each) for name, each in plane.items()]
+    """All flows of the plane on one picture."""
+    shown = [("Data", [(data, truth[data.name], truth[data.name], None) for data in PLANE])]
+    shown += [(FLOWS[name].title, each) for name, each in results.items() if FLOWS[name].data is PLANE]
     columns = (len(shown) + 1) // 2
-    fig, axes = figure(4, columns)
-    for ax in axes.flat:
-        ax.set_axis_off()
+    fig, axes = figure(4, columns, 1.12, 1.18)
     for i, (title, each) in enumerate(shown):
         for j, (_, true, density, missing) in enumerate(each):
-            text = title if j == 0 else ""
-            panel(axes[2 * (i // columns) + j, i % columns], density, true,
-                  text if missing is None else f"{text}{', ' if text else ''}{missing:.2f}")  # fmt: skip
+            ax = axes[2 * (i // columns) + j, i % columns]
+            panel(ax, density, true)
+            if j == 0:
+                ax.set_title(title, fontsize=7, pad=2)
+            if missing is not None:
+                ax.text(0.97, 0.02, f"{missing:.2f}", color="white", fontsize=6, ha="right", transform=ax.transAxes,
+                        bbox=dict(facecolor="black", edgecolor="none", pad=0.8))  # fmt: skip
     finish(fig, "overview")
 
 
