@@ -543,8 +543,8 @@ typedef struct diffeo_trainer diffeo_trainer;
  * Layers that are set from the data (standardize, actnorm) and are not yet, are set here
  * (from the rows that train, not those held out; a flow that was trained before keeps what it has). A constant column
  * of the context is only centred.
- * Errors: DIFFEO_ENUMERIC for a NaN or an infinity (with its row and column), and for a column of x that is constant,
- * or too far from 0 for its spread, where it would be standardised; DIFFEO_ESHAPE, DIFFEO_EINVAL, DIFFEO_ENOMEM.
+ * Errors: DIFFEO_ENUMERIC for a NaN or an infinity (with its row and column), for a row outside of the support of the
+ * flow, and for a column of x that is constant, or too far from 0 for its spread, where it would be standardised; DIFFEO_ESHAPE, DIFFEO_EINVAL, DIFFEO_ENOMEM.
  * Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_trainer_create_f32(const diffeo_flow *flow, const diffeo_train_options *options,
     const float *x, int64_t n, const float *context, int64_t n_context, diffeo_trainer **trainer);

@@ -36,7 +36,7 @@ public func diffeo_spec_add_autoregressive(
         o.hidden, o.hidden_count, o.activation,
         transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
-      randomDegrees: randomDegrees(o.degrees), inverted: false, seed: o.seed)
+      randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"), inverted: false, seed: o.seed)
   }
 }
 
@@ -67,7 +67,8 @@ public func diffeo_spec_add_coupling(
       conditioner(
         o.hidden, o.hidden_count, o.activation,
         transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
-      mask: mask, seed: o.seed)
+      mask: mask, scaleActivation: o.scale_activation == 0 ? nil : choice(o.scale_activation, "scale_activation"),
+      seed: o.seed)
   }
 }
 

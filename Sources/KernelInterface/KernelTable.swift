@@ -69,22 +69,22 @@ public struct KernelTable<S>: Sendable {
   /// g *= f'(a), from the input a and the output h of f. Uses a only where `f.needsInput`.
   public var activatePullback: @Sendable (_ f: Activation, _ count: Int, _ a: In, _ h: In, _ g: Out) -> Void
 
-  /// y = x * s(a) + t, logs = log s(a). y may be x, logs may be a.
+  /// y = x * s(a) + t, gated: (x - t) * s(a) + t; logs = log s(a). y may be x, logs may be a.
   public var affine:
     @Sendable (
       _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ t: In, _ y: Out, _ logs: Out
     ) -> Void
-  /// x = (y - t) / s(a), logs = log s(a) (the caller subtracts). x may be y, logs may be a.
+  /// x = (y - t) / s(a), gated: (y - t) / s(a) + t; logs = log s(a) (the caller subtracts). x may be y, logs may be a.
   public var affineInverse:
     @Sendable (
       _ rule: ScaleRule, _ count: Int, _ y: In, _ a: In, _ t: In, _ x: Out, _ logs: Out
     ) -> Void
-  /// Pullback of affine. g: dL/dy in, dL/dx out. gLogs: dL/dlogs in, dL/da out. dL/dt is dL/dy: the caller copies.
+  /// Pullback of affine, but not gated. g: dL/dy in, dL/dx out. gLogs: dL/dlogs in, dL/da out. dL/dt is dL/dy: the caller copies.
   public var affinePullback:
     @Sendable (
       _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
     ) -> Void
-  /// Pullback of affineInverse. x: its result. g: dL/dx in, dL/dy out (dL/dt is minus that). gLogs: dL/dlogs in (of
+  /// Pullback of affineInverse, but not gated. x: its result. g: dL/dx in, dL/dy out (dL/dt is minus that). gLogs: dL/dlogs in (of
   /// the logs as returned), dL/da out.
   public var affineInversePullback:
     @Sendable (
@@ -274,7 +274,7 @@ public enum Activation: Int32, Sendable, BitwiseCopyable {
 public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
   public enum Kind: Int32, Sendable, BitwiseCopyable {
     case softClip = 1
-    case exp, tanh, softplus, sigmoid, additive
+    case exp, tanh, softplus, sigmoid, additive, gated
   }
   public var kind: Kind
   public var bound: Double

@@ -40,7 +40,8 @@ func affineInversePullback(
   var i = 0
   while i < count {
     let (scale, logs) = rule.scale(load(s.b, i), inverse: false)
-    store(fma(load(s.a, i), scale, load(s.c, i)), s.g, i)
+    let t = load(s.c, i)
+    store(fma(rule.gated ? load(s.a, i) - t : load(s.a, i), scale, t), s.g, i)
     store(logs, s.h, i)
     i &+= lanes
   }
@@ -51,7 +52,9 @@ func affineInversePullback(
   var i = 0
   while i < count {
     let (inverse, logs) = rule.scale(load(s.b, i), inverse: true)
-    store((load(s.a, i) - load(s.c, i)) * inverse, s.g, i)
+    let t = load(s.c, i)
+    let x = (load(s.a, i) - t) * inverse
+    store(rule.gated ? x + t : x, s.g, i)
     store(logs, s.h, i)
     i &+= lanes
   }
@@ -107,6 +110,13 @@ private struct Rule {
     }
   }
 
+  @inline(always) var gated: Bool {
+    switch kind {
+    case .gated: return true
+    default: return false
+    }
+  }
+
   /// s or 1/s, and log s.
   @inline(always) func scale(_ a: V, inverse: Bool) -> (V, V) {
     switch kind {
@@ -118,11 +128,12 @@ private struct Rule {
       default: l = a
       }
       return (exp(inverse ? -l : l), l)
-    case .softplus, .sigmoid:
+    case .softplus, .sigmoid, .gated:
       let s: V
       switch kind {
       case .softplus: s = softplus(a + offset) + epsilon
-      default: s = sigmoid(a + 2) + epsilon
+      case .sigmoid: s = sigmoid(a + 2) + epsilon
+      default: s = sigmoid(a + 2)
       }
       return (inverse ? 1 / s : s, log(s))
     case .additive: return (V(repeating: 1), V())
@@ -144,7 +155,7 @@ private struct Rule {
       default: slope = V(repeating: 1)
       }
       return (exp(inverse ? -logs : logs), slope)
-    case .softplus, .sigmoid:
+    case .softplus, .sigmoid, .gated:
       // s anew rather than exp(logs), which magnifies the rounding of logs.
       let s: V
       let slope: V

@@ -61,7 +61,10 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
-  static let all: [Case] = layers + domains + bases + architectures
+  /// A step of a training sees another function than the likelihood.
+  var trainsOtherwise: Bool { name.contains("batch norm") || name.contains("masks") }
+
+  static let all: [Case] = layers + domains + bases + mades + architectures
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -84,6 +87,13 @@ struct Case: CustomTestStringConvertible, Sendable {
       add("autoregressive, no hidden layer") {
         try $0.addAutoregressive(
           .small(hidden: []), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
+      }
+      for inverted in [false, true] {
+        add("\(inverted ? "inverse " : "")autoregressive, direct connections") {
+          try $0.addAutoregressive(
+            .small(hidden: [19, 11], .tanh), order: .random, randomDegrees: true, direct: true, inverted: inverted,
+            seed: 6)
+        }
       }
       add("inverse autoregressive, one hidden layer, silu") {
         try $0.addAutoregressive(
@@ -143,7 +153,7 @@ struct Case: CustomTestStringConvertible, Sendable {
             .small(hidden: [150, 70]), order: .random, randomDegrees: !inverted, inverted: inverted, seed: 8)
         })
     }
-    let rules: [ScaleRule.Kind] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive]
+    let rules: [ScaleRule.Kind] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated]
     for rule in rules {
       cases.append(
         Case("autoregressive, scale \(rule)", dim: 4, contextDim: 1) {
@@ -158,6 +168,15 @@ struct Case: CustomTestStringConvertible, Sendable {
       cases.append(
         Case("coupling, scale \(rule)", dim: 4, contextDim: 1) {
           try $0.addCoupling(.small(rule: rule), mask: .given([true, false, false, true]), seed: 1)
+        })
+    }
+    for (dim, contextDim) in [(1, 1), (2, 0), (6, 3)] {
+      cases.append(
+        Case("coupling, two networks", dim: dim, contextDim: contextDim) {
+          try $0.addCoupling(
+            .small(hidden: [11, 9], .silu, rule: .tanh), mask: dim == 1 ? .given([false]) : .odd,
+            scaleActivation: .tanh,
+            seed: 0)
         })
     }
     let boxes: [(SplineRule.Boundary, low: Double, high: Double)] = [
@@ -335,12 +354,9 @@ struct Case: CustomTestStringConvertible, Sendable {
       add("glow", normal) { try $0.glow() }
       add("maf", normal) { try $0.maf() }
       add("iaf", normal) { try $0.iaf() }
-      // Many random planar layers on top of each other are hardly invertible any more.
-      let hidden = a.hidden
-      (a.hidden, a.transforms) = ([9], 2)
-      add("planar", normal) { try $0.planar() }
+      // Random planar layers of one column on top of each other are steps: hardly invertible. (One is in `layers`.)
+      if dim > 1 { add("planar", normal) { try $0.planar() } }
       add("radial", normal) { try $0.radial() }
-      (a.hidden, a.transforms) = (hidden, 3)
       add("cdf_flow", .square(-30...30)) { try $0.cdfFlow() }
       add("spline_coupling", normal) { try $0.splineCoupling() }
       add("spline_autoregressive", normal) { try $0.splineAutoregressive() }
@@ -351,6 +367,48 @@ struct Case: CustomTestStringConvertible, Sendable {
       add("maf, random orders", normal) { try $0.maf() }
       a.batchNorm = true
       add("maf, batch norm", normal) { try $0.maf() }
+    }
+    return cases
+  }()
+
+  static let mades: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (5, 3)] {
+      let add = { (name: String, build: @escaping @Sendable (inout SpecBuilder) throws -> Void) in
+        cases.append(Case(name, dim: dim, contextDim: contextDim, build))
+      }
+      add("made") {
+        try $0.setBaseMADE(.small(), conditional: .gaussian, order: .natural, randomDegrees: false, seed: 0)
+      }
+      add("made, random order and degrees, direct connections, exp") {
+        try $0.setBaseMADE(
+          .small(hidden: [23, 9], .tanh, rule: .exp), conditional: .gaussian, order: .random, randomDegrees: true,
+          direct: true, seed: 5)
+      }
+      add("autoregressive over made") {
+        try $0.addAutoregressive(.small(), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
+        try $0.setBaseMADE(.small(), conditional: .gaussian, order: .natural, randomDegrees: false, seed: 0)
+      }
+      add("made, 3 masks") {
+        try $0.setBaseMADE(
+          .small(hidden: [14, 23], .tanh), conditional: .gaussian, order: .random, randomDegrees: true, masks: 3,
+          direct: true, seed: 2)
+      }
+      add("made of mixtures, direct connections") {
+        try $0.setBaseMADE(
+          .small(hidden: [23, 9], .tanh), conditional: .mixture(components: 5), order: .random, randomDegrees: true,
+          direct: true, seed: 5)
+      }
+      add("autoregressive over made of mixtures, 2 masks") {
+        try $0.addAutoregressive(.small(), order: .reversed, randomDegrees: false, inverted: false, seed: 0)
+        try $0.setBaseMADE(
+          .small(), conditional: .mixture(components: 3), order: .random, randomDegrees: false, masks: 2, seed: 0)
+      }
+      add("inverse autoregressive over made, 5 masks") {
+        try $0.addAutoregressive(.small(), order: .natural, randomDegrees: false, inverted: true, seed: 0)
+        try $0.setBaseMADE(
+          .small(hidden: [31]), conditional: .gaussian, order: .random, randomDegrees: false, masks: 5, seed: 3)
+      }
     }
     return cases
   }()

@@ -139,9 +139,8 @@ import Testing
     for slot in spec.slots.flatMap(\.slots) where slot.role != .constant {
       for i in 0..<slot.count { direction[slot.offset + i] = 0.3 * (2 * random.uniform() - 1) }
     }
-    // Batch normalisation is another function in training.
     let mean = { (flow: Flow<Double>) in
-      c.name.contains("batch norm")
+      c.trainsOtherwise
         ? try trainingObjective(flow, rows).mean
         : try flow.run(.logProb, rows).logs.reduce(0, +) / Double(rows.count)
     }

@@ -7,7 +7,7 @@ extension ScaleRule {
   private static let names = Names(
     [
       (.softClip, "soft_clip"), (.exp, "exp"), (.tanh, "tanh"), (.softplus, "softplus"), (.sigmoid, "sigmoid"),
-      (.additive, "additive"),
+      (.additive, "additive"), (.gated, "gated"),
     ] as [(Kind, String)])
 
   init(_ kind: Kind, bound: Double, epsilon: Double) throws(DiffeoError) {
@@ -31,6 +31,39 @@ extension ScaleRule {
     record["scale"] = .string(ScaleRule.names.name(kind))
     record["scale_bound"] = .double(bound)
     record["scale_epsilon"] = .double(epsilon)
+  }
+
+  // The gated map y = s x + (1 - s) t, s = sigmoid(a + 2): IAF, Kingma et al. 2016, equation 12. As dlog s/da = 1 - s, its
+  // pullbacks need the shift, other than those of the kernels. As in ElementMap; gT: dL/dt.
+
+  func gatedPullback<S: Scalar>(
+    _ count: Int, _ x: UnsafePointer<S>, _ a: UnsafePointer<S>, _ t: UnsafePointer<S>, _ g: UnsafeMutablePointer<S>,
+    _ gA: UnsafeMutablePointer<S>, _ gT: UnsafeMutablePointer<S>
+  ) {
+    for i in 0..<count {
+      let s = 1 / (1 + exp(-Double(a[i]) - 2))
+      let rest = 1 / (1 + exp(Double(a[i]) + 2))
+      let gY = Double(g[i])
+      g[i] = S(s * gY)
+      gT[i] = S(rest * gY)
+      gA[i] = S(rest * ((Double(x[i]) - Double(t[i])) * s * gY + Double(gA[i])))
+    }
+  }
+
+  /// Of the inverse, whose result was x.
+  func gatedInversePullback<S: Scalar>(
+    _ count: Int, _ x: UnsafePointer<S>, _ a: UnsafePointer<S>, _ t: UnsafePointer<S>, _ g: UnsafeMutablePointer<S>,
+    _ gA: UnsafeMutablePointer<S>, _ gT: UnsafeMutablePointer<S>
+  ) {
+    for i in 0..<count {
+      // 1 / s, and what it is above 1.
+      let above = exp(-Double(a[i]) - 2)
+      let rest = 1 / (1 + exp(Double(a[i]) + 2))
+      let gX = Double(g[i])
+      g[i] = S((1 + above) * gX)
+      gT[i] = S(-above * gX)
+      gA[i] = S(rest * (Double(gA[i]) - (Double(x[i]) - Double(t[i])) * gX))
+    }
   }
 
   var summary: String { "\(ScaleRule.names.name(kind)) scale" }

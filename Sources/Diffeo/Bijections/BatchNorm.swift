@@ -141,14 +141,15 @@ struct BatchNorm<S: Scalar>: Bijection {
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
     let stride = pass.stride
-    let statistics = pass.normalisesBatches ? batch : running
+    let ofBatch = pass.minibatch != nil
+    let statistics = ofBatch ? batch : running
     // In place where nobody asks for x again.
     let normalised = pass.recording ? try pass.scratch.take(pass.count, of: S.self) : pass.x
     S.kernels.unshiftScale(dim, stride, pass.x, statistics.deviation, statistics.mean, normalised)
     try pass.replace { _, z in S.kernels.scaleShift(dim, stride, normalised, gamma, beta, z) }
     let logDet = logGamma - statistics.logDeviation.pointee
     for r in 0..<stride { pass.logDet[r] += logDet }
-    return Tape(normalised: normalised, ofBatch: pass.normalisesBatches)
+    return Tape(normalised: normalised, ofBatch: ofBatch)
   }
 
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {

@@ -44,8 +44,8 @@ struct Pass<S: Scalar> {
   let scratch: Scratch
   /// Whether layers leave in scratch memory, and untouched, what their pullbacks need.
   let recording: Bool
-  /// In training: batch normalisation goes by the minibatch.
-  var normalisesBatches = false
+  /// In training, the number of the minibatch: batch normalisation goes by its rows, masks of a MADE take turns.
+  var minibatch: Int?
   /// In training: what is added to whole numbers, [dim][stride].
   var noise: UnsafePointer<S>?
 
@@ -67,13 +67,14 @@ struct Pass<S: Scalar> {
 
   /// Calls body(x, y) to make the new values y from x.
   @inline(__always)
-  mutating func replace(
-    _ body: (_ x: UnsafeMutablePointer<S>, _ y: UnsafeMutablePointer<S>) -> Void
-  ) throws(DiffeoError) {
+  mutating func replace<Result>(
+    _ body: (_ x: UnsafeMutablePointer<S>, _ y: UnsafeMutablePointer<S>) throws(DiffeoError) -> Result
+  ) throws(DiffeoError) -> Result {
     let old = x
-    body(old, spare)
+    let result = try body(old, spare)
     x = spare
     spare = recording ? try scratch.take(count) : old
+    return result
   }
 
   @inline(__always)

@@ -10,11 +10,15 @@ struct CouplingSpec: BijectionSpec {
   let kept: [Int]
   let moved: [Int]
   let map: ElementMap
+  /// Gives all parameters; with a network for the scales only the shifts.
   let network: NetworkSpec
+  /// Of an affine map, as published for RealNVP.
+  let scaleNetwork: NetworkSpec?
 
-  /// mask[i] true: column i is kept.
+  /// mask[i] true: column i is kept. scaleActivation: for scales from a network of their own.
   init(
-    dim: Int, contextDim: Int, mask: [Bool], map: ElementMap, hidden: [Int], activation: Activation
+    dim: Int, contextDim: Int, mask: [Bool], map: ElementMap, hidden: [Int], activation: Activation,
+    scaleActivation: Activation? = nil
   ) throws(DiffeoError) {
     guard mask.count == dim else {
       throw DiffeoError(.invalid, "the mask has \(mask.count) values, this flow has dim \(dim)")
@@ -34,9 +38,20 @@ struct CouplingSpec: BijectionSpec {
     self.dim = dim
     self.contextDim = contextDim
     self.map = map
-    network = try NetworkSpec(
-      inputs: kept.count * map.inputsPerColumn + contextDim, hidden: hidden, outputs: moved.count * map.parameterCount,
-      activation: activation)
+    let inputs = kept.count * map.encoding.inputsPerColumn + contextDim
+    if let scaleActivation {
+      guard case .affine(let rule) = map, rule.kind != .additive else {
+        throw DiffeoError(
+          .invalid, "a network for the scales needs an affine map with scales, this one is: \(map.summary)")
+      }
+      network = try NetworkSpec(inputs: inputs, hidden: hidden, outputs: moved.count, activation: activation)
+      scaleNetwork = try NetworkSpec(
+        inputs: inputs, hidden: hidden, outputs: moved.count, activation: scaleActivation)
+    } else {
+      network = try NetworkSpec(
+        inputs: inputs, hidden: hidden, outputs: moved.count * map.parameterCount, activation: activation)
+      scaleNetwork = nil
+    }
   }
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
@@ -46,13 +61,16 @@ struct CouplingSpec: BijectionSpec {
     }
     try self.init(
       dim: dim, contextDim: contextDim, mask: mask.map { $0 == 1 }, map: ElementMap(record),
-      hidden: record.ints("hidden"), activation: Activation(name: record.string("activation")))
+      hidden: record.ints("hidden"), activation: Activation(name: record.string("activation")),
+      scaleActivation: record["scale_activation"] == nil
+        ? nil : Activation(name: record.string("scale_activation")))
   }
 
   var record: Record {
     var record = Record(kind: CouplingSpec.kind)
     map.describe(&record)
     record["activation"] = .string(network.activation.name)
+    if let scaleNetwork { record["scale_activation"] = .string(scaleNetwork.activation.name) }
     record["hidden"] = .ints(network.hidden)
     var mask = [Int](repeating: 0, count: dim)
     for i in kept { mask[i] = 1 }
@@ -60,21 +78,30 @@ struct CouplingSpec: BijectionSpec {
     return record
   }
 
-  var slots: [ParameterSlot] { network.slots }
+  var slots: [ParameterSlot] {
+    network.slots
+      + (scaleNetwork?.slots ?? []).map { ParameterSlot("scale_\($0.name)", $0.shape, $0.role) }
+  }
 
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
-    network.initialise(parameters, outputs: map.initialParameters, &random)
+    network.initialise(parameters, outputs: scaleNetwork == nil ? map.initialParameters : [], &random)
+    scaleNetwork?.initialise(
+      parameters + network.slots.reduce(0) { $0 + $1.count }, outputs: [], &random)
   }
+
+  var limitsSupport: Bool { map.limitsSupport }
 
   var summary: String {
     "\(map.summary), \(kept.count) kept, \(moved.count) transformed, \(network.summary)"
+      + (scaleNetwork.map { ", of the scales \($0.activation.name)" } ?? "")
   }
 }
 
 struct Coupling<S: Scalar>: Bijection {
   private let contextDim: Int
   private let map: ElementMap
-  let network: Network<S>
+  private let network: Network<S>
+  private let scaleNetwork: Network<S>?
   private let kept: UnsafePointer<Int32>
   private let keptCount: Int
   private let moved: UnsafePointer<Int32>
@@ -84,13 +111,25 @@ struct Coupling<S: Scalar>: Bijection {
     contextDim = spec.contextDim
     map = spec.map
     network = try Network(spec.network, offset: offset, slot: slot, pool: pool)
+    if let scale = spec.scaleNetwork {
+      scaleNetwork = try Network(
+        scale, offset: offset + spec.network.slots.reduce(0) { $0 + $1.count },
+        slot: slot + spec.network.slots.count, pool: pool)
+    } else {
+      scaleNetwork = nil
+    }
     kept = try pool.copy(spec.kept.map { Int32($0) })
     keptCount = spec.kept.count
     moved = try pool.copy(spec.moved.map { Int32($0) })
     movedCount = spec.moved.count
   }
 
-  func prepare(_ parameters: UnsafePointer<S>) { network.prepare(parameters) }
+  func prepare(_ parameters: UnsafePointer<S>) {
+    network.prepare(parameters)
+    scaleNetwork?.prepare(parameters)
+  }
+
+  var denseLayers: [DenseLayer<S>] { network.denseLayers + (scaleNetwork?.denseLayers ?? []) }
 
   struct Tape: BitwiseCopyable {
     /// On the data side; raw parameters in the order of the network; log-derivatives of the transformed columns.
@@ -98,6 +137,7 @@ struct Coupling<S: Scalar>: Bijection {
     let parameters: UnsafeMutablePointer<S>
     let logs: UnsafeMutablePointer<S>
     let network: Network<S>.Tape
+    let scaleNetwork: Network<S>.Tape?
   }
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape { try run(&pass, inverse: false) }
@@ -105,14 +145,25 @@ struct Coupling<S: Scalar>: Bijection {
 
   @inline(__always)
   private func run(_ pass: inout Pass<S>, inverse: Bool) throws(DiffeoError) -> Tape {
-    let (stride, scratch, perColumn) = (pass.stride, pass.scratch, map.inputsPerColumn)
+    let (stride, scratch, perColumn) = (pass.stride, pass.scratch, map.encoding.inputsPerColumn)
     let mark = scratch.mark
     let input = try scratch.take(network.inputs * stride, of: S.self)
     for i in 0..<keptCount {
-      map.encode(stride, pass.x + Int(kept[i]) * stride, input + i * perColumn * stride)
+      map.encoding.encode(stride, pass.x + Int(kept[i]) * stride, input + i * perColumn * stride)
     }
     (input + keptCount * perColumn * stride).update(from: pass.context, count: contextDim * stride)
-    let (output, tape) = try network.forward(input, stride, scratch, recording: pass.recording)
+    var (output, tape) = try network.forward(input, stride, scratch, recording: pass.recording)
+    var scaleTape: Network<S>.Tape?
+    if let scaleNetwork {
+      let (scales, record) = try scaleNetwork.forward(input, stride, scratch, recording: pass.recording)
+      let shifts = output
+      output = try scratch.take(2 * movedCount * stride)
+      for i in 0..<movedCount {
+        (output + 2 * i * stride).update(from: scales + i * stride, count: stride)
+        (output + (2 * i + 1) * stride).update(from: shifts + i * stride, count: stride)
+      }
+      scaleTape = record
+    }
     let logs = try scratch.take(movedCount * stride, of: S.self)
     let before = pass.x
     try pass.replace { x, y in
@@ -123,7 +174,8 @@ struct Coupling<S: Scalar>: Bijection {
     try map.run(inverse: inverse, columns(stride), before, output, pass.x, logs, scratch)
     S.kernels.addRows(movedCount, stride, logs, inverse ? -1 : 1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
-    return Tape(x: inverse ? pass.x : before, parameters: output, logs: logs, network: tape)
+    return Tape(
+      x: inverse ? pass.x : before, parameters: output, logs: logs, network: tape, scaleNetwork: scaleTape)
   }
 
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
@@ -137,15 +189,29 @@ struct Coupling<S: Scalar>: Bijection {
   private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse: Bool)
     throws(DiffeoError)
   {
-    let (stride, scratch, perColumn) = (adjoint.stride, adjoint.scratch, map.inputsPerColumn)
+    let (stride, scratch, perColumn) = (adjoint.stride, adjoint.scratch, map.encoding.inputsPerColumn)
     let mark = scratch.mark
-    let gOutput = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride, of: S.self)
+    let gOutput = try scratch.take(
+      PackedMatrix<S>.padded(movedCount * map.parameterCount) * stride, of: S.self)
     try map.runPullback(
       inverse: inverse, columns(stride), tape.x, tape.parameters, tape.logs, adjoint, gOutput)
-    let gInput = try network.pullback(tape.network, gOutput, stride, scratch, adjoint.sink)
+    let gInput: UnsafeMutablePointer<S>
+    if let scaleNetwork, let scaleTape = tape.scaleNetwork {
+      let gScales = try scratch.take(PackedMatrix<S>.padded(movedCount) * stride, of: S.self)
+      let gShifts = try scratch.take(PackedMatrix<S>.padded(movedCount) * stride, of: S.self)
+      for i in 0..<movedCount {
+        (gScales + i * stride).update(from: gOutput + 2 * i * stride, count: stride)
+        (gShifts + i * stride).update(from: gOutput + (2 * i + 1) * stride, count: stride)
+      }
+      gInput = try network.pullback(tape.network, gShifts, stride, scratch, adjoint.sink)
+      let gOther = try scaleNetwork.pullback(scaleTape, gScales, stride, scratch, adjoint.sink)
+      S.kernels.add(network.inputs * stride, gOther, gInput)
+    } else {
+      gInput = try network.pullback(tape.network, gOutput, stride, scratch, adjoint.sink)
+    }
     for i in 0..<keptCount {
       let first = i * perColumn * stride
-      map.addEncodePullback(
+      map.encoding.addPullback(
         stride, tape.network.input + first, gInput + first, adjoint.g + Int(kept[i]) * stride)
     }
     adjoint.addContext(gInput + keptCount * perColumn * stride)

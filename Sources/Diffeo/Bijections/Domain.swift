@@ -73,6 +73,8 @@ struct DomainSpec: BijectionSpec {
     }
   }
 
+  var limitsSupport: Bool { map.hasLow }
+
   var summary: String {
     "\(map.rawValue) of \(columns.count == dim ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
   }

@@ -117,40 +117,12 @@ extension ElementMap {
   }
 }
 
-// What a network sees of a column: its numbers; on a circle, where they have a cut that the angles have not, the
-// cosines and then the sines of these.
 extension ElementMap {
-  private var circle: (low: Double, high: Double)? {
+  /// What a network sees of the columns that it maps, or maps others by.
+  var encoding: ColumnEncoding {
     switch self {
-    case .spline(let rule) where rule.boundary == .periodic: (rule.low, rule.high)
-    default: nil
-    }
-  }
-
-  var inputsPerColumn: Int { circle == nil ? 1 : 2 }
-
-  /// input[j * stride + r], j < inputsPerColumn
-  @inline(__always)
-  func encode<S: Scalar>(_ stride: Int, _ x: UnsafePointer<S>, _ input: UnsafeMutablePointer<S>) {
-    if let (low, high) = circle {
-      S.kernels.angles(low, high, stride, x, input, input + stride)
-    } else {
-      input.update(from: x, count: stride)
-    }
-  }
-
-  /// Adds to dL/dx.
-  @inline(__always)
-  func addEncodePullback<S: Scalar>(
-    _ stride: Int, _ input: UnsafePointer<S>, _ gInput: UnsafePointer<S>, _ g: UnsafeMutablePointer<S>
-  ) {
-    if let (low, high) = circle {
-      let speed = S(2 * Double.pi / (high - low))
-      for r in 0..<stride {
-        g[r] += speed * (gInput[stride + r] * input[r] - gInput[r] * input[stride + r])
-      }
-    } else {
-      S.kernels.add(stride, gInput, g)
+    case .spline(let rule) where rule.boundary == .periodic: .circle(low: rule.low, high: rule.high)
+    default: .numbers
     }
   }
 }

@@ -4,7 +4,7 @@ import KernelInterface
 /// An invertible map of one number, with raw parameters that a network gives (the "transformer" of a coupling or an
 /// autoregressive layer). Works on `count` numbers at once; parameter j of number i is at p[j * count + i].
 enum ElementMap: Equatable, Sendable, BitwiseCopyable {
-  /// y = s(a) x + t with parameters a, t; additive: y = x + t with the parameter t.
+  /// y = s(a) x + t with parameters a, t; additive: y = x + t with the parameter t; gated: y = s(a) x + (1 - s(a)) t.
   case affine(ScaleRule)
   /// A monotone rational-quadratic spline: neural spline flows, Durkan, Bekasov, Murray and Papamakarios 2019; periodic,
   /// Rezende et al. 2020.
@@ -62,6 +62,8 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
     _ gp: UnsafeMutablePointer<S>
   ) {
     switch self {
+    case .affine(let rule) where rule.kind == .gated:
+      rule.gatedPullback(count, x, p, shift(p, count), g, gp, shift(gp, count))
     case .affine(let rule):
       let gShift = shift(gp, count)
       gShift.update(from: g, count: count)
@@ -79,6 +81,8 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
     _ gp: UnsafeMutablePointer<S>
   ) {
     switch self {
+    case .affine(let rule) where rule.kind == .gated:
+      rule.gatedInversePullback(count, x, p, shift(p, count), g, gp, shift(gp, count))
     case .affine(let rule):
       if rule.kind != .additive { S.kernels.affineInversePullback(rule, count, x, p, logs, g, gp) }
       let gShift = shift(gp, count)
@@ -110,6 +114,10 @@ extension ElementMap {
     case .spline(let rule): rule.describe(&record)
     case .mixture(let rule): rule.describe(&record)
     }
+  }
+
+  var limitsSupport: Bool {
+    if case .spline(let rule) = self { rule.boundary == .interval } else { false }
   }
 
   var summary: String {

@@ -28,6 +28,7 @@ struct UniformSpec: DistributionSpec {
     return record
   }
   var slots: [ParameterSlot] { [] }
+  var limitsSupport: Bool { true }
   var summary: String { "on [\(low), \(high)]" }
 
   /// The ends are rounded to the flow's type.

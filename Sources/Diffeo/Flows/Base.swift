@@ -7,6 +7,7 @@ enum BaseKind: Equatable, Sendable {
   case uniform(UniformSpec)
   case studentT(StudentTSpec)
   case mixture(MixtureSpec)
+  case made(MADESpec)
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     switch record.kind {
@@ -17,6 +18,7 @@ enum BaseKind: Equatable, Sendable {
     case UniformSpec.kind: self = .uniform(try .init(record, dim: dim, contextDim: contextDim))
     case StudentTSpec.kind: self = .studentT(try .init(record, dim: dim, contextDim: contextDim))
     case MixtureSpec.kind: self = .mixture(try .init(record, dim: dim, contextDim: contextDim))
+    case MADESpec.kind: self = .made(try .init(record, dim: dim, contextDim: contextDim))
     default: throw DiffeoError(.format, "the base '\(record.kind)' is not known")
     }
   }
@@ -29,6 +31,7 @@ enum BaseKind: Equatable, Sendable {
     case .uniform(let spec): spec
     case .studentT(let spec): spec
     case .mixture(let spec): spec
+    case .made(let spec): spec
     }
   }
 
@@ -43,6 +46,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
     case uniform(Uniform<S>)
     case studentT(StudentT<S>)
     case mixture(Mixture<S>)
+    case made(MADE<S>)
   }
 
   enum Tape: BitwiseCopyable {
@@ -52,6 +56,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
     case uniform(Uniform<S>.Tape)
     case studentT(StudentT<S>.Tape)
     case mixture(Mixture<S>.Tape)
+    case made(MADE<S>.Tape)
   }
 
   private let kind: Kind
@@ -65,6 +70,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
     case .uniform(let s): kind = .uniform(Uniform(s))
     case .studentT(let s): kind = .studentT(try .init(s, offset: offset, slot: slot, pool: pool))
     case .mixture(let s): kind = .mixture(try .init(s, offset: offset, slot: slot, pool: pool))
+    case .made(let s): kind = .made(try .init(s, offset: offset, slot: slot, pool: pool))
     }
   }
 
@@ -76,6 +82,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
     case .uniform(let base): base.prepare(parameters)
     case .studentT(let base): base.prepare(parameters)
     case .mixture(let base): base.prepare(parameters)
+    case .made(let base): base.prepare(parameters)
     }
   }
 
@@ -85,6 +92,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
     case .normal(let base): base.parameters.denseLayers
     case .studentT(let base): base.parameters.denseLayers
     case .mixture(let base): base.parameters.denseLayers
+    case .made(let base): base.denseLayers
     }
   }
 
@@ -96,6 +104,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
     case .uniform(let base): .uniform(base.addLogDensity(&pass))
     case .studentT(let base): .studentT(try base.addLogDensity(&pass))
     case .mixture(let base): .mixture(try base.addLogDensity(&pass))
+    case .made(let base): .made(try base.addLogDensity(&pass))
     }
   }
 
@@ -107,6 +116,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
     case (.uniform(let base), .uniform(let tape)): base.pullback(&adjoint, tape)
     case (.studentT(let base), .studentT(let tape)): try base.pullback(&adjoint, tape)
     case (.mixture(let base), .mixture(let tape)): try base.pullback(&adjoint, tape)
+    case (.made(let base), .made(let tape)): try base.pullback(&adjoint, tape)
     default: throw DiffeoError(.internal, "a tape of another base")
     }
   }
@@ -119,6 +129,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
     case .uniform(let base): try base.sample(seed, firstRow, &pass)
     case .studentT(let base): try base.sample(seed, firstRow, &pass)
     case .mixture(let base): try base.sample(seed, firstRow, &pass)
+    case .made(let base): try base.sample(seed, firstRow, &pass)
     }
   }
 }

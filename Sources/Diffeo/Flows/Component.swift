@@ -12,6 +12,8 @@ protocol ComponentSpec: Equatable, Sendable {
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox)
   /// One line for people.
   var summary: String { get }
+  /// Whether there are finite numbers that have no density, whatever the parameters.
+  var limitsSupport: Bool { get }
   /// Refuses values with which the component makes no sense; all are finite.
   func check<S: Scalar>(_ parameters: UnsafePointer<S>) throws(DiffeoError)
   /// Whether the component takes parameters from the mean and standard deviation of its inputs when training begins,
@@ -23,6 +25,7 @@ protocol ComponentSpec: Equatable, Sendable {
 
 extension ComponentSpec {
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {}
+  var limitsSupport: Bool { false }
   func check<S: Scalar>(_ parameters: UnsafePointer<S>) throws(DiffeoError) {}
   func wantsStatistics<S: Scalar>(_ parameters: UnsafePointer<S>) -> Bool { false }
   func setStatistics<S: Scalar>(

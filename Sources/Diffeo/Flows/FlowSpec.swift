@@ -122,6 +122,10 @@ package struct FlowSpec: Equatable, Sendable {
     return all
   }
 
+  var limitsSupport: Bool {
+    base.spec.limitsSupport || layers.contains { $0.kind.spec.limitsSupport }
+  }
+
   package var parameterCount: Int {
     layers.reduce((context?.parameterCount ?? 0) + base.spec.parameterCount) {
       $0 + $1.kind.spec.parameterCount

@@ -165,8 +165,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
 
   var denseLayers: [DenseLayer<S>] {
     switch kind {
-    case .autoregressive(let layer): layer.network.denseLayers
-    case .coupling(let layer): layer.network.denseLayers
+    case .autoregressive(let layer): layer.parameters.network.denseLayers
+    case .coupling(let layer): layer.denseLayers
     case .lu(let layer): layer.denseLayers
     case .radial(let layer): layer.denseLayers
     case .planar(let layer): layer.denseLayers

@@ -5,11 +5,39 @@ extension SpecBuilder {
     case bernoulli
   }
 
+  /// In place of the base before; with no layers over it the whole flow. Of the conditioner's transformer the scale of an
+  /// affine one serves Gaussian conditionals. Random orders and degrees are drawn for each mask.
   package mutating func setBaseMADE(
     _ conditioner: Conditioner, conditional: MADEConditional, order: Order, randomDegrees: Bool, masks: Int = 1,
     direct: Bool = false, seed: UInt64
   ) throws(DiffeoError) {
-    throw DiffeoError(.unsupported, "MADE is on its way")
+    let (dim, contextDim) = (spec.dim, spec.contextDim)
+    let kind: MADESpec.Conditional
+    switch conditional {
+    case .gaussian:
+      guard case .affine(let rule) = try conditioner.transformer.map() else {
+        throw DiffeoError(.invalid, "Gaussian conditionals have an affine transformer")
+      }
+      kind = .gaussian(rule)
+    case .mixture(let components):
+      kind = try .mixture(components: components, bound: Architecture.defaultMixtureBound)
+    case .bernoulli: kind = .bernoulli
+    }
+    var random = Philox(seed: seed, stream: RandomStream.architecture)
+    var drawn: [MADESpec.Mask] = []
+    // One more than there may be is enough to be refused.
+    for _ in 0..<min(max(masks, 0), MADESpec.maxMasks + 1) {
+      drawn.append(
+        MADESpec.Mask(
+          order: columns(order, &random),
+          hiddenDegrees: try AutoregressiveParametersSpec.degrees(
+            conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees)))
+    }
+    try spec.setBase(
+      .made(
+        MADESpec(
+          dim: dim, contextDim: contextDim, conditional: kind, masks: drawn,
+          conditioner: .init(hidden: conditioner.hidden, activation: conditioner.activation, direct: direct))))
   }
 }
 

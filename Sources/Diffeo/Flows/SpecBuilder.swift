@@ -2,7 +2,7 @@ import KernelInterface
 
 /// Puts a spec together layer by layer, from what a caller says: random choices are drawn here and stored as data.
 package struct SpecBuilder: Sendable {
-  package private(set) var spec: FlowSpec
+  package internal(set) var spec: FlowSpec
 
   package init(dim: Int, contextDim: Int, dtype: DType) throws(DiffeoError) {
     spec = try FlowSpec(dtype: dtype, dim: dim, contextDim: contextDim)
@@ -66,29 +66,30 @@ package struct SpecBuilder: Sendable {
   }
 
   package mutating func addAutoregressive(
-    _ conditioner: Conditioner, order: Order, randomDegrees: Bool, inverted: Bool, seed: UInt64
+    _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, inverted: Bool, seed: UInt64
   ) throws(DiffeoError) {
     let (dim, contextDim) = (spec.dim, spec.contextDim)
     var random = Philox(seed: seed, stream: RandomStream.architecture)
-    let columns: [Int]
-    switch order {
-    case .natural: columns = Array(0..<dim)
-    case .reversed: columns = Array((0..<dim).reversed())
-    case .random: columns = random.permutation(dim)
-    case .given(let given): columns = given
-    }
     let layer = try AutoregressiveSpec(
-      dim: dim, contextDim: contextDim, order: columns, map: conditioner.transformer.map(),
-      hidden: conditioner.hidden,
-      hiddenDegrees: AutoregressiveSpec.degrees(
+      dim: dim, contextDim: contextDim, order: columns(order, &random), map: conditioner.transformer.map(),
+      hiddenDegrees: AutoregressiveParametersSpec.degrees(
         conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
-      activation: conditioner.activation)
+      conditioner: .init(hidden: conditioner.hidden, activation: conditioner.activation, direct: direct))
     try spec.append(LayerSpec(.autoregressive(layer), inverted: inverted))
   }
 
-  package mutating func addCoupling(_ conditioner: Conditioner, mask: Mask, seed: UInt64)
-    throws(DiffeoError)
-  {
+  func columns(_ order: Order, _ random: inout Philox) -> [Int] {
+    switch order {
+    case .natural: Array(0..<spec.dim)
+    case .reversed: Array((0..<spec.dim).reversed())
+    case .random: random.permutation(spec.dim)
+    case .given(let given): given
+    }
+  }
+
+  package mutating func addCoupling(
+    _ conditioner: Conditioner, mask: Mask, scaleActivation: Activation? = nil, seed: UInt64
+  ) throws(DiffeoError) {
     let dim = spec.dim
     let kept: [Bool]
     switch mask {
@@ -107,7 +108,7 @@ package struct SpecBuilder: Sendable {
     let layer = try CouplingSpec(
       dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.transformer.map(),
       hidden: conditioner.hidden,
-      activation: conditioner.activation)
+      activation: conditioner.activation, scaleActivation: scaleActivation)
     try spec.append(LayerSpec(.coupling(layer)))
   }
 

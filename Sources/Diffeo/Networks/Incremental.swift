@@ -10,6 +10,8 @@ struct IncrementalForward<S: Scalar> {
   let input: UnsafeMutablePointer<S>
   let output: UnsafeMutablePointer<S>
   let tape: Network<S>.Tape
+  /// What direct connections give to the outputs.
+  private let direct: UnsafeMutablePointer<S>
   /// For each layer and panel, up to which column it is summed; -1 before the bias.
   private let done: UnsafeMutablePointer<UnsafeMutablePointer<Int32>>
   /// For each hidden layer, how many units are finished.
@@ -21,14 +23,15 @@ struct IncrementalForward<S: Scalar> {
     input = try scratch.take(network.inputs * stride)
     output = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride)
     tape = try network.newTape(UnsafePointer(input), scratch)
-    done = try scratch.take(network.layerCount)
+    direct = network.hasDirect ? try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride) : output
+    done = try scratch.take(network.matrixCount)
     finished = try scratch.take(network.layerCount)
-    for i in 0..<network.layerCount {
+    for i in 0..<network.matrixCount {
       let panels = network.layers[i].forward.panelCount
       done[i] = try scratch.take(panels)
       done[i].update(repeating: -1, count: panels)
-      finished[i] = 0
       if i < network.layerCount - 1 {
+        finished[i] = 0
         // Sums go on after some units of a panel are finished: the two sides of the activation are kept apart.
         let size = PackedMatrix<S>.padded(network.layers[i].outputs) * stride
         tape.hidden[i] = (try scratch.take(size), try scratch.take(size))
@@ -64,6 +67,10 @@ struct IncrementalForward<S: Scalar> {
     sum(
       last, begin, end, last == 0 ? known : Int(finished[last - 1]),
       last == 0 ? UnsafePointer(input) : UnsafePointer(tape.hidden[last - 1].after), output)
+    if network.hasDirect {
+      sum(network.layerCount, begin, end, known, UnsafePointer(input), direct)
+      S.kernels.add((end - begin) * stride, direct + begin * stride, output + begin * stride)
+    }
   }
 
   @inline(__always)
@@ -96,6 +103,8 @@ struct IncrementalPullback<S: Scalar> {
   /// For each layer and panel of W^T, down to which column it is summed; Int32.max before the start.
   private let done: UnsafeMutablePointer<UnsafeMutablePointer<Int32>>
   private let finished: UnsafeMutablePointer<Int32>
+  /// What direct connections give to dL/dinputs.
+  private let gDirect: UnsafeMutablePointer<S>
 
   init(_ network: Network<S>, _ tape: Network<S>.Tape, _ stride: Int, _ scratch: Scratch)
     throws(DiffeoError)
@@ -105,15 +114,16 @@ struct IncrementalPullback<S: Scalar> {
     self.stride = stride
     gOutput = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride)
     gInput = try scratch.take(PackedMatrix<S>.padded(network.inputs) * stride)
+    gDirect = network.hasDirect ? try scratch.take(PackedMatrix<S>.padded(network.inputs) * stride) : gInput
     gHidden = try scratch.take(network.layerCount)
-    done = try scratch.take(network.layerCount)
+    done = try scratch.take(network.matrixCount)
     finished = try scratch.take(network.layerCount)
-    for i in 0..<network.layerCount {
+    for i in 0..<network.matrixCount {
       let panels = network.layers[i].backward.panelCount
       done[i] = try scratch.take(panels)
       done[i].update(repeating: Int32.max, count: panels)
-      finished[i] = Int32(network.layers[i].outputs)
       if i < network.layerCount - 1 {
+        finished[i] = Int32(network.layers[i].outputs)
         let size = PackedMatrix<S>.padded(network.layers[i].outputs) * stride
         gHidden[i] = (try scratch.take(size), try scratch.take(size))
       }
@@ -152,6 +162,10 @@ struct IncrementalPullback<S: Scalar> {
     sum(
       0, begin, end, last == 0 ? known : Int(finished[0]),
       last == 0 ? UnsafePointer(gOutput) : UnsafePointer(gHidden[0].before), gInput)
+    if network.hasDirect {
+      sum(network.layerCount, begin, end, known, UnsafePointer(gOutput), gDirect)
+      S.kernels.add((end - begin) * stride, gDirect + begin * stride, gInput + begin * stride)
+    }
   }
 
   func gradients(_ sink: GradientSink<S>?) {
@@ -162,6 +176,7 @@ struct IncrementalPullback<S: Scalar> {
         i == network.layerCount - 1 ? UnsafePointer(gOutput) : UnsafePointer(gHidden[i].before),
         i == 0 ? tape.input : UnsafePointer(tape.hidden[i - 1].after), stride)
     }
+    if let direct = network.direct { sink.outer(direct, UnsafePointer(gOutput), tape.input, stride) }
   }
 
   @inline(__always)

@@ -4,8 +4,10 @@ import KernelInterface
 /// the ones and scatters the others.
 struct Network<S: Scalar>: BitwiseCopyable {
   let activation: Activation
+  /// Of the layers with biases, one after the other; the direct connections, if there are any, are one more.
   let layerCount: Int
   let layers: UnsafeMutablePointer<DenseLayer<S>>
+  let hasDirect: Bool
 
   /// What a pullback needs of a forward pass.
   struct Tape: BitwiseCopyable {
@@ -17,27 +19,38 @@ struct Network<S: Scalar>: BitwiseCopyable {
   init(_ spec: NetworkSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     activation = spec.activation
     layerCount = spec.hidden.count + 1
-    layers = try pool.take(layerCount)
+    hasDirect = spec.direct
+    layers = try pool.take(layerCount + (spec.direct ? 1 : 0))
     var offset = offset
-    var columnOrder = Network.order(spec.inputs, spec.degrees?.inputs)
+    let inputOrder = Network.order(spec.inputs, spec.degrees?.inputs)
+    var columnOrder = inputOrder
     for (i, size) in spec.layerSizes.enumerated() {
       let degrees = spec.layerDegrees(i)
       let rowOrder = Network.order(size.outputs, degrees?.outputs)
-      var limits = [Int32](repeating: Int32(size.inputs), count: size.outputs)
-      if let degrees {
-        let last = i == layerCount - 1
-        var limit = 0
-        for (r, row) in rowOrder.enumerated() {
-          let degree = degrees.outputs[Int(row)] + (last ? 0 : 1)
-          while limit < size.inputs, degrees.inputs[Int(columnOrder[limit])] < degree { limit += 1 }
-          limits[r] = Int32(limit)
-        }
-      }
       layers[i] = try DenseLayer(
         offset: offset, slot: slot + 2 * i, rowOrder: rowOrder, columnOrder: columnOrder,
-        limits: limits, pool: pool)
+        limits: Network.limits(rowOrder, columnOrder, degrees, strict: i == layerCount - 1), pool: pool)
       offset += size.outputs * (size.inputs + 1)
       columnOrder = rowOrder
+    }
+    if spec.direct {
+      let degrees = spec.degrees.map { (inputs: $0.inputs, outputs: $0.outputs) }
+      layers[layerCount] = try DenseLayer(
+        offset: offset, slot: slot + 2 * layerCount, rowOrder: columnOrder, columnOrder: inputOrder,
+        limits: Network.limits(columnOrder, inputOrder, degrees, strict: true), hasBias: false, pool: pool)
+    }
+  }
+
+  /// How many sorted columns each sorted row sees: those of no higher, or strictly of lower degree.
+  private static func limits(
+    _ rowOrder: [Int32], _ columnOrder: [Int32], _ degrees: (inputs: [Int], outputs: [Int])?, strict: Bool
+  ) -> [Int32] {
+    guard let degrees else { return [Int32](repeating: Int32(columnOrder.count), count: rowOrder.count) }
+    var limit = 0
+    return rowOrder.map { row in
+      let degree = degrees.outputs[Int(row)] + (strict ? 0 : 1)
+      while limit < columnOrder.count, degrees.inputs[Int(columnOrder[limit])] < degree { limit += 1 }
+      return Int32(limit)
     }
   }
 
@@ -48,12 +61,14 @@ struct Network<S: Scalar>: BitwiseCopyable {
     return order.sorted { (degrees[Int($0)], $0) < (degrees[Int($1)], $1) }
   }
 
-  var denseLayers: [DenseLayer<S>] { (0..<layerCount).map { layers[$0] } }
+  var matrixCount: Int { layerCount + (hasDirect ? 1 : 0) }
+  var denseLayers: [DenseLayer<S>] { (0..<matrixCount).map { layers[$0] } }
+  var direct: DenseLayer<S>? { hasDirect ? layers[layerCount] : nil }
   var inputs: Int { layers[0].inputs }
   var outputs: Int { layers[layerCount - 1].outputs }
 
   func prepare(_ parameters: UnsafePointer<S>) {
-    for i in 0..<layerCount { layers[i].prepare(parameters) }
+    for i in 0..<matrixCount { layers[i].prepare(parameters) }
   }
 
   /// The outputs, in scratch memory. With `recording` all that a pullback needs stays there too; else the tape is void.
@@ -78,6 +93,12 @@ struct Network<S: Scalar>: BitwiseCopyable {
       x = UnsafePointer(after)
     }
     layers[layerCount - 1].forward.apply(x, output, stride)
+    if let direct {
+      // Summed by themselves, as piece by piece (Incremental), where neither of the two sums is ready before the other.
+      let sums = try scratch.take(PackedMatrix<S>.padded(outputs) * stride, of: S.self)
+      direct.forward.apply(input, sums, stride)
+      S.kernels.add(outputs * stride, sums, output)
+    }
     if !recording { scratch.release(to: mark) }
     return (output, tape)
   }
@@ -97,7 +118,13 @@ struct Network<S: Scalar>: BitwiseCopyable {
       sink?.outer(layers[i], g, x, stride)
       let gIn = try scratch.take(PackedMatrix<S>.padded(layers[i].inputs) * stride, of: S.self)
       layers[i].backward.apply(g, gIn, stride)
-      if i == 0 { return gIn }
+      if i == 0 {
+        if let direct {
+          sink?.outer(direct, gOutput, tape.input, stride)
+          direct.backward.add(gOutput, gIn, stride)
+        }
+        return gIn
+      }
       let (before, after) = tape.hidden[i - 1]
       S.kernels.activatePullback(activation, layers[i].inputs * stride, before, after, gIn)
       g = UnsafePointer(gIn)

@@ -85,4 +85,16 @@ struct ColumnStatistics {
     self.mean = mean
     deviation = sums.map { ($0 / Double(max(rows, 1))).squareRoot() }
   }
+
+  mutating func replaceZeroDeviations(by value: Double) {
+    deviation = deviation.map { $0 > 0 ? $0 : value }
+  }
+
+  /// (x - mean) / deviation is x times the new deviation plus the new mean. Constant columns stay as they are.
+  mutating func invert() {
+    for i in mean.indices where deviation[i] > 0 {
+      mean[i] = -mean[i] / deviation[i]
+      deviation[i] = 1 / deviation[i]
+    }
+  }
 }

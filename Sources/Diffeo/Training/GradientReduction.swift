@@ -7,8 +7,8 @@ final class GradientReduction<S: Scalar> {
   static var maxRows: Int { 512 }
 
   private enum Job {
-    /// Sorted outputs of a dense layer.
-    case dense(DenseLayer<S>, Range<Int>)
+    /// Sorted outputs of a dense layer; of several that share their weights, those of one minibatch after the other.
+    case dense([DenseLayer<S>], Range<Int>)
     case vector(slot: Int, offset: Int, count: Int)
   }
 
@@ -22,7 +22,8 @@ final class GradientReduction<S: Scalar> {
     let slots = spec.slots.flatMap(\.slots)
     storage = try pool.take(max(slots.count, 1))
     var dense = Set<Int>()
-    for layer in model.denseLayers {
+    for (_, sharing) in Dictionary(grouping: model.denseLayers, by: \.slot).sorted(by: { $0.key < $1.key }) {
+      let layer = sharing[0]
       dense.insert(layer.slot)
       if layer.hasBias { dense.insert(layer.slot + 1) }
       let (dStride, xStride) = (Self.stride(layer.outputs), Self.stride(layer.inputs))
@@ -30,7 +31,7 @@ final class GradientReduction<S: Scalar> {
         d: try pool.take(rows * dStride), dStride: dStride, x: try pool.take(rows * xStride),
         xStride: xStride)
       for first in Swift.stride(from: 0, to: layer.outputs, by: 64) {
-        jobs.append(.dense(layer, first..<min(first + 64, layer.outputs)))
+        jobs.append(.dense(sharing, first..<min(first + 64, layer.outputs)))
       }
     }
     for (i, slot) in slots.enumerated() where slot.role != .constant && !dense.contains(i) {
@@ -53,15 +54,22 @@ final class GradientReduction<S: Scalar> {
 
   /// Adds `rows` rows to the gradient, or begins it with them.
   func run(
-    _ job: Int, rows: Int, into gradient: UnsafeMutablePointer<S>, accumulate: Bool,
+    _ job: Int, rows: Int, minibatch: Int, into gradient: UnsafeMutablePointer<S>, accumulate: Bool,
     _ scratch: Scratch
   ) throws(DiffeoError) {
     switch jobs[job] {
     case .vector(let slot, let offset, let count):
       S.kernels.columnSums(
         rows, storage[slot].d, storage[slot].dStride, count, gradient + offset, accumulate)
-    case .dense(let layer, let outputs):
+    case .dense(let sharing, let outputs):
+      let layer = sharing[minibatch % sharing.count]
       let s = storage[layer.slot]
+      if sharing.count > 1, !accumulate {
+        // What another one's mask shows and this one's hides.
+        for r in outputs {
+          (gradient + layer.offset + Int(layer.rowOrder[r]) * layer.inputs).update(repeating: 0, count: layer.inputs)
+        }
+      }
       if layer.hasBias { biases(layer, s, outputs, rows, gradient + layer.biasOffset, accumulate) }
       for first in Swift.stride(from: outputs.lowerBound, to: outputs.upperBound, by: 32) {
         let end = min(first + 32, outputs.upperBound)

@@ -16,6 +16,7 @@ final class LikelihoodGradient<S: Scalar> {
   private let sums: UnsafeMutablePointer<Double>
   private let sumsPerTile: Int
   private let logProbs: UnsafeMutablePointer<Double>
+  private var number = 0
   private let pool = Pool()
 
   private struct Tile {
@@ -45,18 +46,19 @@ final class LikelihoodGradient<S: Scalar> {
     tiles.deallocate()
   }
 
-  /// Gives the sum of the log-likelihoods. `load` fills in rows of the minibatch.
+  /// Gives the sum of the log-likelihoods. `load` fills in rows of the minibatch; number: its own in the training.
   func compute(
-    rows: Int, _ workspace: Workspace, into gradient: UnsafeMutablePointer<S>,
+    rows: Int, number: Int, _ workspace: Workspace, into gradient: UnsafeMutablePointer<S>,
     load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> Double {
     var total = 0.0
+    self.number = number
     for first in stride(from: 0, to: rows, by: GradientReduction<S>.maxRows) {
       let piece = first..<min(first + GradientReduction<S>.maxRows, rows)
       try run(piece, weight: 1 / S(rows), workspace, load)
       for tile in 0..<Tiling.count(piece.count) { total += logProbs[tile] }
       try workspace.forEach(reduction.jobCount) { job, scratch throws(DiffeoError) in
-        try reduction.run(job, rows: piece.count, into: gradient, accumulate: first > 0, scratch)
+        try reduction.run(job, rows: piece.count, minibatch: number, into: gradient, accumulate: first > 0, scratch)
       }
     }
     return total
@@ -118,7 +120,7 @@ final class LikelihoodGradient<S: Scalar> {
   ) throws(DiffeoError) -> Tile {
     let rows = Tiling.range(i, piece.count)
     var pass = try model.newPass(Tiling.stride(rows.count, S.self), recording: true, scratch)
-    pass.normalisesBatches = true
+    pass.minibatch = number
     try load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
     model.begin(&pass)
     return Tile(recording: try model.newRecording(pass), adjoint: nil, rows: rows)

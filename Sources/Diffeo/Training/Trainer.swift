@@ -84,6 +84,7 @@ final class Trainer<S: Scalar> {
     noise = model.dequantizes ? DequantizationNoise(seed: options.seed) : nil
     model.prepare(parameters.pointer)
     try setFromData()
+    try checkSupport()
     best.pointer.update(from: parameters.pointer, count: parameters.count)
     renewReport()
   }
@@ -104,6 +105,7 @@ final class Trainer<S: Scalar> {
     parameters.pointer.update(from: origin.parameters.pointer, count: parameters.count)
     model.prepare(parameters.pointer)
     try setFromData()
+    try checkSupport()
     best.pointer.update(from: parameters.pointer, count: parameters.count)
     renewReport()
   }
@@ -127,11 +129,12 @@ final class Trainer<S: Scalar> {
     try spec.eachComponent { component, range throws(DiffeoError) in
       let own = parameters.pointer + range.offset
       if component.wantsStatistics(UnsafePointer(own)) {
-        let statistics = try statistics(before: layer)
+        var statistics = try statistics(before: layer)
         // A constant context does no harm.
-        let deviation =
-          layer < 0 ? statistics.deviation.map { $0 > 0 ? $0 : 1 } : statistics.deviation
-        try component.setStatistics(own, mean: statistics.mean, deviation: deviation)
+        if layer < 0 { statistics.replaceZeroDeviations(by: 1) }
+        // The inverse normalises if the layer takes normal numbers to these.
+        if spec.layers.indices.contains(layer), spec.layers[layer].inverted { statistics.invert() }
+        try component.setStatistics(own, mean: statistics.mean, deviation: statistics.deviation)
         model.prepare(parameters.pointer)
       }
       layer += 1
@@ -251,7 +254,7 @@ final class Trainer<S: Scalar> {
   private func computeGradient(_ range: Range<Int>) throws(DiffeoError) -> Double {
     try trainRows.withUnsafeBufferPointer { order throws(DiffeoError) in
       guard let order = order.baseAddress else { return 0 }
-      return try likelihood.compute(rows: range.count, workspace, into: gradient.pointer) {
+      return try likelihood.compute(rows: range.count, number: step, workspace, into: gradient.pointer) {
         (rows, pass) throws(DiffeoError) in
         try load(data, order + range.lowerBound + rows.lowerBound, rows.count, &pass, epoch: report.epoch)
       }
@@ -315,6 +318,27 @@ final class Trainer<S: Scalar> {
       report.state = .patience
     } else {
       report.state = .epochEnd
+    }
+  }
+
+  /// Rows that no parameters can give a density would spoil every minibatch that they are in.
+  private func checkSupport() throws(DiffeoError) {
+    guard spec.limitsSupport else { return }
+    var sets = [(name: "x", data: data, rows: trainRows)]
+    if let validation {
+      sets.append((validation.data === data ? "x" : "the validation's x", validation.data, validation.rows))
+    }
+    for (name, data, rows) in sets {
+      try withoutThreads(rows) { order, count, scratch throws(DiffeoError) in
+        var pass = try model.newPass(Tiling.stride(count, S.self), recording: false, scratch)
+        try load(data, order, count, &pass, epoch: DequantizationNoise.noEpoch)
+        model.begin(&pass)
+        try model.logProb(&pass)
+        for r in 0..<count where !pass.logDet[r].isFinite {
+          throw DiffeoError(
+            .numeric, "row \(order[r]) of \(name) has no density: it is outside of the support of this flow")
+        }
+      }
     }
   }
 
