@@ -9,7 +9,7 @@ LIBRARY = $(BUILD)/release/libdiffeo.so
 PYTHON = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: all lib test test-swift test-abi test-python demo bench install format lint sanitize clean help system python
+.PHONY: all lib test test-swift test-abi test-python demo gallery bench install format lint sanitize clean help system python
 
 all: lib
 
@@ -31,6 +31,10 @@ test-python: python ## the tests of the Python package, installed from its wheel
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) $(PYTHON) demo/run.py
+
+gallery: lib ## trains each flow on small densities and draws docs/images/flows (some minutes)
+	@scripts/setup-python $(LIBRARY) requirements-demo.txt
+	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) $(PYTHON) docs/gallery.py
 
 bench: lib ## measures speed against other libraries (some minutes)
 	scripts/setup-benchmarks
