@@ -1,20 +1,5 @@
 import KernelInterface
 
-/// Rows of a batch in the caller's memory, row-major, and the context: none, one row for all, or a row each.
-package struct Batch<T: Scalar> {
-  package let rows: Int
-  let x: UnsafePointer<T>?
-  let context: UnsafePointer<T>?
-  let contextIsShared: Bool
-
-  package init(rows: Int, x: UnsafePointer<T>?, context: UnsafePointer<T>?, contextIsShared: Bool) {
-    self.rows = rows
-    self.x = x
-    self.context = context
-    self.contextIsShared = contextIsShared
-  }
-}
-
 /// How a batch is cut into tiles.
 enum Tiling {
   /// Rows of a full tile. A tile's activations stay in the second-level cache; four AVX-512 vectors of Float.
@@ -61,24 +46,6 @@ enum Tiling {
   ) {
     for r in 0..<rows {
       for i in 0..<features { target[r * features + i] = T(tile[i * stride + r]) }
-    }
-  }
-}
-
-extension Pass {
-  /// Fills in rows of a batch.
-  @inline(__always)
-  mutating func load<T: Scalar>(_ batch: Batch<T>, _ range: Range<Int>, contextDim: Int) {
-    if let source = batch.x {
-      Tiling.load(source + range.lowerBound * dim, range.count, dim, x, stride)
-    }
-    if let source = batch.context {
-      if batch.contextIsShared {
-        Tiling.spread(source, contextDim, context, stride)
-      } else {
-        Tiling.load(
-          source + range.lowerBound * contextDim, range.count, contextDim, context, stride)
-      }
     }
   }
 }
