@@ -143,7 +143,6 @@ def train(entry: Entry, data) -> tuple[np.ndarray, float]:
 # -------------------------------------------------------------------------------------------------------- Pictures
 
 PIXELS = 160  # a side of a density
-COLOURS = 32  # of a picture: what keeps the files small
 
 
 def panel(ax: plt.Axes, density: np.ndarray, true: np.ndarray) -> None:
@@ -152,13 +151,14 @@ def panel(ax: plt.Axes, density: np.ndarray, true: np.ndarray) -> None:
               interpolation="nearest")  # fmt: skip
 
 
-def finish(fig: plt.Figure, name: str) -> None:
+def finish(fig: plt.Figure, name: str, colours: int) -> None:
+    """Few colours keep the file small."""
     image = io.BytesIO()
     fig.savefig(image, dpi=100)
     plt.close(fig)
     IMAGES.mkdir(parents=True, exist_ok=True)
     path = IMAGES / f"{name}.png"
-    Image.open(image).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(image).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"  {path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
@@ -181,7 +181,7 @@ def draw(name: str, entry: Entry, results: list) -> None:
         ):
             panel(ax, shown, true)
             ax.set_title(title, fontsize=8.5, pad=3)
-    finish(fig, name)
+    finish(fig, name, 48)
 
 
 def overview(results: dict, truth: dict) -> None:
@@ -189,17 +189,17 @@ def overview(results: dict, truth: dict) -> None:
     shown = [("Data", [(data, truth[data.name], truth[data.name], None) for data in PLANE])]
     shown += [(FLOWS[name].title, each) for name, each in results.items() if FLOWS[name].data is PLANE]
     columns = (len(shown) + 1) // 2
-    fig, axes = figure(4, columns, 1.12, 1.18)
+    fig, axes = figure(4, columns, 0.94, 1.0)
     for i, (title, each) in enumerate(shown):
         for j, (_, true, density, missing) in enumerate(each):
             ax = axes[2 * (i // columns) + j, i % columns]
             panel(ax, density, true)
             if j == 0:
-                ax.set_title(title, fontsize=7, pad=2)
+                ax.set_title(title, fontsize=6, pad=2)
             if missing is not None:
                 ax.text(0.97, 0.02, f"{missing:.2f}", color="white", fontsize=6, ha="right", transform=ax.transAxes,
                         bbox=dict(facecolor="black", edgecolor="none", pad=0.8))  # fmt: skip
-    finish(fig, "overview")
+    finish(fig, "overview", 24)
 
 
 def main() -> None:
