@@ -345,7 +345,8 @@ DIFFEO_API diffeo_status diffeo_spec_add_random_permutation(diffeo_spec *spec, u
  * of one matrix in both directions (Kingma and Dhariwal 2018). It begins as the permutation P: drawn with the seed if
  * permuted is 1, none if 0. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_lu(diffeo_spec *spec, int32_t permuted, uint64_t seed);
-/* A product of 1 or more Householder reflections I - 2 v v^T / |v|^2: any rotation, if there are dim of them. Since: 0.1 */
+/* A product of 1 or more Householder reflections I - 2 v v^T / |v|^2, trained: an orthogonal matrix of determinant
+ * (-1)^reflections, and any such matrix if there are dim of them. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_householder(diffeo_spec *spec, int64_t reflections);
 /* z = exp(log_scale) x + shift with trained vectors (Kingma and Dhariwal 2018), set when training begins so that
  * the layer's outputs have mean 0 and standard deviation 1 */
@@ -383,7 +384,8 @@ DIFFEO_API diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domai
  * the seed. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_wrap(diffeo_spec *spec, double low, double high, int32_t random_shift, uint64_t seed);
 /* z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch: integers 0..levels-1
- * become a density on [0, 1], whose bits per dimension are -log_prob / (dim log 2) (Theis et al. 2016). Everywhere else
+ * become numbers in [0, 1). log_prob is per unit of x, so that bits per dimension are -log_prob / (dim log 2) (Theis et
+ * al. 2016). Everywhere else
  * x is taken as it is: add the noise yourself. levels 2 to 2^24. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_dequantize(diffeo_spec *spec, int64_t levels);
 

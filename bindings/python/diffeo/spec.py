@@ -316,12 +316,12 @@ class Spec:
         return self._add("lu", bool(permuted), seed64(seed))
 
     def add_householder(self, reflections: SupportsIndex) -> Spec:
-        """Add a product of Householder reflections I - 2 v v^T / v^T v, trained: a rotation, if there are enough.
+        """Add a product of Householder reflections I - 2 v v^T / v^T v, trained: an orthogonal matrix.
 
         Parameters
         ----------
         reflections : int
-            1 or more; `dim` of them give any orthogonal matrix.
+            1 or more; the determinant is (-1)^reflections, and `dim` of them give any such matrix.
         """
         return self._add("householder", integer(reflections, "reflections", 1))
 
@@ -399,8 +399,8 @@ class Spec:
     def add_dequantize(self, levels: SupportsIndex) -> Spec:
         """Add z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch [1]_.
 
-        Integers 0 to levels - 1 become a density on [0, 1]; bits per dimension are -log_prob / (dim log 2). Everywhere
-        else x is taken as it is: add the noise yourself.
+        Integers 0 to levels - 1 become numbers in [0, 1); log_prob is per unit of x, so that bits per dimension are
+        -log_prob / (dim log 2). Everywhere else x is taken as it is: add the noise yourself.
 
         Parameters
         ----------
