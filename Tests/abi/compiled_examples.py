@@ -12,6 +12,7 @@ PROGRAMS = (
     ("sampling.c", ["cc", "gcc", "clang"], ["-std=c99"]),
     ("conditional.c", ["cc", "gcc", "clang"], ["-std=c99"]),
     ("score.c", ["cc", "gcc", "clang"], ["-std=c99"]),
+    ("torus.c", ["cc", "gcc", "clang"], ["-std=c99"]),
     ("dlopen_density.c", ["cc", "gcc", "clang"], ["-std=c99"]),
     ("sampler.cpp", ["c++", "g++", "clang++"], ["-std=c++11"]),
     ("density.f90", ["gfortran"], ["-std=f2008"]),

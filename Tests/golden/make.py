@@ -1,8 +1,8 @@
-"""Write the golden files: flows of zuko, nflows and flowjax with random weights, and what those libraries make of them.
+"""Write the golden files: flows of zuko, nflows, normflows, flowjax and torch with random weights, and what those libraries make of them.
 
     python Tests/golden/make.py [name ...]
 
-Needs torch, zuko, nflows, jax, flowjax, numpy and h5py; README.md names the versions. Everything is float64, and random
+Needs torch, zuko, nflows, normflows, jax, flowjax, numpy and h5py; README.md names the versions. Everything is float64, and random
 numbers are fixed by seeds, so that the same versions give the same flows. Each flow is written as a Diffeo weight file
 (docs/weight-file.md): the weights as the library has them, those that its masks hide included; log_prob by the library
 as the self-test; and under /golden what else the library computes, see `write`.
@@ -30,6 +30,7 @@ import nflows.distributions  # noqa: E402
 import nflows.flows  # noqa: E402
 import nflows.nn.nets  # noqa: E402
 import nflows.transforms  # noqa: E402
+import normflows.flows.neural_spline.coupling  # noqa: E402
 import zuko  # noqa: E402
 from flowjax.bijections import Affine  # noqa: E402
 from flowjax.distributions import StandardNormal  # noqa: E402
@@ -58,6 +59,7 @@ class Case:
     peer: object  # .dim, .context_dim and the functions of `write`
     layers: list
     context: Layer | None = None
+    base: Layer | None = None  # standard normal
 
 
 # --------------------------------------------------------------------------------------------------------------- layers
@@ -95,7 +97,7 @@ def autoregressive(attributes, order, degrees, arrays, masks=None):
         context = np.zeros(masks[0].shape[1] - dim, np.int64)
         levels = [np.concatenate([columns, context]), *lists.values()]
         implied = [out[:, None] >= into for into, out in pairwise(levels)]
-        implied.append(np.repeat(columns, 2)[:, None] > levels[-1])
+        implied.append(np.repeat(columns, len(masks[-1]) // dim)[:, None] > levels[-1])
         assert len(implied) == len(masks)
         for ours, theirs in zip(implied, masks, strict=True):
             assert np.array_equal(ours, theirs), "the masks are not those of the degrees"
@@ -308,6 +310,190 @@ def nflows_coupling(rng):
     return Case("nflows", call, Nflows(flow, dim, context_dim), layers, context)
 
 
+def spline(bins, bound, boundary, activation, inverse=0):
+    return {
+        "activation": activation, "transformer": "rational_quadratic", "bins": bins, "low": -bound, "high": bound,
+        "boundary": boundary, "min_width": 1e-3, "min_height": 1e-3, "min_derivative": 1e-3, "inverse": inverse,
+    }  # fmt: skip
+
+
+def spline_outputs(weights, biases, columns, bins, hidden_features=1):
+    """nflows and normflows divide widths and heights by the root of hidden_features, if a network has such a number;
+    Diffeo adds to a derivative what makes 1 of 0.
+    """
+    root = np.sqrt(hidden_features)
+    weight, bias = weights[-1].reshape(columns, -1, weights[-1].shape[1]), biases[-1].reshape(columns, -1)
+    weight[:, : 2 * bins] /= root
+    bias[:, : 2 * bins] /= root
+    bias[:, 2 * bins :] -= np.log(np.expm1(1 - 1e-3))
+    return weights, biases
+
+
+def lu_linear(transform):
+    upper, lower = np.zeros((2, transform.features, transform.features))
+    upper[transform.upper_indices] = array(transform.upper_entries)
+    lower[transform.lower_indices] = array(transform.lower_entries)
+    arrays = {"lower": lower, "upper": upper, "log_scale": np.log(array(transform.upper_diag))}
+    arrays |= {"sign": np.ones(transform.features), "bias": array(transform.bias)}
+    return Layer("lu", {}, {"permutation": np.arange(transform.features), **arrays})
+
+
+def nflows_spline_coupling(rng):
+    dim, context_dim, bins, bound, hidden, t = 3, 1, 3, 3.0, 5, nflows.transforms
+
+    def net(inputs, outputs):
+        made = Conditioner(inputs, outputs, context=context_dim, hidden=[hidden], activation=torch.tanh)
+        made.hidden_features = hidden
+        return made
+
+    mask = [0, 1, 1]  # 1 is transformed
+    made = t.PiecewiseRationalQuadraticCouplingTransform
+    chain = [t.LULinear(dim), made(mask, net, num_bins=bins, tails="linear", tail_bound=bound), t.LULinear(dim)]
+    flow = nflows.flows.Flow(t.CompositeTransform(chain), nflows.distributions.StandardNormal([dim]))
+    randomise(flow, rng)
+    outputs = spline_outputs(*linears(chain[1].transform_net), sum(mask), bins, hidden)
+    middle = coupling(spline(bins, bound, "linear", "tanh"), 1 - np.array(mask), network(*outputs))
+    layers = [lu_linear(chain[0]), middle, lu_linear(chain[2])]
+    call = (
+        "Flow of LULinear, PiecewiseRationalQuadraticCouplingTransform(num_bins=3, tails='linear', tail_bound=3), "
+        "LULinear; 3 columns, 1 of context; MLP [5] tanh with hidden_features = 5"
+    )
+    return Case("nflows", call, Nflows(flow, dim, context_dim), layers)
+
+
+def nflows_spline_autoregressive(rng):
+    dim, bins, bound, t = 3, 3, 2.5, nflows.transforms
+    spline_maf = t.MaskedPiecewiseRationalQuadraticAutoregressiveTransform
+    arguments = {"hidden_features": 5, "num_bins": bins, "tails": "linear", "tail_bound": bound, "num_blocks": 1}
+    transform = spline_maf(dim, use_residual_blocks=False, **arguments)
+    chain = [t.ReversePermutation(dim), t.InverseTransform(transform)]
+    flow = nflows.flows.Flow(t.CompositeTransform(chain), nflows.distributions.StandardNormal([dim]))
+    randomise(flow, rng)
+    net = transform.autoregressive_net
+    masked = [net.initial_layer, *(b.linear for b in net.blocks), net.final_layer]
+    masks, degrees = [array(m.mask) == 1 for m in masked], [array(m.degrees) for m in masked[:-1]]
+    arrays = network(*spline_outputs(*linears(net), dim, bins, getattr(net, "hidden_features", 1)))
+    attributes = spline(bins, bound, "linear", "relu", inverse=1)
+    layers = [
+        permutation(np.arange(dim)[::-1]),
+        autoregressive(attributes, np.arange(dim), degrees, arrays, masks),
+    ]
+    call = (
+        "Flow of ReversePermutation, InverseTransform of MaskedPiecewiseRationalQuadraticAutoregressiveTransform(3, 5, "
+        "num_bins=3, tails='linear', tail_bound=2.5, num_blocks=1, use_residual_blocks=False)"
+    )
+    return Case("nflows", call, Nflows(flow, dim, 0), layers)
+
+
+# ------------------------------------------------------------------------------------------------------------ normflows
+
+
+class Normflows(Torch):
+    """Some of its layers, from data to noise by their forward functions."""
+
+    def __init__(self, layers, base, dim, box=None):
+        self.layers, self.base, self.dim, self.context_dim, self.box = layers, base, dim, 0, box
+
+    def density(self, x, context):
+        z, log_det = self._map([layer.forward for layer in self.layers], x)
+        return self.base.log_prob(z).sum(dim=1) + log_det
+
+    def to_noise(self, x, context):
+        return map(array, self._map([layer.forward for layer in self.layers], tensor(x)))
+
+    def from_noise(self, z, context):
+        return map(array, self._map([layer.inverse for layer in reversed(self.layers)], tensor(z)))
+
+    def _map(self, functions, values):
+        total = torch.zeros(len(values))
+        for function in functions:
+            values, log_det = function(values)
+            total = total + log_det
+        return values, total
+
+
+def normflows_planar(rng):
+    dim = 3
+    planar = [randomise(normflows.flows.Planar((dim,)), rng) for _ in range(2)]
+    layers = [Layer("planar", {}, {name: array(getattr(p, name)).ravel() for name in ("u", "w", "b")}) for p in planar]
+    peer = Normflows(planar, torch.distributions.Normal(0.0, 1.0), dim)
+    peer.from_noise = None  # with tanh normflows has no inverse
+    return Case("normflows", "two Planar((3,)), from data to noise", peer, layers)
+
+
+class Angles(torch.nn.Module):
+    """An MLP that reads the cosine and the sine of each column."""
+
+    def __init__(self, inputs, outputs, *, bound, hidden):
+        super().__init__()
+        self.bound = bound
+        self.mlp = nflows.nn.nets.MLP([2 * inputs], [outputs], hidden, torch.tanh)
+
+    def forward(self, kept, context=None):
+        angle = torch.pi * (kept / self.bound + 1)
+        return self.mlp(torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1).flatten(1))
+
+
+def normflows_circular(rng):
+    dim, bins, bound = 2, 4, float(np.pi)
+    net = partial(Angles, bound=bound, hidden=[5])
+    made = normflows.flows.neural_spline.coupling.PiecewiseRationalQuadraticCoupling
+    couplings = [
+        randomise(made(torch.tensor(mask), net, num_bins=bins, tails="circular", tail_bound=bound), rng)
+        for mask in ([0, 1], [1, 0])
+    ]
+    layers = []
+    for each in couplings:
+        mask = np.zeros(dim)
+        mask[array(each.identity_features)] = 1
+        outputs = spline_outputs(*linears(each.transform_net), 1, bins)
+        layers.append(coupling(spline(bins, bound, "periodic", "tanh"), mask, network(*outputs)))
+    call = "two PiecewiseRationalQuadraticCoupling(num_bins=4, tails='circular', tail_bound=pi), 2 columns; MLP [5] tanh"
+    base = torch.distributions.Uniform(-bound, bound, validate_args=False)
+    peer = Normflows(couplings, base, dim, box=bound)
+    return Case("normflows", call, peer, layers, base=Layer("uniform", {"low": -bound, "high": bound}, {}))
+
+
+# ------------------------------------------------------------------------------------------------- torch.distributions
+
+
+class Distribution(Torch):
+    """A distribution given the context, as a base without layers: x is z."""
+
+    def __init__(self, given, dim, context_dim):
+        self.given, self.dim, self.context_dim = given, dim, context_dim
+
+    def density(self, x, context):
+        return self.given(context).log_prob(x)
+
+    def to_noise(self, x, context):
+        return np.array(x), np.zeros(len(x))
+
+    from_noise = to_noise
+
+
+def torch_student_t(rng):
+    dim, t = 3, torch.distributions
+    log_df = rng.normal(1, 1, dim)
+    peer = Distribution(lambda context: t.Independent(t.StudentT(torch.exp(tensor(log_df))), 1), dim, 0)
+    base = Layer("student_t", {}, {"log_df": log_df})
+    return Case("torch", "distributions.StudentT, 3 columns", peer, [], base=base)
+
+
+def torch_mixture(rng):
+    dim, context_dim, parts, t = 2, 2, 3, torch.distributions
+    mlp = randomise(nflows.nn.nets.MLP([context_dim], [parts + 2 * parts * dim], [6], torch.tanh), rng)
+
+    def given(context):
+        logits, means, log_scales = torch.split(mlp(context), [parts, parts * dim, parts * dim], dim=1)
+        normal = t.Normal(means.reshape(-1, parts, dim), torch.exp(log_scales).reshape(-1, parts, dim))
+        return t.MixtureSameFamily(t.Categorical(logits=logits), t.Independent(normal, 1))
+
+    base = Layer("mixture", {"components": parts, "activation": "tanh"}, network(*linears(mlp)))
+    call = "distributions.MixtureSameFamily of Normal, 3 components, 2 columns; MLP [6] tanh of 2 columns of context"
+    return Case("torch", call, Distribution(given, dim, context_dim), [], base=base)
+
+
 # -------------------------------------------------------------------------------------------------------------- flowjax
 
 
@@ -435,13 +621,26 @@ def case(name, rng):
                 "coupling_flow(cond_dim=2, flow_layers=3, nn_width=10, nn_depth=2, nn_activation=softplus), 5 columns"
             )
             return flowjax_flow(call, couplings, 5, 2, rng, "softplus", **arguments)
+        case "nflows-spline-coupling-context":
+            return nflows_spline_coupling(rng)
+        case "nflows-spline-autoregressive":
+            return nflows_spline_autoregressive(rng)
+        case "normflows-planar":
+            return normflows_planar(rng)
+        case "normflows-circular":
+            return normflows_circular(rng)
+        case "torch-student-t":
+            return torch_student_t(rng)
+        case "torch-mixture-context":
+            return torch_mixture(rng)
     raise SystemExit(f"there is no case {name}")
 
 
 NAMES = [
     "zuko-maf", "zuko-maf-context", "zuko-maf-one-column", "zuko-realnvp", "zuko-nice-context", "nflows-maf",
     "nflows-coupling-context", "flowjax-maf", "flowjax-maf-context", "flowjax-iaf-context", "flowjax-coupling",
-    "flowjax-coupling-context",
+    "flowjax-coupling-context", "nflows-spline-coupling-context", "nflows-spline-autoregressive", "normflows-planar",
+    "normflows-circular", "torch-student-t", "torch-mixture-context",
 ]  # fmt: skip
 
 
@@ -471,23 +670,31 @@ def write(path, made, rng):
     gradient               d log_prob / dx
     gradient_context       d log_prob / dcontext, if there is a context
     noise                  other values of z, and by the library's inverse, given the same context:
-    from_noise             where noise goes
+    from_noise             where noise goes (without an inverse: noise is where from_noise goes)
     from_noise_log_det     log abs det of that
     """
     peer = made.peer
     spread = np.linspace(0.2, 4, ROWS)[:, None]  # the last rows are far out
     x, noise = spread * rng.normal(size=(ROWS, peer.dim)), spread * rng.normal(size=(ROWS, peer.dim))
     context = spread * rng.normal(size=(ROWS, peer.context_dim)) if peer.context_dim else None
+    if getattr(peer, "box", None):  # angles, say
+        x, noise = (peer.box * rng.uniform(-1, 1, (ROWS, peer.dim)) for _ in range(2))
+    if peer.from_noise is None:
+        from_noise = noise
+        noise, log_det_there = peer.to_noise(from_noise, context)
+        from_noise_log_det = -log_det_there
+    else:
+        from_noise, from_noise_log_det = peer.from_noise(noise, context)
     z, log_det = peer.to_noise(x, context)
-    from_noise, from_noise_log_det = peer.from_noise(noise, context)
     gradients = dict(zip(("gradient", "gradient_context"), peer.gradient(x, context), strict=False))
 
     with h5py.File(path, "w", libver=("v110", "v110")) as f:  # half the size of the default
         f.attrs.update(format="diffeo", format_version=[1, 0], created_by="Tests/golden/make.py", dtype="float64")
         f.attrs.update(dim=peer.dim, context_dim=peer.context_dim, event_shape=[peer.dim])
-        f.create_group("base").attrs["kind"] = "standard_normal"
+        component(f.create_group("base"), made.base or Layer("standard_normal", {}, {}))
         if made.context is not None:
             component(f.create_group("context"), made.context)
+        f.create_group("layers")
         for i, layer in enumerate(made.layers):
             component(group_at(f, f"layers/{i:03}"), layer)
         f.create_group("metadata").attrs.update(library=f"{made.library} {version(made.library)}", flow=made.call)

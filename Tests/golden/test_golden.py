@@ -1,4 +1,4 @@
-"""Flows of zuko, nflows and flowjax, evaluated by Diffeo: see README.md. Loading checks /self_test, to 1e-9."""
+"""Flows of zuko, nflows, normflows, flowjax and torch, evaluated by Diffeo: see README.md. Loading checks /self_test, to 1e-9."""
 
 import shutil
 from pathlib import Path
@@ -29,7 +29,7 @@ def close(what, ours, theirs, tolerance=TOLERANCE):
 
 
 def test_there_are_files():
-    assert len(FILES) == 12
+    assert len(FILES) == 18
 
 
 @golden
@@ -78,13 +78,14 @@ def test_in_float32(path, peer, tmp_path):
 
 
 def parameters(path):
-    """Parameters of every layer, and of the context, that every row's density depends on."""
+    """Parameters of every component that every row's density depends on."""
     with h5py.File(path) as f:
-        for layer in f["layers"].values():
-            if layer.attrs["kind"] in ("coupling", "autoregressive"):
-                yield layer[f"network/{len(layer['network']) - 1}/bias"].name
-            elif layer.attrs["kind"] != "permutation":
-                yield from (layer[name].name for name in layer if name != "initialized")
+        for component in *f["layers"].values(), f["base"]:
+            if "network" in component:
+                yield component[f"network/{len(component['network']) - 1}/bias"].name
+            elif component.attrs["kind"] != "permutation":
+                lists = "initialized", "permutation", "lower", "upper", "sign"  # of the last three not all is used
+                yield from (component[name].name for name in component if name not in lists)
         if "context" in f:
             yield from ("/context/mean", "/context/std")
 

@@ -1,8 +1,10 @@
 """docs/weight-file.md is enough to write and to read a weight file with h5py and numpy alone."""
 
+import math
 import os
 import re
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -79,14 +81,19 @@ LOG_SCALES = {
 }
 
 
-def network(layer, inputs, masks=None):
-    """Its outputs, as one a and one t for each transformed column: log s and t."""
+def outputs_of(layer, inputs, masks=None):
     count = len(layer["network"])
     for i in range(count):
         weight = layer[f"network/{i}/weight"][:]
         inputs = inputs @ (weight if masks is None else weight * masks[i]).T + layer[f"network/{i}/bias"][:]
         if i < count - 1:
             inputs = ACTIVATIONS[layer.attrs["activation"].decode()](inputs)
+    return inputs
+
+
+def network(layer, inputs, masks=None):
+    """Its outputs, as one a and one t for each transformed column: log s and t."""
+    inputs = outputs_of(layer, inputs, masks)
     rule = layer.attrs["scale"].decode()
     if rule == "additive":
         return np.zeros_like(inputs), inputs
@@ -132,6 +139,8 @@ def affine(log_scale, shift, x, inverse):
 
 def forward(layer, x, context):
     kind, inverse = layer.attrs["kind"].decode(), bool(layer.attrs.get("inverse", 0))
+    if layer.attrs.get("transformer") in MAPS:
+        return {"coupling": other_coupling, "autoregressive": other_autoregressive}[kind](layer, x, context)
     if kind == "standardize":
         return affine(np.log(layer["std"][:]), layer["mean"][:], x, not inverse)
     if kind == "actnorm":
@@ -139,7 +148,212 @@ def forward(layer, x, context):
     if kind == "permutation":
         order = layer["permutation"][:]
         return x[:, np.argsort(order) if inverse else order], 0
+    if not inverse and kind in OTHERS:
+        return OTHERS[kind](layer, x, context)
     return {"coupling": coupling, "autoregressive": autoregressive}[kind](layer, x, context, inverse)
+
+
+# Layers and bases that came later, from data to noise.
+
+
+def softplus(a):
+    return np.logaddexp(0, a)
+
+
+def softmax(a):
+    return np.exp(a) / np.exp(a).sum(axis=-1, keepdims=True)
+
+
+def spline(a, x, outputs):
+    """x [n, k]; outputs [n, k, parameters]."""
+    bins, low, high, boundary = int(a["bins"]), a["low"], a["high"], a["boundary"].decode()
+    width, minimum = high - low, a["min_derivative"]
+    knots = []
+    for part, least in (outputs[..., :bins], a["min_width"]), (outputs[..., bins : 2 * bins], a["min_height"]):
+        sizes = width * (least + (1 - bins * least) * softmax(part))
+        knots.append(low + np.concatenate([np.zeros((*x.shape, 1)), sizes.cumsum(axis=-1)], axis=-1))
+    derivatives = minimum + softplus(outputs[..., 2 * bins :] + np.log(np.expm1(1 - minimum)))
+    ends = {"linear": [np.ones((*x.shape, 1))] * 2, "periodic": [derivatives[..., :0], derivatives[..., :1]]}
+    before, after = ends.get(boundary, [derivatives[..., :0]] * 2)
+    derivatives = np.concatenate([before, derivatives, after], axis=-1)
+    if boundary == "periodic":
+        x = low + (x - low) % width
+    z, log_det = np.array(x), np.zeros(x.shape)
+    for at in np.ndindex(*x.shape):
+        if not low <= x[at] <= high:
+            assert boundary == "linear"
+            continue
+        u, v, d = knots[0][at], knots[1][at], derivatives[at]
+        k = min(max(np.searchsorted(u, x[at], "right") - 1, 0), bins - 1)
+        w, h = u[k + 1] - u[k], v[k + 1] - v[k]
+        s, t = h / w, (x[at] - u[k]) / w
+        below = s + (d[k + 1] + d[k] - 2 * s) * t * (1 - t)
+        z[at] = v[k] + h * (s * t**2 + d[k] * t * (1 - t)) / below
+        log_det[at] = np.log(s**2 * (d[k + 1] * t**2 + 2 * s * t * (1 - t) + d[k] * (1 - t) ** 2) / below**2)
+    return z, log_det
+
+
+def mixture_cdf(a, x, outputs):
+    logits, means, raw = np.split(outputs, 3, axis=-1)
+    weights, scales = softmax(logits), np.exp(raw / (1 + np.abs(raw) / a["scale_bound"]))
+    t = (x[..., None] - means) / scales
+    if a["family"] == b"normal":
+        cdf, density = 0.5 * np.vectorize(math.erfc)(-t / np.sqrt(2)), np.exp(-0.5 * t**2) / np.sqrt(2 * np.pi)
+    else:
+        cdf = 1 / (1 + np.exp(-t))
+        density = cdf * (1 - cdf)
+    total, slope = (weights * cdf).sum(axis=-1), (weights * density / scales).sum(axis=-1)
+    if a["target"] == b"uniform":
+        return total, np.log(slope)
+    return np.log(total / (1 - total)), np.log(slope / (total * (1 - total)))
+
+
+MAPS = {b"rational_quadratic": spline, b"mixture_cdf": mixture_cdf}
+
+
+def seen(layer, columns):
+    """What a network reads of its columns."""
+    if layer.attrs.get("boundary") != b"periodic":
+        return columns
+    angle = 2 * np.pi * (columns - layer.attrs["low"]) / (layer.attrs["high"] - layer.attrs["low"])
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(columns), -1)
+
+
+def other_coupling(layer, x, context):
+    kept = layer["mask"][:] == 1
+    outputs = outputs_of(layer, np.hstack([seen(layer, x[:, kept]), context]))
+    z = x.copy()
+    outputs = outputs.reshape(len(x), (~kept).sum(), -1)
+    z[:, ~kept], log_det = MAPS[layer.attrs["transformer"]](layer.attrs, x[:, ~kept], outputs)
+    return z, log_det.sum(axis=1)
+
+
+def other_autoregressive(layer, x, context):
+    dim, order = x.shape[1], layer["order"][:]
+    place = np.empty(dim, int)
+    place[order] = np.arange(1, dim + 1)
+    per_column = 2 if layer.attrs.get("boundary") == b"periodic" else 1
+    sees = np.concatenate([np.repeat(place, per_column), np.zeros(context.shape[1], int)])
+    masks = []
+    for i in range(len(layer["hidden"])):
+        degrees = layer[f"degrees_{i}"][:]
+        masks.append(degrees[:, None] >= sees)
+        sees = degrees
+    last = layer[f"network/{len(masks)}/bias"].shape[0]
+    masks.append(np.repeat(place, last // dim)[:, None] > sees)
+    outputs = outputs_of(layer, np.hstack([seen(layer, x), context]), masks).reshape(len(x), dim, -1)
+    z, log_det = MAPS[layer.attrs["transformer"]](layer.attrs, x, outputs)
+    return z, log_det.sum(axis=1)
+
+
+def lu(layer, x, context):
+    dim, scale = x.shape[1], layer["sign"][:] * np.exp(layer["log_scale"][:])
+    lower, upper = np.tril(layer["lower"][:], -1) + np.eye(dim), np.triu(layer["upper"][:], 1) + np.diag(scale)
+    return (x @ (lower @ upper).T)[:, layer["permutation"][:]] + layer["bias"][:], layer["log_scale"][:].sum()
+
+
+def householder(layer, x, context):
+    for v in layer["vectors"][:][::-1]:
+        x = x - 2 * np.outer(x @ v, v) / (v @ v)
+    return x, 0
+
+
+def domain(layer, x, context):
+    z, total = x.copy(), np.zeros(len(x))
+    for i, column in enumerate(layer["columns"][:]):
+        x = z[:, column].copy()
+        match layer.attrs["map"]:
+            case b"logit":
+                low, high = layer["low"][i], layer["high"][i]
+                z[:, column] = np.log((x - low) / (high - x))
+                total += np.log((high - low) / ((x - low) * (high - x)))
+            case b"log":
+                z[:, column] = np.log(x - layer["low"][i])
+                total -= np.log(x - layer["low"][i])
+            case b"softplus":
+                z[:, column] = np.log(np.expm1(x - layer["low"][i]))
+                total += x - layer["low"][i] - z[:, column]
+            case b"logistic_to_normal":
+                p = 1 / (1 + np.exp(-x))
+                z[:, column] = [NormalDist().inv_cdf(each) for each in p]
+                total += np.log(p * (1 - p)) + 0.5 * (z[:, column] ** 2 + np.log(2 * np.pi))
+    return z, total
+
+
+def wrap(layer, x, context):
+    low, high = layer.attrs["low"], layer.attrs["high"]
+    return low + (x + layer["shift"][:] - low) % (high - low), 0
+
+
+def dequantize(layer, x, context):
+    return x / layer.attrs["levels"], -x.shape[1] * np.log(layer.attrs["levels"])
+
+
+def batch_norm(layer, x, context):
+    log_scale = layer["log_gamma"][:] - 0.5 * np.log(layer["variance"][:] + layer.attrs["epsilon"])
+    return np.exp(log_scale) * (x - layer["mean"][:]) + layer["beta"][:], log_scale.sum()
+
+
+def vectors(component, names, shapes, x, context):
+    """Those of each row, trained or by a network of the context."""
+    sizes = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
+    if "network" in component:
+        all_of_them = outputs_of(component, context)
+    else:
+        all_of_them = np.tile(np.concatenate([component[name][:].ravel() for name in names]), (len(x), 1))
+    parts = np.split(all_of_them, sizes[:-1], axis=1)
+    return [part.reshape(len(x), *shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def planar(layer, x, context):
+    dim = x.shape[1]
+    u, w, b = vectors(layer, ["u", "w", "b"], [(dim,), (dim,), (1,)], x, context)
+    wu = (w * u).sum(axis=1, keepdims=True)
+    v = u + (softplus(wu) - 1 - wu) * w / (w * w).sum(axis=1, keepdims=True)
+    t = np.tanh((w * x).sum(axis=1, keepdims=True) + b)
+    return x + v * t, np.log1p((w * v).sum(axis=1) * (1 - t[:, 0] ** 2))
+
+
+def radial(layer, x, context):
+    dim = x.shape[1]
+    x0, alpha, beta = vectors(layer, ["x0", "alpha", "beta"], [(dim,), (1,), (1,)], x, context)
+    a, b = softplus(alpha), softplus(beta)
+    r = np.sqrt(((x - x0) ** 2).sum(axis=1, keepdims=True))
+    h, slope = (b - a) / (a + r), -(b - a) * r / (a + r) ** 2
+    return x + h * (x - x0), ((dim - 1) * np.log1p(h) + np.log1p(h + slope))[:, 0]
+
+
+OTHERS = {
+    "lu": lu, "householder": householder, "domain": domain, "wrap": wrap, "dequantize": dequantize,
+    "batch_norm": batch_norm, "planar": planar, "radial": radial,
+}  # fmt: skip
+
+
+def base_log_prob(base, z, context):
+    n, dim, half = len(z), z.shape[1], 0.5 * np.log(2 * np.pi)
+    match base.attrs["kind"]:
+        case b"standard_normal":
+            parts = -0.5 * z**2 - half
+        case b"normal":
+            mean, log_scale = vectors(base, ["mean", "log_scale"], [(dim,), (dim,)], z, context)
+            parts = -0.5 * ((z - mean) / np.exp(log_scale)) ** 2 - log_scale - half
+        case b"logistic":
+            parts = -z - 2 * softplus(-z)
+        case b"uniform":
+            inside = (z >= base.attrs["low"]) & (z <= base.attrs["high"])
+            parts = np.where(inside, -np.log(base.attrs["high"] - base.attrs["low"]), -np.inf)
+        case b"student_t":
+            (log_df,) = vectors(base, ["log_df"], [(dim,)], z, context)
+            nu, gamma = np.exp(log_df), np.vectorize(math.lgamma)
+            parts = gamma((nu + 1) / 2) - gamma(nu / 2) - 0.5 * np.log(nu * np.pi) - (nu + 1) / 2 * np.log1p(z**2 / nu)
+        case b"mixture":
+            k = int(base.attrs["components"])
+            names = ["logits", "means", "log_scales"]
+            logits, means, log_scales = vectors(base, names, [(k,), (k, dim), (k, dim)], z, context)
+            each = (-0.5 * ((z[:, None] - means) / np.exp(log_scales)) ** 2 - log_scales - half).sum(axis=2)
+            return np.log((softmax(logits) * np.exp(each)).sum(axis=1))
+    assert parts.shape == (n, dim)
+    return parts.sum(axis=1)
 
 
 def log_prob(f, x, context):
@@ -149,7 +363,7 @@ def log_prob(f, x, context):
     for name in sorted(f["layers"], key=int):
         x, log_det = forward(f["layers"][name], x, context)
         total += log_det
-    return total - 0.5 * (x**2 + np.log(2 * np.pi)).sum(axis=1)
+    return total + base_log_prob(f["base"], x, context)
 
 
 @pytest.mark.parametrize("scale", [*LOG_SCALES, "additive"])
@@ -176,3 +390,61 @@ def test_the_document_tells_what_a_file_means(tmp_path, activation, scale):
     with h5py.File(path) as f:
         expected = log_prob(f, x, context)
     np.testing.assert_allclose(diffeo.load(path).log_prob(x, context), expected, rtol=1e-11)
+
+
+SMOOTH = {"hidden": (5,), "activation": "tanh"}
+LATER = {
+    "lu": lambda s: s.add_lu(seed=1),
+    "householder": lambda s: s.add_householder(3),
+    "logit": lambda s: s.add_domain("logit", [0, 2], low=[-9, -8], high=[9, 10]),
+    "log": lambda s: s.add_domain("log", [1], low=-9),
+    "softplus": lambda s: s.add_domain("softplus", low=[-8, -8.5, -9, -9.5]),
+    "logistic_to_normal": lambda s: s.add_domain("logistic_to_normal", [3]),
+    "wrap": lambda s: s.add_wrap(-1, 1, random_shift=True),
+    "dequantize": lambda s: s.add_dequantize(5),
+    "batch_norm": lambda s: s.add_batch_norm(1e-2, 0.3),
+    "elementwise affine": lambda s: s.add_elementwise_affine(),
+    "planar": lambda s: s.add_planar().add_planar((5,), "tanh"),
+    "radial": lambda s: s.add_radial().add_radial((5,), "tanh"),
+    "linear splines": lambda s: s.add_coupling(**SMOOTH, transformer=diffeo.Spline(5, -2, 3)).add_autoregressive(
+        **SMOOTH, order="reversed", transformer=diffeo.Spline(4, min_width=0.05, min_height=0.02, min_derivative=0.1)
+    ),
+    "periodic splines": lambda s: s.add_coupling(**SMOOTH, transformer=diffeo.Spline(5, -2, 3, "periodic"))
+    .add_autoregressive(**SMOOTH, order="random", transformer=diffeo.Spline(4, -1, 7, "periodic")),
+    "interval splines": lambda s: s.add_coupling(**SMOOTH, transformer=diffeo.Spline(5, -9, 9, "interval"))
+    .add_autoregressive(**SMOOTH, transformer=diffeo.Spline(4, -9, 9, "interval")),
+    "mixtures": lambda s: s.add_autoregressive(**SMOOTH, transformer=diffeo.Mixture(3, scale_bound=2))
+    .add_coupling(**SMOOTH, transformer=diffeo.Mixture(2, "logistic", "uniform")),
+    "mixture to uniform": lambda s: s.add_autoregressive(**SMOOTH, transformer=diffeo.Mixture(3, target="uniform")),
+    "normal": lambda s: s.set_base("normal"),
+    "normal of the context": lambda s: s.set_base("normal", hidden=(5,)),
+    "logistic": lambda s: s.set_base("logistic"),
+    "uniform": lambda s: s.set_base("uniform", low=-2, high=5),
+    "student_t": lambda s: s.set_base("student_t"),
+    "student_t of the context": lambda s: s.set_base("student_t", hidden=()),
+    "mixture": lambda s: s.set_base("mixture", components=3),
+    "mixture of the context": lambda s: s.set_base("mixture", components=3, hidden=(5,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_the_document_tells_what_later_kinds_mean(tmp_path, name):
+    rng = np.random.default_rng(2)
+    path = tmp_path / "flow.h5"
+    LATER[name](diffeo.Spec(dim=4, context_dim=2, dtype="float64")).build(seed=1).save(path)
+    constant = "inverse", "low", "high", "columns", "permutation", "order", "mask", "sign", "initialized", "hidden"
+
+    def change(name, item):
+        last = name.split("/")[-1]
+        if isinstance(item, h5py.Dataset) and last not in constant and not last.startswith("degrees"):
+            values = 0.5 * rng.normal(size=item.shape)
+            item.write_direct(np.exp(values) if last == "variance" else values)
+
+    with h5py.File(path, "r+") as f:
+        del f["self_test"]
+        f.visititems(change)
+    x, context = 1.5 * rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
+    with h5py.File(path) as f:
+        expected = log_prob(f, x, context)
+    assert np.isfinite(expected).any()
+    np.testing.assert_allclose(diffeo.load(path).log_prob(x, context), expected, rtol=1e-10)

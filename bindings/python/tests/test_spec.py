@@ -110,9 +110,12 @@ def noisy(flow, x=X, context=None):
 LAYERS = {
     "autoregressive": (lambda s: s.add_autoregressive((8,), activation="tanh"), "soft_clip"),
     "coupling": (lambda s: s.add_coupling((8,), activation="tanh"), "2 kept"),
-    "spline coupling": (lambda s: s.add_coupling((8,), activation="tanh", transformer=diffeo.Spline(5, -9, 9)), "5 bins"),
+    "spline coupling": (
+        lambda s: s.add_coupling((8,), activation="tanh", transformer=diffeo.Spline(5, -9, 9)), "5 bins",
+    ),
     "spline autoregressive": (
-        lambda s: s.add_autoregressive((8,), activation="tanh", transformer=diffeo.Spline(min_width=0.01)), "linear spline",
+        lambda s: s.add_autoregressive((8,), activation="tanh", transformer=diffeo.Spline(min_width=0.01)),
+        "linear spline",
     ),
     "mixture autoregressive": (
         lambda s: s.add_autoregressive((8,), activation="tanh", transformer=diffeo.Mixture(3)), "3 normal to logistic",
