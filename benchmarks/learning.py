@@ -27,9 +27,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/learning.md"
 RESULTS = ROOT / "benchmarks/results/learning.json"
 
-# One setting for all: the defaults of fit, and a schedule so that 50 epochs are enough.
+# One setting for all: the defaults of fit, but a larger rate that falls to 0 in 50 epochs. At 1e-3 these are too few for
+# flows whose parameters have far to go and few to share the way: radial, and the scaling of nice.
 TRAINING: dict[str, Any] = dict(
-    batch_size=512, lr=1e-3, schedule="cosine", max_epochs=50, patience=10, clip_norm=5.0, weight_decay=0.0
+    batch_size=512, lr=5e-3, schedule="cosine", max_epochs=50, patience=10, clip_norm=5.0, weight_decay=0.0
 )  # fmt: skip
 QUICK_ROWS, QUICK_EPOCHS = 15_000, 20
 
@@ -58,6 +59,11 @@ class Entry:
     options: dict[str, Any] = field(default_factory=dict)
     density: Callable[[diffeo.Flow, Rows], Array] | None = None
     note: str = ""
+
+    @property
+    def shallow(self) -> bool:
+        """Is here to show what depth is worth, and need not be above the floor."""
+        return "transforms" in self.options
 
     @property
     def label(self) -> str:
@@ -183,14 +189,14 @@ BINARY = [Entry("made", {"conditional": "bernoulli", "masks": masks}) for masks 
 SETS = [
     Set(
         "power_6months", "Household power, 6 months: 6 columns", _columns, gaussian, ALL,
-        train_rows=60_000, val_rows=10_000,
+        train_rows=30_000, val_rows=5_000,
     ),
     Set("magic", "Gamma telescope: 10 columns", _columns, gaussian, ALL),
     Set("htru2", "Pulsar candidates: 8 columns given the label", _labelled, gaussian, ALL, "Gaussian of each label"),
     Set("gw150914_posterior", "Posterior of GW150914: 14 columns", _columns, gaussian, ALL),
     Set(
         "protein_ramachandran_torus2", "Protein backbones: 2 angles", _columns, gaussian, TORUS,
-        train_rows=40_000, val_rows=10_000,
+        train_rows=30_000, val_rows=5_000,
     ),
     Set("digits8x8_u8", "Digits: 64 binary pixels", _binary, independent, BINARY, "independent pixels"),
 ]  # fmt: skip
@@ -240,7 +246,7 @@ def plus_minus(values: Array, sign: str = "") -> str:
     return f"{mean:{sign}.3f} ± {error:.3f}"
 
 
-def remarks(result: Result, floor: Array) -> str:
+def remarks(result: Result, floor: Array, floor_name: str) -> str:
     """What a reader would want to be told; a flow that is no better than the floor among it."""
     words = []
     if outside := int(np.isneginf(result.log_prob).sum()):
@@ -251,7 +257,7 @@ def remarks(result: Result, floor: Array) -> str:
     if result.skipped:
         words.append(f"{result.skipped} steps skipped")
     if not beats(result, floor):
-        words.append("NOT above the floor")
+        words.append(f"NOT above {floor_name}")
     return "; ".join(words)
 
 
@@ -274,24 +280,20 @@ def table(data: Set, floor: Array, results: list[Result]) -> list[list[str]]:
             continue
         rows.append([
             r.entry.label, str(r.layers), f"{r.parameters:,}", f"{r.epochs} ({r.best_epoch})", f"{r.seconds:.1f}",
-            f"{r.train:.3f}", plus_minus(r.log_prob), plus_minus(r.log_prob - floor, "+"), remarks(r, floor),
+            f"{r.train:.3f}", plus_minus(r.log_prob), plus_minus(r.log_prob - floor, "+"), remarks(r, floor, data.floor_name),
         ])  # fmt: skip
     return rows
 
 
 def depths(data: Set, results: list[Result]) -> Iterator[list[str]]:
     """Fewer transforms against more, on the same rows."""
-    done = [r for r in results if not r.failure and np.isfinite(r.log_prob).all()]
-    for more in done:
-        plain = {k: v for k, v in more.entry.options.items() if k != "transforms"}
-        for fewer in done:
-            shallow = fewer.entry.options.get("transforms")
-            if more.entry.options == plain and fewer.entry.flow == more.entry.flow and shallow:
-                if fewer.entry.options == plain | {"transforms": shallow} or (
-                    plain.items() <= fewer.entry.options.items() and len(fewer.entry.options) == len(plain) + 1
-                ):
-                    difference = plus_minus(more.log_prob - fewer.log_prob, "+")
-                    yield [data.name, fewer.entry.label, more.entry.label, difference]
+    for fewer in results:
+        rest = {key: value for key, value in fewer.entry.options.items() if key != "transforms"}
+        for more in results:
+            same = (more.entry.flow, more.entry.options) == (fewer.entry.flow, rest)
+            if fewer.entry.shallow and same and not (more.entry.density or more.failure or fewer.failure):
+                gain = plus_minus(more.log_prob - fewer.log_prob, "+")
+                yield [data.name, fewer.entry.label, more.entry.label, gain]
 
 
 # ----------------------------------------------------------------------------------------------- the page
@@ -367,8 +369,8 @@ def main() -> int:
             result = train(entry, rows, val, test, training)
             results.append(result)
             print(f"  {entry.label}: {result.failure or plus_minus(result.log_prob - floor, '+')}", flush=True)
-            if not beats(result, floor):
-                missed.append(f"{data.name}: {entry.label}: {result.failure or remarks(result, floor)}")
+            if not (entry.shallow or beats(result, floor)):
+                missed.append(f"{data.name}: {entry.label}: {result.failure or remarks(result, floor, data.floor_name)}")
             entries.append({
                 "set": data.name, "flow": entry.label, "failure": result.failure, "train": result.train,
                 "test": mean_and_error(result.log_prob) if len(result.log_prob) else None, "epochs": result.epochs,
@@ -382,7 +384,7 @@ def main() -> int:
 
     print("\n" + plain(compared))
     print(f"\n{time.monotonic() - begin:.0f} s, {time.process_time():.0f} s of CPU")
-    print("\n".join(["Not above the floor by two standard errors:", *missed]) if missed else "All above the floor.")
+    print("\n".join(["Not above their floor by two standard errors:", *missed]) if missed else "All are above their floor, the shallow ones aside.")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(entries, indent=1) + "\n")
     if given.write:
