@@ -84,7 +84,7 @@ def memcheck(library: Path, folder: Path) -> Checks:
     # Without line numbers, which this valgrind may be too old to read.
     bare = folder / "bare.so"
     output("strip", "--strip-debug", "-o", bare, library)
-    environment = os.environ | {"DIFFEO_LIBRARY": str(bare), "NO_FORK": "1"}
+    environment = os.environ | {"DIFFEO_LIBRARY": str(bare), "NO_FORK": "1", "MEMCHECK": "1"}
 
     def run(arguments: tuple[str, ...]) -> str:
         return wrong(*MEMCHECK.split(), folder / arguments[0], *arguments[1:], env=environment)

@@ -136,8 +136,10 @@ static void evaluation(const char *kind, int64_t dim, int64_t context_dim, int32
   place[5 * dim + dim / 2] = NAN;
   place[70 * dim] = INFINITY;
   CHECK_OK(D.flow_log_prob_f64(flow, place, N, c, nc, workspace, log_prob));
-  CHECK(isnan(log_prob[5]), "%s: a row with NaN has %g", kind, log_prob[5]);
-  CHECK(isinf(log_prob[70]) && log_prob[70] < 0, "%s: a row with an infinity has %g", kind, log_prob[70]);
+  if (getenv("MEMCHECK") == NULL) { /* valgrind's vcmppd takes EQ_UQ for EQ_OQ and NEQ_OQ for NEQ_UQ: wrong with NaN */
+    CHECK(isnan(log_prob[5]), "%s: a row with NaN has %g", kind, log_prob[5]);
+    CHECK(isinf(log_prob[70]) && log_prob[70] < 0, "%s: a row with an infinity has %g", kind, log_prob[70]);
+  }
   log_prob[5] = again[5], log_prob[70] = again[70];
   CHECK(memcmp(again, log_prob, sizeof again) == 0, "%s: other rows changed", kind);
 
