@@ -308,7 +308,7 @@ DIFFEO_API diffeo_status diffeo_architecture_options_init(diffeo_architecture_op
  *   made     one masked network as a density (Germain et al. 2015)
  *   maf      masked autoregressive flow (Papamakarios, Pavlakou and Murray 2017): fast density and, here, fast samples
  *   iaf      inverse autoregressive flow (Kingma et al. 2016): maf with the roles of data and noise exchanged
- *   planar, radial   one unit a layer (Rezende and Mohamed 2015); here exact in both directions
+ *   planar, radial   one unit a layer (Rezende and Mohamed 2015), after a linear layer; here exact in both directions
  *   cdf_flow         triangular map by the CDFs of mixtures; one layer is a universal density model
  *   spline_coupling, spline_autoregressive   neural spline flows (Durkan et al. 2019), on the line or on the torus
  * The new flow has random weights near the identity: train it, or load one. Since: 0.1 */

@@ -93,9 +93,10 @@ package struct Architecture: Sendable {
     }
   }
 
-  /// Planar layers, explicit from noise to data.
+  /// A linear layer, so that no correlation is left to them, and planar layers, explicit from noise to data.
   package func planar() throws(DiffeoError) -> FlowSpec {
-    try build { builder, _ throws(DiffeoError) in
+    try build { builder, random throws(DiffeoError) in
+      if dim > 1 { try builder.addLU(permuted: false, seed: random.next()) }
       for _ in 0..<count(16) {
         try addTransform(&builder) { builder throws(DiffeoError) in
           try builder.addPlanar(network: network)
@@ -105,9 +106,10 @@ package struct Architecture: Sendable {
     }
   }
 
-  /// Radial layers, explicit from noise to data.
+  /// A linear layer, so that no correlation is left to them, and radial layers, explicit from noise to data.
   package func radial() throws(DiffeoError) -> FlowSpec {
-    try build { builder, _ throws(DiffeoError) in
+    try build { builder, random throws(DiffeoError) in
+      if dim > 1 { try builder.addLU(permuted: false, seed: random.next()) }
       for _ in 0..<count(16) {
         try addTransform(&builder) { builder throws(DiffeoError) in
           try builder.addRadial(network: network)
@@ -143,15 +145,18 @@ package struct Architecture: Sendable {
     }
   }
 
-  /// Neural spline flow with autoregressive layers.
+  /// Neural spline flow with autoregressive layers, and linear layers as above.
   package func splineAutoregressive() throws(DiffeoError) -> FlowSpec {
     try buildSplines { a, builder, random throws(DiffeoError) in
       for i in 0..<count(3) {
         if periodic {
           try builder.addWrap(low: -splineBound, high: splineBound, randomShift: i > 0, seed: random.next())
+        } else if dim > 1 {
+          try builder.addLU(permuted: true, seed: random.next())
         }
         try a.addAutoregressive(&builder, i, spline, &random)
       }
+      if dim > 1, !periodic { try builder.addLU(permuted: true, seed: random.next()) }
     }
   }
 

@@ -432,6 +432,7 @@ def planar(
 ) -> Flow:
     """Planar flow [1]_: one hidden unit a layer, explicit from noise to data and exact in both directions.
 
+    An invertible linear layer comes first, so that correlations are not left to single units.
     `hidden` and `activation` are of the networks that give the parameters from a context, if there is one.
 
     The new flow has random weights near the identity: train it.
@@ -493,6 +494,7 @@ def radial(
 ) -> Flow:
     """Radial flow [1]_: each layer expands or contracts about a point; exact in both directions.
 
+    An invertible linear layer comes first: nothing round can make a correlation.
     `hidden` and `activation` are of the networks that give the parameters from a context, if there is one.
 
     The new flow has random weights near the identity: train it.
@@ -684,6 +686,8 @@ def spline_autoregressive(
     seed: SupportsIndex = 0,
 ) -> Flow:
     """Neural spline flow [1]_ with autoregressive layers; on the line or, `periodic`, on the torus [2]_.
+
+    On the line, invertible linear layers mix the columns.
 
     The new flow has random weights near the identity: train it.
 
