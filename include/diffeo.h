@@ -150,15 +150,15 @@ enum {
 enum {
   DIFFEO_BOUNDARY_LINEAR = 1,   /* outside of the box: the identity */
   DIFFEO_BOUNDARY_PERIODIC = 2, /* x is an angle of period high - low (Rezende et al. 2020) */
-  DIFFEO_BOUNDARY_INTERVAL = 3  /* outside of the box there is no density */
+  DIFFEO_BOUNDARY_INTERVAL = 3  /* outside of the box there is no density: for a base that is uniform on it */
 };
 typedef struct diffeo_spline_options {
   size_t struct_size;
-  int64_t bins;          /* 8 */
-  double low, high;      /* -4, 4 */
-  double min_width;      /* of a bin, as a part of the box: 1e-3 */
-  double min_height;     /* 1e-3 */
-  double min_derivative; /* at a knot: 1e-3 */
+  int64_t bins;          /* 2 to 64: 8 */
+  double low, high;      /* within 1e6: -4, 4 */
+  double min_width;      /* of a bin, as a part of the box, 1e-6 or more and below 1 / bins: 1e-3 */
+  double min_height;     /* the same: 1e-3 */
+  double min_derivative; /* at a knot, 1e-6 or more and below 1: 1e-3 */
   int32_t boundary;      /* DIFFEO_BOUNDARY_LINEAR */
   int32_t reserved;      /* 0 */
 } diffeo_spline_options;
@@ -170,10 +170,10 @@ enum { DIFFEO_FAMILY_NORMAL = 1, DIFFEO_FAMILY_LOGISTIC = 2 };
 enum { DIFFEO_TARGET_UNIFORM = 1, DIFFEO_TARGET_LOGISTIC = 2 };
 typedef struct diffeo_mixture_options {
   size_t struct_size;
-  int64_t components;  /* 8 */
+  int64_t components;  /* 1 to 64: 8 */
   int32_t family;      /* DIFFEO_FAMILY_NORMAL */
-  int32_t target;      /* DIFFEO_TARGET_LOGISTIC */
-  double scale_bound;  /* logarithms of scales are softly clipped to this: 7 */
+  int32_t target;      /* DIFFEO_TARGET_LOGISTIC, for a logistic base; the other for a uniform one */
+  double scale_bound;  /* logarithms of scales are softly clipped to this, 1e-3 to 20: 7 */
 } diffeo_mixture_options;
 
 /* An autoregressive layer: a MADE gives the parameters of z_i = map(x_i) from x_1..x_{i-1} and the context. The map is
@@ -238,9 +238,9 @@ typedef struct diffeo_base_options {
   int32_t base;       /* DIFFEO_BASE_STANDARD_NORMAL */
   int32_t reserved;   /* 0 */
   double low, high;   /* uniform: 0, 1 */
-  double df;          /* student_t, where it begins: 5 */
-  int64_t components; /* mixture: 8 */
-  const diffeo_network_options *network; /* NULL: trained vectors. Else the parameters come from the context */
+  double df;          /* student_t, where it begins, 0.1 to 1e8: 5 */
+  int64_t components; /* mixture, 1 to 1024, times dim at most 65536: 8 */
+  const diffeo_network_options *network; /* NULL: trained vectors. Else normal, student_t, mixture from the context */
 } diffeo_base_options;
 
 /* MADE as a base, or with no layers as the whole flow (Germain et al. 2015): p(x) = prod_i p(x_i | x_1..x_{i-1}, context).
@@ -257,7 +257,7 @@ typedef struct diffeo_made_options {
   int64_t hidden_count;
   int32_t activation;    /* DIFFEO_RELU */
   int32_t conditional;   /* DIFFEO_MADE_GAUSSIAN */
-  int64_t components;    /* of the mixture: 8 */
+  int64_t components;    /* of the mixture, 1 to 64: 8 */
   int64_t masks;         /* 1 to 256, each with its own order and degrees if those are random: 1 */
   int32_t order;         /* DIFFEO_ORDER_NATURAL */
   int32_t degrees;       /* DIFFEO_DEGREES_SEQUENTIAL */
@@ -272,7 +272,7 @@ typedef struct diffeo_architecture_options {
   size_t struct_size;
   int64_t dim;           /* columns of the data: no default, 1 to 65536 */
   int64_t context_dim;   /* columns of the context: 0, up to 65536 */
-  int64_t transforms;    /* autoregressive, coupling, planar or radial layers; 0: the flow's own default */
+  int64_t transforms;    /* autoregressive, coupling, planar or radial layers, at most 1024; 0: the flow's own */
   const int64_t *hidden; /* NULL means two of 128 */
   int64_t hidden_count;
   int32_t activation;    /* DIFFEO_RELU */
@@ -285,9 +285,9 @@ typedef struct diffeo_architecture_options {
   int32_t batch_norm;    /* 0. 1: batch normalisation after each transform */
   int32_t conditional;   /* made: DIFFEO_MADE_GAUSSIAN */
   int64_t components;    /* cdf_flow and made with mixtures: 8. maf: 0; more: a base of MADE MoG (MAF MoG) */
-  int64_t masks;         /* made: 1 */
+  int64_t masks;         /* of made, and of the base of maf with components: 1 */
   int64_t bins;          /* splines: 8 */
-  double bound;          /* splines: the box is [-bound, bound]; 4 */
+  double bound;          /* splines: the box is [-bound, bound]; 0: 4, or pi for angles */
   int32_t periodic;      /* splines: 0. 1: all columns are angles of period 2 bound */
   int32_t reserved;      /* 0 */
 } diffeo_architecture_options;
@@ -302,7 +302,7 @@ DIFFEO_API diffeo_status diffeo_made_options_init(diffeo_made_options *options, 
 DIFFEO_API diffeo_status diffeo_architecture_options_init(diffeo_architecture_options *options, size_t struct_size);
 
 /* Flows of the literature, each with its page in docs/flows.md: formula, source, cost, when to choose it.
- *   nice     additive couplings, a diagonal scaling, a logistic base (Dinh, Krueger and Bengio 2015); dim >= 2, or a context
+ *   nice     additive couplings, diagonal scaling, logistic base (Dinh, Krueger and Bengio 2015); dim >= 2, or a context
  *   realnvp  affine couplings with alternating masks (Dinh, Sohl-Dickstein and Bengio 2017); the same
  *   glow     actnorm, invertible linear layer, affine coupling (Kingma and Dhariwal 2018); the same
  *   made     one masked network as a density (Germain et al. 2015)
@@ -341,12 +341,12 @@ DIFFEO_API diffeo_status diffeo_spec_add_permutation(diffeo_spec *spec, const in
 DIFFEO_API diffeo_status diffeo_spec_add_reverse(diffeo_spec *spec);
 DIFFEO_API diffeo_status diffeo_spec_add_random_permutation(diffeo_spec *spec, uint64_t seed);
 
-/* Linear layers. z = P L (U + diag(s)) x + bias with L unit lower and U strictly upper triangular, trained, at the cost
- * of one matrix in both directions (Kingma and Dhariwal 2018). It begins as the permutation P: drawn with the seed if
- * permuted is 1, none if 0. Since: 0.1 */
+/* Linear layers, of dim 8192 at most. z = P L (U + diag(s)) x + bias with L unit lower and U strictly upper triangular,
+ * trained, at the cost of one matrix in both directions (Kingma and Dhariwal 2018). It begins as the permutation P:
+ * drawn with the seed if permuted is 1, none if 0. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_lu(diffeo_spec *spec, int32_t permuted, uint64_t seed);
 /* A product of 1 or more Householder reflections I - 2 v v^T / |v|^2, trained: an orthogonal matrix of determinant
- * (-1)^reflections, and any such matrix if there are dim of them. Since: 0.1 */
+ * (-1)^reflections, and any such matrix if there are dim of them; at most 2^20 / dim. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_householder(diffeo_spec *spec, int64_t reflections);
 /* z = exp(log_scale) x + shift with trained vectors (Kingma and Dhariwal 2018), set when training begins so that
  * the layer's outputs have mean 0 and standard deviation 1 */
@@ -354,7 +354,8 @@ DIFFEO_API diffeo_status diffeo_spec_add_actnorm(diffeo_spec *spec);
 /* The same, beginning as the identity; shift 0: z = exp(log_scale) x, the diagonal scaling of NICE. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_elementwise_affine(diffeo_spec *spec, int32_t shift);
 /* z = exp(log_gamma) (x - mean) / sqrt(variance + epsilon) + beta: a minibatch in training goes by its own mean and
- * variance (by pieces of at most 512 rows), all else by running averages, of which a minibatch makes the part momentum.
+ * variance (by pieces of at most 512 rows), all else by running averages, of which each
+ * piece makes the part momentum.
  * epsilon (0, 1], commonly 1e-5; momentum (0, 1], commonly 0.1. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_batch_norm(diffeo_spec *spec, double epsilon, double momentum);
 
@@ -369,8 +370,8 @@ DIFFEO_API diffeo_status diffeo_spec_add_radial(diffeo_spec *spec, const diffeo_
 DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const double *mean, const double *std);
 /* The same for the context, before any layer sees it; at most once. context_dim values, or both NULL */
 DIFFEO_API diffeo_status diffeo_spec_standardize_context(diffeo_spec *spec, const double *mean, const double *std);
-/* From the domain of some columns to the whole line; beyond its ends log_prob is -inf. columns: count of them, ascending, all
- * others pass unchanged; NULL with count 0: all. low, high: one value for each of these columns, or NULL where not used.
+/* From the domain of some columns to the whole line; beyond its ends log_prob is -inf. columns: count of them, ascending,
+ * all others pass unchanged; NULL with count 0: all. low, high: one value for each of these columns, or NULL where not used.
  * Since: 0.1 */
 enum {
   DIFFEO_DOMAIN_LOGIT = 1,              /* low < x < high: z = log((x - low) / (high - x)) */
@@ -542,11 +543,12 @@ DIFFEO_API diffeo_status diffeo_train_options_init(diffeo_train_options *options
 typedef struct diffeo_trainer diffeo_trainer;
 
 /* Begins with the weights of flow, which is not changed. Copies the rows. options may be NULL for the defaults.
- * Layers that are set from the data (standardize, actnorm) and are not yet, are set here
+ * Layers that are set from the data (standardize, actnorm, batch_norm) and are not yet, are set here
  * (from the rows that train, not those held out; a flow that was trained before keeps what it has). A constant column
  * of the context is only centred.
  * Errors: DIFFEO_ENUMERIC for a NaN or an infinity (with its row and column), for a row outside of the support of the
- * flow, and for a column of x that is constant, or too far from 0 for its spread, where it would be standardised; DIFFEO_ESHAPE, DIFFEO_EINVAL, DIFFEO_ENOMEM.
+ * flow, and for a column of x that is constant, or too far from 0 for its spread, where it would be standardised;
+ * DIFFEO_ESHAPE, DIFFEO_EINVAL, DIFFEO_ENOMEM.
  * Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_trainer_create_f32(const diffeo_flow *flow, const diffeo_train_options *options,
     const float *x, int64_t n, const float *context, int64_t n_context, diffeo_trainer **trainer);

@@ -216,6 +216,10 @@ public func diffeo_spec_set_base(
     let o = try diffeo_base_options.read(options)
     try requireZero(o.reserved)
     let network = try diffeo_network_options.network(o.network)
+    let withParameters = [DIFFEO_BASE_NORMAL, DIFFEO_BASE_STUDENT_T, DIFFEO_BASE_MIXTURE]
+    guard network == nil || withParameters.contains(Int(o.base)) else {
+      throw DiffeoError(.invalid, "base is \(o.base), which has no parameters for a network to give")
+    }
     let base: SpecBuilder.Base
     switch Int(o.base) {
     case DIFFEO_BASE_STANDARD_NORMAL: base = .standardNormal

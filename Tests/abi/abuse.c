@@ -555,6 +555,8 @@ static void building(void) {
     ARCHITECTURE(periodic, DIFFEO_EINVAL);
     ARCHITECTURE(reserved, DIFFEO_EINVAL);
     AUTOREGRESSIVE(reserved);
+    AUTOREGRESSIVE(direct);
+    COUPLING(scale_activation);
     ARCHITECTURE(random_order, DIFFEO_EINVAL);
     ARCHITECTURE(standardize, DIFFEO_EINVAL);
     ARCHITECTURE(actnorm, DIFFEO_EINVAL);

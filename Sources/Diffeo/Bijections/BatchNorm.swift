@@ -227,7 +227,7 @@ struct BatchNorm<S: Scalar>: Bijection {
       let mean = Double(batch.mean[i])
       batch.set(i, mean: mean, variance: sums[i] / Double(rows) + epsilon)
       let unbiased = sums[i] / Double(max(rows - 1, 1))
-      guard mean.isFinite, unbiased.isFinite else { continue }
+      guard S(mean).isFinite, S(unbiased).isFinite else { continue }
       own[2 * dim + i] += S(momentum) * (S(mean) - own[2 * dim + i])
       own[3 * dim + i] += S(momentum) * (S(unbiased) - own[3 * dim + i])
     }

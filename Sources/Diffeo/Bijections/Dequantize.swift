@@ -52,8 +52,8 @@ struct Dequantize<S: Scalar>: Bijection {
     let (count, stride, noise) = (pass.count, pass.stride, pass.noise)
     try pass.replace { x, z in
       if let noise {
-        // Below 1, as rounding might not leave it.
-        for i in 0..<count { z[i] = min((x[i] + noise[i]) / levels, S(1).nextDown) }
+        // Below 1, as rounding might not leave it; what is beyond stays there.
+        for i in 0..<count { z[i] = min((x[i] + noise[i]) / levels, max(x[i] / levels, S(1).nextDown)) }
       } else {
         for i in 0..<count { z[i] = x[i] / levels }
       }

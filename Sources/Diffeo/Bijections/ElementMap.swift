@@ -117,7 +117,12 @@ extension ElementMap {
   }
 
   var limitsSupport: Bool {
-    if case .spline(let rule) = self { rule.boundary == .interval } else { false }
+    switch self {
+    case .affine: false
+    case .spline(let rule): rule.boundary == .interval
+    // Of its inverse.
+    case .mixture(let rule): rule.target == .uniform
+    }
   }
 
   var summary: String {

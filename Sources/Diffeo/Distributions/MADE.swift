@@ -71,7 +71,7 @@ struct MADESpec: DistributionSpec {
     self.masks = specs
   }
 
-  private static func check(maskCount: Int) throws(DiffeoError) {
+  static func check(maskCount: Int) throws(DiffeoError) {
     guard maskCount >= 1, maskCount <= maxMasks else {
       throw DiffeoError(.invalid, "masks is \(maskCount), it must be 1 to \(maxMasks)")
     }

@@ -130,8 +130,9 @@ private struct StandardT {
     df = exp(logDf)
     isFree = true
     if df < limits.lowerBound || df > limits.upperBound {
+      // A limit itself, rounded, is no limit.
+      isFree = df > limits.lowerBound * (1 - 1e-6) && df < limits.upperBound * (1 + 1e-6)
       df = df < limits.lowerBound ? limits.lowerBound : limits.upperBound
-      isFree = false
     }
     let (value, derivative) = logGammaRatio(df / 2)
     constant = value - 0.5 * log(df * .pi)

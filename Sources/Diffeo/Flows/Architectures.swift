@@ -246,8 +246,7 @@ package struct Architecture: Sendable {
         "dim is 1 and there is no context: a coupling needs 2 columns at least, an autoregressive flow does not")
     }
     try addTransform(&builder) { builder throws(DiffeoError) in
-      // A single column depends on the context alone.
-      try builder.addCoupling(conditioner(transformer), mask: dim == 1 ? .given([false]) : mask, seed: seed)
+      try builder.addCoupling(conditioner(transformer), mask: mask, seed: seed)
     }
   }
 

@@ -25,8 +25,11 @@ extension SpecBuilder {
     }
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     var drawn: [MADESpec.Mask] = []
-    // One more than there may be is enough to be refused.
-    for _ in 0..<min(max(masks, 0), MADESpec.maxMasks + 1) {
+    // Before orders and degrees are drawn: sizes that cannot be cost nothing.
+    try MADESpec.check(maskCount: masks)
+    _ = try NetworkSpec(
+      inputs: dim + contextDim, hidden: conditioner.hidden, outputs: dim, activation: conditioner.activation)
+    for _ in 0..<masks {
       drawn.append(
         MADESpec.Mask(
           order: columns(order, &random),

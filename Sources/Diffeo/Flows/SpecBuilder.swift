@@ -93,6 +93,9 @@ package struct SpecBuilder: Sendable {
     let dim = spec.dim
     let kept: [Bool]
     switch mask {
+    case .given(let given): kept = given
+    // A single column depends on the context alone.
+    case _ where dim == 1: kept = [false]
     case .even: kept = (0..<dim).map { $0 % 2 == 0 }
     case .odd: kept = (0..<dim).map { $0 % 2 == 1 }
     case .first: kept = (0..<dim).map { $0 < dim / 2 }
@@ -103,7 +106,6 @@ package struct SpecBuilder: Sendable {
       var mask = [Bool](repeating: false, count: dim)
       for i in drawn.prefix(dim / 2) { mask[i] = true }
       kept = mask
-    case .given(let given): kept = given
     }
     let layer = try CouplingSpec(
       dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.transformer.map(),

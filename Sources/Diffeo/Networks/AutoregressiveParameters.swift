@@ -40,6 +40,10 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
       throw DiffeoError(
         .format, "\(hidden.count) hidden layers have \(hiddenDegrees.count) lists of degrees")
     }
+    // Sizes first: the lists of degrees are as long as they say.
+    _ = try NetworkSpec(
+      inputs: dim * encoding.inputsPerColumn + contextDim, hidden: hidden, outputs: dim * perColumn,
+      activation: conditioner.activation, direct: conditioner.direct)
     var place = [Int](repeating: 0, count: dim)
     for (i, column) in order.enumerated() { place[column] = i + 1 }
     self.dim = dim

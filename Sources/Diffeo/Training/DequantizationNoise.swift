@@ -24,10 +24,15 @@ struct DequantizationNoise {
             UInt32(bitPattern: order[r]), UInt32(truncatingIfNeeded: epoch), UInt32(truncatingIfNeeded: i / 2),
             UInt32(truncatingIfNeeded: RandomStream.dequantization >> 32)
           ), key)
-        noise[i * stride + r] = S(Double(words.0) * 0x1p-32 + 0x1p-33)
-        if i + 1 < dim { noise[(i + 1) * stride + r] = S(Double(words.1) * 0x1p-32 + 0x1p-33) }
+        noise[i * stride + r] = uniform(words.0)
+        if i + 1 < dim { noise[(i + 1) * stride + r] = uniform(words.1) }
       }
     }
     pass.noise = UnsafePointer(noise)
+  }
+
+  /// In (0, 1), which rounding to S must not leave.
+  private func uniform<S: Scalar>(_ word: UInt32) -> S {
+    min(S(Double(word) * 0x1p-32 + 0x1p-33), S(1).nextDown)
   }
 }

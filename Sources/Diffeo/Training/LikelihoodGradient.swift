@@ -56,12 +56,14 @@ final class LikelihoodGradient<S: Scalar> {
   ) throws(DiffeoError) -> Double {
     var total = 0.0
     self.number = number
-    for first in stride(from: 0, to: rows, by: maxRows) {
-      let piece = first..<min(first + maxRows, rows)
+    // As equal as can be: the statistics of a few rows left over would say nothing.
+    let pieces = (rows + maxRows - 1) / maxRows
+    for k in 0..<pieces {
+      let piece = k * rows / pieces..<(k + 1) * rows / pieces
       try run(piece, weight: 1 / S(rows), workspace, load)
       for tile in 0..<Tiling.count(piece.count) { total += logProbs[tile] }
       try workspace.forEach(reduction.jobCount) { job, scratch throws(DiffeoError) in
-        try reduction.run(job, rows: piece.count, minibatch: number, into: gradient, accumulate: first > 0, scratch)
+        try reduction.run(job, rows: piece.count, minibatch: number, into: gradient, accumulate: k > 0, scratch)
       }
     }
     return total

@@ -143,7 +143,9 @@ final class Trainer<S: Scalar> {
 
   /// Of the inputs of a layer; of the context for layer -1.
   private func statistics(before layer: Int) throws(DiffeoError) -> ColumnStatistics {
-    let rows = Array(trainRows.prefix(layer <= 0 ? trainRows.count : Trainer.maxStatisticsRows))
+    // Of many rows some, evenly: they may be sorted.
+    let step = layer <= 0 ? 1 : max(1, trainRows.count / Trainer.maxStatisticsRows)
+    let rows = stride(from: 0, to: trainRows.count, by: step).map { trainRows[$0] }
     return try ColumnStatistics(columns: layer < 0 ? spec.contextDim : spec.dim, rows: rows.count) {
       (visit: (UnsafePointer<S>, Int, Int) -> Void) throws(DiffeoError) in
       try withoutThreads(rows) { order, count, scratch throws(DiffeoError) in
