@@ -107,7 +107,8 @@ public struct KernelTable<S>: Sendable {
   public var angles:
     @Sendable (_ low: Double, _ high: Double, _ count: Int, _ x: In, _ cosines: Out, _ sines: Out) -> Void
   /// y = F(x) or log F(x) - log(1 - F(x)), F being the CDF of a mixture (see MixtureRule), logs = log dy/dx. Parameter j
-  /// of number i is p[j * count + i]. At infinite x y has its limit. y may be x.
+  /// of number i is p[j * count + i]. At infinite x y has its limit, and logs is minus infinity for F itself.
+  /// y may be x.
   public var mixture: @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ y: Out, _ logs: Out) -> Void
   /// The x to y, logs = log dy/dx at x (the caller subtracts). 0 and 1 of the uniform target give infinities, numbers
   /// outside NaN. x may be y.
