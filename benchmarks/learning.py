@@ -18,20 +18,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import diffeo
 import h5py
 import numpy as np
-
-import diffeo
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/learning.md"
 RESULTS = ROOT / "benchmarks/results/learning.json"
 
-# One setting for all: the defaults of fit, but a larger rate that falls to 0 in 50 epochs. At 1e-3 these are too few for
-# flows whose parameters have far to go and few to share the way: radial, and the scaling of nice.
-TRAINING: dict[str, Any] = dict(
-    batch_size=512, lr=5e-3, schedule="cosine", max_epochs=50, patience=10, clip_norm=5.0, weight_decay=0.0
-)  # fmt: skip
+# One setting for all: the defaults of fit, but a larger rate that falls to 0 in 50 epochs. At 1e-3 these are too few
+# for parameters that have far to go: those of radial layers, and the scaling of nice.
+TRAINING: dict[str, Any] = {
+    "batch_size": 512,
+    "lr": 5e-3,
+    "schedule": "cosine",
+    "max_epochs": 50,
+    "patience": 10,
+    "clip_norm": 5.0,
+    "weight_decay": 0.0,
+}
 QUICK_ROWS, QUICK_EPOCHS = 15_000, 20
 
 Array = np.ndarray
@@ -215,7 +220,12 @@ def train(entry: Entry, train: Rows, val: Rows, test: Rows, training: dict[str, 
         )  # fmt: skip
         reports: list[diffeo.Report] = []
         history = flow.fit(
-            train.x, train.context, validation=(val.x, val.context), progress=False, on_progress=reports.append, **training
+            train.x,
+            train.context,
+            validation=(val.x, val.context),
+            progress=False,
+            on_progress=reports.append,
+            **training,
         )
     except (diffeo.Error, ArithmeticError, ValueError, MemoryError) as error:
         result.failure = str(error)
@@ -271,7 +281,17 @@ def beats(result: Result, floor: Array) -> bool:
 
 def table(data: Set, floor: Array, results: list[Result]) -> list[list[str]]:
     rows = [
-        ["flow", "layers", "parameters", "epochs (best)", "CPU s", "train", "test, nats", f"above {data.floor_name}", ""],
+        [
+            "flow",
+            "layers",
+            "parameters",
+            "epochs (best)",
+            "CPU s",
+            "train",
+            "test, nats",
+            f"above {data.floor_name}",
+            "",
+        ],
         [data.floor_name, "", "", "", "", "", plus_minus(floor), "", ""],
     ]
     for r in results:
@@ -280,7 +300,8 @@ def table(data: Set, floor: Array, results: list[Result]) -> list[list[str]]:
             continue
         rows.append([
             r.entry.label, str(r.layers), f"{r.parameters:,}", f"{r.epochs} ({r.best_epoch})", f"{r.seconds:.1f}",
-            f"{r.train:.3f}", plus_minus(r.log_prob), plus_minus(r.log_prob - floor, "+"), remarks(r, floor, data.floor_name),
+            f"{r.train:.3f}", plus_minus(r.log_prob), plus_minus(r.log_prob - floor, "+"),
+            remarks(r, floor, data.floor_name),
         ])  # fmt: skip
     return rows
 
@@ -342,7 +363,7 @@ def main() -> int:
     if given.data is None or not Path(given.data).is_dir():
         print(f"no data at {given.data}: name the folder with --data or DIFFEO_DATA; nothing was run")
         return 0
-    training = TRAINING | dict(seed=given.seed, threads=given.threads)
+    training = TRAINING | {"seed": given.seed, "threads": given.threads}
     if given.quick:
         training["max_epochs"] = QUICK_EPOCHS
 
@@ -370,7 +391,9 @@ def main() -> int:
             results.append(result)
             print(f"  {entry.label}: {result.failure or plus_minus(result.log_prob - floor, '+')}", flush=True)
             if not (entry.shallow or beats(result, floor)):
-                missed.append(f"{data.name}: {entry.label}: {result.failure or remarks(result, floor, data.floor_name)}")
+                missed.append(
+                    f"{data.name}: {entry.label}: {result.failure or remarks(result, floor, data.floor_name)}"
+                )
             entries.append({
                 "set": data.name, "flow": entry.label, "failure": result.failure, "train": result.train,
                 "test": mean_and_error(result.log_prob) if len(result.log_prob) else None, "epochs": result.epochs,
@@ -384,13 +407,17 @@ def main() -> int:
 
     print("\n" + plain(compared))
     print(f"\n{time.monotonic() - begin:.0f} s, {time.process_time():.0f} s of CPU")
-    print("\n".join(["Not above their floor by two standard errors:", *missed]) if missed else "All are above their floor, the shallow ones aside.")
+    print(
+        "\n".join(["Not above their floor by two standard errors:", *missed])
+        if missed
+        else "All are above their floor, the shallow ones aside."
+    )
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(entries, indent=1) + "\n")
     if given.write:
         facts = [
-            f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}, numpy {np.__version__}, h5py {h5py.__version__},"
-            f" Python {platform.python_version()}; {time.process_time():.0f} s of CPU",
+            f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}, numpy {np.__version__}, "
+            f"h5py {h5py.__version__}, Python {platform.python_version()}; {time.process_time():.0f} s of CPU",
             "- " + ", ".join(f"{key} = {value}" for key, value in training.items()),
         ]
         write("\n".join([*facts, "", *sections, "### Depth\n", markdown(compared)]))
