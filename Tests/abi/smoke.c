@@ -265,7 +265,10 @@ static void bases(int32_t dtype) {
       diffeo_network_options network;
       CHECK_OK(D.base_options_init(&o, sizeof o));
       CHECK_OK(D.network_options_init(&network, sizeof network));
-      o.base = kinds[k].base, o.low = -1.5, o.high = 2, o.network = again ? &network : NULL;
+      o.base = kinds[k].base, o.low = -1.5, o.high = 2, o.network = again && kinds[k].base != DIFFEO_BASE_STANDARD_NORMAL && kinds[k].base != DIFFEO_BASE_LOGISTIC &&
+                          kinds[k].base != DIFFEO_BASE_UNIFORM
+                      ? &network
+                      : NULL;
       if (kinds[k].df > 0) o.df = kinds[k].df;
       CHECK_OK(D.spec_create(DIM, 2, dtype, &spec));
       CHECK_OK(D.spec_set_base(spec, NULL)); /* the last one said counts */
