@@ -1,9 +1,8 @@
 """Data and flows that many tests share."""
 
+import diffeo
 import numpy as np
 import pytest
-
-import diffeo
 
 
 def two_moons(n, seed):

@@ -1,10 +1,9 @@
 """Flows of the literature, each by its name."""
 
+import diffeo
 import numpy as np
 import pytest
 from conftest import gradient_by_differences, regression
-
-import diffeo
 
 # name: options that every test gives it
 FLOWS = {

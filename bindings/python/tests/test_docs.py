@@ -7,10 +7,9 @@ import pkgutil
 import re
 from pathlib import Path
 
+import diffeo
 import numpy as np
 import pytest
-
-import diffeo
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 MODULES = ["diffeo", *(f"diffeo.{each.name}" for each in pkgutil.iter_modules(diffeo.__path__))]

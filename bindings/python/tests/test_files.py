@@ -9,10 +9,9 @@ import sys
 import weakref
 from pathlib import Path
 
+import diffeo
 import numpy as np
 import pytest
-
-import diffeo
 from diffeo import _threads
 
 

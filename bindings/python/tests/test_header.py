@@ -7,9 +7,8 @@ import subprocess
 from ctypes import POINTER
 from pathlib import Path
 
-import pytest
-
 import diffeo
+import pytest
 from diffeo import _abi, errors
 
 HEADER = Path(__file__).resolve().parents[3] / "include" / "diffeo.h"

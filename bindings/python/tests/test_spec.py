@@ -2,11 +2,10 @@
 
 import inspect
 
+import diffeo
 import numpy as np
 import pytest
 from conftest import gradient_by_differences
-
-import diffeo
 from diffeo import _abi
 from diffeo._abi import lib
 
