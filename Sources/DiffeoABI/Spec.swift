@@ -36,7 +36,7 @@ public func diffeo_spec_add_autoregressive(
         o.hidden, o.hidden_count, o.activation,
         transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
-      randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"), inverted: false, seed: o.seed)
+      randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"), seed: o.seed)
   }
 }
 

@@ -414,6 +414,16 @@ struct Case: CustomTestStringConvertible, Sendable {
   }()
 }
 
+extension SpecBuilder {
+  mutating func addAutoregressive(
+    _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, inverted: Bool, seed: UInt64
+  ) throws {
+    try addAutoregressive(
+      conditioner, order: order, randomDegrees: randomDegrees, direct: direct, seed: seed)
+    if inverted { try invertLast() }
+  }
+}
+
 extension SpecBuilder.Network {
   static func small(hidden: [Int] = [17, 21], _ activation: Activation = .elu) -> SpecBuilder.Network {
     SpecBuilder.Network(hidden: hidden, activation: activation)

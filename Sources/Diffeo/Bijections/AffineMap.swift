@@ -41,8 +41,7 @@ extension ScaleRule {
     _ gA: UnsafeMutablePointer<S>, _ gT: UnsafeMutablePointer<S>
   ) {
     for i in 0..<count {
-      let s = 1 / (1 + exp(-Double(a[i]) - 2))
-      let rest = 1 / (1 + exp(Double(a[i]) + 2))
+      let (s, rest) = (sigmoid(Double(a[i]) + 2), sigmoid(-Double(a[i]) - 2))
       let gY = Double(g[i])
       g[i] = S(s * gY)
       gT[i] = S(rest * gY)
@@ -58,7 +57,7 @@ extension ScaleRule {
     for i in 0..<count {
       // 1 / s, and what it is above 1.
       let above = exp(-Double(a[i]) - 2)
-      let rest = 1 / (1 + exp(Double(a[i]) + 2))
+      let rest = sigmoid(-Double(a[i]) - 2)
       let gX = Double(g[i])
       g[i] = S((1 + above) * gX)
       gT[i] = S(-above * gX)

@@ -6,8 +6,8 @@ import KernelInterface
 
 /// The architecture of a layer.
 ///
-/// To add a layer, copy a file of this folder: a spec and its prepared form, then one case each in LayerSpec and Layer
-/// (Flows/Layer.swift), one row in the tests' table of layers, and a way to ask for it in the header.
+/// To add a layer, copy a file of this folder: a spec and its prepared form, then its cases in Flows/Layer.swift, where
+/// the compiler asks for them, one row in the tests' table of layers, and a way to ask for it in the header.
 protocol BijectionSpec: ComponentSpec {}
 
 /// A layer prepared for the kernels: sizes, and pointers into memory of the flow that owns it. Maps of whole tiles.
@@ -104,7 +104,7 @@ struct Adjoint<S: Scalar> {
     for i in 1..<max(features, 1) { (target + i * stride).update(from: target, count: stride) }
   }
 
-  /// rows[begin..<begin + contextDim] of a network's input gradient belong to the context.
+  /// g: that part of a network's input gradient which belongs to the context, [contextDim][stride].
   @inline(__always)
   func addContext(_ g: UnsafePointer<S>) {
     if contextDim > 0 { S.kernels.add(contextDim * stride, g, gContext) }

@@ -1,7 +1,7 @@
 /// The architecture of a base distribution: where the layers take the data to.
 ///
-/// To add one, copy a file of this folder: a spec and its prepared form, then one case each in BaseKind and Base
-/// (Flows/Base.swift), one row in the tests' table, and a way to ask for it in the header.
+/// To add one, copy a file of this folder: a spec and its prepared form, then its cases in Flows/Base.swift, where the
+/// compiler asks for them, one row in the tests' table, and a way to ask for it in the header.
 protocol DistributionSpec: ComponentSpec {}
 
 /// A distribution prepared for the kernels: sizes, and pointers into memory of the flow that owns it. Works on tiles.

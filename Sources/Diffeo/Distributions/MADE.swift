@@ -221,20 +221,11 @@ struct MADE<S: Scalar>: Distribution {
       scratch.release(to: mark)
     }
     for r in 0..<stride {
-      mean[r] = logMeanExp(logs + r, stride)
+      let (top, sum) = sumOfExponentials(logs + r, maskCount, stride)
+      mean[r] = top + log(sum / Double(maskCount))
       pass.logDet[r] += mean[r]
     }
     return .all(x: pass.x, context: pass.context, logs: logs, mean: mean)
-  }
-
-  private func logMeanExp(_ logs: UnsafePointer<Double>, _ stride: Int) -> Double {
-    var top = -Double.infinity
-    for m in 0..<maskCount where logs[m * stride] > top { top = logs[m * stride] }
-    // All of them infinite, so is the mean.
-    if !top.isFinite { top = 0 }
-    var sum = 0.0
-    for m in 0..<maskCount { sum += exp(logs[m * stride] - top) }
-    return top + log(sum / Double(maskCount))
   }
 
   func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {

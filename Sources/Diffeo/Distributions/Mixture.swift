@@ -117,12 +117,7 @@ struct Mixture<S: Scalar>: Distribution {
     _ logs: UnsafePointer<Double>, _ stride: Int, _ total: UnsafeMutablePointer<Double>
   ) {
     for r in 0..<stride {
-      var top = -Double.infinity
-      for k in 0..<components where logs[k * stride + r] > top { top = logs[k * stride + r] }
-      // All of them infinite, so is the sum.
-      if !top.isFinite { top = 0 }
-      var sum = 0.0
-      for k in 0..<components { sum += exp(logs[k * stride + r] - top) }
+      let (top, sum) = sumOfExponentials(logs + r, components, stride)
       total[r] = top + log(sum)
     }
   }

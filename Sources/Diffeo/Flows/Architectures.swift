@@ -259,7 +259,7 @@ package struct Architecture: Sendable {
     try addTransform(&builder) { builder throws(DiffeoError) in
       try builder.addAutoregressive(
         conditioner(transformer), order: randomOrder ? .random : i % 2 == 0 ? .natural : .reversed,
-        randomDegrees: false, inverted: false, seed: seed)
+        randomDegrees: false, seed: seed)
       try then(&builder)
     }
   }

@@ -66,7 +66,7 @@ package struct SpecBuilder: Sendable {
   }
 
   package mutating func addAutoregressive(
-    _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, inverted: Bool, seed: UInt64
+    _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, seed: UInt64
   ) throws(DiffeoError) {
     let (dim, contextDim) = (spec.dim, spec.contextDim)
     var random = Philox(seed: seed, stream: RandomStream.architecture)
@@ -75,7 +75,7 @@ package struct SpecBuilder: Sendable {
       hiddenDegrees: AutoregressiveParametersSpec.degrees(
         conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
       conditioner: .init(hidden: conditioner.hidden, activation: conditioner.activation, direct: direct))
-    try spec.append(LayerSpec(.autoregressive(layer), inverted: inverted))
+    try spec.append(LayerSpec(.autoregressive(layer)))
   }
 
   func columns(_ order: Order, _ random: inout Philox) -> [Int] {

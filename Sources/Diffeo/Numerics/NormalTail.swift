@@ -27,11 +27,3 @@ func normalTailQuantile(_ logProbability: Double) -> Double {
 }
 
 let halfLogTwoPi = 0.9189385332046727
-
-/// log(1 + e^a)
-func softplus(_ a: Double) -> Double { max(a, 0) + log1p(exp(-abs(a))) }
-/// 1 / (1 + e^-a)
-func sigmoid(_ a: Double) -> Double {
-  let e = exp(-abs(a))
-  return (a < 0 ? e : 1) / (1 + e)
-}
