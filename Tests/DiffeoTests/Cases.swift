@@ -64,7 +64,7 @@ struct Case: CustomTestStringConvertible, Sendable {
   /// A step of a training sees another function than the likelihood.
   var trainsOtherwise: Bool { name.contains("batch norm") || name.contains("masks") }
 
-  static let all: [Case] = layers + domains + bases + mades + architectures
+  static let all: [Case] = layers + blocks + domains + bases + mades + architectures
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -220,6 +220,96 @@ struct Case: CustomTestStringConvertible, Sendable {
           try $0.addCoupling(.small(activation), mask: .odd, seed: 1)
         })
     }
+    return cases
+  }()
+
+  /// Networks of residual blocks, and every way in which a network learns of the context.
+  static let blocks: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (2, 1), (3, 1), (6, 0), (6, 3)] {
+      var networks: [(String, NetworkConventions)] = [
+        // With matrices between layers of other widths, and without.
+        ("residual", .small(hidden: [19, 19, 11], .tanh, .residual)),
+        ("residual, one block, silu", .small(hidden: [14], .silu, .residual)),
+        ("preactivation", .small(hidden: [9, 14, 14], .gelu, .preactivation)),
+        ("preactivation, normalized", .small(hidden: [17, 17], .tanh, .preactivation, normalized: true)),
+        ("preactivation, normalized, unequal, silu", .small(hidden: [8, 21], .silu, .preactivation, normalized: true)),
+        ("preactivation, relu", .small(hidden: [13, 13], .relu, .preactivation)),
+      ]
+      if contextDim > 0 {
+        networks += [
+          ("residual, gated", .small(hidden: [12, 12, 7], .silu, .residual, .gate)),
+          ("preactivation, gated", .small(hidden: [18, 18], .elu, .preactivation, .gate)),
+          (
+            "preactivation, gated, normalized",
+            .small(hidden: [10, 15], .gelu, .preactivation, .gate, normalized: true)
+          ),
+          ("residual, shifted", .small(hidden: [11, 11], .tanh, .residual, .shift)),
+          ("preactivation, shifted", .small(hidden: [16, 16, 9], .silu, .preactivation, .shift)),
+          (
+            "preactivation, shifted, normalized",
+            .small(hidden: [17, 17], .softplus, .preactivation, .shift, normalized: true)
+          ),
+          ("plain, shifted", .small(hidden: [15, 12], .silu, .plain, .shift)),
+        ]
+      }
+      for (name, network) in networks {
+        let add = { (layer: String, build: @escaping @Sendable (inout SpecBuilder) throws -> Void) in
+          cases.append(Case("\(layer), \(name)", dim: dim, contextDim: contextDim, build))
+        }
+        var conditioner = SpecBuilder.Conditioner()
+        conditioner.network = network
+        let affine = conditioner
+        conditioner.transformer = .spline(bins: 4, low: -1.2, high: 1.1)
+        let spline = conditioner
+        for inverted in [false, true] {
+          let prefix = inverted ? "inverse " : ""
+          add("\(prefix)autoregressive") {
+            try $0.addAutoregressive(
+              affine, order: .random, randomDegrees: dim == 6, direct: dim == 3, inverted: inverted, seed: 4)
+          }
+          add("\(prefix)autoregressive spline") {
+            try $0.addAutoregressive(spline, order: .reversed, randomDegrees: false, inverted: inverted, seed: 5)
+          }
+        }
+        // The first layer of a shifted one reads columns.
+        if dim > 1 || contextDim > 0 && network.contextMode != .shift {
+          let mask = SpecBuilder.Mask.given((0..<dim).map { $0 % 3 == 1 })
+          add("coupling") { try $0.addCoupling(affine, mask: mask, seed: 0) }
+          add("inverse coupling spline") {
+            try $0.addCoupling(spline, mask: mask, seed: 0)
+            try $0.invertLast()
+          }
+          add("coupling, two networks") {
+            var conditioner = affine
+            conditioner.transformer = .affine(.tanh)
+            try $0.addCoupling(conditioner, mask: mask, scaleActivation: .elu, seed: 0)
+          }
+        }
+      }
+    }
+    for (dim, contextDim) in [(2, 0), (5, 3)] {
+      var conditioner = SpecBuilder.Conditioner.small()
+      conditioner.network = .small(
+        hidden: [12, 12], .tanh, .preactivation, contextDim > 0 ? .shift : .input, normalized: true)
+      let made = conditioner
+      cases.append(
+        Case("made, 3 masks, preactivation, normalized", dim: dim, contextDim: contextDim) {
+          try $0.setBaseMADE(
+            made, conditional: .gaussian, order: .random, randomDegrees: true, masks: 3, direct: true, seed: 2)
+        })
+    }
+    cases.append(
+      Case("planar and a mixture, of networks with residual blocks", dim: 3, contextDim: 2) {
+        try $0.addPlanar(network: .small(hidden: [9, 9], .tanh, .preactivation, normalized: true))
+        try $0.setBase(.mixture(components: 2, .small(hidden: [11], .silu, .residual)))
+      })
+    cases.append(
+      Case("autoregressive, residual, wide", dim: 13, contextDim: 2) {
+        var conditioner = SpecBuilder.Conditioner()
+        conditioner.network = .small(hidden: [150, 150, 70], .elu, .preactivation, .shift, normalized: true)
+        try $0.addAutoregressive(conditioner, order: .random, randomDegrees: true, inverted: false, seed: 8)
+      })
     return cases
   }()
 
@@ -424,9 +514,16 @@ extension SpecBuilder {
   }
 }
 
-extension SpecBuilder.Network {
-  static func small(hidden: [Int] = [17, 21], _ activation: Activation = .elu) -> SpecBuilder.Network {
-    SpecBuilder.Network(hidden: hidden, activation: activation)
+extension NetworkConventions {
+  static func small(
+    hidden: [Int] = [17, 21], _ activation: Activation = .elu, _ blocks: NetworkBlocks = .plain,
+    _ contextMode: ContextMode = .input, normalized: Bool = false
+  ) -> NetworkConventions {
+    var n = NetworkConventions(hidden: hidden, activation: activation)
+    n.blocks = blocks
+    n.contextMode = contextMode
+    n.normalized = normalized
+    return n
   }
 }
 

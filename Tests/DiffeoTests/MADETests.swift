@@ -36,9 +36,7 @@ import Testing
         MADESpec(
           dim: spec.dim, contextDim: spec.contextDim, conditional: base.conditional,
           masks: [.init(order: parameters.order, hiddenDegrees: parameters.network.degrees?.hidden ?? [])],
-          conditioner: .init(
-            hidden: parameters.network.hidden, activation: parameters.network.activation,
-            direct: parameters.network.direct))))
+          conditioner: .init(network: parameters.network.conventions, direct: parameters.network.direct))))
     return one
   }
 

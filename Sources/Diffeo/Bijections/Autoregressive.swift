@@ -24,7 +24,7 @@ struct AutoregressiveSpec: BijectionSpec {
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     let conditioner = try AutoregressiveParametersSpec.conditioner(record)
     var degrees: [[Int]] = []
-    for i in conditioner.hidden.indices { degrees.append(try record.ints("degrees_\(i)")) }
+    for i in conditioner.network.hidden.indices { degrees.append(try record.ints("degrees_\(i)")) }
     try self.init(
       dim: dim, contextDim: contextDim, order: record.ints("order"), map: ElementMap(record), hiddenDegrees: degrees,
       conditioner: conditioner)

@@ -17,7 +17,7 @@ struct CouplingSpec: BijectionSpec {
 
   /// mask[i] true: column i is kept. scaleActivation: for scales from a network of their own.
   init(
-    dim: Int, contextDim: Int, mask: [Bool], map: ElementMap, hidden: [Int], activation: Activation,
+    dim: Int, contextDim: Int, mask: [Bool], map: ElementMap, conditioner: NetworkConventions,
     scaleActivation: Activation? = nil
   ) throws(DiffeoError) {
     guard mask.count == dim else {
@@ -44,12 +44,16 @@ struct CouplingSpec: BijectionSpec {
         throw DiffeoError(
           .invalid, "a network for the scales needs an affine map with scales, this one is: \(map.summary)")
       }
-      network = try NetworkSpec(inputs: inputs, hidden: hidden, outputs: moved.count, activation: activation)
+      network = try NetworkSpec(
+        inputs: inputs, contextInputs: contextDim, outputs: moved.count, conventions: conditioner)
+      var other = conditioner
+      other.activation = scaleActivation
       scaleNetwork = try NetworkSpec(
-        inputs: inputs, hidden: hidden, outputs: moved.count, activation: scaleActivation)
+        inputs: inputs, contextInputs: contextDim, outputs: moved.count, conventions: other)
     } else {
       network = try NetworkSpec(
-        inputs: inputs, hidden: hidden, outputs: moved.count * map.parameterCount, activation: activation)
+        inputs: inputs, contextInputs: contextDim, outputs: moved.count * map.parameterCount,
+        conventions: conditioner)
       scaleNetwork = nil
     }
   }
@@ -61,7 +65,7 @@ struct CouplingSpec: BijectionSpec {
     }
     try self.init(
       dim: dim, contextDim: contextDim, mask: mask.map { $0 == 1 }, map: ElementMap(record),
-      hidden: record.ints("hidden"), activation: Activation(name: record.string("activation")),
+      conditioner: NetworkConventions(record),
       scaleActivation: record["scale_activation"] == nil
         ? nil : Activation(name: record.string("scale_activation")))
   }
@@ -69,7 +73,7 @@ struct CouplingSpec: BijectionSpec {
   var record: Record {
     var record = Record(kind: CouplingSpec.kind)
     map.describe(&record)
-    record["activation"] = .string(network.activation.name)
+    network.conventions.describe(&record)
     if let scaleNetwork { record["scale_activation"] = .string(scaleNetwork.activation.name) }
     record["hidden"] = .ints(network.hidden)
     var mask = [Int](repeating: 0, count: dim)

@@ -14,7 +14,7 @@ struct PlanarSpec: BijectionSpec {
     [.init(name: "u", shape: [dim]), .init(name: "w", shape: [dim]), .init(name: "b", shape: [1])]
   }
 
-  init(dim: Int, contextDim: Int, conditioner: ContextualParametersSpec.Conditioner?) throws(DiffeoError) {
+  init(dim: Int, contextDim: Int, conditioner: NetworkConventions?) throws(DiffeoError) {
     self.dim = dim
     parameters = try .init(
       PlanarSpec.vectors(dim), contextDim: contextDim, conditioner: conditioner)

@@ -14,7 +14,7 @@ struct RadialSpec: BijectionSpec {
     [.init(name: "x0", shape: [dim]), .init(name: "alpha", shape: [1]), .init(name: "beta", shape: [1])]
   }
 
-  init(dim: Int, contextDim: Int, conditioner: ContextualParametersSpec.Conditioner?) throws(DiffeoError) {
+  init(dim: Int, contextDim: Int, conditioner: NetworkConventions?) throws(DiffeoError) {
     self.dim = dim
     parameters = try .init(
       RadialSpec.vectors(dim), contextDim: contextDim, conditioner: conditioner)

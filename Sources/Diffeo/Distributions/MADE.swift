@@ -82,7 +82,7 @@ struct MADESpec: DistributionSpec {
     let count = record["masks"] == nil ? 1 : try record.int("masks")
     try MADESpec.check(maskCount: count)
     let conditioner = try AutoregressiveParametersSpec.conditioner(record)
-    try NetworkSpec.check(conditioner.hidden)
+    try NetworkSpec.check(conditioner.network.hidden)
     var masks = [Mask](repeating: Mask(order: [], hiddenDegrees: []), count: count)
     func deal(_ name: String, _ width: Int, _ give: (inout Mask, [Int]) -> Void) throws(DiffeoError) {
       let list = try record.ints(name)
@@ -95,7 +95,7 @@ struct MADESpec: DistributionSpec {
       for m in 0..<count { give(&masks[m], Array(list[m * width..<(m + 1) * width])) }
     }
     try deal("order", dim) { $0.order = $1 }
-    for (i, width) in conditioner.hidden.enumerated() {
+    for (i, width) in conditioner.network.hidden.enumerated() {
       try deal("degrees_\(i)", width) { $0.hiddenDegrees.append($1) }
     }
     try self.init(

@@ -15,7 +15,7 @@ struct MixtureSpec: DistributionSpec {
   let parameters: ContextualParametersSpec
 
   init(
-    components: Int, dim: Int, contextDim: Int, conditioner: ContextualParametersSpec.Conditioner?
+    components: Int, dim: Int, contextDim: Int, conditioner: NetworkConventions?
   ) throws(DiffeoError) {
     guard components >= 1, components <= MixtureSpec.maxComponents else {
       throw DiffeoError(

@@ -7,7 +7,7 @@ struct NormalSpec: DistributionSpec {
   let dim: Int
   let parameters: ContextualParametersSpec
 
-  init(dim: Int, contextDim: Int, conditioner: ContextualParametersSpec.Conditioner?) throws(DiffeoError) {
+  init(dim: Int, contextDim: Int, conditioner: NetworkConventions?) throws(DiffeoError) {
     self.dim = dim
     parameters = try ContextualParametersSpec(
       [.init(name: "mean", shape: [dim]), .init(name: "log_scale", shape: [dim])], contextDim: contextDim,

@@ -18,7 +18,7 @@ struct StudentTSpec: DistributionSpec {
 
   init(
     dim: Int, contextDim: Int, start: Double = defaultDegreesOfFreedom,
-    conditioner: ContextualParametersSpec.Conditioner?
+    conditioner: NetworkConventions?
   ) throws(DiffeoError) {
     guard StudentTSpec.degreesOfFreedom.contains(start) else {
       throw DiffeoError(

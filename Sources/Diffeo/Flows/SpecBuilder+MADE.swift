@@ -28,19 +28,19 @@ extension SpecBuilder {
     // Before orders and degrees are drawn: sizes that cannot be cost nothing.
     try MADESpec.check(maskCount: masks)
     _ = try NetworkSpec(
-      inputs: dim + contextDim, hidden: conditioner.hidden, outputs: dim, activation: conditioner.activation)
+      inputs: dim + contextDim, contextInputs: contextDim, outputs: dim, conventions: conditioner.network)
     for _ in 0..<masks {
       drawn.append(
         MADESpec.Mask(
           order: columns(order, &random),
           hiddenDegrees: try AutoregressiveParametersSpec.degrees(
-            conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees)))
+            conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees)))
     }
     try spec.setBase(
       .made(
         MADESpec(
           dim: dim, contextDim: contextDim, conditional: kind, masks: drawn,
-          conditioner: .init(hidden: conditioner.hidden, activation: conditioner.activation, direct: direct))))
+          conditioner: .init(network: conditioner.network, direct: direct))))
   }
 }
 

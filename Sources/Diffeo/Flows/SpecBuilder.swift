@@ -19,10 +19,18 @@ package struct SpecBuilder: Sendable {
 
   /// The conventions that layers with a network share.
   package struct Conditioner: Sendable {
-    package var hidden = Architecture.defaultHidden
-    package var activation = Activation.relu
+    package var network = NetworkConventions(hidden: Architecture.defaultHidden, activation: .relu)
     package var transformer = Transformer.affine()
     package init() {}
+
+    package var hidden: [Int] {
+      get { network.hidden }
+      set { network.hidden = newValue }
+    }
+    package var activation: Activation {
+      get { network.activation }
+      set { network.activation = newValue }
+    }
   }
 
   /// The map of one number, before it is checked.
@@ -53,7 +61,7 @@ package struct SpecBuilder: Sendable {
   }
 
   /// A network of the context that gives the parameters of a layer or a base.
-  package typealias Network = ContextualParametersSpec.Conditioner
+  package typealias Network = NetworkConventions
 
   /// What the noise follows; with a network its parameters are functions of the context.
   package enum Base: Sendable {
@@ -73,8 +81,8 @@ package struct SpecBuilder: Sendable {
     let layer = try AutoregressiveSpec(
       dim: dim, contextDim: contextDim, order: columns(order, &random), map: conditioner.transformer.map(),
       hiddenDegrees: AutoregressiveParametersSpec.degrees(
-        conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
-      conditioner: .init(hidden: conditioner.hidden, activation: conditioner.activation, direct: direct))
+        conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
+      conditioner: .init(network: conditioner.network, direct: direct))
     try spec.append(LayerSpec(.autoregressive(layer)))
   }
 
@@ -109,8 +117,7 @@ package struct SpecBuilder: Sendable {
     }
     let layer = try CouplingSpec(
       dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.transformer.map(),
-      hidden: conditioner.hidden,
-      activation: conditioner.activation, scaleActivation: scaleActivation)
+      conditioner: conditioner.network, scaleActivation: scaleActivation)
     try spec.append(LayerSpec(.coupling(layer)))
   }
 

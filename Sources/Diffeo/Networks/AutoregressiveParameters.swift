@@ -13,8 +13,7 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
 
   /// The conventions of the network but for its sizes at both ends and its degrees.
   struct Conditioner: Equatable, Sendable {
-    var hidden: [Int]
-    var activation: Activation
+    var network: NetworkConventions
     var direct = false
   }
 
@@ -23,7 +22,7 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
     dim: Int, contextDim: Int, perColumn: Int, encoding: ColumnEncoding = .numbers, order: [Int],
     hiddenDegrees: [[Int]], conditioner: Conditioner
   ) throws(DiffeoError) {
-    let hidden = conditioner.hidden
+    let hidden = conditioner.network.hidden
     guard isPermutation(order, dim) else {
       throw DiffeoError(.invalid, "order must name each of the columns 0 to \(dim - 1) once")
     }
@@ -42,8 +41,8 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
     }
     // Sizes first: the lists of degrees are as long as they say.
     _ = try NetworkSpec(
-      inputs: dim * encoding.inputsPerColumn + contextDim, hidden: hidden, outputs: dim * perColumn,
-      activation: conditioner.activation, direct: conditioner.direct)
+      inputs: dim * encoding.inputsPerColumn + contextDim, contextInputs: contextDim, outputs: dim * perColumn,
+      conventions: conditioner.network, direct: conditioner.direct)
     var place = [Int](repeating: 0, count: dim)
     for (i, column) in order.enumerated() { place[column] = i + 1 }
     self.dim = dim
@@ -52,8 +51,8 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
     self.perColumn = perColumn
     self.encoding = encoding
     network = try NetworkSpec(
-      inputs: dim * encoding.inputsPerColumn + contextDim, hidden: hidden, outputs: dim * perColumn,
-      activation: conditioner.activation,
+      inputs: dim * encoding.inputsPerColumn + contextDim, contextInputs: contextDim, outputs: dim * perColumn,
+      conventions: conditioner.network,
       degrees: NetworkSpec.Degrees(
         inputs: place.flatMap { [Int](repeating: $0, count: encoding.inputsPerColumn) }
           + [Int](repeating: 0, count: contextDim),
@@ -63,28 +62,34 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
   }
 
   /// Degrees dealt evenly in ascending order, or drawn; from 1, or from 0 when there is a context (so that the first
-  /// column can depend on it) or nothing else to see.
+  /// column can depend on it) or nothing else to see. Hidden layers that are the same units have the same.
   static func degrees(
-    _ hidden: [Int], dim: Int, contextDim: Int, random: inout Philox, drawn: Bool
+    _ network: NetworkConventions, dim: Int, contextDim: Int, random: inout Philox, drawn: Bool
   ) throws(DiffeoError) -> [[Int]] {
-    try NetworkSpec.check(hidden)
+    try NetworkSpec.check(network.hidden)
     let lowest = contextDim > 0 || dim == 1 ? 0 : 1
     let choices = dim - lowest
-    return hidden.map { width in
-      (0..<width).map { lowest + (drawn ? random.integer(below: choices) : $0 * choices / width) }
+    var degrees: [[Int]] = []
+    for (i, width) in network.hidden.enumerated() {
+      if let last = degrees.last, network.continues(i) {
+        degrees.append(last)
+      } else {
+        degrees.append((0..<width).map { lowest + (drawn ? random.integer(below: choices) : $0 * choices / width) })
+      }
     }
+    return degrees
   }
 
   static func conditioner(_ record: Record) throws(DiffeoError) -> Conditioner {
     Conditioner(
-      hidden: try record.ints("hidden"), activation: try Activation(name: record.string("activation")),
+      network: try NetworkConventions(record),
       direct: record["direct"] == nil ? false : try record.bool("direct"))
   }
 
   /// For one or more that share their weights: the lists of the first, then those of the second...
   static func describe(_ masks: [AutoregressiveParametersSpec], _ record: inout Record) {
     guard let network = masks.first?.network else { return }
-    record["activation"] = .string(network.activation.name)
+    network.conventions.describe(&record)
     if network.direct { record["direct"] = .bool(true) }
     record["hidden"] = .ints(network.hidden)
     record["order"] = .ints(masks.flatMap(\.order))
@@ -111,7 +116,7 @@ struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
   let network: Network<S>
   /// Sorted position -> column.
   private let order: UnsafePointer<Int32>
-  /// cuts[i * hiddenLayers + l]: units of hidden layer l that are known when the first i columns are.
+  /// cuts[i * hiddenLayers + l]: units that are known when the first i columns are, of what layer l of the network gives.
   private let cuts: UnsafePointer<Int32>
 
   private var hiddenLayers: Int { network.layerCount - 1 }
@@ -123,7 +128,9 @@ struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
     encoding = spec.encoding
     network = try Network(spec.network, offset: offset, slot: slot, pool: pool)
     order = try pool.copy(spec.order.map { Int32($0) })
-    let hidden = (spec.network.degrees?.hidden ?? []).map { $0.sorted() }
+    let hidden = spec.network.parts.filter(\.isLink).dropLast().map { part in
+      (spec.network.degrees(part)?.outputs ?? []).sorted()
+    }
     cuts = try pool.copy(
       (0...dim).flatMap { i in hidden.map { degrees in Int32(degrees.partitionPoint { $0 > i }) } })
   }
@@ -160,8 +167,7 @@ struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
     finding x: UnsafePointer<S>, _ context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch,
     _ find: (_ i: Int, _ at: Int, _ parameters: UnsafeMutablePointer<S>) -> Void
   ) throws(DiffeoError) -> Tape {
-    let net = try IncrementalForward(network, stride, scratch)
-    net.input.update(from: context, count: contextDim * stride)
+    let net = try IncrementalForward(network, context: context, stride, scratch)
     for i in 0..<dim {
       net.advance(known: inputs(i)) { Int(cuts[i * hiddenLayers + $0]) }
       net.finishOutputs(i * perColumn, (i + 1) * perColumn, known: inputs(i))
@@ -205,9 +211,8 @@ struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
       find(adjoint, i, Int(order[i]) * stride, tape.values + first, net.gOutput + first)
     }
     net.advance(known: 0) { _ in 0 }
-    net.finishInputs(0, contextDim, known: 0)
+    try net.finishContext(adjoint.scratch, adjoint.sink)
     adjoint.addContext(net.gInput)
-    net.gradients(adjoint.sink)
   }
 
   @inline(__always)

@@ -13,18 +13,8 @@ package struct ContextualParametersSpec: Equatable, Sendable {
   /// nil: the vectors themselves are trained.
   let network: NetworkSpec?
 
-  /// The conventions of the network of a component that depends on the context.
-  package struct Conditioner: Equatable, Sendable {
-    package var hidden: [Int]
-    package var activation: Activation
-    package init(hidden: [Int], activation: Activation) {
-      self.hidden = hidden
-      self.activation = activation
-    }
-  }
-
   /// conditioner: of the network; nil for vectors, which a flow with a context may have, too.
-  init(_ vectors: [Vector], contextDim: Int, conditioner: Conditioner?) throws(DiffeoError) {
+  init(_ vectors: [Vector], contextDim: Int, conditioner: NetworkConventions?) throws(DiffeoError) {
     self.vectors = vectors
     guard let conditioner else {
       network = nil
@@ -34,20 +24,17 @@ package struct ContextualParametersSpec: Equatable, Sendable {
       throw DiffeoError(.invalid, "this flow has no context for parameters to depend on")
     }
     network = try NetworkSpec(
-      inputs: contextDim, hidden: conditioner.hidden, outputs: vectors.reduce(0) { $0 + $1.count },
-      activation: conditioner.activation)
+      inputs: contextDim, outputs: vectors.reduce(0) { $0 + $1.count }, conventions: conditioner)
   }
 
   /// A record with a list `hidden` speaks of a network.
-  static func conditioner(_ record: Record) throws(DiffeoError) -> Conditioner? {
-    record["hidden"] == nil
-      ? nil
-      : Conditioner(hidden: try record.ints("hidden"), activation: try Activation(name: record.string("activation")))
+  static func conditioner(_ record: Record) throws(DiffeoError) -> NetworkConventions? {
+    record["hidden"] == nil ? nil : try NetworkConventions(record)
   }
 
   func describe(_ record: inout Record) {
     guard let network else { return }
-    record["activation"] = .string(network.activation.name)
+    network.conventions.describe(&record)
     record["hidden"] = .ints(network.hidden)
   }
 

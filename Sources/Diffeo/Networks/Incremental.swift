@@ -17,10 +17,12 @@ struct IncrementalForward<S: Scalar> {
   /// For each hidden layer, how many units are finished.
   private let finished: UnsafeMutablePointer<Int32>
 
-  init(_ network: Network<S>, _ stride: Int, _ scratch: Scratch) throws(DiffeoError) {
+  /// The context is known from the beginning.
+  init(_ network: Network<S>, context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch) throws(DiffeoError) {
     self.network = network
     self.stride = stride
     input = try scratch.take(network.inputs * stride)
+    (input + network.contextRow * stride).update(from: context, count: network.contextInputs * stride)
     output = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride)
     tape = try network.newTape(UnsafePointer(input), scratch)
     direct = network.hasDirect ? try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride) : output
@@ -32,9 +34,7 @@ struct IncrementalForward<S: Scalar> {
       done[i].update(repeating: -1, count: panels)
       if i < network.layerCount - 1 {
         finished[i] = 0
-        // Sums go on after some units of a panel are finished: the two sides of the activation are kept apart.
-        let size = PackedMatrix<S>.padded(network.layers[i].outputs) * stride
-        tape.hidden[i] = (try scratch.take(size), try scratch.take(size))
+        try network.takeUnits(i, tape, stride, scratch, recording: true, piecewise: true)
       }
     }
   }
@@ -42,18 +42,16 @@ struct IncrementalForward<S: Scalar> {
   /// Finishes the hidden units before `upTo(layer)` of each layer, from the first `known` inputs.
   @inline(__always)
   func advance(known: Int, upTo: (Int) -> Int) {
-    var available = known
+    var available = known - network.firstRow
     for i in 0..<network.layerCount - 1 {
       let end = upTo(i)
       let begin = Int(finished[i])
       if end > begin {
-        let (before, after) = tape.hidden[i]
         sum(
           i, begin, end, available,
-          i == 0 ? UnsafePointer(input) : UnsafePointer(tape.hidden[i - 1].after), before)
-        S.kernels.activate(
-          network.activation, (end - begin) * stride, before + begin * stride,
-          after + begin * stride)
+          i == 0 ? UnsafePointer(input + network.firstRow * stride) : UnsafePointer(tape.hidden[i - 1].after),
+          tape.hidden[i].sums)
+        network.finish(i, begin, end, tape, stride)
         finished[i] = Int32(end)
       }
       available = end
@@ -98,8 +96,8 @@ struct IncrementalPullback<S: Scalar> {
   /// dL/dinputs.
   let gInput: UnsafeMutablePointer<S>
   private let tape: Network<S>.Tape
-  /// For each hidden layer dL/dafter as summed so far, and dL/dbefore of the finished units.
-  private let gHidden: UnsafeMutablePointer<(after: UnsafeMutablePointer<S>, before: UnsafeMutablePointer<S>)>
+  /// For each hidden layer dL/dafter as summed so far, and the others of the finished units.
+  private let gHidden: UnsafeMutablePointer<Network<S>.Gradients>
   /// For each layer and panel of W^T, down to which column it is summed; Int32.max before the start.
   private let done: UnsafeMutablePointer<UnsafeMutablePointer<Int32>>
   private let finished: UnsafeMutablePointer<Int32>
@@ -113,7 +111,7 @@ struct IncrementalPullback<S: Scalar> {
     self.tape = tape
     self.stride = stride
     gOutput = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride)
-    gInput = try scratch.take(PackedMatrix<S>.padded(network.inputs) * stride)
+    gInput = try network.newInputGradient(stride, scratch)
     gDirect = network.hasDirect ? try scratch.take(PackedMatrix<S>.padded(network.inputs) * stride) : gInput
     gHidden = try scratch.take(network.layerCount)
     done = try scratch.take(network.matrixCount)
@@ -124,8 +122,7 @@ struct IncrementalPullback<S: Scalar> {
       done[i].update(repeating: Int32.max, count: panels)
       if i < network.layerCount - 1 {
         finished[i] = Int32(network.layers[i].outputs)
-        let size = PackedMatrix<S>.padded(network.layers[i].outputs) * stride
-        gHidden[i] = (try scratch.take(size), try scratch.take(size))
+        try network.takeGradients(i, gHidden, stride, scratch, piecewise: true)
       }
     }
   }
@@ -138,16 +135,11 @@ struct IncrementalPullback<S: Scalar> {
       let begin = downTo(i)
       let end = Int(finished[i])
       if end > begin {
-        let (after, before) = gHidden[i]
         sum(
           i + 1, begin, end, available,
           i + 1 == network.layerCount - 1
-            ? UnsafePointer(gOutput) : UnsafePointer(gHidden[i + 1].before), after)
-        let (first, count) = (begin * stride, (end - begin) * stride)
-        (before + first).update(from: after + first, count: count)
-        S.kernels.activatePullback(
-          network.activation, count, tape.hidden[i].before + first, tape.hidden[i].after + first,
-          before + first)
+            ? UnsafePointer(gOutput) : UnsafePointer(gHidden[i + 1].sums), gHidden[i].after)
+        network.pull(i, begin, end, tape, gHidden, stride)
         finished[i] = Int32(begin)
       }
       available = begin
@@ -158,25 +150,34 @@ struct IncrementalPullback<S: Scalar> {
   @inline(__always)
   func finishInputs(_ begin: Int, _ end: Int, known: Int) {
     if end <= begin { return }
-    let last = network.layerCount - 1
-    sum(
-      0, begin, end, last == 0 ? known : Int(finished[0]),
-      last == 0 ? UnsafePointer(gOutput) : UnsafePointer(gHidden[0].before), gInput)
+    let (last, first) = (network.layerCount - 1, network.firstRow)
+    if begin >= first {
+      sum(
+        0, begin - first, end - first, last == 0 ? known : Int(finished[0]),
+        last == 0 ? UnsafePointer(gOutput) : UnsafePointer(gHidden[0].sums), gInput + first * stride)
+    } else {
+      // The context, which the first layer does not read.
+      (gInput + begin * stride).update(repeating: 0, count: (end - begin) * stride)
+    }
     if network.hasDirect {
       sum(network.layerCount, begin, end, known, UnsafePointer(gOutput), gDirect)
       S.kernels.add((end - begin) * stride, gDirect + begin * stride, gInput + begin * stride)
     }
   }
 
-  func gradients(_ sink: GradientSink<S>?) {
-    guard let sink else { return }
+  /// When all units are finished: dL/dcontext within gInput, and the gradients of the parameters.
+  func finishContext(_ scratch: Scratch, _ sink: GradientSink<S>?) throws(DiffeoError) {
+    finishInputs(0, network.contextInputs, known: 0)
+    let gContext = try network.newContextGradient(stride, scratch)
     for i in 0..<network.layerCount {
-      sink.outer(
-        network.layers[i],
-        i == network.layerCount - 1 ? UnsafePointer(gOutput) : UnsafePointer(gHidden[i].before),
-        i == 0 ? tape.input : UnsafePointer(tape.hidden[i - 1].after), stride)
+      let isLast = i == network.layerCount - 1
+      sink?.outer(
+        network.layers[i], isLast ? UnsafePointer(gOutput) : UnsafePointer(gHidden[i].sums),
+        i == 0 ? tape.input + network.firstRow * stride : UnsafePointer(tape.hidden[i - 1].after), stride)
+      if !isLast { try network.pullSides(i, tape, gHidden, gContext, stride, scratch, sink) }
     }
-    if let direct = network.direct { sink.outer(direct, UnsafePointer(gOutput), tape.input, stride) }
+    if let direct = network.direct { sink?.outer(direct, UnsafePointer(gOutput), tape.input, stride) }
+    network.addContextGradient(gContext, gInput, stride)
   }
 
   @inline(__always)

@@ -1,44 +1,131 @@
 import KernelInterface
 
-/// A network prepared for the kernels. Its inputs and outputs are in sorted order (see DenseLayer): the caller gathers
-/// the ones and scatters the others.
+/// A network prepared for the kernels: a chain of matrices from the inputs to the outputs, each of which but the last is
+/// followed by a `Step`. Its inputs and outputs are in sorted order (see DenseLayer): the caller gathers the ones and
+/// scatters the others.
 struct Network<S: Scalar>: BitwiseCopyable {
   let activation: Activation
-  /// Of the layers with biases, one after the other; the direct connections, if there are any, are one more.
+  let inputs: Int
+  /// The context is the inputs from contextRow on, the first ones when they are sorted by degree, else the last.
+  let contextInputs: Int
+  let contextRow: Int
+  /// Where the first layer begins to read: behind the context if it does not read that.
+  let firstRow: Int
+  /// Of the chain; the direct connections, if there are any, are one more, and then come the matrices of the context.
   let layerCount: Int
   let layers: UnsafeMutablePointer<DenseLayer<S>>
   let hasDirect: Bool
+  private let denseCount: Int
+  /// By layer; that of the last one means nothing.
+  let steps: UnsafeMutablePointer<Step>
+  private let hasSides: Bool
+
+  /// What becomes of the sums of a layer, unit by unit: `state` is
+  ///
+  ///     (sums + side, or sums * side) + state of the layer two before
+  ///
+  /// and the next layer reads activation(scale state + shift); each of these may be missing. In a plain network there is
+  /// just the activation; a residual block is two layers, the second of which has the state of the one before the block.
+  struct Step: BitwiseCopyable {
+    /// The matrix, among `layers`, that makes the side of the context; what is then done to it; and how it is used.
+    var side: Int?
+    var sideActivation: Activation?
+    var gates = false
+    var skips = false
+    var normalization: Normalization?
+    var activates = false
+
+    var isPlain: Bool { activates && side == nil && !skips && normalization == nil }
+  }
+
+  struct Normalization: BitwiseCopyable {
+    /// Sorted.
+    let scale: UnsafeMutablePointer<S>
+    let shift: UnsafeMutablePointer<S>
+    /// Of the scales in the parameters of the flow and among its slots; the shifts follow.
+    let offset: Int
+    let slot: Int
+  }
 
   /// What a pullback needs of a forward pass.
   struct Tape: BitwiseCopyable {
     let input: UnsafePointer<S>
-    /// For each hidden layer its input and output of the activation; the same where the derivative needs no input.
-    let hidden: UnsafeMutablePointer<(before: UnsafeMutablePointer<S>, after: UnsafeMutablePointer<S>)>
+    let hidden: UnsafeMutablePointer<Units>
+  }
+
+  /// The tiles of a step; some are the same, where the one before is not needed any more.
+  struct Units: BitwiseCopyable {
+    var sums: UnsafeMutablePointer<S>
+    var state: UnsafeMutablePointer<S>
+    /// Before and after the activation.
+    var before: UnsafeMutablePointer<S>
+    var after: UnsafeMutablePointer<S>
+    /// Before and after its activation.
+    var side: (before: UnsafeMutablePointer<S>, after: UnsafeMutablePointer<S>)?
   }
 
   init(_ spec: NetworkSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     activation = spec.activation
-    layerCount = spec.hidden.count + 1
+    inputs = spec.inputs
+    contextInputs = spec.contextInputs
+    contextRow = spec.degrees == nil ? spec.inputs - spec.contextInputs : 0
+    firstRow = spec.degrees == nil ? 0 : spec.inputs - spec.firstInputs
     hasDirect = spec.direct
-    layers = try pool.take(layerCount + (spec.direct ? 1 : 0))
-    var offset = offset
-    let inputOrder = Network.order(spec.inputs, spec.degrees?.inputs)
-    var columnOrder = inputOrder
-    for (i, size) in spec.layerSizes.enumerated() {
-      let degrees = spec.layerDegrees(i)
-      let rowOrder = Network.order(size.outputs, degrees?.outputs)
-      layers[i] = try DenseLayer(
-        offset: offset, slot: slot + 2 * i, rowOrder: rowOrder, columnOrder: columnOrder,
-        limits: Network.limits(rowOrder, columnOrder, degrees, strict: i == layerCount - 1), pool: pool)
-      offset += size.outputs * (size.inputs + 1)
-      columnOrder = rowOrder
+    var (offset, slot) = (offset, slot)
+    var chain: [DenseLayer<S>] = []
+    var direct: [DenseLayer<S>] = []
+    var sides: [DenseLayer<S>] = []
+    var steps: [Step] = []
+    let links = spec.parts.reduce(0) { $0 + ($1.isLink ? 1 : 0) }
+    let firstSide = links + (spec.direct ? 1 : 0)
+    for part in spec.parts {
+      if case .normalization = part {
+        let width = spec.size(part).outputs
+        steps[steps.count - 1].normalization = Normalization(
+          scale: try pool.take(width), shift: try pool.take(width), offset: offset, slot: slot)
+      } else {
+        let (size, degrees) = (spec.size(part), spec.degrees(part))
+        let rows = Network.order(size.outputs, degrees?.outputs)
+        let columns = Network.order(size.inputs, degrees?.inputs)
+        let layer = try DenseLayer<S>(
+          offset: offset, slot: slot, rowOrder: rows, columnOrder: columns,
+          limits: Network.limits(rows, columns, degrees, strict: spec.seesLower(part)),
+          hasBias: spec.slots(part).count > 1, pool: pool)
+        var step = Step()
+        switch part {
+        case .layer, .inner, .outer:
+          if case .inner = part {
+            step.activates = true
+            // What leads into a block is activated before it.
+            if spec.conventions.blocks == .preactivation { steps[steps.count - 1].activates = true }
+          } else {
+            step.activates = spec.conventions.blocks == .plain
+          }
+          step.skips = part.isOuter
+          chain.append(layer)
+          steps.append(step)
+        case .shift, .blockShift, .gate:
+          step = steps[steps.count - 1]
+          step.side = firstSide + sides.count
+          if part == .shift { step.sideActivation = activation }
+          if case .gate = part { (step.sideActivation, step.gates) = (.sigmoid, true) }
+          steps[steps.count - 1] = step
+          sides.append(layer)
+        case .direct: direct.append(layer)
+        case .normalization: break
+        }
+      }
+      let slots = spec.slots(part)
+      offset += slots.reduce(0) { $0 + $1.count }
+      slot += slots.count
     }
-    if spec.direct {
-      let degrees = spec.degrees.map { (inputs: $0.inputs, outputs: $0.outputs) }
-      layers[layerCount] = try DenseLayer(
-        offset: offset, slot: slot + 2 * layerCount, rowOrder: columnOrder, columnOrder: inputOrder,
-        limits: Network.limits(columnOrder, inputOrder, degrees, strict: true), hasBias: false, pool: pool)
-    }
+    layerCount = chain.count
+    denseCount = firstSide + sides.count
+    hasSides = !sides.isEmpty
+    layers = try pool.take(denseCount)
+    for (i, layer) in (chain + direct + sides).enumerated() { layers[i] = layer }
+    self.steps = try pool.take(layerCount)
+    for (i, step) in steps.enumerated() { self.steps[i] = step }
   }
 
   /// How many sorted columns each sorted row sees: those of no higher, or strictly of lower degree.
@@ -61,15 +148,25 @@ struct Network<S: Scalar>: BitwiseCopyable {
     return order.sorted { (degrees[Int($0)], $0) < (degrees[Int($1)], $1) }
   }
 
+  /// Of what is summed from inputs that become known one by one: all but what the context gives.
   var matrixCount: Int { layerCount + (hasDirect ? 1 : 0) }
-  var denseLayers: [DenseLayer<S>] { (0..<matrixCount).map { layers[$0] } }
+  var denseLayers: [DenseLayer<S>] { (0..<denseCount).map { layers[$0] } }
   var direct: DenseLayer<S>? { hasDirect ? layers[layerCount] : nil }
-  var inputs: Int { layers[0].inputs }
   var outputs: Int { layers[layerCount - 1].outputs }
 
   func prepare(_ parameters: UnsafePointer<S>) {
-    for i in 0..<matrixCount { layers[i].prepare(parameters) }
+    for i in 0..<denseCount { layers[i].prepare(parameters) }
+    for i in 0..<layerCount - 1 {
+      guard let norm = steps[i].normalization else { continue }
+      let (layer, own) = (layers[i], parameters + norm.offset)
+      for r in 0..<layer.outputs {
+        norm.scale[r] = own[Int(layer.rowOrder[r])]
+        norm.shift[r] = own[layer.outputs + Int(layer.rowOrder[r])]
+      }
+    }
   }
+
+  // MARK: - Forward
 
   /// The outputs, in scratch memory. With `recording` all that a pullback needs stays there too; else the tape is void.
   func forward(
@@ -78,19 +175,17 @@ struct Network<S: Scalar>: BitwiseCopyable {
     let output = try scratch.take(PackedMatrix<S>.padded(outputs) * stride, of: S.self)
     let mark = scratch.mark
     let tape = try newTape(input, scratch)
-    var x = input
+    var x = input + firstRow * stride
     for i in 0..<layerCount - 1 {
-      let size = PackedMatrix<S>.padded(layers[i].outputs) * stride
-      let before = try scratch.take(size, of: S.self)
-      let after = recording && activation.needsInput ? try scratch.take(size, of: S.self) : before
-      if activation == .relu {
-        layers[i].forward.apply(x, before, stride, lower: 0)
+      try takeUnits(i, tape, stride, scratch, recording: recording, piecewise: false)
+      let units = tape.hidden[i]
+      if activation == .relu, steps[i].isPlain {
+        layers[i].forward.apply(x, units.sums, stride, lower: 0)
       } else {
-        layers[i].forward.apply(x, before, stride)
-        S.kernels.activate(activation, layers[i].outputs * stride, before, after)
+        layers[i].forward.apply(x, units.sums, stride)
+        finish(i, 0, layers[i].outputs, tape, stride)
       }
-      tape.hidden[i] = (before, after)
-      x = UnsafePointer(after)
+      x = UnsafePointer(units.after)
     }
     layers[layerCount - 1].forward.apply(x, output, stride)
     if let direct {
@@ -107,28 +202,193 @@ struct Network<S: Scalar>: BitwiseCopyable {
     Tape(input: input, hidden: try scratch.take(max(layerCount - 1, 1)))
   }
 
+  /// Memory for a step, and what the context gives to it. Piecewise sums go on after some units are finished: they are
+  /// kept apart from all that is made of them.
+  @inline(__always)
+  func takeUnits(
+    _ i: Int, _ tape: Tape, _ stride: Int, _ scratch: Scratch, recording: Bool, piecewise: Bool
+  ) throws(DiffeoError) {
+    let step = steps[i]
+    let size = PackedMatrix<S>.padded(layers[i].outputs) * stride
+    let sums = try scratch.take(size, of: S.self)
+    var units = Units(sums: sums, state: sums, before: sums, after: sums)
+    let keepsInput = piecewise || recording && activation.needsInput
+    if step.isPlain {
+      if keepsInput { units.after = try scratch.take(size) }
+      tape.hidden[i] = units
+      return
+    }
+    if let side = step.side {
+      let before = try scratch.take(size, of: S.self)
+      var after = before
+      layers[side].forward.apply(tape.input + contextRow * stride, before, stride)
+      if let activation = step.sideActivation {
+        if recording && activation.needsInput { after = try scratch.take(size) }
+        S.kernels.activate(activation, layers[i].outputs * stride, before, after)
+      }
+      units.side = (before, after)
+    }
+    if piecewise || step.gates && recording { units.state = try scratch.take(size) }
+    units.before = step.normalization == nil ? units.state : try scratch.take(size)
+    units.after = units.before
+    if step.activates {
+      let stateIsAdded = i + 2 < layerCount - 1 && steps[i + 2].skips
+      if keepsInput || units.before == units.state && stateIsAdded { units.after = try scratch.take(size) }
+    }
+    tape.hidden[i] = units
+  }
+
+  /// From the sums of units begin..<end to what the next layer reads.
+  @inline(__always)
+  func finish(_ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ stride: Int) {
+    let (units, at, count) = (tape.hidden[i], begin * stride, (end - begin) * stride)
+    if !steps[i].isPlain { finishState(i, begin, end, tape, stride) }
+    if steps[i].activates { S.kernels.activate(activation, count, units.before + at, units.after + at) }
+  }
+
+  @inline(never)
+  private func finishState(_ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ stride: Int) {
+    let (step, units, at, count) = (steps[i], tape.hidden[i], begin * stride, (end - begin) * stride)
+    let state = units.state + at
+    if let side = units.side, step.gates {
+      for j in 0..<count { state[j] = units.sums[at + j] * side.after[at + j] }
+    } else {
+      if state != units.sums + at { state.update(from: units.sums + at, count: count) }
+      if let side = units.side { S.kernels.add(count, side.after + at, state) }
+    }
+    if step.skips { S.kernels.add(count, tape.hidden[i - 2].state + at, state) }
+    if let norm = step.normalization {
+      S.kernels.scaleShift(end - begin, stride, state, norm.scale + begin, norm.shift + begin, units.before + at)
+    }
+  }
+
+  // MARK: - Pullback
+
+  /// dL/d of the tiles of a step; those that nothing lies between are the same.
+  struct Gradients: BitwiseCopyable {
+    var after: UnsafeMutablePointer<S>
+    var before: UnsafeMutablePointer<S>
+    var state: UnsafeMutablePointer<S>
+    var sums: UnsafeMutablePointer<S>
+  }
+
   /// From dL/doutputs to dL/dinputs, in scratch memory; gradients of the parameters go to `sink`.
   func pullback(
     _ tape: Tape, _ gOutput: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch,
     _ sink: GradientSink<S>?
   ) throws(DiffeoError) -> UnsafeMutablePointer<S> {
+    let gradients = try scratch.take(layerCount, of: Gradients.self)
+    let gContext = try newContextGradient(stride, scratch)
     var g = gOutput
-    for i in Swift.stride(from: layerCount - 1, through: 0, by: -1) {
-      let x = i == 0 ? tape.input : UnsafePointer(tape.hidden[i - 1].after)
-      sink?.outer(layers[i], g, x, stride)
-      let gIn = try scratch.take(PackedMatrix<S>.padded(layers[i].inputs) * stride, of: S.self)
-      layers[i].backward.apply(g, gIn, stride)
-      if i == 0 {
-        if let direct {
-          sink?.outer(direct, gOutput, tape.input, stride)
-          direct.backward.add(gOutput, gIn, stride)
-        }
-        return gIn
-      }
-      let (before, after) = tape.hidden[i - 1]
-      S.kernels.activatePullback(activation, layers[i].inputs * stride, before, after, gIn)
-      g = UnsafePointer(gIn)
+    for i in Swift.stride(from: layerCount - 1, through: 1, by: -1) {
+      sink?.outer(layers[i], g, UnsafePointer(tape.hidden[i - 1].after), stride)
+      try takeGradients(i - 1, gradients, stride, scratch, piecewise: false)
+      layers[i].backward.apply(g, gradients[i - 1].after, stride)
+      pull(i - 1, 0, layers[i].inputs, tape, gradients, stride)
+      try pullSides(i - 1, tape, gradients, gContext, stride, scratch, sink)
+      g = UnsafePointer(gradients[i - 1].sums)
     }
-    return UnsafeMutablePointer(mutating: g)
+    sink?.outer(layers[0], g, tape.input + firstRow * stride, stride)
+    let gInput = try newInputGradient(stride, scratch)
+    layers[0].backward.apply(g, gInput + firstRow * stride, stride)
+    if layers[0].inputs < inputs {
+      (gInput + contextRow * stride).update(repeating: 0, count: contextInputs * stride)
+    }
+    if let direct {
+      sink?.outer(direct, gOutput, tape.input, stride)
+      direct.backward.add(gOutput, gInput, stride)
+    }
+    addContextGradient(gContext, gInput, stride)
+    return gInput
+  }
+
+  /// With what the kernels want behind it.
+  func newInputGradient(_ stride: Int, _ scratch: Scratch) throws(DiffeoError) -> UnsafeMutablePointer<S> {
+    let rows = max(PackedMatrix<S>.padded(inputs), firstRow + PackedMatrix<S>.padded(layers[0].inputs))
+    return try scratch.take(rows * stride)
+  }
+
+  /// Of what the context gives to the steps, zeros as yet.
+  func newContextGradient(_ stride: Int, _ scratch: Scratch) throws(DiffeoError) -> UnsafeMutablePointer<S> {
+    let count = hasSides ? PackedMatrix<S>.padded(contextInputs) * stride : 0
+    let g = try scratch.take(count, of: S.self)
+    g.update(repeating: 0, count: count)
+    return g
+  }
+
+  func addContextGradient(_ gContext: UnsafePointer<S>, _ gInput: UnsafeMutablePointer<S>, _ stride: Int) {
+    if hasSides { S.kernels.add(contextInputs * stride, gContext, gInput + contextRow * stride) }
+  }
+
+  @inline(__always)
+  func takeGradients(
+    _ i: Int, _ gradients: UnsafeMutablePointer<Gradients>, _ stride: Int, _ scratch: Scratch, piecewise: Bool
+  ) throws(DiffeoError) {
+    let size = PackedMatrix<S>.padded(layers[i].outputs) * stride
+    let after = try scratch.take(size, of: S.self)
+    let before = piecewise ? try scratch.take(size, of: S.self) : after
+    let state = steps[i].normalization == nil ? before : try scratch.take(size)
+    let sums = steps[i].gates ? try scratch.take(size, of: S.self) : state
+    gradients[i] = Gradients(after: after, before: before, state: state, sums: sums)
+  }
+
+  /// From dL/dafter of units begin..<end to dL/dsums.
+  @inline(__always)
+  func pull(
+    _ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ gradients: UnsafeMutablePointer<Gradients>, _ stride: Int
+  ) {
+    let (units, g, at, count) = (tape.hidden[i], gradients[i], begin * stride, (end - begin) * stride)
+    if g.before != g.after { (g.before + at).update(from: g.after + at, count: count) }
+    if steps[i].activates {
+      S.kernels.activatePullback(activation, count, units.before + at, units.after + at, g.before + at)
+    }
+    if let norm = steps[i].normalization {
+      for r in begin..<end {
+        for j in r * stride..<(r + 1) * stride { g.state[j] = norm.scale[r] * g.before[j] }
+      }
+    }
+    if i + 2 < layerCount - 1, steps[i + 2].skips {
+      S.kernels.add(count, gradients[i + 2].state + at, g.state + at)
+    }
+    if steps[i].gates, let side = units.side {
+      for j in at..<at + count { g.sums[j] = g.state[j] * side.after[j] }
+    }
+  }
+
+  /// The gradients, of a step whose `pull` is complete, in normalisation and in what the context gives.
+  @inline(__always)
+  func pullSides(
+    _ i: Int, _ tape: Tape, _ gradients: UnsafeMutablePointer<Gradients>, _ gContext: UnsafeMutablePointer<S>,
+    _ stride: Int, _ scratch: Scratch, _ sink: GradientSink<S>?
+  ) throws(DiffeoError) {
+    if steps[i].normalization == nil, steps[i].side == nil { return }
+    let mark = scratch.mark
+    let (step, units, g, width) = (steps[i], tape.hidden[i], gradients[i], layers[i].outputs)
+    let gSide = try scratch.take(PackedMatrix<S>.padded(width) * stride, of: S.self)
+    if let norm = step.normalization, let sink {
+      let order = layers[i].rowOrder
+      for r in 0..<width {
+        let (from, to) = (r * stride, Int(order[r]) * stride)
+        for j in 0..<stride { gSide[to + j] = g.before[from + j] * units.state[from + j] }
+      }
+      sink.sum(norm.slot, gSide, width, stride)
+      for r in 0..<width {
+        (gSide + Int(order[r]) * stride).update(from: g.before + r * stride, count: stride)
+      }
+      sink.sum(norm.slot + 1, gSide, width, stride)
+    }
+    if let side = units.side, let matrix = step.side {
+      if step.gates {
+        for j in 0..<width * stride { gSide[j] = g.state[j] * units.sums[j] }
+      } else {
+        gSide.update(from: g.sums, count: width * stride)
+      }
+      if let activation = step.sideActivation {
+        S.kernels.activatePullback(activation, width * stride, side.before, side.after, gSide)
+      }
+      sink?.outer(layers[matrix], gSide, tape.input + contextRow * stride, stride)
+      layers[matrix].backward.add(gSide, gContext, stride)
+    }
+    scratch.release(to: mark)
   }
 }

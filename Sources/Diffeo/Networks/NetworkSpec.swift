@@ -1,7 +1,7 @@
 import KernelInterface
 
-/// A dense network, or a masked one (MADE): inputs -> hidden layers -> outputs, with biases, an activation after every
-/// hidden layer and none after the outputs.
+/// A dense network, or a masked one (MADE): inputs -> hidden layers -> outputs, with biases. `NetworkConventions` say what
+/// the hidden layers are made of; nothing follows the outputs.
 ///
 /// With degrees it is a MADE (Germain, Gregor, Murray and Larochelle 2015): a hidden unit sees the units before it of no
 /// higher degree, an output sees hidden units of lower degree only. With `direct` an output sees the inputs themselves,
@@ -14,11 +14,15 @@ struct NetworkSpec: Equatable, Sendable {
   }
 
   let inputs: Int
-  let hidden: [Int]
+  /// The last ones of the inputs: the context.
+  let contextInputs: Int
   let outputs: Int
-  let activation: Activation
+  let conventions: NetworkConventions
   var degrees: Degrees?
   let direct: Bool
+
+  var hidden: [Int] { conventions.hidden }
+  var activation: Activation { conventions.activation }
 
   static let maxHiddenLayers = 16
   static let maxWidth = 65_536
@@ -26,23 +30,34 @@ struct NetworkSpec: Equatable, Sendable {
   static let maxWeights = 1 << 26
 
   init(
-    inputs: Int, hidden: [Int], outputs: Int, activation: Activation, degrees: Degrees? = nil, direct: Bool = false
+    inputs: Int, contextInputs: Int = 0, outputs: Int, conventions: NetworkConventions, degrees: Degrees? = nil,
+    direct: Bool = false
   ) throws(DiffeoError) {
-    try NetworkSpec.check(hidden)
-    let sizes = [inputs] + hidden + [outputs]
-    let pairs = Array(zip(sizes, sizes.dropFirst())) + (direct ? [(inputs, outputs)] : [])
-    for (a, b) in pairs where a * b > NetworkSpec.maxWeights {
-      throw DiffeoError(
-        .invalid,
-        "a network layer of \(b) x \(a) weights was asked for, at most \(NetworkSpec.maxWeights) are possible"
-      )
-    }
     self.inputs = inputs
-    self.hidden = hidden
+    self.contextInputs = contextInputs
     self.outputs = outputs
-    self.activation = activation
+    self.conventions = conventions
     self.degrees = degrees
     self.direct = direct
+    try NetworkSpec.check(hidden)
+    try conventions.check(columns: inputs - contextInputs, context: contextInputs)
+    for part in parts {
+      let size = size(part)
+      if size.outputs * size.inputs > NetworkSpec.maxWeights {
+        throw DiffeoError(
+          .invalid,
+          "a network layer of \(size.outputs) x \(size.inputs) weights was asked for, at most "
+            + "\(NetworkSpec.maxWeights) are possible")
+      }
+    }
+    if let degrees {
+      for i in hidden.indices.dropFirst() where conventions.continues(i) && degrees.hidden[i] != degrees.hidden[i - 1] {
+        throw DiffeoError(
+          .format,
+          "hidden layers \(i - 1) and \(i) are the same units, without a matrix between them, but have different degrees"
+        )
+      }
+    }
   }
 
   static func check(_ hidden: [Int]) throws(DiffeoError) {
@@ -55,32 +70,106 @@ struct NetworkSpec: Equatable, Sendable {
     }
   }
 
-  /// Sizes of the layers of weights, input first.
-  var layerSizes: [(inputs: Int, outputs: Int)] {
-    Array(zip([inputs] + hidden, hidden + [outputs])).map { (inputs: $0.0, outputs: $0.1) }
-  }
+  // MARK: - Parts
 
-  /// Degrees of the inputs and outputs of layer i, if there are any.
-  func layerDegrees(_ i: Int) -> (inputs: [Int], outputs: [Int])? {
-    degrees.map { d in
-      (i == 0 ? d.inputs : d.hidden[i - 1], i == hidden.count ? d.outputs : d.hidden[i])
+  /// What has parameters. i is a hidden layer, for `layer` also their number: the outputs.
+  enum Part: Equatable {
+    /// A link of the chain from the inputs to the outputs. Inner and outer are of the block of a hidden layer.
+    case layer(Int), inner(Int), outer(Int)
+    /// What the context adds to the sums of the layer before it here, or multiplies them by; `shift` is of the inputs.
+    case shift, blockShift(Int), gate(Int)
+    /// What is done to the numbers of the layer before it here, one by one.
+    case normalization(Int)
+    /// From the inputs to the outputs.
+    case direct
+
+    var isLink: Bool {
+      switch self {
+      case .layer, .inner, .outer: true
+      default: false
+      }
+    }
+    var isOuter: Bool {
+      if case .outer = self { true } else { false }
     }
   }
 
-  var slots: [ParameterSlot] {
-    layerSizes.enumerated().flatMap { i, size in
-      [
-        ParameterSlot("network/\(i)/weight", [size.outputs, size.inputs], .weight),
-        ParameterSlot("network/\(i)/bias", [size.outputs], .vector),
-      ]
-    } + (direct ? [ParameterSlot("network/direct/weight", [outputs, inputs], .weight)] : [])
+  /// In the order of the parameters.
+  var parts: [Part] {
+    var parts: [Part] = []
+    for i in 0...hidden.count {
+      if i == hidden.count || !conventions.continues(i) { parts.append(.layer(i)) }
+      if i == 0, conventions.contextMode == .shift { parts.append(.shift) }
+      if i == hidden.count || conventions.blocks == .plain { continue }
+      if conventions.normalized { parts.append(.normalization(i)) }
+      parts.append(.inner(i))
+      if conventions.contextMode == .shift { parts.append(.blockShift(i)) }
+      parts.append(.outer(i))
+      if conventions.contextMode == .gate { parts.append(.gate(i)) }
+    }
+    return parts + (direct ? [.direct] : [])
   }
+
+  /// Whether the part leads to the outputs, which see only what has a lower degree.
+  func seesLower(_ part: Part) -> Bool { part == .layer(hidden.count) || part == .direct }
+
+  /// Inputs that the first layer reads: with shifts the context is not among them.
+  var firstInputs: Int { inputs - (conventions.contextMode == .shift ? contextInputs : 0) }
+
+  func size(_ part: Part) -> (inputs: Int, outputs: Int) {
+    switch part {
+    case .layer(let i):
+      (i == 0 ? firstInputs : hidden[i - 1], i == hidden.count ? outputs : hidden[i])
+    case .inner(let i), .outer(let i): (hidden[i], hidden[i])
+    case .shift: (contextInputs, hidden[0])
+    case .blockShift(let i), .gate(let i): (contextInputs, hidden[i])
+    case .normalization(let i): (1, hidden[i])
+    case .direct: (inputs, outputs)
+    }
+  }
+
+  /// Of its inputs and outputs, if there are any.
+  func degrees(_ part: Part) -> (inputs: [Int], outputs: [Int])? {
+    guard let d = degrees else { return nil }
+    let context = [Int](repeating: 0, count: contextInputs)
+    return switch part {
+    case .layer(let i):
+      (
+        i == 0 ? Array(d.inputs.prefix(firstInputs)) : d.hidden[i - 1], i == hidden.count ? d.outputs : d.hidden[i]
+      )
+    case .inner(let i), .outer(let i): (d.hidden[i], d.hidden[i])
+    case .shift: (context, d.hidden[0])
+    case .blockShift(let i), .gate(let i): (context, d.hidden[i])
+    case .normalization(let i): ([0], d.hidden[i])
+    case .direct: (d.inputs, d.outputs)
+    }
+  }
+
+  func slots(_ part: Part) -> [ParameterSlot] {
+    let (inputs, outputs) = size(part)
+    let weight = { (name: String) in ParameterSlot("network/\(name)/weight", [outputs, inputs], .weight) }
+    let both = { (name: String) in [weight(name), ParameterSlot("network/\(name)/bias", [outputs], .vector)] }
+    return switch part {
+    case .layer(let i): both("\(i)")
+    case .inner(let i): both("\(i)/inner")
+    case .outer(let i): both("\(i)/outer")
+    case .shift: both("context")
+    case .blockShift(let i): [weight("\(i)/context")]
+    case .gate(let i): both("\(i)/gate")
+    case .normalization(let i):
+      ["scale", "shift"].map { ParameterSlot("network/\(i)/\($0)", [outputs], .vector) }
+    case .direct: [weight("direct")]
+    }
+  }
+
+  var slots: [ParameterSlot] { parts.flatMap(slots) }
 
   var parameterCount: Int { slots.reduce(0) { $0 + $1.count } }
 
   /// Random hidden weights, uniform with variance 2 / fan-in for rectifiers and 1 / fan-in otherwise (He et al. 2015),
   /// fan-in being the inputs that the mask lets through; outputs, of direct connections too, a hundredth of that, so that
-  /// they are near their biases, which take the values of `outputs` again and again; other biases 0.
+  /// they are near their biases, which take the values of `outputs` again and again; and what blocks add likewise, so that
+  /// they begin near the identity. Other biases 0.
   func initialise<S: Scalar>(
     _ parameters: UnsafeMutablePointer<S>, outputs values: [Double], _ random: inout Philox
   ) {
@@ -90,33 +179,38 @@ struct NetworkSpec: Equatable, Sendable {
     case .relu, .leakyReLU, .elu, .silu, .gelu, .softplus: gain = 2
     case .tanh, .sigmoid: gain = 1
     }
-    func draw(_ size: (inputs: Int, outputs: Int), _ degrees: (inputs: [Int], outputs: [Int])?, last: Bool) {
+    func draw(_ part: Part) {
+      let (size, degrees) = (size(part), degrees(part))
       for o in 0..<size.outputs {
         let seen = (0..<size.inputs).map { k in
           guard let degrees else { return true }
-          return last
+          return seesLower(part)
             ? degrees.outputs[o] > degrees.inputs[k] : degrees.outputs[o] >= degrees.inputs[k]
         }
         let fanIn = seen.reduce(0) { $0 + ($1 ? 1 : 0) }
-        let bound = (3 * (last ? 1e-4 : gain) / Double(max(fanIn, 1))).squareRoot()
+        let bound = (3 * (seesLower(part) || part.isOuter ? 1e-4 : gain) / Double(max(fanIn, 1))).squareRoot()
         for k in 0..<size.inputs { p[k] = seen[k] ? S(bound * (2 * random.uniform() - 1)) : 0 }
         p += size.inputs
       }
     }
-    for (i, size) in layerSizes.enumerated() {
-      let last = i == hidden.count
-      draw(size, layerDegrees(i), last: last)
-      for o in 0..<size.outputs { p[o] = last && !values.isEmpty ? S(values[o % values.count]) : 0 }
-      p += size.outputs
+    for part in parts {
+      let outputs = size(part).outputs
+      if case .normalization = part {
+        p.update(repeating: 1, count: outputs)
+        (p + outputs).update(repeating: 0, count: outputs)
+        p += 2 * outputs
+        continue
+      }
+      draw(part)
+      if slots(part).count < 2 { continue }
+      for o in 0..<outputs {
+        p[o] = part == .layer(hidden.count) && !values.isEmpty ? S(values[o % values.count]) : 0
+      }
+      p += outputs
     }
-    if direct { draw((inputs, outputs), degrees.map { ($0.inputs, $0.outputs) }, last: true) }
   }
 
-  var summary: String {
-    (hidden.isEmpty
-      ? "linear" : "hidden \(hidden.map(String.init).joined(separator: " x ")) \(activation.name)")
-      + (direct ? ", direct connections" : "")
-  }
+  var summary: String { conventions.summary + (direct ? ", direct connections" : "") }
 }
 
 extension Activation {

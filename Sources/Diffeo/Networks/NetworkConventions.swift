@@ -1,0 +1,119 @@
+import KernelInterface
+
+/// What is to be said of a network but for its sizes at both ends.
+package struct NetworkConventions: Equatable, Sendable {
+  package var hidden: [Int]
+  package var activation: Activation
+  package var blocks = NetworkBlocks.plain
+  package var contextMode = ContextMode.input
+  /// Blocks with preactivation scale and shift each unit before the first activation: batch normalisation as it is once
+  /// training is over.
+  package var normalized = false
+
+  package init(hidden: [Int], activation: Activation) {
+    self.hidden = hidden
+    self.activation = activation
+  }
+
+  init(_ record: Record) throws(DiffeoError) {
+    hidden = try record.ints("hidden")
+    activation = try Activation(name: record.string("activation"))
+    if record["blocks"] != nil { blocks = try NetworkBlocks(name: record.string("blocks")) }
+    if record["context_mode"] != nil { contextMode = try ContextMode(name: record.string("context_mode")) }
+    if record["normalized"] != nil { normalized = try record.bool("normalized") }
+  }
+
+  /// Without the list `hidden`.
+  func describe(_ record: inout Record) {
+    record["activation"] = .string(activation.name)
+    if blocks != .plain { record["blocks"] = .string(blocks.name) }
+    if contextMode != .input { record["context_mode"] = .string(contextMode.name) }
+    if normalized { record["normalized"] = .bool(true) }
+  }
+
+  /// columns, context: what the network has to read of each.
+  func check(columns: Int, context: Int) throws(DiffeoError) {
+    guard blocks == .plain || !hidden.isEmpty else {
+      throw DiffeoError(.invalid, "blocks is '\(blocks.name)', which needs a hidden layer, and there is none")
+    }
+    guard !normalized || blocks == .preactivation else {
+      throw DiffeoError(.invalid, "normalized is for the blocks 'preactivation', these are '\(blocks.name)'")
+    }
+    if contextMode == .input { return }
+    guard context > 0 else {
+      throw DiffeoError(
+        .invalid, "context_mode is '\(contextMode.name)', but this network reads no context beside other inputs")
+    }
+    guard contextMode != .gate || blocks != .plain else {
+      throw DiffeoError(.invalid, "context_mode is 'gate', which is for residual blocks, and the blocks are 'plain'")
+    }
+    guard contextMode != .shift || !hidden.isEmpty else {
+      throw DiffeoError(.invalid, "context_mode is 'shift', which needs a hidden layer, and there is none")
+    }
+    guard contextMode != .shift || columns > 0 else {
+      throw DiffeoError(.invalid, "context_mode is 'shift', but there are no columns that the first layer could read")
+    }
+  }
+
+  /// Whether hidden layer i is the units of the one before, which go on without a matrix between them.
+  func continues(_ i: Int) -> Bool { blocks != .plain && i > 0 && hidden[i] == hidden[i - 1] }
+
+  var summary: String {
+    var words =
+      hidden.isEmpty ? "linear" : "hidden \(hidden.map(String.init).joined(separator: " x ")) \(activation.name)"
+    switch blocks {
+    case .plain: break
+    case .residual: words += ", residual blocks"
+    case .preactivation: words += ", residual blocks with \(normalized ? "normalized " : "")preactivation"
+    }
+    switch contextMode {
+    case .input: break
+    case .gate: words += ", gated by the context"
+    case .shift: words += ", shifted by the context"
+    }
+    return words
+  }
+}
+
+/// What a network is made of; raw values are those of the C header.
+package enum NetworkBlocks: Int32, Sendable {
+  /// An activation after every hidden layer.
+  case plain = 1
+  /// A linear map into each hidden layer, h += W_outer act(W_inner h + b) + b in it, and nothing but this is activated.
+  case residual
+  /// Likewise, h += W_outer act(W_inner act(h) + b) + b (He, Zhang, Ren and Sun 2016, "Identity mappings").
+  case preactivation
+
+  private static let names: [(NetworkBlocks, String)] = [
+    (.plain, "plain"), (.residual, "residual"), (.preactivation, "preactivation"),
+  ]
+  var name: String { NetworkBlocks.names.first { $0.0 == self }?.1 ?? "?" }
+
+  init(name: String) throws(DiffeoError) {
+    guard let match = NetworkBlocks.names.first(where: { $0.1 == name }) else {
+      throw DiffeoError(.format, "the blocks '\(name)' are not known")
+    }
+    self = match.0
+  }
+}
+
+/// How a network learns of the context; raw values are those of the C header.
+package enum ContextMode: Int32, Sendable {
+  /// Among its inputs.
+  case input = 1
+  /// So, and what a block adds is multiplied by the sigmoid of a linear map of the context.
+  case gate
+  /// Not so: act(W c + b) is added to hidden layer 0 before anything else, and W c within each block, before the
+  /// activation between its two matrices.
+  case shift
+
+  private static let names: [(ContextMode, String)] = [(.input, "input"), (.gate, "gate"), (.shift, "shift")]
+  var name: String { ContextMode.names.first { $0.0 == self }?.1 ?? "?" }
+
+  init(name: String) throws(DiffeoError) {
+    guard let match = ContextMode.names.first(where: { $0.1 == name }) else {
+      throw DiffeoError(.format, "the context mode '\(name)' is not known")
+    }
+    self = match.0
+  }
+}
