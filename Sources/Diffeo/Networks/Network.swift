@@ -34,8 +34,10 @@ struct Network<S: Scalar>: BitwiseCopyable {
     var skips = false
     var normalization: Normalization?
     var activates = false
+    /// The step after the next one skips to this one.
+    var isKept = false
 
-    var isPlain: Bool { activates && side == nil && !skips && normalization == nil }
+    var isPlain: Bool { activates && side == nil && !skips && normalization == nil && !isKept }
   }
 
   struct Normalization: BitwiseCopyable {
@@ -101,7 +103,10 @@ struct Network<S: Scalar>: BitwiseCopyable {
           } else {
             step.activates = spec.conventions.blocks == .plain
           }
-          step.skips = part.isOuter
+          if part.isOuter {
+            step.skips = true
+            steps[steps.count - 2].isKept = true
+          }
           chain.append(layer)
           steps.append(step)
         case .shift, .blockShift, .gate:
@@ -232,8 +237,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
     units.before = step.normalization == nil ? units.state : try scratch.take(size)
     units.after = units.before
     if step.activates {
-      let stateIsAdded = i + 2 < layerCount - 1 && steps[i + 2].skips
-      if keepsInput || units.before == units.state && stateIsAdded { units.after = try scratch.take(size) }
+      if keepsInput || units.before == units.state && step.isKept { units.after = try scratch.take(size) }
     }
     tape.hidden[i] = units
   }
@@ -347,9 +351,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
         for j in r * stride..<(r + 1) * stride { g.state[j] = norm.scale[r] * g.before[j] }
       }
     }
-    if i + 2 < layerCount - 1, steps[i + 2].skips {
-      S.kernels.add(count, gradients[i + 2].state + at, g.state + at)
-    }
+    if steps[i].isKept { S.kernels.add(count, gradients[i + 2].state + at, g.state + at) }
     if steps[i].gates, let side = units.side {
       for j in at..<at + count { g.sums[j] = g.state[j] * side.after[j] }
     }
