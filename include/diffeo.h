@@ -142,6 +142,22 @@ enum {
   DIFFEO_MASK_GIVEN = 6   /* as in mask */
 };
 
+/* What a network is made of. Residual blocks: the first matrix leads into hidden layer 0 as it is, then each hidden layer
+ * h has a block, and where its width is not that of the one before there is a matrix between. */
+enum {
+  DIFFEO_BLOCKS_PLAIN = 1,        /* an activation f after every hidden layer */
+  DIFFEO_BLOCKS_RESIDUAL = 2,     /* h + W_outer f(W_inner h + b) + b */
+  DIFFEO_BLOCKS_PREACTIVATION = 3 /* h + W_outer f(W_inner f(h) + b) + b (He, Zhang, Ren and Sun 2016) */
+};
+
+/* How the network of a coupling or autoregressive layer learns of the context c. */
+enum {
+  DIFFEO_CONTEXT_INPUT = 1, /* its first matrix reads the columns and c */
+  DIFFEO_CONTEXT_GATE = 2,  /* so, and what a block adds to h is multiplied by sigmoid(W c + b); for residual blocks */
+  DIFFEO_CONTEXT_SHIFT = 3  /* its first matrix reads the columns, and f(W c + b) is added to its result; and in each
+                             * block W c to what the inner matrix gives */
+};
+
 /* Every options struct begins with its size, is filled with defaults by its *_init(&options, sizeof options), and
  * only ever grows at its end. Arrays in it are read during the call that takes it. */
 
@@ -195,6 +211,10 @@ typedef struct diffeo_autoregressive_options {
   uint64_t seed;         /* for a random order and random degrees: 0 */
   const diffeo_spline_options *spline;   /* NULL */
   const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
+  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
+  int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
+  int32_t normalized;    /* 0. 1: with preactivation, s h + t is activated in place of h; s and t are trained */
+  int32_t reserved2;     /* 0 */
 } diffeo_autoregressive_options;
 
 /* A coupling layer (Dinh et al. 2017): the masked columns pass unchanged and, with the context, give the parameters of
@@ -213,6 +233,10 @@ typedef struct diffeo_coupling_options {
   uint64_t seed;         /* for a random mask: 0 */
   const diffeo_spline_options *spline;   /* NULL */
   const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
+  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
+  int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
+  int32_t normalized;    /* 0, as above */
+  int32_t reserved;      /* 0 */
 } diffeo_coupling_options;
 
 /* A dense network of the context that gives the parameters of a layer or a base which has no other inputs. */
@@ -222,6 +246,8 @@ typedef struct diffeo_network_options {
   int64_t hidden_count;
   int32_t activation;    /* DIFFEO_RELU */
   int32_t reserved;      /* 0 */
+  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
+  int32_t normalized;    /* 0, as above */
 } diffeo_network_options;
 
 /* The base: the distribution of the noise, the columns independent but for the mixture. */
@@ -265,6 +291,10 @@ typedef struct diffeo_made_options {
   int32_t direct;        /* 0. 1: connections from inputs to outputs, too */
   int32_t reserved;      /* 0 */
   uint64_t seed;         /* of random orders and degrees: 0 */
+  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
+  int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
+  int32_t normalized;    /* 0, as above */
+  int32_t reserved2;     /* 0 */
 } diffeo_made_options;
 
 /* A whole flow in one call. What a flow has no use for is ignored. */

@@ -14,6 +14,8 @@ extension diffeo_autoregressive_options: SizedStruct {
     o.scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
     o.scale_bound = Architecture.defaultScaleBound
     o.scale_epsilon = Architecture.defaultScaleEpsilon
+    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
+    o.context_mode = Int32(DIFFEO_CONTEXT_INPUT)
     return o
   }
 }
@@ -29,6 +31,8 @@ extension diffeo_coupling_options: SizedStruct {
     o.scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
     o.scale_bound = Architecture.defaultScaleBound
     o.scale_epsilon = Architecture.defaultScaleEpsilon
+    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
+    o.context_mode = Int32(DIFFEO_CONTEXT_INPUT)
     return o
   }
 }
@@ -71,6 +75,7 @@ extension diffeo_network_options: SizedStruct {
     var o = Self()
     o.struct_size = MemoryLayout<Self>.size
     o.activation = Int32(DIFFEO_RELU)
+    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
     return o
   }
 }
@@ -101,6 +106,8 @@ extension diffeo_made_options: SizedStruct {
     o.masks = 1
     o.order = Int32(DIFFEO_ORDER_NATURAL)
     o.degrees = Int32(DIFFEO_DEGREES_SEQUENTIAL)
+    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
+    o.context_mode = Int32(DIFFEO_CONTEXT_INPUT)
     return o
   }
 }
@@ -190,8 +197,9 @@ extension diffeo_network_options {
     guard let options else { return nil }
     let o = try read(options)
     try requireZero(o.reserved)
-    return SpecBuilder.Network(
-      hidden: try hiddenWidths(o.hidden, o.hidden_count) ?? [64], activation: try choice(o.activation, "activation"))
+    return try conventions(
+      o.hidden, o.hidden_count, default: [64], o.activation, blocks: o.blocks,
+      contextMode: Int32(DIFFEO_CONTEXT_INPUT), normalized: o.normalized)
   }
 }
 
@@ -243,6 +251,19 @@ func randomDegrees(_ value: Int32) throws(DiffeoError) -> Bool {
     throw DiffeoError(.invalid, "degrees is \(value), which is not known")
   }
   return Int(value) == DIFFEO_DEGREES_RANDOM
+}
+
+/// What options say of a network.
+func conventions(
+  _ hidden: UnsafePointer<Int64>?, _ hiddenCount: Int64, default widths: [Int], _ activation: Int32, blocks: Int32,
+  contextMode: Int32, normalized: Int32
+) throws(DiffeoError) -> NetworkConventions {
+  var network = NetworkConventions(
+    hidden: try hiddenWidths(hidden, hiddenCount) ?? widths, activation: try choice(activation, "activation"))
+  network.blocks = try choice(blocks, "blocks")
+  network.contextMode = try choice(contextMode, "context_mode")
+  network.normalized = try flag(normalized, "normalized")
+  return network
 }
 
 /// nil for NULL with 0: the default.

@@ -31,9 +31,12 @@ public func diffeo_spec_add_autoregressive(
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_autoregressive_options.read(options)
     try requireZero(o.reserved)
+    try requireZero(o.reserved2)
     try handle.builder.addAutoregressive(
       conditioner(
-        o.hidden, o.hidden_count, o.activation,
+        conventions(
+          o.hidden, o.hidden_count, default: Architecture.defaultHidden, o.activation, blocks: o.blocks,
+          contextMode: o.context_mode, normalized: o.normalized),
         transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
       randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"), seed: o.seed)
@@ -47,6 +50,7 @@ public func diffeo_spec_add_coupling(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_coupling_options.read(options)
+    try requireZero(o.reserved)
     let mask: SpecBuilder.Mask
     switch Int(o.mask) {
     case DIFFEO_MASK_EVEN: mask = .even
@@ -65,7 +69,9 @@ public func diffeo_spec_add_coupling(
     }
     try handle.builder.addCoupling(
       conditioner(
-        o.hidden, o.hidden_count, o.activation,
+        conventions(
+          o.hidden, o.hidden_count, default: Architecture.defaultHidden, o.activation, blocks: o.blocks,
+          contextMode: o.context_mode, normalized: o.normalized),
         transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
       mask: mask, scaleActivation: o.scale_activation == 0 ? nil : choice(o.scale_activation, "scale_activation"),
       seed: o.seed)
@@ -73,11 +79,10 @@ public func diffeo_spec_add_coupling(
 }
 
 private func conditioner(
-  _ hidden: UnsafePointer<Int64>?, _ hiddenCount: Int64, _ activation: Int32, _ transformer: SpecBuilder.Transformer
-) throws(DiffeoError) -> SpecBuilder.Conditioner {
+  _ network: NetworkConventions, _ transformer: SpecBuilder.Transformer
+) -> SpecBuilder.Conditioner {
   var c = SpecBuilder.Conditioner()
-  if let widths = try hiddenWidths(hidden, hiddenCount) { c.hidden = widths }
-  c.activation = try choice(activation, "activation")
+  c.network = network
   c.transformer = transformer
   return c
 }
@@ -242,8 +247,13 @@ public func diffeo_spec_set_base_made(
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_made_options.read(options)
     try requireZero(o.reserved)
+    try requireZero(o.reserved2)
     try handle.builder.setBaseMADE(
-      conditioner(o.hidden, o.hidden_count, o.activation, .affine()),
+      conditioner(
+        conventions(
+          o.hidden, o.hidden_count, default: Architecture.defaultHidden, o.activation, blocks: o.blocks,
+          contextMode: o.context_mode, normalized: o.normalized),
+        .affine()),
       conditional: madeConditional(o.conditional, components: Int(o.components)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
       randomDegrees: randomDegrees(o.degrees), masks: Int(o.masks), direct: flag(o.direct, "direct"), seed: o.seed)

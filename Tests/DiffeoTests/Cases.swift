@@ -285,7 +285,7 @@ struct Case: CustomTestStringConvertible, Sendable {
           add("coupling, two networks") {
             var conditioner = affine
             conditioner.transformer = .affine(.tanh)
-            try $0.addCoupling(conditioner, mask: mask, scaleActivation: .elu, seed: 0)
+            try $0.addCoupling(conditioner, mask: mask, scaleActivation: .tanh, seed: 0)
           }
         }
       }

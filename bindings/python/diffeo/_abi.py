@@ -49,6 +49,8 @@ SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "add
 ORDERS = {"natural": 1, "reversed": 2, "random": 3, "given": 4}
 DEGREES = {"sequential": 1, "random": 2}
 MASKS = {"even": 1, "odd": 2, "first": 3, "last": 4, "random": 5, "given": 6}
+BLOCKS = {"plain": 1, "residual": 2, "preactivation": 3}
+CONTEXT_MODES = {"input": 1, "gate": 2, "shift": 3}
 BOUNDARIES = {"linear": 1, "periodic": 2, "interval": 3}
 FAMILIES = {"normal": 1, "logistic": 2}
 TARGETS = {"uniform": 1, "logistic": 2}
@@ -159,6 +161,10 @@ class AutoregressiveOptions(Structure):
         ("seed", c_uint64),
         ("spline", POINTER(SplineOptions)),
         ("mixture", POINTER(MixtureOptions)),
+        ("blocks", c_int32),
+        ("context_mode", c_int32),
+        ("normalized", c_int32),
+        ("reserved2", c_int32),
     ]
 
 
@@ -177,6 +183,10 @@ class CouplingOptions(Structure):
         ("seed", c_uint64),
         ("spline", POINTER(SplineOptions)),
         ("mixture", POINTER(MixtureOptions)),
+        ("blocks", c_int32),
+        ("context_mode", c_int32),
+        ("normalized", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -187,6 +197,8 @@ class NetworkOptions(Structure):
         ("hidden_count", c_int64),
         ("activation", c_int32),
         ("reserved", c_int32),
+        ("blocks", c_int32),
+        ("normalized", c_int32),
     ]
 
 
@@ -218,6 +230,10 @@ class MadeOptions(Structure):
         ("direct", c_int32),
         ("reserved", c_int32),
         ("seed", c_uint64),
+        ("blocks", c_int32),
+        ("context_mode", c_int32),
+        ("normalized", c_int32),
+        ("reserved2", c_int32),
     ]
 
 

@@ -143,6 +143,9 @@ class Spec:
         scale_epsilon: float | None = None,
         transformer: Spline | Mixture | None = None,
         direct: bool = False,
+        blocks: str = "plain",
+        context_mode: str = "input",
+        normalized: bool = False,
         seed: SupportsIndex = 0,
     ) -> Spec:
         """Add an autoregressive layer [1]_: z_i = s_i x_i + t_i, with s_i, t_i from the columns before i.
@@ -172,6 +175,15 @@ class Spec:
             Another map than the affine one.
         direct : bool
             Give the MADE connections from its inputs to its outputs, too.
+        blocks : {"plain", "residual", "preactivation"}
+            What the hidden layers are: an activation f after each; or, behind a linear map where the width changes, a
+            residual block each, which adds W f(V h + b) + c to h, or W f(V f(h) + b) + c [4]_.
+        context_mode : {"input", "gate", "shift"}
+            How the network learns of the context: as inputs; so, and multiplying what a block adds by sigmoid(W c + b);
+            or not as inputs, but f(W c + b) added to the first hidden layer, and W c inside each block.
+        normalized : bool
+            With preactivation, activate s h + t in place of h, with trained s and t: batch normalisation as it is after
+            training.
         seed : int
             Of a random order and random degrees.
 
@@ -180,9 +192,13 @@ class Spec:
         .. [1] Papamakarios, Pavlakou, Murray, "Masked autoregressive flow for density estimation", NIPS 2017.
         .. [2] Germain, Gregor, Murray, Larochelle, "MADE: masked autoencoder for distribution estimation", ICML 2015.
         .. [3] Kingma et al., "Improved variational inference with inverse autoregressive flow", NIPS 2016.
+        .. [4] He, Zhang, Ren, Sun, "Identity mappings in deep residual networks", ECCV 2016.
         """
         options = _abi.defaults(_abi.AutoregressiveOptions, lib.diffeo_autoregressive_options_init)
-        _set_network(options, hidden, activation, scale, scale_bound, scale_epsilon, seed)
+        _set_network(options, hidden, activation, blocks, normalized)
+        options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
+        _set_scale(options, scale, scale_bound, scale_epsilon)
+        options.seed = seed64(seed)
         if isinstance(order, str):
             options.order = choice(order, _abi.ORDERS, "order")
         else:
@@ -206,6 +222,9 @@ class Spec:
         scale_epsilon: float | None = None,
         scale_activation: str | None = None,
         transformer: Spline | Mixture | None = None,
+        blocks: str = "plain",
+        context_mode: str = "input",
+        normalized: bool = False,
         seed: SupportsIndex = 0,
     ) -> Spec:
         """Add a coupling layer [1]_: masked columns pass unchanged and give scale and shift of the others.
@@ -214,7 +233,7 @@ class Spec:
 
         Parameters
         ----------
-        hidden, activation, scale, scale_bound, scale_epsilon, transformer
+        hidden, activation, scale, scale_bound, scale_epsilon, transformer, blocks, context_mode, normalized
             As in `add_autoregressive`; the network is dense.
         scale_activation : str, optional
             Take the scale from a network of its own, with this activation: "tanh", as published, beside "relu" for the
@@ -230,7 +249,10 @@ class Spec:
         .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
         """
         options = _abi.defaults(_abi.CouplingOptions, lib.diffeo_coupling_options_init)
-        _set_network(options, hidden, activation, scale, scale_bound, scale_epsilon, seed)
+        _set_network(options, hidden, activation, blocks, normalized)
+        options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
+        _set_scale(options, scale, scale_bound, scale_epsilon)
+        options.seed = seed64(seed)
         if isinstance(mask, str):
             options.mask = choice(mask, _abi.MASKS, "mask")
         else:
@@ -325,7 +347,14 @@ class Spec:
         """
         return self._add("householder", integer(reflections, "reflections", 1))
 
-    def add_planar(self, hidden: Integers | None = None, activation: str = "relu") -> Spec:
+    def add_planar(
+        self,
+        hidden: Integers | None = None,
+        activation: str = "relu",
+        *,
+        blocks: str = "plain",
+        normalized: bool = False,
+    ) -> Spec:
         """Add x + u tanh(w x + b) [1]_, kept invertible; the other direction is found to machine precision.
 
         Usually inverted (`invert`), so that sampling is the explicit direction.
@@ -335,21 +364,28 @@ class Spec:
         hidden : sequence of int, optional
             Widths of the hidden layers of a network of the context that gives u, w and b; by default they are trained
             vectors.
-        activation : str
-            Of that network.
+        activation, blocks, normalized
+            Of that network, as in `add_autoregressive`.
 
         References
         ----------
         .. [1] Rezende, Mohamed, "Variational inference with normalizing flows", ICML 2015.
         """
-        return self._add("planar", _network(hidden, activation))
+        return self._add("planar", _network(hidden, activation, blocks, normalized))
 
-    def add_radial(self, hidden: Integers | None = None, activation: str = "relu") -> Spec:
+    def add_radial(
+        self,
+        hidden: Integers | None = None,
+        activation: str = "relu",
+        *,
+        blocks: str = "plain",
+        normalized: bool = False,
+    ) -> Spec:
         """Add x + beta (x - x0) / (alpha + norm(x - x0)) [1]_, kept invertible; the other direction is exact.
 
         Parameters, and the reference, are those of `add_planar`.
         """
-        return self._add("radial", _network(hidden, activation))
+        return self._add("radial", _network(hidden, activation, blocks, normalized))
 
     def add_domain(
         self,
@@ -454,6 +490,8 @@ class Spec:
         components: SupportsIndex | None = None,
         hidden: Integers | None = None,
         activation: str = "relu",
+        blocks: str = "plain",
+        normalized: bool = False,
     ) -> Spec:
         """Set the distribution of the noise; the last one set counts.
 
@@ -471,8 +509,8 @@ class Spec:
         hidden : sequence of int, optional
             Widths of the hidden layers of a network of the context that gives the parameters of normal, student_t or
             mixture; by default they are trained vectors.
-        activation : str
-            Of that network.
+        activation, blocks, normalized
+            Of that network, as in `add_autoregressive`.
         """
         options = _abi.defaults(_abi.BaseOptions, lib.diffeo_base_options_init)
         options.base = choice(base, _abi.BASES, "base")
@@ -484,7 +522,7 @@ class Spec:
             options.df = real(df, "df")
         if components is not None:
             options.components = integer(components, "components", 1)
-        network = _network(hidden, activation)
+        network = _network(hidden, activation, blocks, normalized)
         if network is not None:
             options.network = pointer(network)
         lib.diffeo_spec_set_base(self._handle, byref(options))
@@ -502,13 +540,16 @@ class Spec:
         degrees: str = "sequential",
         masks: SupportsIndex = 1,
         direct: bool = False,
+        blocks: str = "plain",
+        context_mode: str = "input",
+        normalized: bool = False,
         seed: SupportsIndex = 0,
     ) -> Spec:
         """Set a MADE [1]_ as the distribution of the noise, or, without layers, of the data.
 
         Parameters
         ----------
-        hidden, activation, order, degrees, direct, seed
+        hidden, activation, order, degrees, direct, blocks, context_mode, normalized, seed
             As in `add_autoregressive`.
         conditional : {"gaussian", "mixture", "bernoulli"}
             Of each column given those before it. bernoulli: columns are 0 or 1, and log_prob is that of a probability.
@@ -523,8 +564,8 @@ class Spec:
         .. [1] Germain, Gregor, Murray, Larochelle, "MADE: masked autoencoder for distribution estimation", ICML 2015.
         """
         options = _abi.defaults(_abi.MadeOptions, lib.diffeo_made_options_init)
-        options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
-        options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
+        _set_network(options, hidden, activation, blocks, normalized)
+        options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
         options.conditional = choice(conditional, _abi.CONDITIONALS, "conditional")
         options.components = integer(components, "components", 1)
         options.masks = integer(masks, "masks", 1)
@@ -555,33 +596,27 @@ class Spec:
             raise ShapeError(f"{name} has {length} entries, this spec has dim {self._dim}")
 
 
-def _set_network(
-    options: Any,
-    hidden: Integers,
-    activation: str,
-    scale: str,
-    bound: float | None,
-    epsilon: float | None,
-    seed: SupportsIndex,
-) -> None:
-    """Fill in what autoregressive and coupling options share."""
+def _set_network(options: Any, hidden: Integers, activation: str, blocks: str, normalized: bool) -> None:
     options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
     options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
+    options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
+    options.normalized = bool(normalized)
+
+
+def _set_scale(options: Any, scale: str, bound: float | None, epsilon: float | None) -> None:
     options.scale = choice(scale, _abi.SCALES, "scale")
-    options.seed = seed64(seed)
     if bound is not None:
         options.scale_bound = bound
     if epsilon is not None:
         options.scale_epsilon = epsilon
 
 
-def _network(hidden: Integers | None, activation: str) -> Any:
+def _network(hidden: Integers | None, activation: str, blocks: str, normalized: bool) -> Any:
     """Options of a network of the context, or None for trained vectors."""
     if hidden is None:
         return None
     options = _abi.defaults(_abi.NetworkOptions, lib.diffeo_network_options_init)
-    options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
-    options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
+    _set_network(options, hidden, activation, blocks, normalized)
     return options
 
 

@@ -150,6 +150,8 @@ def test_every_enumerator_has_its_value(code):
         "ORDER_": _abi.ORDERS,
         "DEGREES_": _abi.DEGREES,
         "MASK_": _abi.MASKS,
+        "BLOCKS_": _abi.BLOCKS,
+        "CONTEXT_": _abi.CONTEXT_MODES,
         "BOUNDARY_": _abi.BOUNDARIES,
         "FAMILY_": _abi.FAMILIES,
         "TARGET_": _abi.TARGETS,
