@@ -87,15 +87,19 @@ def conditioner(activation, scale, bound=1.0, epsilon=1e-3, inverse=0):
     }  # fmt: skip
 
 
-def autoregressive(attributes, order, degrees, arrays, masks=None):
-    """`masks` are those of the library, the outputs in Diffeo's order: they must be what the degrees say."""
+def autoregressive(attributes, order, degrees, arrays, masks=None, blocks=None):
+    """`masks` are those of the library, the outputs in Diffeo's order: they must be what the degrees say. `blocks`
+    names the hidden layer of each link of a network with residual blocks.
+    """
     lists = {f"degrees_{i}": np.asarray(d, np.int64) for i, d in enumerate(degrees)}
     if masks is not None:
         dim = len(order)
         columns = np.empty(dim, np.int64)
         columns[order] = np.arange(1, dim + 1)
         context = np.zeros(masks[0].shape[1] - dim, np.int64)
-        levels = [np.concatenate([columns, context]), *lists.values()]
+        hidden = list(lists.values())
+        links = hidden if blocks is None else [hidden[i] for i in blocks]
+        levels = [np.concatenate([columns, context]), *links]
         implied = [out[:, None] >= into for into, out in pairwise(levels)]
         implied.append(np.repeat(columns, len(masks[-1]) // dim)[:, None] > levels[-1])
         assert len(implied) == len(masks)
@@ -124,6 +128,18 @@ def randomise(module, rng):
         for parameter in module.parameters():
             parameter.copy_(torch.from_numpy(rng.normal(0, WEIGHT, tuple(parameter.shape))))
     return module.double().eval()
+
+
+def randomise_batch_norms(module, rng):
+    for norm in module.modules():
+        if isinstance(norm, torch.nn.BatchNorm1d):
+            norm.running_mean.copy_(tensor(rng.normal(0, WEIGHT, norm.num_features)))
+            norm.running_var.copy_(tensor(np.exp(rng.normal(0, WEIGHT, norm.num_features))))
+
+
+def affine_of_batch_norm(norm):
+    scale = array(norm.weight) / np.sqrt(array(norm.running_var) + norm.eps)
+    return scale, array(norm.bias) - array(norm.running_mean) * scale
 
 
 def linears(module):
@@ -155,6 +171,63 @@ class Torch:
         return array(self.density(tensor(x), tensor(context)))
 
 
+def preactivation(net, context_mode=None, kept_rows=None):
+    """Attributes and parameters of the residual networks that nflows and normflows share, masked or not. The second
+    batch norm of a block goes into its inner matrix; so does the bias of a context that is added there.
+    """
+    blocks = list(net.blocks)
+    normalized = blocks[0].use_batch_norm
+    width = net.initial_layer.out_features
+    arrays = {"hidden": np.full(len(blocks), width, np.int64)}
+
+    def put(name, weight, bias):
+        arrays[f"network/{name}/weight"], arrays[f"network/{name}/bias"] = weight, bias
+
+    weight, bias = array(net.initial_layer.weight), array(net.initial_layer.bias)
+    if context_mode == "shift":
+        put("context", array(net.context_layer.weight), array(net.context_layer.bias))
+    elif hasattr(net, "context_layer"):  # the masked network of normflows: not activated, so the same as an input
+        weight = np.concatenate([weight, array(net.context_layer.weight)], axis=1)
+        bias = bias + array(net.context_layer.bias)
+    put("0", weight, bias)
+    for i, block in enumerate(blocks):
+        inner, outer = block.linear_layers
+        weight, bias, shifts = array(inner.weight), array(inner.bias), None
+        if context_mode == "shift":
+            shifts, bias = array(block.context_layer.weight), bias + array(block.context_layer.bias)
+        if normalized:
+            first, second = block.batch_norm_layers
+            arrays[f"network/{i}/scale"], arrays[f"network/{i}/shift"] = affine_of_batch_norm(first)
+            scale, shift = affine_of_batch_norm(second)
+            weight, bias = scale[:, None] * weight, scale * bias + shift
+            shifts = None if shifts is None else scale[:, None] * shifts
+        put(f"{i}/inner", weight, bias)
+        put(f"{i}/outer", array(outer.weight), array(outer.bias))
+        if shifts is not None:
+            arrays[f"network/{i}/context/weight"] = shifts
+        if context_mode == "gate":
+            put(f"{i}/gate", array(block.context_layer.weight), array(block.context_layer.bias))
+    weight, bias = array(net.final_layer.weight), array(net.final_layer.bias)
+    rows = slice(None) if kept_rows is None else kept_rows
+    put(f"{len(blocks)}", weight[rows], bias[rows])
+    attributes = {"blocks": "preactivation"}
+    if context_mode:
+        attributes["context_mode"] = context_mode
+    if normalized:
+        attributes["normalized"] = 1
+    return attributes, arrays
+
+
+def masked_preactivation(net, attributes, context_mode):
+    """An autoregressive layer of such a network."""
+    links = [net.initial_layer, *(link for block in net.blocks for link in block.linear_layers), net.final_layer]
+    hidden = [array(block.degrees) for block in net.blocks]
+    which = [0, *(i for i in range(len(hidden)) for _ in range(2))]
+    own, arrays = preactivation(net, context_mode)
+    order, masks = np.arange(net.initial_layer.in_features), [array(link.mask) == 1 for link in links]
+    return autoregressive(attributes | own, order, hidden, arrays, masks, which)
+
+
 class Zuko(Torch):
     def density(self, x, context):
         return self.flow(context).log_prob(x)
@@ -184,6 +257,44 @@ def zuko_maf(call, flow, dim, context_dim, activation, rng):
         masks[-1] = masks[-1][rows]
         attributes = conditioner(activation, "soft_clip", ZUKO_BOUND)
         layers.append(autoregressive(attributes, order, degrees, network(weights, biases, rows), masks))
+    return Case("zuko", call, Zuko(flow, dim, context_dim), layers)
+
+
+def zuko_residual(call, flow, dim, context_dim, activation, rng):
+    randomise(flow, rng)
+    layers = []
+    for transform in flow.transform.transforms:
+        rows, order = scale_first(dim), np.argsort(array(transform.order))
+        attributes = conditioner(activation, "soft_clip", ZUKO_BOUND) | {"blocks": "residual"}
+        arrays, masks, degrees, which, hidden = {}, [], [], [], []
+
+        def put(name, linear, rows=slice(None), arrays=arrays):
+            arrays[f"network/{name}/weight"], arrays[f"network/{name}/bias"] = (
+                array(linear.weight)[rows], array(linear.bias)[rows],
+            )  # fmt: skip
+
+        modules = list(transform.hyper)
+        for module in modules[:-1]:
+            i = len(degrees)
+            if isinstance(module, zuko.nn.MaskedLinear):
+                mask = array(module.mask)
+                put(f"{i}", module)
+                masks.append(mask)
+                which.append(i)
+                # Each layer has units of all degrees: a unit's is the highest that it sees.
+                present = mask[:, :dim].sum(axis=1) if i == 0 else np.where(mask, degrees[-1], 0).max(axis=1)
+                continue
+            inner, _, outer = module
+            degrees.append(present)
+            hidden.append(len(present))
+            for name, link in ("inner", inner), ("outer", outer):
+                put(f"{i}/{name}", link)
+                masks.append(array(link.mask))
+                which.append(i)
+        put(f"{len(degrees)}", modules[-1], rows)
+        masks.append(array(modules[-1].mask)[rows])
+        arrays["hidden"] = np.array(hidden, np.int64)
+        layers.append(autoregressive(attributes, order, degrees, arrays, masks, which))
     return Case("zuko", call, Zuko(flow, dim, context_dim), layers)
 
 
@@ -250,6 +361,68 @@ def nflows_maf(call, flow, dim, activation, rng):
         arrays = network(weights, biases)
         layers.append(autoregressive(conditioner(activation, "softplus"), np.arange(dim), degrees, arrays, masks))
     return Case("nflows", call, Nflows(flow, dim, 0), layers)
+
+
+def nflows_residual(rng):
+    dim, context_dim, hidden, t = 4, 2, 7, nflows.transforms
+    maf = partial(t.MaskedAffineAutoregressiveTransform, dim, hidden, context_features=context_dim)
+    chain = [
+        maf(num_blocks=1),
+        t.ReversePermutation(dim),
+        t.InverseTransform(maf(activation=torch.tanh, use_batch_norm=True)),
+    ]
+    flow = nflows.flows.Flow(t.CompositeTransform(chain), nflows.distributions.StandardNormal([dim]))
+    randomise(flow, rng)
+    randomise_batch_norms(flow, rng)
+
+    def layer(transform, activation, inverse=0):
+        with torch.no_grad():
+            bias = transform.autoregressive_net.final_layer.bias
+            before = bias.clone()
+            bias[0::2] -= np.log(np.expm1(1 - 1e-3))  # s = softplus(a) + 1e-3
+            attributes = conditioner(activation, "softplus", inverse=inverse)
+            made = masked_preactivation(transform.autoregressive_net, attributes, "shift")
+            bias.copy_(before)
+        return made
+
+    layers = [layer(chain[0], "relu"), permutation(np.arange(dim)[::-1]), layer(chain[2]._transform, "tanh", 1)]
+    call = (
+        "Flow of MaskedAffineAutoregressiveTransform(4, 7, context_features=2, num_blocks=1), ReversePermutation, "
+        "InverseTransform of MaskedAffineAutoregressiveTransform(4, 7, context_features=2, activation=tanh, "
+        "use_batch_norm=True)"
+    )
+    return Case("nflows", call, Nflows(flow, dim, context_dim), layers)
+
+
+def nflows_residual_coupling(rng):
+    dim, context_dim, t = 4, 2, nflows.transforms
+
+    def net(inputs, outputs, **arguments):
+        return nflows.nn.nets.ResidualNet(inputs, outputs, 6, context_features=context_dim, **arguments)
+
+    masks = [[0, 1, 0, 1], [1, 1, 0, 1], [1, 0, 1, 0]]  # 1 is transformed
+    chain = [
+        t.AffineCouplingTransform(masks[0], net),
+        t.InverseTransform(t.AffineCouplingTransform(masks[1], partial(net, use_batch_norm=True))),
+        t.AffineCouplingTransform(masks[2], partial(net, num_blocks=1, activation=torch.tanh)),
+    ]
+    flow = nflows.flows.Flow(t.CompositeTransform(chain), nflows.distributions.StandardNormal([dim]))
+    randomise(flow, rng)
+    randomise_batch_norms(flow, rng)
+    layers = []
+    for transform, mask in zip(chain, masks, strict=True):
+        inverse = int(isinstance(transform, t.InverseTransform))
+        moved = sum(mask)
+        rows = np.arange(2 * moved).reshape(2, moved)[::-1].T.ravel()  # all t, then all a
+        own, arrays = preactivation((transform._transform if inverse else transform).transform_net, "gate", rows)
+        activation = "relu" if len(layers) < 2 else "tanh"
+        attributes = conditioner(activation, "sigmoid", inverse=inverse) | own
+        layers.append(coupling(attributes, 1 - np.array(mask), arrays))
+    call = (
+        "Flow of AffineCouplingTransform with ResidualNet(hidden_features=6, context_features=2), InverseTransform of one "
+        "with use_batch_norm=True, one with num_blocks=1, activation=tanh; 4 columns"
+    )
+    return Case("nflows", call, Nflows(flow, dim, context_dim), layers)
 
 
 class Conditioner(torch.nn.Module):
@@ -391,23 +564,23 @@ def nflows_spline_autoregressive(rng):
 class Normflows(Torch):
     """Some of its layers, from data to noise by their forward functions."""
 
-    def __init__(self, layers, base, dim, box=None):
-        self.layers, self.base, self.dim, self.context_dim, self.box = layers, base, dim, 0, box
+    def __init__(self, layers, base, dim, box=None, context_dim=0):
+        self.layers, self.base, self.dim, self.context_dim, self.box = layers, base, dim, context_dim, box
 
     def density(self, x, context):
-        z, log_det = self._map([layer.forward for layer in self.layers], x)
+        z, log_det = self._map([layer.forward for layer in self.layers], x, context)
         return self.base.log_prob(z).sum(dim=1) + log_det
 
     def to_noise(self, x, context):
-        return map(array, self._map([layer.forward for layer in self.layers], tensor(x)))
+        return map(array, self._map([layer.forward for layer in self.layers], tensor(x), tensor(context)))
 
     def from_noise(self, z, context):
-        return map(array, self._map([layer.inverse for layer in reversed(self.layers)], tensor(z)))
+        return map(array, self._map([layer.inverse for layer in reversed(self.layers)], tensor(z), tensor(context)))
 
-    def _map(self, functions, values):
+    def _map(self, functions, values, context):
         total = torch.zeros(len(values))
         for function in functions:
-            values, log_det = function(values)
+            values, log_det = function(values) if context is None else function(values, context=context)
             total = total + log_det
         return values, total
 
@@ -419,6 +592,25 @@ def normflows_planar(rng):
     peer = Normflows(planar, torch.distributions.Normal(0.0, 1.0), dim)
     peer.from_noise = None  # with tanh normflows has no inverse
     return Case("normflows", "two Planar((3,)), from data to noise", peer, layers)
+
+
+def normflows_residual(rng):
+    dim, context_dim = 3, 2
+    made = partial(normflows.flows.MaskedAffineAutoregressive, dim, 6, context_features=context_dim)
+    chain = [made(), made(num_blocks=1, activation=torch.tanh, use_batch_norm=True)]
+    for transform in chain:
+        randomise(transform, rng)
+        randomise_batch_norms(transform, rng)
+    layers = [
+        masked_preactivation(transform.autoregressive_net, conditioner(activation, "sigmoid"), "gate")
+        for transform, activation in zip(chain, ("relu", "tanh"), strict=True)
+    ]
+    call = (
+        "two MaskedAffineAutoregressive(3, 6, context_features=2), from data to noise, the second with num_blocks=1, "
+        "activation=tanh, use_batch_norm=True"
+    )
+    peer = Normflows(chain, torch.distributions.Normal(0.0, 1.0), dim, context_dim=context_dim)
+    return Case("normflows", call, peer, layers)
 
 
 class Angles(torch.nn.Module):
@@ -589,11 +781,22 @@ def case(name, rng):
             flow = zuko.flows.NICE(5, 2, transforms=3, randmask=True, hidden_features=(10, 8), activation=nn.SiLU)
             call = "NICE(5, 2, transforms=3, randmask=True, hidden_features=(10, 8), activation=SiLU)"
             return zuko_coupling(call, flow, 5, 2, "silu", rng)
+        case "zuko-residual":
+            hidden = {"hidden_features": (8, 8, 11), "activation": nn.Tanh, "residual": True}
+            flow = zuko.flows.MAF(4, 2, transforms=2, randperm=True, **hidden)
+            call = "MAF(4, 2, transforms=2, randperm=True, hidden_features=(8, 8, 11), activation=Tanh, residual=True)"
+            return zuko_residual(call, flow, 4, 2, "tanh", rng)
         case "nflows-maf":
             flow = nflows.flows.MaskedAutoregressiveFlow(6, 12, 3, 1, use_residual_blocks=False)
             return nflows_maf("MaskedAutoregressiveFlow(6, 12, 3, 1, use_residual_blocks=False)", flow, 6, "relu", rng)
         case "nflows-coupling-context":
             return nflows_coupling(rng)
+        case "nflows-residual":
+            return nflows_residual(rng)
+        case "nflows-residual-coupling":
+            return nflows_residual_coupling(rng)
+        case "normflows-residual":
+            return normflows_residual(rng)
         case "flowjax-maf":
             arguments = {"flow_layers": 3, "nn_width": 12, "nn_depth": 1, "nn_activation": jax.nn.gelu}
             call = "masked_autoregressive_flow(flow_layers=3, nn_width=12, nn_activation=gelu), 2 columns"
@@ -640,7 +843,8 @@ NAMES = [
     "zuko-maf", "zuko-maf-context", "zuko-maf-one-column", "zuko-realnvp", "zuko-nice-context", "nflows-maf",
     "nflows-coupling-context", "flowjax-maf", "flowjax-maf-context", "flowjax-iaf-context", "flowjax-coupling",
     "flowjax-coupling-context", "nflows-spline-coupling-context", "nflows-spline-autoregressive", "normflows-planar",
-    "normflows-circular", "torch-student-t", "torch-mixture-context",
+    "normflows-circular", "torch-student-t", "torch-mixture-context", "zuko-residual", "nflows-residual",
+    "nflows-residual-coupling", "normflows-residual",
 ]  # fmt: skip
 
 

@@ -109,6 +109,16 @@ def noisy(flow, x=X, context=None):
 LAYERS = {
     "autoregressive": (lambda s: s.add_autoregressive((8,), activation="tanh"), "soft_clip"),
     "coupling": (lambda s: s.add_coupling((8,), activation="tanh"), "2 kept"),
+    "autoregressive of residual blocks": (
+        lambda s: s.add_autoregressive((8, 8, 6), activation="tanh", blocks="residual", context_mode="gate"),
+        "residual blocks, gated by the context",
+    ),
+    "coupling of residual blocks": (
+        lambda s: s.add_coupling(
+            (8, 8), activation="tanh", blocks="preactivation", context_mode="shift", normalized=True
+        ),
+        "residual blocks with normalized preactivation, shifted by the context",
+    ),
     "spline coupling": (
         lambda s: s.add_coupling((8,), activation="tanh", transformer=diffeo.Spline(5, -9, 9)), "5 bins",
     ),
@@ -132,6 +142,9 @@ LAYERS = {
     "householder": (lambda s: s.add_householder(3), "3 reflections"),
     "planar": (lambda s: s.add_planar(), "planar"),
     "planar of the context": (lambda s: s.add_planar((8,), "tanh"), "hidden 8 tanh"),
+    "planar of residual blocks": (
+        lambda s: s.add_planar((8,), "tanh", blocks="preactivation", normalized=True), "normalized preactivation",
+    ),
     "radial": (lambda s: s.add_radial(), "radial"),
     "radial of the context": (lambda s: s.add_radial((), "tanh"), "linear"),
     "standardize": (lambda s: s.add_standardize(), "standardize"),
@@ -191,6 +204,55 @@ def test_invert_is_the_other_way_round(name):
     np.testing.assert_array_equal(back, z)
     np.testing.assert_array_equal(log_det_back, log_det)
     np.testing.assert_array_equal(twice.build().with_parameters(straight.parameters()).to_noise(X, context)[0], z)
+
+
+@pytest.mark.parametrize("blocks", ["residual", "preactivation"])
+@pytest.mark.parametrize("context_mode", ["input", "gate", "shift"])
+def test_residual_networks_by_hand(blocks, context_mode):
+    """A coupling with one hidden layer twice, evaluated as docs/weight-file.md says."""
+    spec = diffeo.Spec(4, context_dim=2, dtype="float64")
+    normalized = blocks == "preactivation"
+    options = {"blocks": blocks, "context_mode": context_mode, "normalized": normalized, "activation": "tanh"}
+    flow = randomised(spec.add_coupling((5, 5), mask="first", scale="additive", **options).build(seed=1))
+    context = X[:, 1:3] / 4
+    theta, at = flow.parameters(), 0
+
+    def take(*shape):
+        nonlocal at
+        values = theta[at : at + np.prod(shape, dtype=int)].reshape(shape)
+        at += values.size
+        return values
+
+    def linear(inputs, outputs):
+        weight, bias = take(outputs, inputs), take(outputs)
+        return lambda v: v @ weight.T + bias
+
+    h = linear(2, 5)(X[:, :2]) if context_mode == "shift" else linear(4, 5)(np.hstack([X[:, :2], context]))
+    if context_mode == "shift":
+        h = h + np.tanh(linear(2, 5)(context))
+    for _ in range(2):
+        v = h
+        if blocks == "preactivation":
+            v = np.tanh(take(5) * h + take(5))
+        v = linear(5, 5)(v)
+        if context_mode == "shift":
+            v = v + context @ take(5, 2).T
+        v = linear(5, 5)(np.tanh(v))
+        if context_mode == "gate":
+            v = v / (1 + np.exp(-linear(2, 5)(context)))
+        h = h + v
+    expected = X + np.hstack([np.zeros((len(X), 2)), linear(5, 2)(h)])
+    assert at == theta.size == flow.parameter_count
+    np.testing.assert_allclose(flow.to_noise(X, context)[0], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_blocks_begin_near_the_identity():
+    def built(**options):
+        return diffeo.Spec(4, dtype="float64").add_autoregressive((16, 16), **options).build(seed=3)
+
+    z, _ = built(blocks="preactivation", normalized=True).to_noise(X)
+    np.testing.assert_allclose(z, X, atol=0.5)
+    np.testing.assert_array_equal(built().parameters(), built(blocks="plain").parameters())
 
 
 def test_nothing_to_invert():
@@ -471,6 +533,12 @@ def test_what_does_not_fit():
         lambda: spec.set_base("mixture", components=0),
         lambda: spec.set_base("mixture", components=1025),
         lambda: spec.set_base("normal", hidden=(8,)),
+        lambda: spec.add_coupling(blocks="dense"),
+        lambda: spec.add_coupling((), blocks="residual"),
+        lambda: spec.add_coupling(blocks="residual", normalized=True),
+        lambda: spec.add_coupling(blocks="residual", context_mode="gate"),  # there is no context
+        lambda: spec.add_autoregressive(context_mode="shift"),
+        lambda: spec.set_base_made(blocks="preactivation", context_mode="gate"),
         lambda: diffeo.Spec(4, dtype="int8"),
         lambda: diffeo.Spec(0),
     ):
@@ -526,6 +594,8 @@ def compare_defaults(function, options, skipped, renamed=None):
         "order": _abi.ORDERS,
         "degrees": _abi.DEGREES,
         "mask": _abi.MASKS,
+        "blocks": _abi.BLOCKS,
+        "context_mode": _abi.CONTEXT_MODES,
         "dtype": _abi.DTYPES,
         "schedule": _abi.SCHEDULES,
     }
