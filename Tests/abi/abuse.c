@@ -507,6 +507,10 @@ static void building(void) {
                                     DIFFEO_EINVAL, piece, D.spec_add_autoregressive(spec, &o))
 #define COUPLING(field) FIELD(diffeo_coupling_options, D.coupling_options_init, field, c, DIFFEO_EINVAL, piece, \
                               D.spec_add_coupling(spec, &o))
+#define NETWORK(field) FIELD(diffeo_network_options, D.network_options_init, field, c, DIFFEO_EINVAL, piece, \
+                             D.spec_add_planar(spec, &o))
+#define MADE(field) FIELD(diffeo_made_options, D.made_options_init, field, c, DIFFEO_EINVAL, piece, \
+                          D.spec_set_base_made(spec, &o))
 #define ARCHITECTURE(field, status) FIELD(diffeo_architecture_options, D.architecture_options_init, field, \
                                           (o.dim = 2, c), status, piece, D.maf_create(&o, f))
     AUTOREGRESSIVE(activation);
@@ -514,8 +518,12 @@ static void building(void) {
     AUTOREGRESSIVE(degrees);
     AUTOREGRESSIVE(scale);
     COUPLING(activation);
+    AUTOREGRESSIVE(blocks);
+    AUTOREGRESSIVE(context_mode);
     COUPLING(mask);
     COUPLING(scale);
+    COUPLING(blocks);
+    COUPLING(context_mode);
     ARCHITECTURE(activation, DIFFEO_EINVAL);
     ARCHITECTURE(dtype, DIFFEO_EDTYPE);
     ARCHITECTURE(conditional, DIFFEO_EINVAL);
@@ -523,12 +531,15 @@ static void building(void) {
     FIELD(diffeo_mixture_options, D.mixture_options_init, family, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
     FIELD(diffeo_mixture_options, D.mixture_options_init, target, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
     FIELD(diffeo_base_options, D.base_options_init, base, c, DIFFEO_EINVAL, piece, D.spec_set_base(spec, &o));
-    FIELD(diffeo_network_options, D.network_options_init, activation, c, DIFFEO_EINVAL, piece, D.spec_add_planar(spec, &o));
+    NETWORK(activation);
+    NETWORK(blocks);
     FIELD(diffeo_network_options, D.network_options_init, activation, c, DIFFEO_EINVAL, piece, D.spec_add_radial(spec, &o));
-    FIELD(diffeo_made_options, D.made_options_init, activation, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
-    FIELD(diffeo_made_options, D.made_options_init, conditional, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
-    FIELD(diffeo_made_options, D.made_options_init, order, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
-    FIELD(diffeo_made_options, D.made_options_init, degrees, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
+    MADE(activation);
+    MADE(conditional);
+    MADE(order);
+    MADE(degrees);
+    MADE(blocks);
+    MADE(context_mode);
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_domain(spec, c, NULL, 0, zeros, ones));
     if (c == 0) continue;
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_lu(spec, c, 0));
@@ -536,20 +547,49 @@ static void building(void) {
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_wrap(spec, -1, 1, c, 0));
     FIELD(diffeo_spline_options, D.spline_options_init, reserved, c, DIFFEO_EINVAL, piece, spline(spec, &o));
     FIELD(diffeo_base_options, D.base_options_init, reserved, c, DIFFEO_EINVAL, piece, D.spec_set_base(spec, &o));
-    FIELD(diffeo_network_options, D.network_options_init, reserved, c, DIFFEO_EINVAL, piece, D.spec_add_planar(spec, &o));
-    FIELD(diffeo_made_options, D.made_options_init, reserved, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
-    FIELD(diffeo_made_options, D.made_options_init, direct, c, DIFFEO_EINVAL, piece, D.spec_set_base_made(spec, &o));
+    NETWORK(reserved);
+    NETWORK(normalized);
+    MADE(reserved);
+    MADE(reserved2);
+    MADE(normalized);
+    MADE(direct);
     ARCHITECTURE(scale, DIFFEO_EINVAL);
     ARCHITECTURE(batch_norm, DIFFEO_EINVAL);
     ARCHITECTURE(periodic, DIFFEO_EINVAL);
     ARCHITECTURE(reserved, DIFFEO_EINVAL);
     AUTOREGRESSIVE(reserved);
+    AUTOREGRESSIVE(reserved2);
+    AUTOREGRESSIVE(normalized);
+    COUPLING(reserved);
+    COUPLING(normalized);
     AUTOREGRESSIVE(direct);
     COUPLING(scale_activation);
     ARCHITECTURE(random_order, DIFFEO_EINVAL);
     ARCHITECTURE(standardize, DIFFEO_EINVAL);
     ARCHITECTURE(actnorm, DIFFEO_EINVAL);
   }
+
+  /* blocks that do not fit together, or their network */
+#define BLOCKS(target, words, ...)                                                                                   \
+  FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, blocks, (__VA_ARGS__), DIFFEO_EINVAL, words,   \
+        D.spec_add_autoregressive(target, &o));                                                                      \
+  FIELD(diffeo_coupling_options, D.coupling_options_init, blocks, (__VA_ARGS__), DIFFEO_EINVAL, words,               \
+        D.spec_add_coupling(target, &o));                                                                            \
+  FIELD(diffeo_made_options, D.made_options_init, blocks, (__VA_ARGS__), DIFFEO_EINVAL, words, D.spec_set_base_made(target, &o))
+  static const int64_t none[] = {1};
+  BLOCKS(spec, "hidden layer", o.hidden = none, o.hidden_count = 0, DIFFEO_BLOCKS_RESIDUAL);
+  BLOCKS(spec, "hidden layer", o.hidden = none, o.hidden_count = 0, o.context_mode = DIFFEO_CONTEXT_SHIFT,
+         DIFFEO_BLOCKS_PLAIN);
+  BLOCKS(spec, "normalized", o.normalized = 1, DIFFEO_BLOCKS_PLAIN);
+  BLOCKS(spec, "normalized", o.normalized = 1, DIFFEO_BLOCKS_RESIDUAL);
+  BLOCKS(spec, "gate", o.context_mode = DIFFEO_CONTEXT_GATE, DIFFEO_BLOCKS_PLAIN);
+  BLOCKS(plain, "context", o.context_mode = DIFFEO_CONTEXT_GATE, DIFFEO_BLOCKS_PREACTIVATION);
+  BLOCKS(plain, "context", o.context_mode = DIFFEO_CONTEXT_SHIFT, DIFFEO_BLOCKS_PLAIN);
+  static const uint8_t nothing[DIM] = {0};
+  FIELD(diffeo_coupling_options, D.coupling_options_init, context_mode,
+        (o.mask = DIFFEO_MASK_GIVEN, o.mask_given = nothing, DIFFEO_CONTEXT_SHIFT), DIFFEO_EINVAL, "columns",
+        D.spec_add_coupling(spec, &o));
+
   static const double bounds[] = {0, -1, NAN, INFINITY};
   for (int i = 0; i < COUNT(bounds); i++) {
     const double b = bounds[i];

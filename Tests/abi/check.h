@@ -143,13 +143,25 @@ static inline diffeo_status add_layers(const char *name, diffeo_spec *spec, int6
     ADD(D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, low, high));
     ADD(D.spec_invert(spec));
     b.base = DIFFEO_BASE_UNIFORM, b.low = -0.25, b.high = 1.5;
+  } else if (strcmp(name, "blocks") == 0) {
+    static const int64_t widths[] = {13, 13, 9};
+    a.hidden = c.hidden = n.hidden = widths, a.hidden_count = c.hidden_count = n.hidden_count = 3;
+    a.blocks = n.blocks = DIFFEO_BLOCKS_PREACTIVATION, a.normalized = n.normalized = 1;
+    c.blocks = DIFFEO_BLOCKS_RESIDUAL;
+    if (context_dim > 0) a.context_mode = DIFFEO_CONTEXT_SHIFT, c.context_mode = DIFFEO_CONTEXT_GATE;
+    ADD(D.spec_add_autoregressive(spec, &a));
+    if (dim > 1 || context_dim > 0) ADD(D.spec_add_coupling(spec, &c));
+    a.order = DIFFEO_ORDER_REVERSED, a.spline = &s;
+    ADD(D.spec_add_autoregressive(spec, &a));
+    ADD(D.spec_invert(spec));
+    b.base = DIFFEO_BASE_NORMAL, b.network = network;
   } else {
     status = DIFFEO_EINTERNAL;
   }
 #undef ADD
   return status != DIFFEO_OK ? status : D.spec_set_base(spec, &b);
 }
-static const char *const layer_names[] = {"linear", "units", "mixtures", "bounded"};
+static const char *const layer_names[] = {"linear", "units", "mixtures", "bounded", "blocks"};
 
 /* Moved from where a new flow begins, so that no result is trivial: by two epochs over a few rows, which move all that
  * is trained and nothing else. */
