@@ -373,6 +373,88 @@ import Testing
     #expect(try LayerSpec(old, dim: 2, contextDim: 0) == affine.spec.layers[0])
   }
 
+  @Test func recordsOfNetworksAreChecked() throws {
+    var conditioner = SpecBuilder.Conditioner()
+    conditioner.network = .small(hidden: [7, 7, 5], .tanh, .preactivation, .gate, normalized: true)
+    var builder = try SpecBuilder(dim: 3, contextDim: 2, dtype: .f32)
+    try builder.addCoupling(conditioner, mask: .even, seed: 0)
+    try builder.addAutoregressive(conditioner, order: .random, randomDegrees: true, seed: 0)
+    try builder.setBaseMADE(
+      conditioner, conditional: .gaussian, order: .natural, randomDegrees: true, masks: 2, seed: 0)
+    let records = builder.spec.layerRecords + [builder.spec.baseRecord]
+    let read = { (record: Record) in
+      if record.kind == MADESpec.kind {
+        _ = try MADESpec(record, dim: 3, contextDim: 2)
+      } else {
+        _ = try LayerSpec(record, dim: 3, contextDim: 2)
+      }
+    }
+    let wrong: [(String, [Record.Value?])] = [
+      ("blocks", [.string("dense"), .string(""), .int(2), .string("plain"), .string("residual"), nil]),
+      ("context_mode", [.string("film"), .int(1)]), ("normalized", [.int(2), .string("yes"), .double(1)]),
+      ("hidden", [.ints([]), .ints([7, 7, 0]), .ints([65_537, 7, 5]), .ints([8_193, 8_193, 5])]),
+    ]
+    for record in records {
+      try read(record)
+      for (name, values) in wrong {
+        for value in values {
+          var damaged = record
+          damaged[name] = value
+          #expect(throws: DiffeoError.self, "\(record.kind), \(name) \(String(describing: value))") {
+            try read(damaged)
+          }
+        }
+      }
+      // Without a context there is nothing to gate by, nor to shift by.
+      for mode in ["gate", "shift"] {
+        var lonely = record
+        lonely["context_mode"] = .string(mode)
+        #expect(throws: DiffeoError.self) {
+          try FlowSpec(
+            dtype: .f32, dim: 3, contextDim: 0, context: nil,
+            layers: record.kind == MADESpec.kind ? [] : [lonely],
+            base: record.kind == MADESpec.kind ? lonely : Record(kind: "standard_normal"))
+        }
+      }
+      var plain = record
+      for name in ["blocks", "context_mode", "normalized"] { plain[name] = nil }
+      try read(plain)
+    }
+    // Units that go on without a matrix keep their degrees.
+    var other = records[1]
+    let degrees = try other.ints("degrees_0")
+    other["degrees_1"] = .ints(degrees.map { ($0 + 1) % 3 })
+    #expect(throws: DiffeoError.self) { try read(other) }
+    other["blocks"] = nil
+    other["normalized"] = nil
+    other["context_mode"] = nil
+    try read(other)
+  }
+
+  /// What a mask hides stays hidden behind blocks, in one pass and column by column.
+  @Test(arguments: [NetworkBlocks.residual, .preactivation], [ContextMode.input, .gate, .shift])
+  func blocksKeepTheOrderOfColumns(_ blocks: NetworkBlocks, _ mode: ContextMode) throws {
+    let order = [3, 0, 4, 1, 2]
+    for inverted in [false, true] {
+      var conditioner = SpecBuilder.Conditioner()
+      conditioner.network = .small(hidden: [12, 12, 9], .tanh, blocks, mode, normalized: blocks == .preactivation)
+      var builder = try SpecBuilder(dim: 5, contextDim: 2, dtype: .f64)
+      try builder.addAutoregressive(
+        conditioner, order: .given(order), randomDegrees: false, inverted: inverted, seed: 4)
+      let flow = try Flow<Double>.random(builder.spec, seed: 3)
+      let rows = Rows<Double>.random(1, builder.spec, seed: 3)
+      let base = try flow.run(.toNoise, rows).values
+      for (i, column) in order.enumerated() {
+        var moved = rows
+        moved.x[column] += 0.37
+        let z = try flow.run(.toNoise, moved).values
+        for (j, other) in order.enumerated() {
+          if j < i { #expect(z[other] == base[other]) } else { #expect(z[other] != base[other]) }
+        }
+      }
+    }
+  }
+
   /// A new flow of splines is near the identity, and an angle is the same angle after a turn: also to the network.
   @Test func circlesHaveNoCut() throws {
     var builder = try SpecBuilder(dim: 3, contextDim: 0, dtype: .f64)
