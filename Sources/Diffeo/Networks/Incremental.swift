@@ -3,6 +3,10 @@ import KernelInterface
 /// A MADE evaluated piece by piece, each hidden unit once, as soon as the inputs that it depends on are known: this is
 /// what makes the slow direction of an autoregressive layer cost about one pass of the network instead of one a
 /// coordinate. Sums are the same, term by term, as those of Network.forward.
+///
+/// When a sum takes in its terms is free. The panels of a group do so together, when one of them is needed: with one row
+/// these are eight, whose sums do not wait for each other; with more each is by itself, and its sums are read and written
+/// less often.
 struct IncrementalForward<S: Scalar> {
   let network: Network<S>
   let stride: Int
@@ -12,14 +16,17 @@ struct IncrementalForward<S: Scalar> {
   let tape: Network<S>.Tape
   /// What direct connections give to the outputs.
   private let direct: UnsafeMutablePointer<S>
-  /// For each layer and panel, up to which column it is summed; -1 before the bias.
+  /// For each layer and group of panels, up to which column it is summed; -1 before the bias.
   private let done: UnsafeMutablePointer<UnsafeMutablePointer<Int32>>
+  /// Panels of a group, as a power of two.
+  private let groupShift: Int
   /// For each hidden layer, how many units are finished.
   private let finished: UnsafeMutablePointer<Int32>
 
   init(_ network: Network<S>, _ stride: Int, _ scratch: Scratch) throws(DiffeoError) {
     self.network = network
     self.stride = stride
+    groupShift = stride == 1 ? 3 : 0
     input = try scratch.take(network.inputs * stride)
     output = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride)
     tape = try network.newTape(UnsafePointer(input), scratch)
@@ -27,13 +34,13 @@ struct IncrementalForward<S: Scalar> {
     done = try scratch.take(network.matrixCount)
     finished = try scratch.take(network.layerCount)
     for i in 0..<network.matrixCount {
-      let panels = network.layers[i].forward.panelCount
-      done[i] = try scratch.take(panels)
-      done[i].update(repeating: -1, count: panels)
+      let groups = (network.layers[i].forward.panelCount >> groupShift) + 1
+      done[i] = try scratch.take(groups)
+      done[i].update(repeating: -1, count: groups)
       if i < network.layerCount - 1 {
         finished[i] = 0
         // Sums go on after some units of a panel are finished: the two sides of the activation are kept apart.
-        let size = PackedMatrix<S>.padded(network.layers[i].outputs) * stride
+        let size = PackedMatrix<S>.padded(network.layers[i].outputs) * stride + S.kernels.lanes
         tape.hidden[i] = (try scratch.take(size), try scratch.take(size))
       }
     }
@@ -51,9 +58,9 @@ struct IncrementalForward<S: Scalar> {
         sum(
           i, begin, end, available,
           i == 0 ? UnsafePointer(input) : UnsafePointer(tape.hidden[i - 1].after), before)
-        S.kernels.activate(
-          network.activation, (end - begin) * stride, before + begin * stride,
-          after + begin * stride)
+        // In whole vectors; what is beyond `end` is not ready yet, and done again when it is.
+        let count = Tiling.wholeVectors((end - begin) * stride, S.self)
+        S.kernels.activate(network.activation, count, before + begin * stride, after + begin * stride)
         finished[i] = Int32(end)
       }
       available = end
@@ -79,11 +86,12 @@ struct IncrementalForward<S: Scalar> {
     _ y: UnsafeMutablePointer<S>
   ) {
     let matrix = network.layers[layer].forward
-    for panel in begin >> 3...(end - 1) >> 3 {
-      let from = done[layer][panel]
+    for group in begin >> (3 + groupShift)...(end - 1) >> (3 + groupShift) {
+      let from = done[layer][group]
       if from < columns {
-        matrix.accumulate(panel, max(Int(from), 0), columns, from < 0, x, y, stride)
-        done[layer][panel] = Int32(columns)
+        let panels = group << groupShift..<min((group + 1) << groupShift, matrix.panelCount)
+        matrix.accumulate(panels, max(Int(from), 0)..<columns, fromBias: from < 0, x, y, stride)
+        done[layer][group] = Int32(columns)
       }
     }
   }
@@ -188,7 +196,7 @@ struct IncrementalPullback<S: Scalar> {
     for panel in begin >> 3...(end - 1) >> 3 {
       let from = done[layer][panel]
       if Int(from) > columns {
-        matrix.accumulate(panel, columns, Int(from), from == Int32.max, g, y, stride)
+        matrix.accumulate(panel..<panel + 1, columns..<Int(from), fromBias: from == Int32.max, g, y, stride)
         done[layer][panel] = Int32(columns)
       }
     }
