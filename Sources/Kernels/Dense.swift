@@ -12,8 +12,8 @@ func dense(
   if stride & (lanes &- 1) == 0 {
     denseRowsInLanes(panels, weights, first, last, kBegin, kEnd, fromBias, lower, x, y, stride)
   } else {
-    denseOutputsInLanes(panels, weights, first, last, kBegin, kEnd, fromBias, x, y, stride)
-    if lower > -.infinity { raise(y + 8 &* first &* stride, 8 &* (last &- first) &* stride, to: lower) }
+    denseOutputsInLanes(panels, weights, first, last, kBegin, kEnd, fromBias, lower, x, y, stride)
+    if lower > -.infinity && stride > 1 { raise(y + 8 &* first &* stride, 8 &* (last &- first) &* stride, to: lower) }
   }
 }
 
@@ -64,8 +64,7 @@ struct PanelPart {
     bias = panel.offset
     begin = panel.begin
     low = panel.begin > kBegin ? panel.begin : kBegin
-    let end = panel.end < kEnd ? panel.end : kEnd
-    high = end > low ? end : low
+    high = larger(smaller(panel.end, kEnd), low)
   }
 
   /// Where the 8 weights of k are.
@@ -186,62 +185,191 @@ private func twoPanels(
   b.write(rows: rows, yb, stride)
 }
 
-/// Four panels and 1 or 2 rows, likewise.
-@inline(always)
-private func fourPanels(
-  rows: Int, _ panels: UnsafePointer<Panel>, _ weights: In, _ kBegin: Int, _ kEnd: Int,
-  _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
-) {
-  let yb = y + 8 &* stride
-  let yc = y + 16 &* stride
-  let yd = y + 24 &* stride
-  var a = PanelSums(panels[0], rows: rows, weights, kBegin, kEnd, fromBias, y, stride)
-  var b = PanelSums(panels[1], rows: rows, weights, kBegin, kEnd, fromBias, yb, stride)
-  var c = PanelSums(panels[2], rows: rows, weights, kBegin, kEnd, fromBias, yc, stride)
-  var d = PanelSums(panels[3], rows: rows, weights, kBegin, kEnd, fromBias, yd, stride)
-  let low = larger(larger(a.part.low, b.part.low), larger(c.part.low, d.part.low))
-  let high = larger(low, smaller(smaller(a.part.high, b.part.high), smaller(c.part.high, d.part.high)))
-  a.add(rows: rows, from: a.part.low, to: smaller(low, a.part.high), weights, x, stride)
-  b.add(rows: rows, from: b.part.low, to: smaller(low, b.part.high), weights, x, stride)
-  c.add(rows: rows, from: c.part.low, to: smaller(low, c.part.high), weights, x, stride)
-  d.add(rows: rows, from: d.part.low, to: smaller(low, d.part.high), weights, x, stride)
-  var wa = a.part.weights(low)
-  var wb = b.part.weights(low)
-  var wc = c.part.weights(low)
-  var wd = d.part.weights(low)
-  var xk = x + low &* stride
-  var left = high &- low
-  while left > 0 {
-    a.add(rows: rows, loadPanel(weights, wa), xk)
-    b.add(rows: rows, loadPanel(weights, wb), xk)
-    c.add(rows: rows, loadPanel(weights, wc), xk)
-    d.add(rows: rows, loadPanel(weights, wd), xk)
-    wa &+= 8
-    wb &+= 8
-    wc &+= 8
-    wd &+= 8
-    xk += stride
-    left &-= 1
+/// The sums of one panel for one row.
+private struct PanelRow {
+  var part: PanelPart
+  var sum: W
+  /// Where the weights of k = 0 would be.
+  var w: In
+  var y: Out
+
+  @inline(always) init(
+    _ panel: Int, _ panels: UnsafePointer<Panel>, _ weights: In, _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ y: Out
+  ) {
+    part = PanelPart(panels[panel], kBegin, kEnd)
+    w = weights + part.weights(0)
+    self.y = y + 8 &* panel
+    sum = fromBias ? loadPanel(weights, part.bias) : loadPanel(In(self.y), 0)
   }
-  a.add(rows: rows, from: high, to: a.part.high, weights, x, stride)
-  b.add(rows: rows, from: high, to: b.part.high, weights, x, stride)
-  c.add(rows: rows, from: high, to: c.part.high, weights, x, stride)
-  d.add(rows: rows, from: high, to: d.part.high, weights, x, stride)
-  a.write(rows: rows, y, stride)
-  b.write(rows: rows, yb, stride)
-  c.write(rows: rows, yc, stride)
-  d.write(rows: rows, yd, stride)
+
+  @inline(always) mutating func add(_ k: Int, _ x: W) { sum = fma(loadPanel(w, 8 &* k), x, sum) }
+
+  /// The terms from <= k < to of this panel alone.
+  @inline(always) mutating func add(from: Int, to: Int, _ x: In) {
+    var k = from
+    while k < to {
+      add(k, W(repeating: x[k]))
+      k &+= 1
+    }
+  }
+
+  /// No less than `lower`; NaN stays.
+  @inline(always) func write(_ lower: S) {
+    storePanel(sum.replacing(with: W(repeating: lower), where: sum .< W(repeating: lower)), y, 0)
+  }
+}
+
+/// 8 panels, or 4, and one row: enough sums that none waits for the one before it to be ready. Where ends ascend, as in a
+/// MADE, they make stairs: the panels run together, one after the other drops out, and k ascends in each. Of the panels
+/// `present` are there, 1 or more; the last stands in for those that are not.
+@inline(always)
+private func panelsOfRow(
+  _ count: Int, _ panels: UnsafePointer<Panel>, present: Int, _ weights: In, _ kBegin: Int, _ kEnd: Int,
+  _ fromBias: Bool, _ lower: S, _ x: In, _ y: Out
+) {
+  let last = present &- 1
+  var a = PanelRow(0, panels, weights, kBegin, kEnd, fromBias, y)
+  var b = PanelRow(smaller(1, last), panels, weights, kBegin, kEnd, fromBias, y)
+  var c = PanelRow(smaller(2, last), panels, weights, kBegin, kEnd, fromBias, y)
+  var d = PanelRow(smaller(3, last), panels, weights, kBegin, kEnd, fromBias, y)
+  var e = d
+  var f = d
+  var g = d
+  var h = d
+  if count > 4 {
+    e = PanelRow(smaller(4, last), panels, weights, kBegin, kEnd, fromBias, y)
+    f = PanelRow(smaller(5, last), panels, weights, kBegin, kEnd, fromBias, y)
+    g = PanelRow(smaller(6, last), panels, weights, kBegin, kEnd, fromBias, y)
+    h = PanelRow(smaller(7, last), panels, weights, kBegin, kEnd, fromBias, y)
+  }
+  var low = larger(larger(a.part.low, b.part.low), larger(c.part.low, d.part.low))
+  if count > 4 {
+    low = larger(low, larger(larger(e.part.low, f.part.low), larger(g.part.low, h.part.low)))
+  }
+  a.add(from: a.part.low, to: smaller(low, a.part.high), x)
+  b.add(from: b.part.low, to: smaller(low, b.part.high), x)
+  c.add(from: c.part.low, to: smaller(low, c.part.high), x)
+  d.add(from: d.part.low, to: smaller(low, d.part.high), x)
+  if count > 4 {
+    e.add(from: e.part.low, to: smaller(low, e.part.high), x)
+    f.add(from: f.part.low, to: smaller(low, f.part.high), x)
+    g.add(from: g.part.low, to: smaller(low, g.part.high), x)
+    h.add(from: h.part.low, to: smaller(low, h.part.high), x)
+  }
+  // Up to where a panel and all after it have terms.
+  let toH = h.part.high
+  let toG = smaller(g.part.high, toH)
+  let toF = smaller(f.part.high, toG)
+  let toE = smaller(e.part.high, toF)
+  let toD = count > 4 ? smaller(d.part.high, toE) : d.part.high
+  let toC = smaller(c.part.high, toD)
+  let toB = smaller(b.part.high, toC)
+  let toA = smaller(a.part.high, toB)
+  var k = low
+  while k < toA {
+    let x = W(repeating: x[k])
+    a.add(k, x)
+    b.add(k, x)
+    c.add(k, x)
+    d.add(k, x)
+    if count > 4 {
+      e.add(k, x)
+      f.add(k, x)
+      g.add(k, x)
+      h.add(k, x)
+    }
+    k &+= 1
+  }
+  a.add(from: k, to: a.part.high, x)
+  while k < toB {
+    let x = W(repeating: x[k])
+    b.add(k, x)
+    c.add(k, x)
+    d.add(k, x)
+    if count > 4 {
+      e.add(k, x)
+      f.add(k, x)
+      g.add(k, x)
+      h.add(k, x)
+    }
+    k &+= 1
+  }
+  b.add(from: k, to: b.part.high, x)
+  while k < toC {
+    let x = W(repeating: x[k])
+    c.add(k, x)
+    d.add(k, x)
+    if count > 4 {
+      e.add(k, x)
+      f.add(k, x)
+      g.add(k, x)
+      h.add(k, x)
+    }
+    k &+= 1
+  }
+  c.add(from: k, to: c.part.high, x)
+  while k < toD {
+    let x = W(repeating: x[k])
+    d.add(k, x)
+    if count > 4 {
+      e.add(k, x)
+      f.add(k, x)
+      g.add(k, x)
+      h.add(k, x)
+    }
+    k &+= 1
+  }
+  d.add(from: k, to: d.part.high, x)
+  if count > 4 {
+    while k < toE {
+      let x = W(repeating: x[k])
+      e.add(k, x)
+      f.add(k, x)
+      g.add(k, x)
+      h.add(k, x)
+      k &+= 1
+    }
+    e.add(from: k, to: e.part.high, x)
+    while k < toF {
+      let x = W(repeating: x[k])
+      f.add(k, x)
+      g.add(k, x)
+      h.add(k, x)
+      k &+= 1
+    }
+    f.add(from: k, to: f.part.high, x)
+    while k < toG {
+      let x = W(repeating: x[k])
+      g.add(k, x)
+      h.add(k, x)
+      k &+= 1
+    }
+    g.add(from: k, to: g.part.high, x)
+    h.add(from: k, to: h.part.high, x)
+  }
+  a.write(lower)
+  b.write(lower)
+  c.write(lower)
+  d.write(lower)
+  if count > 4 {
+    e.write(lower)
+    f.write(lower)
+    g.write(lower)
+    h.write(lower)
+  }
 }
 
 // One function for each shape: together in one they would be too large for the compiler to inline all of the above.
 
-@inline(never) func dense4x1(
-  _ panels: UnsafePointer<Panel>, _ weights: In, _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ x: In, _ y: Out
-) { fourPanels(rows: 1, panels, weights, kBegin, kEnd, fromBias, x, y, 1) }
+@inline(never) func dense8x1(
+  _ panels: UnsafePointer<Panel>, _ present: Int, _ weights: In, _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool,
+  _ lower: S, _ x: In, _ y: Out
+) { panelsOfRow(8, panels, present: present, weights, kBegin, kEnd, fromBias, lower, x, y) }
 
-@inline(never) func dense1x1(
-  _ panels: UnsafePointer<Panel>, _ weights: In, _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ x: In, _ y: Out
-) { onePanel(rows: 1, panels, weights, kBegin, kEnd, fromBias, x, y, 1) }
+@inline(never) func dense4x1(
+  _ panels: UnsafePointer<Panel>, _ present: Int, _ weights: In, _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool,
+  _ lower: S, _ x: In, _ y: Out
+) { panelsOfRow(4, panels, present: present, weights, kBegin, kEnd, fromBias, lower, x, y) }
 
 @inline(never) func dense2x4(
   _ panels: UnsafePointer<Panel>, _ weights: In, _ kBegin: Int, _ kEnd: Int,
@@ -273,8 +401,8 @@ private func fourPanels(
   _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
 ) { onePanel(rows: 2, panels, weights, kBegin, kEnd, fromBias, x, y, stride) }
 
-/// Whether the sums of two panels and four rows fit into the registers.
-private var registersForPairs: Bool {
+/// Whether the sums of two panels and four rows, or of eight panels and one row, fit into the registers.
+private var registersForEight: Bool {
   @inline(always) get {
     #if AVX512 || (AVX2 && F32)
       return true
@@ -287,22 +415,24 @@ private var registersForPairs: Bool {
 @inline(always)
 private func denseOutputsInLanes(
   _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
-  _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ x: In, _ y: Out, _ stride: Int
+  _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: S, _ x: In, _ y: Out, _ stride: Int
 ) {
   var p = first
   if stride == 1 {
-    while p &+ 4 <= last {
-      dense4x1(panels + p, weights, kBegin, kEnd, fromBias, x, y + 8 &* p)
-      p &+= 4
-    }
     while p < last {
-      dense1x1(panels + p, weights, kBegin, kEnd, fromBias, x, y + 8 &* p)
-      p &+= 1
+      let left = last &- p
+      if left > 4 && registersForEight {
+        dense8x1(panels + p, smaller(8, left), weights, kBegin, kEnd, fromBias, lower, x, y + 8 &* p)
+        p &+= 8
+      } else {
+        dense4x1(panels + p, smaller(4, left), weights, kBegin, kEnd, fromBias, lower, x, y + 8 &* p)
+        p &+= 4
+      }
     }
     return
   }
   while p < last {
-    let pair = p &+ 2 <= last && (registersForPairs || stride == 2)
+    let pair = p &+ 2 <= last && (registersForEight || stride == 2)
     let panel = panels + p
     let yp = y + 8 &* p &* stride
     var r = 0

@@ -3,7 +3,7 @@
 // show in the bits.
 
 /// Rows gone through before the next outputs: so many rows of x, one tile wide, stay in the first-level cache. They do
-/// if dStride and xStride are odd multiples of a cache line; rows a power of two apart compete for the same places.
+/// unless rows are a power of two apart, above some cache lines, and compete for the same places.
 private let rowBlock = 128
 
 func outer(
@@ -80,9 +80,9 @@ private func outerColumns(_ at: Operands, vectors: Int, _ outputs: Int) {
 @inline(always)
 private func outerLastColumns(_ at: Operands, skip: Int, _ outputs: Int) {
   var o = 0
-  while outputs &- o >= 4 {
-    tile(outputs: 4, vectors: 1, at.from(output: o, lane: 0), skip: skip)
-    o &+= 4
+  while outputs &- o >= 8 {
+    tile(outputs: 8, vectors: 1, at.from(output: o, lane: 0), skip: skip)
+    o &+= 8
   }
   while o < outputs {
     tile(outputs: 1, vectors: 1, at.from(output: o, lane: 0), skip: skip)

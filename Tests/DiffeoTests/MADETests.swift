@@ -263,6 +263,7 @@ import Testing
     guard case .made(let base) = spec.base else { return }
     #expect(Set(base.masks.map(\.order)).count > 1)
     let (pool, scratch) = (Pool(), Scratch())
+    defer { scratch.destroy() }
     for mask in base.masks {
       let network = try AutoregressiveParameters<Double>(mask, offset: 0, slot: 0, pool: pool)
       network.prepare(flow.parameters.pointer)

@@ -77,7 +77,8 @@ struct Autoregressive<S: Scalar>: Bijection {
       logs: try scratch.take(pass.count))
     try pass.replace { _, _ in }
     try map.run(
-      inverse: false, parameters.columns(stride), tape.x, tape.parameters.values, pass.x, tape.logs, scratch)
+      inverse: false, parameters.columns(stride), tape.x, tape.parameters.values, pass.x, tape.logs, scratch,
+      recording: pass.recording)
     S.kernels.addRows(dim, stride, tape.logs, 1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
     return tape

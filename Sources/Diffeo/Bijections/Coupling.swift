@@ -172,10 +172,10 @@ struct Coupling<S: Scalar>: Bijection {
     let before = pass.x
     try pass.replace { x, y in
       for i in 0..<keptCount {
-        (y + Int(kept[i]) * stride).update(from: x + Int(kept[i]) * stride, count: stride)
+        Tiling.copy(stride, x + Int(kept[i]) * stride, y + Int(kept[i]) * stride)
       }
     }
-    try map.run(inverse: inverse, columns(stride), before, output, pass.x, logs, scratch)
+    try map.run(inverse: inverse, columns(stride), before, output, pass.x, logs, scratch, recording: pass.recording)
     S.kernels.addRows(movedCount, stride, logs, inverse ? -1 : 1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
     return Tape(

@@ -10,36 +10,46 @@ struct TileColumns: BitwiseCopyable {
 
   /// Tiles of few rows do not fill a vector by one column: there all columns are mapped at once, and copied for it.
   var areMappedAtOnce: Bool { count > 1 && stride < 16 }
+
+  /// Without gaps, and with zeros up to `total`.
+  @inline(__always)
+  func gather<S: Scalar>(_ tile: UnsafePointer<S>, _ total: Int, _ to: UnsafeMutablePointer<S>) {
+    for i in 0..<count { Tiling.copy(stride, tile + self[i], to + i * stride) }
+    for i in count * stride..<total { to[i] = 0 }
+  }
+
+  @inline(__always)
+  func scatter<S: Scalar>(_ from: UnsafePointer<S>, _ tile: UnsafeMutablePointer<S>) {
+    for i in 0..<count { Tiling.copy(stride, from + i * stride, tile + self[i]) }
+  }
 }
 
 // A map of columns of a tile, with parameters in the order of a network's outputs: parameter j of number (i, r) at
 // (i * parameterCount + j) * stride + r.
 extension ElementMap {
-  /// `forward` or `inverse` from x to y, two tiles that may be one; `logs` is by number, without gaps.
+  /// `forward` or `inverse` from x to y, two tiles that may be one; `logs` is by number, without gaps. With `recording`
+  /// leaves in p what the pullback wants there. All but x and y are scratch memory of their own, which whole vectors fit
+  /// into.
   @inline(__always)
   func run<S: Scalar>(
     inverse: Bool, _ columns: TileColumns, _ x: UnsafePointer<S>, _ p: UnsafeMutablePointer<S>,
-    _ y: UnsafeMutablePointer<S>, _ logs: UnsafeMutablePointer<S>, _ scratch: Scratch
+    _ y: UnsafeMutablePointer<S>, _ logs: UnsafeMutablePointer<S>, _ scratch: Scratch, recording: Bool
   ) throws(DiffeoError) {
     let stride = columns.stride
     if columns.areMappedAtOnce {
       let mark = scratch.mark
-      let count = columns.count * stride
+      let count = Tiling.wholeVectors(columns.count * stride, S.self)
       let numbers = try scratch.take(count, of: S.self)
       let parameters = try scratch.take(parameterCount * count, of: S.self)
-      for i in 0..<columns.count {
-        (numbers + i * stride).update(from: x + columns[i], count: stride)
-      }
-      gather(columns, p, parameters)
+      columns.gather(x, count, numbers)
+      gather(columns, p, count, parameters)
       if inverse {
         self.inverse(count, numbers, parameters, numbers, logs)
       } else {
         forward(count, numbers, parameters, numbers, logs)
       }
-      scatter(columns, parameters, p)
-      for i in 0..<columns.count {
-        (y + columns[i]).update(from: numbers + i * stride, count: stride)
-      }
+      if recording { scatter(columns, parameters, count, p) }
+      columns.scatter(numbers, y)
       scratch.release(to: mark)
     } else {
       for i in 0..<columns.count {
@@ -62,26 +72,23 @@ extension ElementMap {
     let (stride, scratch) = (columns.stride, adjoint.scratch)
     if columns.areMappedAtOnce {
       let mark = scratch.mark
-      let count = columns.count * stride
+      let count = Tiling.wholeVectors(columns.count * stride, S.self)
       let numbers = try scratch.take(count, of: S.self)
       let g = try scratch.take(count, of: S.self)
       let parameters = try scratch.take(parameterCount * count, of: S.self)
       let gParameters = try scratch.take(parameterCount * count, of: S.self)
-      for i in 0..<columns.count {
-        (numbers + i * stride).update(from: x + columns[i], count: stride)
-        (g + i * stride).update(from: adjoint.g + columns[i], count: stride)
-      }
-      gather(columns, p, parameters)
+      columns.gather(x, count, numbers)
+      columns.gather(adjoint.g, count, g)
+      gather(columns, p, count, parameters)
       adjoint.spreadLogDet(columns.count, negated: inverse, gParameters)
+      for i in columns.count * stride..<count { gParameters[i] = 0 }
       if inverse {
         inversePullback(count, numbers, parameters, logs, g, gParameters)
       } else {
         pullback(count, numbers, parameters, logs, g, gParameters)
       }
-      scatter(columns, gParameters, gp)
-      for i in 0..<columns.count {
-        (adjoint.g + columns[i]).update(from: g + i * stride, count: stride)
-      }
+      scatter(columns, gParameters, count, gp)
+      columns.scatter(g, adjoint.g)
       scratch.release(to: mark)
     } else {
       for i in 0..<columns.count {
@@ -97,21 +104,29 @@ extension ElementMap {
     }
   }
 
-  /// From the order of a network to all numbers' parameter 0, all numbers' parameter 1...
-  private func gather<S: Scalar>(_ columns: TileColumns, _ from: UnsafePointer<S>, _ to: UnsafeMutablePointer<S>) {
+  /// From the order of a network to all numbers' parameter 0, all numbers' parameter 1... each `count` of them.
+  @inline(__always)
+  private func gather<S: Scalar>(
+    _ columns: TileColumns, _ from: UnsafePointer<S>, _ count: Int, _ to: UnsafeMutablePointer<S>
+  ) {
     let stride = columns.stride
-    for i in 0..<columns.count {
-      for j in 0..<parameterCount {
-        (to + (j * columns.count + i) * stride).update(from: from + (i * parameterCount + j) * stride, count: stride)
+    for j in 0..<parameterCount {
+      let to = to + j * count
+      for i in 0..<columns.count {
+        Tiling.copy(stride, from + (i * parameterCount + j) * stride, to + i * stride)
       }
+      for i in columns.count * stride..<count { to[i] = 0 }
     }
   }
 
-  private func scatter<S: Scalar>(_ columns: TileColumns, _ from: UnsafePointer<S>, _ to: UnsafeMutablePointer<S>) {
+  @inline(__always)
+  private func scatter<S: Scalar>(
+    _ columns: TileColumns, _ from: UnsafePointer<S>, _ count: Int, _ to: UnsafeMutablePointer<S>
+  ) {
     let stride = columns.stride
-    for i in 0..<columns.count {
-      for j in 0..<parameterCount {
-        (to + (i * parameterCount + j) * stride).update(from: from + (j * columns.count + i) * stride, count: stride)
+    for j in 0..<parameterCount {
+      for i in 0..<columns.count {
+        Tiling.copy(stride, from + j * count + i * stride, to + (i * parameterCount + j) * stride)
       }
     }
   }

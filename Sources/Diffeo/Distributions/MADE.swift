@@ -337,10 +337,10 @@ struct MADE<S: Scalar>: Distribution {
       z: try scratch.take(count), logs: try scratch.take(count))
     switch conditional {
     case .gaussian(let rule):
-      try run(.affine(rule), mask, tape, stride, scratch, logDensity)
+      try run(.affine(rule), mask, tape, stride, scratch, recording: recording, logDensity)
       S.kernels.normalLogDensity(dim, stride, tape.z, logDensity)
     case .mixture(let rule):
-      try run(.mixture(rule), mask, tape, stride, scratch, logDensity)
+      try run(.mixture(rule), mask, tape, stride, scratch, recording: recording, logDensity)
       // The map is finite there.
       for i in 0..<dim {
         for r in 0..<stride where x[i * stride + r].isInfinite { logDensity[r] -= .infinity }
@@ -361,10 +361,11 @@ struct MADE<S: Scalar>: Distribution {
 
   private func run(
     _ map: ElementMap, _ mask: Int, _ tape: Evaluation, _ stride: Int, _ scratch: Scratch,
-    _ logDensity: UnsafeMutablePointer<Double>
+    recording: Bool, _ logDensity: UnsafeMutablePointer<Double>
   ) throws(DiffeoError) {
     let columns = masks[mask].columns(stride)
-    try map.run(inverse: false, columns, tape.x, tape.parameters.values, tape.z, tape.logs, scratch)
+    try map.run(
+      inverse: false, columns, tape.x, tape.parameters.values, tape.z, tape.logs, scratch, recording: recording)
     S.kernels.addRows(dim, stride, tape.logs, 1, logDensity)
   }
 

@@ -21,6 +21,8 @@ package final class Workspace: @unchecked Sendable {
     team = self.threads > 1 ? try Team(size: self.threads) : nil
   }
 
+  deinit { for scratch in scratches { scratch.destroy() } }
+
   private static var availableProcessors: Int {
     min(max(Int(cshims_processors()), 1), maxThreads)
   }

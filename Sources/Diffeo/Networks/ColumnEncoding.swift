@@ -18,7 +18,7 @@ enum ColumnEncoding: Equatable, Sendable, BitwiseCopyable {
   @inline(__always)
   func encode<S: Scalar>(_ stride: Int, _ x: UnsafePointer<S>, _ input: UnsafeMutablePointer<S>) {
     switch self {
-    case .numbers: input.update(from: x, count: stride)
+    case .numbers: Tiling.copy(stride, x, input)
     case .circle(let low, let high): S.kernels.angles(low, high, stride, x, input, input + stride)
     }
   }

@@ -3,6 +3,10 @@ import KernelInterface
 /// A MADE evaluated piece by piece, each hidden unit once, as soon as the inputs that it depends on are known: this is
 /// what makes the slow direction of an autoregressive layer cost about one pass of the network instead of one a
 /// coordinate. Sums are the same, term by term, as those of Network.forward.
+///
+/// When a sum takes in its terms is free. The panels of a group do so together, when one of them is needed: with one row
+/// these are eight, whose sums do not wait for each other; with more each is by itself, and its sums are read and written
+/// less often.
 struct IncrementalForward<S: Scalar> {
   let network: Network<S>
   let stride: Int
@@ -12,8 +16,10 @@ struct IncrementalForward<S: Scalar> {
   let tape: Network<S>.Tape
   /// What direct connections give to the outputs.
   private let direct: UnsafeMutablePointer<S>
-  /// For each layer and panel, up to which column it is summed; -1 before the bias.
+  /// For each layer and group of panels, up to which column it is summed; -1 before the bias.
   private let done: UnsafeMutablePointer<UnsafeMutablePointer<Int32>>
+  /// Panels of a group, as a power of two.
+  private let groupShift: Int
   /// For each hidden layer, how many units are finished.
   private let finished: UnsafeMutablePointer<Int32>
 
@@ -21,6 +27,7 @@ struct IncrementalForward<S: Scalar> {
   init(_ network: Network<S>, context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch) throws(DiffeoError) {
     self.network = network
     self.stride = stride
+    groupShift = stride == 1 ? 3 : 0
     input = try scratch.take(network.inputs * stride)
     (input + network.contextRow * stride).update(from: context, count: network.contextInputs * stride)
     output = try scratch.take(PackedMatrix<S>.padded(network.outputs) * stride)
@@ -29,9 +36,9 @@ struct IncrementalForward<S: Scalar> {
     done = try scratch.take(network.matrixCount)
     finished = try scratch.take(network.layerCount)
     for i in 0..<network.matrixCount {
-      let panels = network.layers[i].forward.panelCount
-      done[i] = try scratch.take(panels)
-      done[i].update(repeating: -1, count: panels)
+      let groups = (network.layers[i].forward.panelCount >> groupShift) + 1
+      done[i] = try scratch.take(groups)
+      done[i].update(repeating: -1, count: groups)
       if i < network.layerCount - 1 {
         finished[i] = 0
         try network.takeUnits(i, tape, stride, scratch, recording: true, piecewise: true)
@@ -77,11 +84,12 @@ struct IncrementalForward<S: Scalar> {
     _ y: UnsafeMutablePointer<S>
   ) {
     let matrix = network.layers[layer].forward
-    for panel in begin >> 3...(end - 1) >> 3 {
-      let from = done[layer][panel]
+    for group in begin >> (3 + groupShift)...(end - 1) >> (3 + groupShift) {
+      let from = done[layer][group]
       if from < columns {
-        matrix.accumulate(panel, max(Int(from), 0), columns, from < 0, x, y, stride)
-        done[layer][panel] = Int32(columns)
+        let panels = group << groupShift..<min((group + 1) << groupShift, matrix.panelCount)
+        matrix.accumulate(panels, max(Int(from), 0)..<columns, fromBias: from < 0, x, y, stride)
+        done[layer][group] = Int32(columns)
       }
     }
   }
@@ -189,7 +197,7 @@ struct IncrementalPullback<S: Scalar> {
     for panel in begin >> 3...(end - 1) >> 3 {
       let from = done[layer][panel]
       if Int(from) > columns {
-        matrix.accumulate(panel, columns, Int(from), from == Int32.max, g, y, stride)
+        matrix.accumulate(panel..<panel + 1, columns..<Int(from), fromBias: from == Int32.max, g, y, stride)
         done[layer][panel] = Int32(columns)
       }
     }

@@ -214,7 +214,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
     _ i: Int, _ tape: Tape, _ stride: Int, _ scratch: Scratch, recording: Bool, piecewise: Bool
   ) throws(DiffeoError) {
     let step = steps[i]
-    let size = PackedMatrix<S>.padded(layers[i].outputs) * stride
+    let size = PackedMatrix<S>.padded(layers[i].outputs) * stride + S.kernels.lanes
     let sums = try scratch.take(size, of: S.self)
     var units = Units(sums: sums, state: sums, before: sums, after: sums)
     let keepsInput = piecewise || recording && activation.needsInput
@@ -247,7 +247,10 @@ struct Network<S: Scalar>: BitwiseCopyable {
   func finish(_ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ stride: Int) {
     let (units, at, count) = (tape.hidden[i], begin * stride, (end - begin) * stride)
     if !steps[i].isPlain { finishState(i, begin, end, tape, stride) }
-    if steps[i].activates { S.kernels.activate(activation, count, units.before + at, units.after + at) }
+    if steps[i].activates {
+      // In whole vectors; what is beyond `end` is not ready yet, and done again when it is.
+      S.kernels.activate(activation, Tiling.wholeVectors(count, S.self), units.before + at, units.after + at)
+    }
   }
 
   @inline(never)

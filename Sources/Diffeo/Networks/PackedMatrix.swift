@@ -44,12 +44,14 @@ struct PackedMatrix<S: Scalar>: BitwiseCopyable {
     S.kernels.dense(panels, weights, 0, panelCount, 0, Int.max, false, -.infinity, x, y, stride)
   }
 
+  /// y += W x, or with the bias y = W x + b, for some panels and columns only.
   @inline(__always)
   func accumulate(
-    _ panel: Int, _ from: Int, _ to: Int, _ fromBias: Bool, _ x: UnsafePointer<S>,
-    _ y: UnsafeMutablePointer<S>,
+    _ panels: Range<Int>, _ columns: Range<Int>, fromBias: Bool, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>,
     _ stride: Int
   ) {
-    S.kernels.dense(panels, weights, panel, panel + 1, from, to, fromBias, -.infinity, x, y, stride)
+    S.kernels.dense(
+      self.panels, weights, panels.lowerBound, panels.upperBound, columns.lowerBound, columns.upperBound, fromBias,
+      -.infinity, x, y, stride)
   }
 }

@@ -17,6 +17,17 @@ enum Tiling {
     return rows < 12 ? rows : (rows + lanes - 1) / lanes * lanes
   }
 
+  /// Whether the kernels take rows as lanes.
+  @inline(__always)
+  static func fillsVectors<S: Scalar>(_ stride: Int, _: S.Type) -> Bool { stride % S.kernels.lanes == 0 }
+
+  /// So many numbers that the kernels, which have a slower way for what is left over, find nothing left over.
+  @inline(__always)
+  static func wholeVectors<S: Scalar>(_ count: Int, _: S.Type) -> Int {
+    let lanes = S.kernels.lanes
+    return (count + lanes - 1) / lanes * lanes
+  }
+
   /// Row-major to tile, converting; padding rows are zeros.
   @inline(__always)
   static func load<T: Scalar, S: Scalar>(
@@ -36,6 +47,12 @@ enum Tiling {
     _ source: UnsafePointer<T>, _ features: Int, _ tile: UnsafeMutablePointer<S>, _ stride: Int
   ) {
     for i in 0..<features { (tile + i * stride).update(repeating: S(source[i]), count: stride) }
+  }
+
+  /// One feature of a tile. A single number without the call that a block of memory takes.
+  @inline(__always)
+  static func copy<S: Scalar>(_ stride: Int, _ from: UnsafePointer<S>, _ to: UnsafeMutablePointer<S>) {
+    if stride == 1 { to.pointee = from.pointee } else { to.update(from: from, count: stride) }
   }
 
   /// Tile to row-major, converting.

@@ -96,8 +96,10 @@ final class GradientReduction<S: Scalar> {
     _ layer: DenseLayer<S>, _ s: GradientSink<S>.Storage, _ outputs: Range<Int>, _ rows: Int,
     _ gradient: UnsafeMutablePointer<S>, _ accumulate: Bool, _ scratch: Scratch
   ) throws(DiffeoError) {
-    let width = Int(layer.limits[outputs.upperBound - 1])
-    if width == 0 { return }
+    let limit = Int(layer.limits[outputs.upperBound - 1])
+    if limit == 0 { return }
+    // The masked ones behind it cost the kernel less than numbers that do not fill a vector.
+    let width = min(Tiling.wholeVectors(limit, S.self), layer.inputs)
     let first = outputs.lowerBound
     if layer.isSorted {
       let target = gradient + first * layer.inputs

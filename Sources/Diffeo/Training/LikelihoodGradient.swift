@@ -45,6 +45,7 @@ final class LikelihoodGradient<S: Scalar> {
   }
 
   deinit {
+    for scratch in scratches { scratch.destroy() }
     tiles.deinitialize(count: Self.maxTiles)
     tiles.deallocate()
   }

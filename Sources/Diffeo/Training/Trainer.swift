@@ -34,12 +34,36 @@ final class Trainer<S: Scalar> {
   private var finiteSteps = 0
   private(set) var report = TrainReport()
 
-  /// A stretch of parameters that Adam treats alike.
+  /// Parameters that Adam treats alike: `count` of them, `rows` times, the rows `stride` apart.
   private struct Update {
     let offset: Int
     let count: Int
+    let rows: Int
+    let stride: Int
     let decays: Bool
+
     static var maxCount: Int { 1 << 16 }
+
+    /// A vector, or a matrix whose rows lie one after the other.
+    static func all(of slot: ParameterSlot) -> [Update] {
+      Swift.stride(from: 0, to: slot.count, by: maxCount).map {
+        Update(
+          offset: slot.offset + $0, count: min(maxCount, slot.count - $0), rows: 1, stride: 0,
+          decays: slot.role == .weight)
+      }
+    }
+
+    /// The weights of a MADE, half of which are masked. Those are not touched: they have no gradient.
+    static func shown(of layer: DenseLayer<S>, decays: Bool) -> [Update] {
+      let rows = 32
+      return Swift.stride(from: 0, to: layer.outputs, by: rows).map { first in
+        let end = min(first + rows, layer.outputs)
+        return Update(
+          offset: layer.offset + first * layer.inputs,
+          count: min(Tiling.wholeVectors(Int(layer.limits[end - 1]), S.self), layer.inputs), rows: end - first,
+          stride: layer.inputs, decays: decays)
+      }
+    }
   }
 
   init<T: Scalar>(_ flow: Flow<S>, _ options: TrainOptions, _ batch: Batch<T>) throws(DiffeoError) {
@@ -73,12 +97,11 @@ final class Trainer<S: Scalar> {
     moment2 = try ParameterVector(count: parameters.count)
     likelihood = try LikelihoodGradient(
       spec, model, parameters, rows: min(options.batchSize, batch.rows))
-    updates = spec.slots.flatMap(\.slots).filter { $0.role != .constant }.flatMap { slot in
-      stride(from: 0, to: slot.count, by: Update.maxCount).map {
-        Update(
-          offset: slot.offset + $0, count: min(Update.maxCount, slot.count - $0),
-          decays: slot.role == .weight)
-      }
+    // Short rows are not worth a call each, and of masks that share their weights each shows others.
+    let wide = model.denseLayers.filter { $0.isSorted && $0.inputs >= 256 }
+    let dense = Dictionary(grouping: wide, by: \.slot).filter { $0.value.count == 1 }
+    updates = spec.slots.flatMap(\.slots).enumerated().filter { $0.element.role != .constant }.flatMap { i, slot in
+      dense[i].map { Update.shown(of: $0[0], decays: slot.role == .weight) } ?? Update.all(of: slot)
     }
     updateSums = try pool.take(updates.count)
     noise = model.dequantizes ? DequantizationNoise(seed: options.seed) : nil
@@ -238,7 +261,11 @@ final class Trainer<S: Scalar> {
     step += 1
 
     try workspace.forEach(updates.count) { i, _ throws(DiffeoError) in
-      updateSums[i] = S.kernels.sumOfSquares(updates[i].count, gradient.pointer + updates[i].offset)
+      let part = updates[i]
+      updateSums[i] = 0
+      for row in 0..<part.rows {
+        updateSums[i] += S.kernels.sumOfSquares(part.count, gradient.pointer + part.offset + row * part.stride)
+      }
     }
     var squares = 0.0
     for i in 0..<updates.count { squares += updateSums[i] }
@@ -277,14 +304,16 @@ final class Trainer<S: Scalar> {
     let correction2 = 1 - pow(options.beta2, t)
     try workspace.forEach(updates.count) { i, _ throws(DiffeoError) in
       let part = updates[i]
-      S.kernels.adam(
-        AdamStep(
-          beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon,
-          rate: rate / correction1,
-          vScale: 1 / correction2.squareRoot(), decay: part.decays ? rate * options.weightDecay : 0,
-          gradientScale: -clip),
-        part.count, gradient.pointer + part.offset, parameters.pointer + part.offset,
-        moment1.pointer + part.offset, moment2.pointer + part.offset)
+      let step = AdamStep(
+        beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon,
+        rate: rate / correction1,
+        vScale: 1 / correction2.squareRoot(), decay: part.decays ? rate * options.weightDecay : 0,
+        gradientScale: -clip)
+      for row in 0..<part.rows {
+        let at = part.offset + row * part.stride
+        S.kernels.adam(
+          step, part.count, gradient.pointer + at, parameters.pointer + at, moment1.pointer + at, moment2.pointer + at)
+      }
     }
     try workspace.forEach(model.layerCount + 1) { i, _ throws(DiffeoError) in
       model.prepare(parameters.pointer, layer: i)
