@@ -34,7 +34,9 @@ public func diffeo_spec_add_autoregressive(
     try handle.builder.addAutoregressive(
       conditioner(
         o.hidden, o.hidden_count, o.activation,
-        transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
+        transformer(
+          scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
+          logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
       randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"), seed: o.seed)
   }
@@ -66,7 +68,9 @@ public func diffeo_spec_add_coupling(
     try handle.builder.addCoupling(
       conditioner(
         o.hidden, o.hidden_count, o.activation,
-        transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
+        transformer(
+          scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
+          logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture)),
       mask: mask, scaleActivation: o.scale_activation == 0 ? nil : choice(o.scale_activation, "scale_activation"),
       seed: o.seed)
   }
@@ -157,8 +161,7 @@ public func diffeo_spec_add_domain(
     case DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL: map = .logisticToNormal
     default: throw DiffeoError(.invalid, "domain is \(domain), which is not known")
     }
-    let columns =
-      columns == nil && count == 0 ? Array(0..<dim) : try integers(columns, count, "columns", atMost: dim)
+    let columns = try columnChoice(columns, count, dim: dim)
     func ends(_ values: UnsafePointer<Double>?, _ name: String, _ needed: Bool) throws(DiffeoError) -> [Double] {
       if !needed { return [] }
       let source = try require(values, name)
@@ -166,6 +169,28 @@ public func diffeo_spec_add_domain(
     }
     try handle.builder.addDomain(
       map, columns: columns, low: ends(low, "low", map.hasLow), high: ends(high, "high", map.hasHigh))
+  }
+}
+
+/// NULL with 0: all.
+private func columnChoice(_ columns: UnsafePointer<Int64>?, _ count: Int64, dim: Int) throws(DiffeoError) -> [Int] {
+  columns == nil && count == 0 ? Array(0..<dim) : try integers(columns, count, "columns", atMost: dim)
+}
+
+@implementation @_cdecl("diffeo_spec_add_elementwise")
+public func diffeo_spec_add_elementwise(
+  _ spec: OpaquePointer?, _ options: UnsafePointer<diffeo_elementwise_options>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try SpecHandle.from(spec)
+    let o = try diffeo_elementwise_options.read(options)
+    try requireZero(o.reserved)
+    try handle.builder.addElementwise(
+      transformer(
+        scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
+        logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture),
+      columns: columnChoice(o.columns, o.column_count, dim: handle.builder.spec.dim),
+      network: diffeo_network_options.network(o.network))
   }
 }
 

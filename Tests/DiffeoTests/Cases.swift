@@ -153,7 +153,10 @@ struct Case: CustomTestStringConvertible, Sendable {
             .small(hidden: [150, 70]), order: .random, randomDegrees: !inverted, inverted: inverted, seed: 8)
         })
     }
-    let rules: [ScaleRule.Kind] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated]
+    let rules: [ScaleRule.Kind] = [
+      .softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated, .clampedSoftplus, .clampedExp,
+      .reciprocalSigmoid, .atan,
+    ]
     for rule in rules {
       cases.append(
         Case("autoregressive, scale \(rule)", dim: 4, contextDim: 1) {
@@ -181,15 +184,16 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
     let boxes: [(SplineRule.Boundary, low: Double, high: Double)] = [
       // Rows of tests are in -1.6 to 1.6: inside and outside of the first, inside of the others.
-      (.linear, -1.2, 1.1), (.periodic, -1.7, 1.9), (.interval, -2, 1.8),
+      (.linear, -1.2, 1.1), (.periodic, -1.7, 1.9), (.interval, -2, 1.8), (.free, -1.2, 1.1), (.extended, -1.2, 1.1),
     ]
     for (boundary, low, high) in boxes {
       for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (3, 1), (6, 3)] {
         let conditioner = SpecBuilder.Conditioner.small(
           transformer: .spline(bins: dim == 2 ? 2 : 5, low: low, high: high, boundary: boundary))
         // Where a layer maps a box to itself the base lives in that box.
-        let base: SpecBuilder.Base = boundary == .linear ? .standardNormal : .uniform(low: low, high: high)
-        let extent: Case.Extent = boundary == .linear ? .square(-14...14) : .square(low...high)
+        let isBox = boundary == .periodic || boundary == .interval
+        let base: SpecBuilder.Base = isBox ? .uniform(low: low, high: high) : .standardNormal
+        let extent: Case.Extent = isBox ? .square(low...high) : .square(-14...14)
         for inverted in [false, true] {
           cases.append(
             Case(
@@ -210,7 +214,7 @@ struct Case: CustomTestStringConvertible, Sendable {
         }
       }
     }
-    cases += mixtures
+    cases += conventions + elementwise + mixtures
     let activations: [Activation] = [
       .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu,
     ]
@@ -220,6 +224,74 @@ struct Case: CustomTestStringConvertible, Sendable {
           try $0.addCoupling(.small(activation), mask: .odd, seed: 1)
         })
     }
+    return cases
+  }()
+
+  /// Splines of other libraries: zuko, Pyro, flowjax 17, and on the circle normflows and zuko.
+  private static let conventions: [Case] = {
+    var (zuko, jump, halfEnds, numbers) = (
+      SplineRule.Convention(), SplineRule.Convention(), SplineRule.Convention(), SplineRule.Convention()
+    )
+    (zuko.logitBound, zuko.derivative, zuko.derivativeBound) = (3.45, .exp, 6.9)
+    jump.boundaryDerivative = 0.7
+    halfEnds.halfEnds = true
+    numbers.encodesAngles = false
+    let table: [(String, SplineRule.Boundary, Double, SplineRule.Convention)] = [
+      ("clipped", .linear, 0, zuko), ("jumping", .linear, 1e-3, jump), ("half-ended", .free, 0.01, halfEnds),
+      ("numbered", .periodic, 1e-3, numbers),
+    ]
+    var cases: [Case] = []
+    for (name, boundary, minimum, convention) in table {
+      let (low, high) = boundary == .periodic ? (-1.7, 1.9) : (-1.2, 1.1)
+      for (dim, contextDim) in [(1, 0), (2, 0), (6, 3)] {
+        let conditioner = SpecBuilder.Conditioner.small(
+          transformer: .spline(
+            bins: 5, low: low, high: high, boundary: boundary, minWidth: minimum, minHeight: minimum,
+            convention: convention))
+        let base: SpecBuilder.Base = boundary == .periodic ? .uniform(low: low, high: high) : .standardNormal
+        let extent: Case.Extent = boundary == .periodic ? .square(low...high) : .square(-14...14)
+        for inverted in [false, true] {
+          cases.append(
+            Case(
+              "\(inverted ? "inverse " : "")autoregressive, \(name) spline", dim: dim, contextDim: contextDim,
+              extent: extent
+            ) {
+              try $0.addAutoregressive(conditioner, order: .random, randomDegrees: false, inverted: inverted, seed: 2)
+              try $0.setBase(base)
+            })
+        }
+        if dim > 1 {
+          cases.append(
+            Case("coupling, \(name) spline", dim: dim, contextDim: contextDim, extent: extent) {
+              try $0.addCoupling(conditioner, mask: .odd, seed: 1)
+              try $0.setBase(base)
+            })
+        }
+      }
+    }
+    return cases
+  }()
+
+  private static let elementwise: [Case] = {
+    var cases: [Case] = []
+    let maps: [(String, SpecBuilder.Transformer)] = [
+      ("affine", .affine(.softClip)), ("additive", .affine(.additive)), ("gated", .affine(.gated)),
+      ("spline", .spline(bins: 4, low: -1.2, high: 1.1)),
+      ("mixture", .mixture(components: 3, family: .normal, target: .logistic, bound: 2)),
+    ]
+    for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (6, 3)] {
+      for (name, map) in maps {
+        for inverted in [false, true] {
+          cases.append(
+            Case("\(inverted ? "inverse " : "")elementwise \(name)", dim: dim, contextDim: contextDim) {
+              try $0.addElementwise(map, network: contextDim > 0 ? .small(hidden: [11], .tanh) : nil)
+              if inverted { try $0.invertLast() }
+            })
+        }
+      }
+    }
+    cases.append(
+      Case("elementwise spline of some columns", dim: 5) { try $0.addElementwise(maps[3].1, columns: [0, 3]) })
     return cases
   }()
 
