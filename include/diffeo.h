@@ -157,7 +157,8 @@ enum {
   DIFFEO_BOUNDARY_PERIODIC = 2, /* x is an angle of period high - low (Rezende et al. 2020) */
   DIFFEO_BOUNDARY_INTERVAL = 3, /* outside of the box there is no density: for a base that is uniform on it */
   DIFFEO_BOUNDARY_FREE = 4,     /* outside: the identity, with any derivative at the ends of the box (flowjax) */
-  DIFFEO_BOUNDARY_EXTENDED = 5  /* outside: straight lines, with the derivatives at the ends of the box (distrax) */
+  DIFFEO_BOUNDARY_EXTENDED = 5, /* outside: straight lines, with the derivatives at the ends of the box (distrax) */
+  DIFFEO_BOUNDARY_HALF_TURN = 6 /* x is an angle, turned by half before the spline, whose slope is 1 at the ends (zuko) */
 };
 /* Derivatives at knots from network outputs a. */
 enum {
@@ -213,7 +214,7 @@ typedef struct diffeo_autoregressive_options {
   double scale_bound;    /* 3 */
   double scale_epsilon;  /* 1e-3 */
   int32_t direct;        /* 0. 1: the MADE has connections from inputs to outputs, too */
-  int32_t reserved;      /* 0 */
+  int32_t inverse_map;   /* 0. 1: z_i = map^-1(x_i), from the same columns; affine: z_i = (x_i - t_i) / s_i */
   uint64_t seed;         /* for a random order and random degrees: 0 */
   const diffeo_spline_options *spline;   /* NULL */
   const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
@@ -420,7 +421,12 @@ enum {
   DIFFEO_DOMAIN_LOGIT = 1,              /* low < x < high: z = log((x - low) / (high - x)) */
   DIFFEO_DOMAIN_LOG = 2,                /* x > low: z = log(x - low) */
   DIFFEO_DOMAIN_SOFTPLUS = 3,           /* x > low: z = log(exp(x - low) - 1), about x - low where that is large */
-  DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL = 4  /* any x: z = Phi^-1(sigmoid(x)) */
+  DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL = 4, /* any x: z = Phi^-1(sigmoid(x)) */
+  /* Any x, with a constant in place of low, 1e-3 to 15: */
+  DIFFEO_DOMAIN_LEAKY_TANH = 5,         /* z = tanh(x), and beyond +-low its tangents there (flowjax) */
+  DIFFEO_DOMAIN_LEAKY_RELU = 6,         /* z = x, below 0 low x */
+  DIFFEO_DOMAIN_LOG_TANH = 7            /* z = tanh(x), beyond +-low +-(tanh(low) + k log(|x| / low)) with
+                                         * k = (1 - tanh(tanh(low))) / low (nflows) */
 };
 DIFFEO_API diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domain, const int64_t *columns, int64_t count,
     const double *low, const double *high);

@@ -30,7 +30,6 @@ public func diffeo_spec_add_autoregressive(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_autoregressive_options.read(options)
-    try requireZero(o.reserved)
     try handle.builder.addAutoregressive(
       conditioner(
         o.hidden, o.hidden_count, o.activation,
@@ -38,7 +37,8 @@ public func diffeo_spec_add_autoregressive(
           scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
           logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
-      randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"), seed: o.seed)
+      randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"),
+      invertsMap: flag(o.inverse_map, "inverse_map"), seed: o.seed)
   }
 }
 
@@ -159,6 +159,9 @@ public func diffeo_spec_add_domain(
     case DIFFEO_DOMAIN_LOG: map = .log
     case DIFFEO_DOMAIN_SOFTPLUS: map = .softplus
     case DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL: map = .logisticToNormal
+    case DIFFEO_DOMAIN_LEAKY_TANH: map = .leakyTanh
+    case DIFFEO_DOMAIN_LEAKY_RELU: map = .leakyReLU
+    case DIFFEO_DOMAIN_LOG_TANH: map = .logTanh
     default: throw DiffeoError(.invalid, "domain is \(domain), which is not known")
     }
     let columns = try columnChoice(columns, count, dim: dim)
@@ -168,7 +171,8 @@ public func diffeo_spec_add_domain(
       return columns.indices.map { source[$0] }
     }
     try handle.builder.addDomain(
-      map, columns: columns, low: ends(low, "low", map.hasLow), high: ends(high, "high", map.hasHigh))
+      map, columns: columns, low: ends(low, "low", !map.constants.isEmpty),
+      high: ends(high, "high", map.constants.count > 1))
   }
 }
 

@@ -310,6 +310,9 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
     case free
     /// Straight lines outside of the box, with the derivatives at its ends; derivatives at all knots.
     case extended
+    /// A circle that is turned by half before: of x + (high - low) / 2. Derivatives at the interior knots, those at the
+    /// ends of the box are 1.
+    case halfTurn
   }
   public enum Derivative: Int32, Sendable, BitwiseCopyable {
     /// minDerivative + softplus(raw + offset)
@@ -349,7 +352,7 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
 
   public var derivativeCount: Int {
     switch boundary {
-    case .linear: bins - 1
+    case .linear, .halfTurn: bins - 1
     case .periodic: bins
     case .interval, .free, .extended: bins + 1
     }

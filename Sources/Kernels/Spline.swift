@@ -139,7 +139,8 @@ struct SplineSide {
   let given = numbers.read(x)
   block.pointee.given = given
   let (bin, a) = rule.find(
-    rule.placed(given), amongHeights ? heights : p, amongHeights ? rule.height : rule.width, numbers)
+    rule.placed(given, turned: !amongHeights), amongHeights ? heights : p, amongHeights ? rule.height : rule.width,
+    numbers)
   let b = rule.pick(bin, amongHeights ? p : heights, amongHeights ? rule.width : rule.height, numbers)
   block.pointee.bin = bin
   block.pointee.width = amongHeights ? b : a
@@ -150,7 +151,7 @@ struct SplineSide {
 @inline(never) func evaluate(_ rule: SplineRule, _ block: UnsafeMutablePointer<SplineBlock>, inverse: Bool) {
   let rule = Rule(rule)
   let given = block.pointee.given
-  let at = rule.placed(given)
+  let at = rule.placed(given, turned: !inverse)
   let (w, h) = (block.pointee.width, block.pointee.height)
   let (d0, d1) = rule.derivatives(block.pointee)
   let piece = Piece(w, h, d0.value, d1.value)
@@ -165,12 +166,10 @@ struct SplineSide {
     u = 1 - t
     result = fma(piece.value(t, u), h.size, h.left)
   }
-  switch rule.boundary {
-  case .extended:
+  if rule.endsCount {
     // The derivative at the end, and no other number near it.
     t = t.replacing(with: V(repeating: 1), where: at .>= rule.high)
     u = u.replacing(with: V(), where: at .>= rule.high)
-  default: break
   }
   let slope = piece.slope(t, u)
   var logarithm = log(slope)
@@ -189,6 +188,9 @@ struct SplineSide {
   case .extended:
     let beyond = given - at
     result += inverse ? beyond / slope : beyond * slope
+  case .halfTurn:
+    // Turned back, which is the same half turn.
+    if inverse { result = rule.placed(result, turned: true) }
   }
   block.pointee.result = result
   block.pointee.logarithm = logarithm
@@ -229,12 +231,9 @@ struct SplineSide {
   let (d0, d1) = rule.derivatives(block.pointee)
   let piece = Piece(w, h, d0.value, d1.value)
   let s = piece.s
-  let at = rule.placed(given)
+  let at = rule.placed(given, turned: true)
   var t = w.place(at)
-  switch rule.boundary {
-  case .extended: t = t.replacing(with: one, where: at .>= rule.high)
-  default: break
-  }
+  if rule.endsCount { t = t.replacing(with: one, where: at .>= rule.high) }
   let u = 1 - t
   let tu = t * u
   let v = piece.value(t, u)
@@ -272,7 +271,7 @@ struct SplineSide {
   switch rule.boundary {
   case .linear, .free: gArgument = gArgument.replacing(with: gResult, where: outside)
   case .interval: gArgument = gArgument.replacing(with: V(repeating: .nan), where: outside)
-  case .periodic, .extended: break
+  case .periodic, .extended, .halfTurn: break
   }
   block.pointee.result = gArgument
   let gv = gy * h.size
@@ -438,8 +437,8 @@ private struct Rule {
   let width, height: Axis
   let derivative: SplineRule.Derivative
   let minDerivative, offset, perDerivativeBound, boundaryDerivative: V
-  /// Whether the ends of the box belong to what is outside.
-  let isOpen: Bool
+  /// Whether the ends of the box have the slope of the spline, where it jumps or goes on outside.
+  let endsCount: Bool
 
   @inline(always) init(_ rule: SplineRule) {
     bins = rule.bins
@@ -456,7 +455,11 @@ private struct Rule {
     derivative = rule.derivative
     perDerivativeBound = V(repeating: S(1 / rule.derivativeBound))
     boundaryDerivative = V(repeating: S(rule.boundaryDerivative))
-    isOpen = rule.boundaryDerivative == 1
+    switch boundary {
+    case .linear: endsCount = rule.boundaryDerivative != 1
+    case .free, .extended: endsCount = true
+    case .periodic, .interval, .halfTurn: endsCount = false
+    }
   }
 
   /// The last bin, counted from 0.
@@ -465,7 +468,7 @@ private struct Rule {
   /// Knot of the first derivative parameter.
   @inline(always) var firstKnot: V {
     switch boundary {
-    case .linear: return V(repeating: 1)
+    case .linear, .halfTurn: return V(repeating: 1)
     default: return V()
     }
   }
@@ -473,9 +476,9 @@ private struct Rule {
   @inline(always) func outside(_ x: V) -> SIMDMask<V.MaskStorage> {
     switch boundary {
     // At the ends, too, so that they stay what they are.
-    case .linear where isOpen: return (x .<= low) .| (x .>= high)
+    case .linear where !endsCount: return (x .<= low) .| (x .>= high)
     case .linear, .interval, .free: return (x .< low) .| (x .> high)
-    case .periodic, .extended: return V() .> V()
+    case .periodic, .extended, .halfTurn: return V() .> V()
     }
   }
 
@@ -484,10 +487,16 @@ private struct Rule {
     x.replacing(with: low, where: x .< low).replacing(with: high, where: x .> high)
   }
 
-  /// x in the box: on a circle by whole turns, else at its nearer end.
-  @inline(always) func placed(_ x: V) -> V {
+  /// x in the box: on a circle by whole turns, if `turned` after the half one that the rule may ask for; else at its
+  /// nearer end.
+  @inline(always) func placed(_ given: V, turned: Bool) -> V {
+    var x = given
     switch boundary {
-    case .periodic:
+    case .halfTurn: if turned { x += 0.5 * range }
+    default: break
+    }
+    switch boundary {
+    case .periodic, .halfTurn:
       #if F32
         let rounding = V(repeating: 0x1.8p23)
         let most = V(repeating: 0x1p21)
@@ -602,7 +611,7 @@ private struct Rule {
     var lower = knot(block.lower)
     var upper = knot(block.upper)
     switch boundary {
-    case .linear:
+    case .linear, .halfTurn:
       lower.value = lower.value.replacing(with: boundaryDerivative, where: bin .< V(repeating: 1))
       upper.value = upper.value.replacing(with: boundaryDerivative, where: bin .>= last)
     default: break

@@ -12,7 +12,8 @@ struct Case: CustomTestStringConvertible, Sendable {
   /// Activations, derivatives of splines, and the centre of a radial layer, which in one dimension some row is sure to
   /// pass: differences of finite steps say less.
   var hasKinks: Bool {
-    name.contains("relu") || name.contains("spline") || (name.contains("radial") && dim == 1)
+    name.contains("relu") || name.contains("spline") || name.contains("kink") || name.contains("leaky tanh")
+      || (name.contains("radial") && dim == 1)
   }
   /// Whether all noise, infinite too, comes from finite data.
   let isBounded: Bool
@@ -93,6 +94,13 @@ struct Case: CustomTestStringConvertible, Sendable {
           try $0.addAutoregressive(
             .small(hidden: [19, 11], .tanh), order: .random, randomDegrees: true, direct: true, inverted: inverted,
             seed: 6)
+        }
+      }
+      for inverted in [false, true] {
+        add("\(inverted ? "inverse " : "")autoregressive, inverse map") {
+          try $0.addAutoregressive(
+            .small(.tanh), order: .random, randomDegrees: false, invertsMap: true, seed: 3)
+          if inverted { try $0.invertLast() }
         }
       }
       add("inverse autoregressive, one hidden layer, silu") {
@@ -238,18 +246,19 @@ struct Case: CustomTestStringConvertible, Sendable {
     numbers.encodesAngles = false
     let table: [(String, SplineRule.Boundary, Double, SplineRule.Convention)] = [
       ("clipped", .linear, 0, zuko), ("jumping", .linear, 1e-3, jump), ("half-ended", .free, 0.01, halfEnds),
-      ("numbered", .periodic, 1e-3, numbers),
+      ("numbered", .periodic, 1e-3, numbers), ("half-turned", .halfTurn, 0, zuko),
     ]
     var cases: [Case] = []
     for (name, boundary, minimum, convention) in table {
-      let (low, high) = boundary == .periodic ? (-1.7, 1.9) : (-1.2, 1.1)
+      let isBox = boundary == .periodic || boundary == .halfTurn
+      let (low, high) = isBox ? (-1.7, 1.9) : (-1.2, 1.1)
       for (dim, contextDim) in [(1, 0), (2, 0), (6, 3)] {
         let conditioner = SpecBuilder.Conditioner.small(
           transformer: .spline(
             bins: 5, low: low, high: high, boundary: boundary, minWidth: minimum, minHeight: minimum,
             convention: convention))
-        let base: SpecBuilder.Base = boundary == .periodic ? .uniform(low: low, high: high) : .standardNormal
-        let extent: Case.Extent = boundary == .periodic ? .square(low...high) : .square(-14...14)
+        let base: SpecBuilder.Base = isBox ? .uniform(low: low, high: high) : .standardNormal
+        let extent: Case.Extent = isBox ? .square(low...high) : .square(-14...14)
         for inverted in [false, true] {
           cases.append(
             Case(
@@ -284,7 +293,7 @@ struct Case: CustomTestStringConvertible, Sendable {
         for inverted in [false, true] {
           cases.append(
             Case("\(inverted ? "inverse " : "")elementwise \(name)", dim: dim, contextDim: contextDim) {
-              try $0.addElementwise(map, network: contextDim > 0 ? .small(hidden: [11], .tanh) : nil)
+              try $0.addElementwise(map, network: contextDim > 0 ? .small(hidden: [12], .tanh) : nil)
               if inverted { try $0.invertLast() }
             })
         }
@@ -325,6 +334,20 @@ struct Case: CustomTestStringConvertible, Sendable {
         add("logistic to normal", inverted, -25...25, false) {
           try $0.addDomain(.logisticToNormal, columns: columns)
         }
+        add("leaky tanh", inverted, inverted ? -4...4 : -35...35, false) {
+          try $0.addDomain(.leakyTanh, columns: columns, low: columns.map { 1.4 + 0.1 * Double($0) })
+        }
+        add("leaky kink", inverted, inverted ? -9...9 : -35...35, false) {
+          try $0.addDomain(.leakyReLU, columns: columns, low: columns.map { 0.2 + 0.1 * Double($0) })
+        }
+        cases.append(
+          Case(
+            "\(inverted ? "inverse " : "")logarithmic tanh kink", dim: dim,
+            extent: inverted ? .square(-4...4) : .far(25)
+          ) {
+            try $0.addDomain(.logTanh, columns: columns, low: columns.map { 1.1 + 0.1 * Double($0) })
+            if inverted { try $0.invertLast() }
+          })
         add("wrap", inverted, -6...6, false) { try $0.addWrap(low: -6, high: 6, randomShift: false, seed: 1) }
         add("dequantize", inverted, inverted ? -3...3 : -28...28, false) { try $0.addDequantize(levels: 3) }
       }

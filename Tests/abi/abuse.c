@@ -549,7 +549,7 @@ static void building(void) {
     ARCHITECTURE(batch_norm, DIFFEO_EINVAL);
     ARCHITECTURE(periodic, DIFFEO_EINVAL);
     ARCHITECTURE(reserved, DIFFEO_EINVAL);
-    AUTOREGRESSIVE(reserved);
+    AUTOREGRESSIVE(inverse_map);
     AUTOREGRESSIVE(direct);
     COUPLING(scale_activation);
     ARCHITECTURE(random_order, DIFFEO_EINVAL);

@@ -7,6 +7,7 @@ extension SplineRule {
   private static let boundaries = Names(
     [
       (.linear, "linear"), (.periodic, "periodic"), (.interval, "interval"), (.free, "free"), (.extended, "extended"),
+      (.halfTurn, "half_turn"),
     ] as [(Boundary, String)])
   private static let derivatives = Names([(.softplus, "softplus"), (.exp, "exp")] as [(Derivative, String)])
   private static let encodings = Names([(true, "circle"), (false, "numbers")])

@@ -67,12 +67,14 @@ package struct SpecBuilder: Sendable {
   }
 
   package mutating func addAutoregressive(
-    _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, seed: UInt64
+    _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, invertsMap: Bool = false,
+    seed: UInt64
   ) throws(DiffeoError) {
     let (dim, contextDim) = (spec.dim, spec.contextDim)
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     let layer = try AutoregressiveSpec(
       dim: dim, contextDim: contextDim, order: columns(order, &random), map: conditioner.transformer.map(),
+      invertsMap: invertsMap,
       hiddenDegrees: AutoregressiveParametersSpec.degrees(
         conditioner.hidden, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
       conditioner: .init(hidden: conditioner.hidden, activation: conditioner.activation, direct: direct))

@@ -52,14 +52,22 @@ SCALES = {
 ORDERS = {"natural": 1, "reversed": 2, "random": 3, "given": 4}
 DEGREES = {"sequential": 1, "random": 2}
 MASKS = {"even": 1, "odd": 2, "first": 3, "last": 4, "random": 5, "given": 6}
-BOUNDARIES = {"linear": 1, "periodic": 2, "interval": 3, "free": 4, "extended": 5}
+BOUNDARIES = {"linear": 1, "periodic": 2, "interval": 3, "free": 4, "extended": 5, "half_turn": 6}
 DERIVATIVES = {"softplus": 1, "exp": 2}
 ENCODINGS = {"circle": 1, "numbers": 2}
 FAMILIES = {"normal": 1, "logistic": 2}
 TARGETS = {"uniform": 1, "logistic": 2}
 BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "student_t": 5, "mixture": 6}
 CONDITIONALS = {"gaussian": 1, "mixture": 2, "bernoulli": 3}
-DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4}
+DOMAINS = {
+    "logit": 1,
+    "log": 2,
+    "softplus": 3,
+    "logistic_to_normal": 4,
+    "leaky_tanh": 5,
+    "leaky_relu": 6,
+    "log_tanh": 7,
+}
 SCHEDULES = {"constant": 1, "cosine": 2}
 STATES = {"running": 0, "epoch_end": 1, "max_epochs": 2, "patience": 3, "cancelled": 4}
 
@@ -165,7 +173,7 @@ class AutoregressiveOptions(Structure):
         ("scale_bound", c_double),
         ("scale_epsilon", c_double),
         ("direct", c_int32),
-        ("reserved", c_int32),
+        ("inverse_map", c_int32),
         ("seed", c_uint64),
         ("spline", POINTER(SplineOptions)),
         ("mixture", POINTER(MixtureOptions)),

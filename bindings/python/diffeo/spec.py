@@ -29,10 +29,10 @@ class Spline:
         Knots are one more. 2 to 64.
     low, high : float
         The spline lives in the box [low, high] x [low, high].
-    boundary : {"linear", "periodic", "interval", "free", "extended"}
+    boundary : {"linear", "periodic", "interval", "free", "extended", "half_turn"}
         What is outside: the identity; nothing, as x is an angle of period high - low [2]_; nothing, with no density;
         the identity, with any derivative at the ends of the box (flowjax); straight lines, with the derivatives at its
-        ends (distrax).
+        ends (distrax); nothing, as x is an angle, turned by half before the spline (zuko).
     min_width, min_height : float
         Of a bin, as a part of the box.
     min_derivative : float
@@ -172,6 +172,7 @@ class Spec:
         log_scales: tuple[float, float] | None = None,
         transformer: Spline | Mixture | None = None,
         direct: bool = False,
+        inverse_map: bool = False,
         seed: SupportsIndex = 0,
     ) -> Spec:
         """Add an autoregressive layer [1]_: z_i = s_i x_i + t_i, with s_i, t_i from the columns before i.
@@ -205,6 +206,8 @@ class Spec:
             Another map than the affine one.
         direct : bool
             Give the MADE connections from its inputs to its outputs, too.
+        inverse_map : bool
+            Use the inverse of the map, with parameters from the same columns: z_i = (x_i - t_i) / s_i.
         seed : int
             Of a random order and random degrees.
 
@@ -225,6 +228,7 @@ class Spec:
             options.order, options.order_given = _abi.ORDERS["given"], columns
         options.degrees = choice(degrees, _abi.DEGREES, "degrees")
         options.direct = bool(direct)
+        options.inverse_map = bool(inverse_map)
         return self._add("autoregressive", byref(options))
 
     def add_coupling(
@@ -429,9 +433,11 @@ class Spec:
 
         Parameters
         ----------
-        domain : {"logit", "log", "softplus", "logistic_to_normal"}
+        domain : {"logit", "log", "softplus", "logistic_to_normal", "leaky_tanh", "leaky_relu", "log_tanh"}
             low < x < high: z = log((x - low) / (high - x)); x > low: z = log(x - low); x > low: z =
-            log(exp(x - low) - 1), about x - low where that is large; any x: z = Phi^-1(sigmoid(x)).
+            log(exp(x - low) - 1), about x - low where that is large; any x: z = Phi^-1(sigmoid(x)). With a constant in
+            place of low: tanh(x) with its tangents beyond +-low; x, and low x below 0; tanh(x), and beyond +-low
+            +-(tanh(low) + k log(abs(x) / low)) with k = (1 - tanh(tanh(low))) / low.
         columns : sequence of int, optional
             Ascending; all other columns pass unchanged, and by default there are none.
         low, high : float or array_like, optional
@@ -622,12 +628,7 @@ class Spec:
             raise ShapeError(f"{name} has {length} entries, this spec has dim {self._dim}")
 
 
-def _set_network(
-    options: Any,
-    hidden: Integers,
-    activation: str,
-    seed: SupportsIndex,
-) -> None:
+def _set_network(options: Any, hidden: Integers, activation: str, seed: SupportsIndex) -> None:
     """Fill in what autoregressive and coupling options share."""
     options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
     options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
