@@ -498,7 +498,7 @@ static void building(void) {
 
   /* unknown choices */
   static const double zeros[DIM] = {0}, ones[DIM] = {1, 1, 1};
-  static const int32_t choices[] = {0, -1, 9, 100, INT32_MAX, INT32_MIN};
+  static const int32_t choices[] = {0, -1, 12, 100, INT32_MAX, INT32_MIN};
   for (int i = 0; i < COUNT(choices); i++) {
     const int32_t c = choices[i];
     char piece[32];
@@ -545,7 +545,13 @@ static void building(void) {
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_lu(spec, c, 0));
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_elementwise_affine(spec, c));
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_wrap(spec, -1, 1, c, 0));
-    FIELD(diffeo_spline_options, D.spline_options_init, reserved, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_spline_options, D.spline_options_init, derivative, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_spline_options, D.spline_options_init, encoding, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_spline_options, D.spline_options_init, half_ends, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_elementwise_options, D.elementwise_options_init, scale, c, DIFFEO_EINVAL, piece,
+          D.spec_add_elementwise(spec, &o));
+    FIELD(diffeo_elementwise_options, D.elementwise_options_init, reserved, c, DIFFEO_EINVAL, piece,
+          D.spec_add_elementwise(spec, &o));
     FIELD(diffeo_base_options, D.base_options_init, reserved, c, DIFFEO_EINVAL, piece, D.spec_set_base(spec, &o));
     NETWORK(reserved);
     NETWORK(normalized);
@@ -558,10 +564,10 @@ static void building(void) {
     ARCHITECTURE(periodic, DIFFEO_EINVAL);
     ARCHITECTURE(reserved, DIFFEO_EINVAL);
     AUTOREGRESSIVE(reserved);
-    AUTOREGRESSIVE(reserved2);
     AUTOREGRESSIVE(normalized);
     COUPLING(reserved);
     COUPLING(normalized);
+    AUTOREGRESSIVE(inverse_map);
     AUTOREGRESSIVE(direct);
     COUPLING(scale_activation);
     ARCHITECTURE(random_order, DIFFEO_EINVAL);
