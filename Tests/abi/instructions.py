@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Instructions of some calls, counted by callgrind and held to instructions.txt: a slow-down seen without a clock.
 
-They repeat to a thousandth. Another compiler gives others, and so does another HDF5 to loading: then there is nothing to
-compare.
+They repeat to a thousandth. Another compiler gives others, and so does another HDF5 to loading: these are not compared.
 
     instructions.py --update [LIBRARY]     writes instructions.txt
 """
