@@ -1,47 +1,96 @@
-"""What is measured: architectures, their sizes, and the work in them."""
+"""What is measured: architectures and layers, their sizes, and the work in them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from machine import NATIVE, Level, Machine
+
 TASKS = {"log_prob": "log-density", "sample": "samples", "train": "training step"}
-TITLES = {"maf": "MAF, 5 layers", "realnvp": "RealNVP, 10 couplings"}
+TITLES = {"maf": "MAF, 5 layers", "realnvp": "RealNVP, 10 couplings", "nsf": "NSF, 5 couplings, 8 bins"}
+TRANSFORMS = {"maf": 5, "realnvp": 10, "nsf": 5}
+BINS, BOUND = 8, 4.0  # of the splines, which live in [-BOUND, BOUND]
+SIZES = {"float32": 4, "float64": 8}
+TILE = 64  # rows that go through a flow together
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to do at the least: unmasked weights only, two operations each; no activations, no exponentials.
+
+    A row needs every weight. Weights are read from memory once for each tile of rows, rows once, results written once.
+    """
+
+    weights: int
+    rows: int
+    columns: int  # in and out, of a row
+    dtype: str = "float32"
+    passes: int = 1  # over the weights; a training step makes three: forward, gradients of inputs, gradients of weights
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.passes * self.weights * self.rows
+
+    @property
+    def weight_bytes(self) -> int:
+        """Training reads the weights twice, and the last pass is Adam's, over four vectors: three of them both ways."""
+        times = -(-self.rows // TILE) if self.passes == 1 else 2 * -(-self.rows // TILE) + 7
+        return SIZES[self.dtype] * self.weights * times
+
+    @property
+    def row_bytes(self) -> int:
+        return SIZES[self.dtype] * self.rows * self.columns
+
+    def level(self, machine: Machine) -> Level:
+        """Where the weights are, with what Adam keeps of each."""
+        return machine.level(SIZES[self.dtype] * self.weights * (1 if self.passes == 1 else 4))
+
+    def least(self, machine: Machine, isa: str = NATIVE, threads: int = 1) -> tuple[float, float]:
+        """Seconds that the machine needs for the operations, and for the bytes from the levels that they fit into."""
+        weights = self.weight_bytes / machine.bandwidths[self.level(machine).name, threads]
+        rows = self.row_bytes / machine.bandwidths[machine.level(self.row_bytes).name, threads]
+        return self.flops / machine.peaks[self.dtype, isa, threads] * 1e-9, (weights + rows) * 1e-9
 
 
 @dataclass(frozen=True)
 class Case:
     """One measurement: a task, on so many rows, of a flow whose networks are dim -> hidden -> hidden -> outputs."""
 
-    architecture: str  # "maf" or "realnvp"
+    architecture: str  # of TITLES
     task: str  # of TASKS
     dim: int
     hidden: int
     rows: int
+    dtype: str = "float32"
 
     @property
     def transforms(self) -> int:
-        return 5 if self.architecture == "maf" else 10
+        return TRANSFORMS[self.architecture]
 
     @property
     def name(self) -> str:
-        return f"{self.architecture}-{self.dim}-{self.task}-{self.rows}"
+        name = f"{self.architecture}-{self.dim}-{self.task}-{self.rows}"
+        return name + ("" if self.dtype == "float32" else f"-{self.dtype}")
 
     @property
     def title(self) -> str:
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
-        return f"{TITLES[self.architecture]}, d = {self.dim}, h = {self.hidden} x 2: {TASKS[self.task]}, {rows}"
+        dtype = "" if self.dtype == "float32" else f"{self.dtype}, "
+        sizes = f"d = {self.dim}, h = {self.hidden} x 2"
+        return f"{TITLES[self.architecture]}, {sizes}: {dtype}{TASKS[self.task]}, {rows}"
 
     @property
-    def useful_flops(self) -> int | None:
-        """Floating-point operations of the weights that are not masked: two for each, and nothing else is counted.
-
-        None for a training step. Samples of a MAF need no more of them than its density.
-        """
-        if self.task == "train":
-            return None
-        count = _made_weights if self.architecture == "maf" else _couplings_weights
-        return 2 * self.rows * count(self)
+    def work(self) -> Work:
+        """Samples of a MAF need no more of it than its density."""
+        d, h = self.dim, self.hidden
+        if self.architecture == "maf":
+            weights = self.transforms * made_weights(d, [h, h], 2)
+        else:
+            outputs = 2 if self.architecture == "realnvp" else 3 * BINS - 1
+            passed = [len(range(i % 2, d, 2)) for i in range(self.transforms)]  # even and odd columns take turns
+            weights = sum(coupling_weights(d, p, [h, h], outputs) for p in passed)
+        return Work(weights, self.rows, d + 1, self.dtype, passes=3 if self.task == "train" else 1)
 
     @property
     def expense(self) -> int:
@@ -53,35 +102,74 @@ class Case:
         return asdict(self)
 
 
-def _made_weights(case: Case) -> int:
+def made_weights(d: int, hidden: list[int], outputs: int) -> int:
     """Weights of a MADE where hidden unit j of h has degree 1 + j (d - 1) / h: degrees dealt evenly, none random."""
-    d, h = case.dim, case.hidden
-    degrees = [1 + j * (d - 1) // h for j in range(h)]
-    first = sum(degrees)  # a unit of degree g sees the inputs 1 to g
-    second = sum(seen <= degree for degree in degrees for seen in degrees)
-    outputs = sum(2 * (seen < i) for i in range(1, d + 1) for seen in degrees)
-    return case.transforms * (first + second + outputs)
-
-
-def _couplings_weights(case: Case) -> int:
-    """Weights of couplings in which even and odd columns take turns."""
-    d, h = case.dim, case.hidden
+    before = list(range(1, d + 1))  # a unit of degree g sees the inputs 1 to g
     total = 0
-    for i in range(case.transforms):
-        passed = len(range(i % 2, d, 2))
-        total += passed * h + h * h + h * 2 * (d - passed)
-    return total
+    for h in hidden:
+        degrees = [1 + j * (d - 1) // h for j in range(h)]
+        total += sum(seen <= degree for degree in degrees for seen in before)
+        before = degrees
+    return total + outputs * sum(seen < i for i in range(1, d + 1) for seen in before)
 
 
-SLOW = ("realnvp-63-*", "maf-63-sample-1")  # left out of a quick run
+def coupling_weights(d: int, passed: int, hidden: list[int], outputs: int) -> int:
+    """Of a dense network from the columns that pass unchanged to so many parameters of each of the others."""
+    widths = [passed, *hidden, outputs * (d - passed)]
+    return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+
+
+SLOW = ("realnvp-63-*", "maf-63-sample-1", "maf-63-*-float64")  # left out of a quick run
 
 
 def all_cases() -> list[Case]:
-    """The suite."""
+    """Whole flows."""
     cases = []
     for dim, hidden in ((6, 100), (63, 512)):
         for rows in (10_000, 1):
             cases += [Case("maf", task, dim, hidden, rows) for task in ("log_prob", "sample")]
         cases += [Case("realnvp", task, dim, hidden, 10_000) for task in ("log_prob", "sample")]
+    cases += [Case("nsf", task, 6, 128, 10_000) for task in ("log_prob", "sample")]
+    cases += [Case("maf", "log_prob", 63, 512, 10_000, "float64")]
     cases += [Case("maf", "train", dim, hidden, 256) for dim, hidden in ((6, 100), (43, 512))]
     return sorted(cases, key=lambda case: (case.task == "train", case.architecture, case.dim))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A flow of one layer: a method of diffeo.Spec, its arguments, and the weights or other multiply-adds of a row."""
+
+    title: str
+    method: str
+    dim: int
+    weights: int
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def work(self, rows: int) -> Work:
+        return Work(self.weights, rows, 2 * self.dim + 1)
+
+
+def all_layers() -> list[Layer]:
+    """Layers whose time goes into matrices, and layers of 32 columns whose time goes into all the rest."""
+    d = 32
+    spline, mixture = {"transformer": "Spline"}, {"transformer": "Mixture"}
+    small = {"hidden": (d,)}
+    return [
+        Layer("autoregressive, h = 512 x 2", "add_autoregressive", 63, made_weights(63, [512, 512], 2), {"hidden": (512, 512)}),
+        Layer("autoregressive, h = 100 x 2", "add_autoregressive", 6, made_weights(6, [100, 100], 2), {"hidden": (100, 100)}),
+        Layer("coupling, h = 128 x 2", "add_coupling", d, coupling_weights(d, 16, [128, 128], 2), {"hidden": (128, 128)}),
+        Layer("coupling, h = 32", "add_coupling", d, coupling_weights(d, 16, [d], 2), small),
+        Layer("spline coupling, h = 32", "add_coupling", d, coupling_weights(d, 16, [d], 3 * BINS - 1), small | spline),
+        Layer("spline autoregressive, h = 32", "add_autoregressive", d, made_weights(d, [d], 3 * BINS - 1), small | spline),
+        Layer("mixture autoregressive, h = 32", "add_autoregressive", d, made_weights(d, [d], 3 * 8), small | mixture),
+        Layer("LU", "add_lu", d, d * d),
+        Layer("Householder, 8 reflections", "add_householder", d, 2 * 8 * d, {"reflections": 8}),
+        Layer("actnorm", "add_actnorm", d, d),
+        Layer("planar", "add_planar", d, 2 * d),
+        Layer("radial", "add_radial", d, 2 * d),
+    ]  # fmt: skip
+
+
+GROWTH = {"MAF": Case("maf", "log_prob", 6, 100, 1), "RealNVP": Case("realnvp", "log_prob", 6, 100, 1)}
+GROWTH_ROWS = [round(10 ** (k / 2)) for k in range(13)]  # 1 to 1,000,000
+GROWTH_LAYERS = [1, 2, 4, 8, 16, 32, 64]
