@@ -45,6 +45,8 @@ def _couplings(architecture: str, transforms: int, dim: int, hidden: int) -> Any
     from nflows.transforms.coupling import AffineCouplingTransform, PiecewiseRationalQuadraticCouplingTransform
 
     class Plain(MLP):  # type: ignore[misc]
+        hidden_features = hidden  # spline couplings divide widths and heights by its root
+
         def forward(self, inputs: Any, context: Any = None) -> Any:
             return super().forward(inputs)
 

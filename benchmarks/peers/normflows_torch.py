@@ -50,6 +50,8 @@ def _spline(dim: int, hidden: int, even: bool) -> Any:
     from normflows.utils.masks import create_alternating_binary_mask
 
     class Plain(normflows.nets.MLP):  # type: ignore[misc]
+        hidden_features = hidden  # widths and heights are divided by its root
+
         def forward(self, inputs: Any, context: Any = None) -> Any:
             return super().forward(inputs)
 
