@@ -33,7 +33,7 @@ class Calls:
     """A task on so many rows, again and again."""
 
     def __init__(self, file: Path, task: str, rows: int, threads: int = 1) -> None:
-        command = [program(), file, task, str(rows), str(threads)]
+        command: list[str | Path] = [program(), file, task, str(rows), str(threads)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.opening, self.loading, self.first = self._read()  # seconds
         self.memory = 0  # most bytes that calls have taken

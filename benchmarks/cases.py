@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from machine import NATIVE, Level, Machine
@@ -11,6 +13,7 @@ TASKS = {"log_prob": "log-density", "sample": "samples", "train": "training step
 TITLES = {"maf": "MAF, 5 layers", "realnvp": "RealNVP, 10 couplings", "nsf": "NSF, 5 couplings, 8 bins"}
 TRANSFORMS = {"maf": 5, "realnvp": 10, "nsf": 5}
 BINS, BOUND = 8, 4.0  # of the splines, which live in [-BOUND, BOUND]
+COMPONENTS = 8  # of the mixtures
 SIZES = {"float32": 4, "float64": 8}
 TILE = 64  # rows that go through a flow together
 
@@ -85,11 +88,11 @@ class Case:
         """Samples of a MAF need no more of it than its density."""
         d, h = self.dim, self.hidden
         if self.architecture == "maf":
-            weights = self.transforms * made_weights(d, [h, h], 2)
+            weights = self.transforms * made_weights(d, (h, h), 2)
         else:
             outputs = 2 if self.architecture == "realnvp" else 3 * BINS - 1
             passed = [len(range(i % 2, d, 2)) for i in range(self.transforms)]  # even and odd columns take turns
-            weights = sum(coupling_weights(d, p, [h, h], outputs) for p in passed)
+            weights = sum(coupling_weights(d, p, (h, h), outputs) for p in passed)
         return Work(weights, self.rows, d + 1, self.dtype, passes=3 if self.task == "train" else 1)
 
     @property
@@ -102,7 +105,7 @@ class Case:
         return asdict(self)
 
 
-def made_weights(d: int, hidden: list[int], outputs: int) -> int:
+def made_weights(d: int, hidden: Sequence[int], outputs: int) -> int:
     """Weights of a MADE where hidden unit j of h has degree 1 + j (d - 1) / h: degrees dealt evenly, none random."""
     before = list(range(1, d + 1))  # a unit of degree g sees the inputs 1 to g
     total = 0
@@ -113,10 +116,10 @@ def made_weights(d: int, hidden: list[int], outputs: int) -> int:
     return total + outputs * sum(seen < i for i in range(1, d + 1) for seen in before)
 
 
-def coupling_weights(d: int, passed: int, hidden: list[int], outputs: int) -> int:
+def coupling_weights(d: int, passed: int, hidden: Sequence[int], outputs: int) -> int:
     """Of a dense network from the columns that pass unchanged to so many parameters of each of the others."""
     widths = [passed, *hidden, outputs * (d - passed)]
-    return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    return sum(a * b for a, b in pairwise(widths))
 
 
 SLOW = ("realnvp-63-*", "maf-63-sample-1", "maf-63-*-float64")  # left out of a quick run
@@ -151,23 +154,30 @@ class Layer:
 
 def all_layers() -> list[Layer]:
     """Layers whose time goes into matrices, and layers of 32 columns whose time goes into all the rest."""
-    d = 32
-    spline, mixture = {"transformer": "Spline"}, {"transformer": "Mixture"}
-    small = {"hidden": (d,)}
     return [
-        Layer("autoregressive, h = 512 x 2", "add_autoregressive", 63, made_weights(63, [512, 512], 2), {"hidden": (512, 512)}),
-        Layer("autoregressive, h = 100 x 2", "add_autoregressive", 6, made_weights(6, [100, 100], 2), {"hidden": (100, 100)}),
-        Layer("coupling, h = 128 x 2", "add_coupling", d, coupling_weights(d, 16, [128, 128], 2), {"hidden": (128, 128)}),
-        Layer("coupling, h = 32", "add_coupling", d, coupling_weights(d, 16, [d], 2), small),
-        Layer("spline coupling, h = 32", "add_coupling", d, coupling_weights(d, 16, [d], 3 * BINS - 1), small | spline),
-        Layer("spline autoregressive, h = 32", "add_autoregressive", d, made_weights(d, [d], 3 * BINS - 1), small | spline),
-        Layer("mixture autoregressive, h = 32", "add_autoregressive", d, made_weights(d, [d], 3 * 8), small | mixture),
-        Layer("LU", "add_lu", d, d * d),
-        Layer("Householder, 8 reflections", "add_householder", d, 2 * 8 * d, {"reflections": 8}),
-        Layer("actnorm", "add_actnorm", d, d),
-        Layer("planar", "add_planar", d, 2 * d),
-        Layer("radial", "add_radial", d, 2 * d),
-    ]  # fmt: skip
+        _autoregressive("autoregressive, h = 512 x 2", 63, (512, 512)),
+        _autoregressive("autoregressive, h = 100 x 2", 6, (100, 100)),
+        _coupling("coupling, h = 128 x 2", 32, (128, 128)),
+        _coupling("coupling, h = 32", 32, (32,)),
+        _coupling("spline coupling, h = 32", 32, (32,), "Spline", 3 * BINS - 1),
+        _autoregressive("spline autoregressive, h = 32", 32, (32,), "Spline", 3 * BINS - 1),
+        _autoregressive("mixture autoregressive, h = 32", 32, (32,), "Mixture", 3 * COMPONENTS),
+        Layer("LU", "add_lu", 32, 32 * 32),
+        Layer("Householder, 8 reflections", "add_householder", 32, 2 * 8 * 32, {"reflections": 8}),
+        Layer("actnorm", "add_actnorm", 32, 32),
+        Layer("planar", "add_planar", 32, 2 * 32),
+        Layer("radial", "add_radial", 32, 2 * 32),
+    ]
+
+
+def _autoregressive(title: str, d: int, hidden: tuple[int, ...], transformer: str = "", outputs: int = 2) -> Layer:
+    weights = made_weights(d, hidden, outputs)
+    return Layer(title, "add_autoregressive", d, weights, {"hidden": hidden, "transformer": transformer})
+
+
+def _coupling(title: str, d: int, hidden: tuple[int, ...], transformer: str = "", outputs: int = 2) -> Layer:
+    weights = coupling_weights(d, d // 2, hidden, outputs)
+    return Layer(title, "add_coupling", d, weights, {"hidden": hidden, "transformer": transformer})
 
 
 GROWTH = {"MAF": Case("maf", "log_prob", 6, 100, 1), "RealNVP": Case("realnvp", "log_prob", 6, 100, 1)}

@@ -25,7 +25,7 @@ def draw(points: list[Point], file: Path) -> None:
             line = {"color": f"C{i}", "label": f"{flow}, {NAMES[task]}", "markersize": 4}
             rows.loglog([p.rows for p in by_rows], [p.seconds for p in by_rows], style, **line)
             layers.loglog([p.layers for p in by_layers], [p.seconds for p in by_layers], style, **line)
-            memory.semilogx([p.rows for p in by_rows], [p.memory / 2**20 for p in by_rows], style, **line)
+            memory.semilogx([p.rows for p in by_rows], [p.memory / 2**10 for p in by_rows], style, **line)
     axis = [p for p in points if p.rows != DEPTH_ROWS]
     last = max(axis, key=lambda p: p.rows)
     rows.loglog([1, last.rows], [last.seconds / last.rows, last.seconds], ":", color="0.4", label="in proportion")
@@ -33,11 +33,11 @@ def draw(points: list[Point], file: Path) -> None:
     ends = [deepest.seconds / deepest.layers, deepest.seconds]
     layers.loglog([1, deepest.layers], ends, ":", color="0.4", label="in proportion")
     layers.set_xscale("log", base=2)
-    memory.set_ylim(bottom=0, top=1.3 * max(0.5, *(p.memory / 2**20 for p in points)))
+    memory.set_ylim(bottom=0, top=1.3 * max(p.memory / 2**10 for p in points))
     for axes, x, y in (
         (rows, "rows", "seconds"),
         (layers, f"layers, {DEPTH_ROWS:,} rows", "seconds"),
-        (memory, "rows", "MiB beyond inputs and outputs"),
+        (memory, "rows", "KiB beyond inputs and outputs"),
     ):
         axes.set_xlabel(x)
         axes.set_ylabel(y)

@@ -40,8 +40,8 @@ def _layer_file(layer: Layer) -> Path:
     import diffeo
 
     given = dict(layer.arguments)
-    if "transformer" in given:
-        given["transformer"] = getattr(diffeo, given["transformer"])()
+    if "transformer" in given:  # the defaults are those that were counted
+        given["transformer"] = getattr(diffeo, given["transformer"])() if given["transformer"] else None
     flow = getattr(diffeo.Spec(layer.dim), layer.method)(**given).build()
     rows = np.random.default_rng(1).gumbel(0.0, 0.8, (256, layer.dim))  # some steps, so that no weights are as new
     flow.fit(rows, batch_size=64, max_epochs=2, patience=0, lr=0.02, validation=0.0, progress=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -113,11 +114,11 @@ def growth_table(points: list[own.Point]) -> Table:
 
 
 def startup_line(parts: dict[str, list[float]]) -> str:
-    m = own.startup_median(parts)
+    m = {name: seconds_text(seconds) for name, seconds in own.startup_median(parts).items()}
     return (
-        f"From the start of a C program to its first log-density: {seconds_text(m['total'])} (median of "
-        f"{len(parts['first'])} processes), of which opening the library takes {seconds_text(m['opening'])}, loading the "
-        f"flow (MAF, d = 6) {seconds_text(m['loading'])} and the first call {seconds_text(m['first'])}."
+        f"From the start of a C program to its first log-density: {m['total']} (median of {len(parts['first'])} "
+        f"processes), of which opening the library takes {m['opening']}, loading the flow (MAF, d = 6) {m['loading']} "
+        f"and the first call {m['first']}."
     )
 
 
@@ -142,10 +143,14 @@ def write(page: Path, texts: dict[str, str]) -> None:
     content = page.read_text()
     for name, text in texts.items():
         markers = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        content, found = markers.subn(lambda match, text=text: match[1] + text + "\n" + match[2], content)  # type: ignore[misc]
+        content, found = markers.subn(partial(_between, text), content)
         if found != 1:
             raise SystemExit(f"{page} must have the markers <!-- {name} --> and <!-- /{name} --> once")
     page.write_text(content)
+
+
+def _between(text: str, match: re.Match[str]) -> str:
+    return f"{match[1]}{text}\n{match[2]}"
 
 
 def _threads(n: int) -> str:
