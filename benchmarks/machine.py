@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 TYPES = {"float32": "float", "float64": "double"}
 NATIVE, AVX2 = "native", "x86-64-v3"  # as compilers name them
 SHORT = {AVX2: "AVX2"}
-_LARGEST = 1 << 30  # bytes to read of memory beyond all caches
+_SMALLEST, _LARGEST = 1 << 26, 1 << 30  # bytes to read of memory beyond all caches
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Machine:
     bandwidths: dict[tuple[str, int], float] = field(default_factory=dict)  # by level, threads
 
     def __post_init__(self) -> None:
-        self.levels = list(_levels())
+        self.levels = _levels(len(self.cores))
         self.facts = _facts()
         self.instructions = [NATIVE, AVX2] if "avx2" in self.facts["flags"] else [NATIVE]
         for real in TYPES.values():
@@ -87,8 +87,8 @@ class Machine:
         return float(run.stdout)
 
 
-def _levels() -> list[Level]:
-    """The caches of data that one core sees, as the kernel lists them, and main memory."""
+def _levels(cores: int) -> list[Level]:
+    """The caches of data that one core sees, as the kernel lists them, and main memory. The last cache is shared."""
     sizes: dict[int, int] = {}
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         if (index / "type").read_text().strip() != "Instruction":
@@ -97,10 +97,11 @@ def _levels() -> list[Level]:
     levels = []
     before = 0
     for number, size in sorted(sizes.items()):
-        levels.append(Level(f"L{number}", size, max(size // 2, 0) if before == 0 else min(size // 2, 8 * before)))
+        share = size // 2 // (cores if number > 2 else 1)
+        levels.append(Level(f"L{number}", size, max(2 * before, min(share, 8 * before)) if before else share))
         before = size
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return [*levels, Level("memory", 1 << 62, max(1 << 24, min(_LARGEST, 4 * before, free // 8)))]
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // cores
+    return [*levels, Level("memory", 1 << 62, max(_SMALLEST, min(_LARGEST, 4 * before, free)))]
 
 
 def _facts() -> dict[str, Any]:
