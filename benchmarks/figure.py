@@ -8,10 +8,10 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from cases import TASKS
 from own import DEPTH_ROWS, Point
 
 STYLES = {"log_prob": "-o", "sample": "--s"}
-NAMES = {"log_prob": "log-density", "sample": "samples"}
 
 
 def draw(points: list[Point], file: Path) -> None:
@@ -22,7 +22,7 @@ def draw(points: list[Point], file: Path) -> None:
             of = [p for p in points if (p.flow, p.task) == (flow, task)]
             by_layers = [p for p in of if p.rows == DEPTH_ROWS]
             by_rows = [p for p in of if p.rows != DEPTH_ROWS]
-            line = {"color": f"C{i}", "label": f"{flow}, {NAMES[task]}", "markersize": 4}
+            line = {"color": f"C{i}", "label": f"{flow}, {TASKS[task]}", "markersize": 4}
             rows.loglog([p.rows for p in by_rows], [p.seconds for p in by_rows], style, **line)
             layers.loglog([p.layers for p in by_layers], [p.seconds for p in by_layers], style, **line)
             memory.semilogx([p.rows for p in by_rows], [p.memory / 2**10 for p in by_rows], style, **line)

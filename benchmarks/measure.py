@@ -47,7 +47,7 @@ class Timing:
 
     @property
     def minimum(self) -> float | None:
-        return min(self.rounds, default=None)
+        return None if self.unavailable else min(self.rounds, default=None)
 
     def as_json(self) -> dict[str, Any]:
         if self.unavailable:

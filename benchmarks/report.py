@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import own
-from cases import Case, Work
+from cases import TASKS, Case, Work
 from machine import AVX2, NATIVE, SHORT, Machine
 from measure import Key, Timing
 from peers import PEERS
@@ -106,9 +106,9 @@ def growth_table(points: list[own.Point]) -> Table:
     """Some points of the figure: time for each row and layer, and memory."""
     table = [["", "rows", "layers", "time", "for each row and layer", "memory"]]
     for p in points:
-        if p.rows in (1, 1000, 1_000_000) or (p.layers in (1, 64) and p.rows == own.DEPTH_ROWS):
+        if p.rows in (1, 1_000_000) or (p.layers == 64 and p.rows == own.DEPTH_ROWS):
             each = seconds_text(p.seconds / p.rows / p.layers)
-            name = f"{p.flow}, {p.task}"
+            name = f"{p.flow}, {TASKS[p.task]}"
             table.append([name, f"{p.rows:,}", str(p.layers), seconds_text(p.seconds), each, bytes_text(p.memory)])
     return table
 

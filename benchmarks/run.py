@@ -20,10 +20,10 @@ import report
 from cases import SLOW, Case, all_cases
 from machine import Machine
 from measure import HERE, ROOT, Effort, Key, Timing, Worker, environment, measure
-from peers import PEERS
+from peers import PEERS, diffeo_python
 
 FULL = Effort(flows=810.0, round=1.5, rounds=15, prepare=60.0, call=0.8, starts=40)
-QUICK = Effort(flows=120.0, round=0.3, rounds=5, prepare=20.0, call=0.1, starts=10)
+QUICK = Effort(flows=120.0, round=0.3, rounds=5, prepare=40.0, call=0.1, starts=10)
 PARTS = ["flows", "layers", "growth", "startup"]
 FIGURE = ROOT / "docs/images/performance/growth.png"
 
@@ -46,6 +46,7 @@ def main() -> None:
             results = _flows(arguments, effort, machine)
         os.environ |= environment(1)
         sys.path.insert(0, environment(1)["PYTHONPATH"])
+        machine.facts["versions"] |= diffeo_python.versions()
         os.sched_setaffinity(0, cores[:1])  # programs that it starts inherit it
         layers = own.layers(effort) if "layers" in arguments.parts else []
         growth = own.growth(effort) if "growth" in arguments.parts else []
@@ -54,18 +55,18 @@ def main() -> None:
         machine.measure_bandwidths()
 
     several = machine.threads[-1]
-    several = several if several > 1 else 0
     print("\n" + "\n".join(report.machine_lines(machine)))
     tables = {"machine": report.machine_table(machine)}
     if results:
         tables["flows"] = report.flows_table(results, 1, medians=False)
-        if several:
+        if several > 1:
             tables["threads"] = report.flows_table(results, several, medians=False)
         tables["bounds"] = report.bounds_table(results, machine)
     if layers:
         tables["layers"] = report.layers_table(layers, machine)
     if growth:
         tables["growth"] = report.growth_table(growth)
+    tables = {name: table for name, table in tables.items() if len(table) > 1}
     texts = {name: report.markdown(table) for name, table in tables.items()}
     texts["machine"] = "\n".join(f"- {line}" for line in report.machine_lines(machine)) + "\n\n" + texts["machine"]
     for name, table in tables.items():
@@ -79,6 +80,8 @@ def main() -> None:
     if growth:
         _draw(growth, FIGURE if arguments.write else HERE / "results/growth.png")
     if arguments.write:
+        if not results:
+            del texts["machine"]  # it is about what is there already, too
         report.write(ROOT / "docs/performance.md", texts)
 
 
