@@ -82,7 +82,7 @@ private struct Reference {
       if at < rule.low { return (rule.low + (at - rule.low) * d[0], log(d[0])) }
       if at > rule.high { return (rule.high + (at - rule.high) * d[rule.bins], log(d[rule.bins])) }
     case .interval: if at < rule.low || at > rule.high { return (.nan, .nan) }
-    case .periodic:
+    case .periodic, .halfTurn:
       if at < rule.low || at > rule.high {
         let range = rule.high - rule.low
         at -= range * floor((at - rule.low) / range)
@@ -221,7 +221,7 @@ private func hardValues<S: TestScalar>(_ build: Build<S>) {
         #expect(y[1] == .infinity && y[2] == -.infinity)
         #expect(y[3..<7].allSatisfy { $0.isFinite } && logs[1..<7].allSatisfy { $0.isFinite })
       case .interval: #expect((y[1..<7] + logs[1..<7]).allSatisfy { $0.isNaN })
-      case .periodic:
+      case .periodic, .halfTurn:
         #expect((y[1..<3] + logs[1..<3]).allSatisfy { $0.isNaN })
         #expect(y[3..<7].allSatisfy { Double($0) >= rule.low && Double($0) <= rule.high })
         #expect(logs[3..<7].allSatisfy { $0.isFinite })

@@ -29,7 +29,7 @@ def close(what, ours, theirs, tolerance=TOLERANCE):
 
 
 def test_there_are_files():
-    assert len(FILES) == 18
+    assert len(FILES) == 27
 
 
 @golden
@@ -84,7 +84,7 @@ def parameters(path):
             if "network" in component:
                 yield component[f"network/{len(component['network']) - 1}/bias"].name
             elif component.attrs["kind"] != "permutation":
-                lists = "initialized", "permutation", "lower", "upper", "sign"  # of the last three not all is used
+                lists = "initialized", "permutation", "columns", "lower", "upper", "sign"  # of the last three not all is used
                 yield from (component[name].name for name in component if name not in lists)
         if "context" in f:
             yield from ("/context/mean", "/context/std")

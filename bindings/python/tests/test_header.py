@@ -151,6 +151,8 @@ def test_every_enumerator_has_its_value(code):
         "DEGREES_": _abi.DEGREES,
         "MASK_": _abi.MASKS,
         "BOUNDARY_": _abi.BOUNDARIES,
+        "DERIVATIVE_": _abi.DERIVATIVES,
+        "ENCODING_": _abi.ENCODINGS,
         "FAMILY_": _abi.FAMILIES,
         "TARGET_": _abi.TARGETS,
         "BASE_": _abi.BASES,
