@@ -182,6 +182,13 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     SPLINE(min_width, w, "min_width");
     SPLINE(min_height, w, "min_height");
     SPLINE(min_derivative, w, "min_derivative");
+    SPLINE(logit_bound, w, "logit_bound");
+    SPLINE(derivative_bound, w, "derivative_bound");
+    SPLINE(boundary_derivative, w, "boundary_derivative");
+    FIELD(diffeo_coupling_options, D.coupling_options_init, log_scale_low, w == -1 ? 3 : w, DIFFEO_EINVAL, "log_scale",
+          D.spec_add_coupling(spec, &o));
+    FIELD(diffeo_elementwise_options, D.elementwise_options_init, log_scale_high, w == -1 ? -5 : w, DIFFEO_EINVAL,
+          "log_scale", D.spec_add_elementwise(spec, &o));
     MIXTURE(scale_bound, w, "scale_bound");
     REFUSED(DIFFEO_EINVAL, "epsilon", D.spec_add_batch_norm(spec, w, 0.1));
     REFUSED(DIFFEO_EINVAL, "momentum", D.spec_add_batch_norm(spec, 1e-5, w));
@@ -195,6 +202,10 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     NAMED(spline_autoregressive, bound, (o.periodic = 1, w), "");
   }
   SPLINE(min_width, 0, "0");
+  SPLINE(boundary_derivative, (o.boundary = DIFFEO_BOUNDARY_FREE, 0.5), "0.5");
+  SPLINE(encoding, DIFFEO_ENCODING_NUMBERS, "encoding");
+  FIELD(diffeo_elementwise_options, D.elementwise_options_init, column_count, INT64_MAX, DIFFEO_EINVAL, "columns",
+        D.spec_add_elementwise(spec, &o));
   SPLINE(min_width, 0.125, "0.125"); /* all of the box for 8 bins */
   SPLINE(min_height, 0.125, "0.125");
   SPLINE(min_derivative, 1, "1");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from ctypes import byref, c_uint8, pointer
 from dataclasses import dataclass
@@ -37,12 +38,13 @@ class Spline:
         Of a bin, as a part of the box.
     min_derivative : float
         At a knot.
-    logit_bound : float, optional
-        c > 0: what goes into the softmax of widths and heights is a / (1 + abs(a) / c), a from the network (zuko).
+    logit_bound : float
+        c > 0, or 0 for none: what goes into the softmax of widths and heights is a / (1 + abs(a) / c) for a network
+        output a (zuko).
     derivative : {"softplus", "exp"}
-        Of knots: m + log(1 + exp(a + log(exp(1 - m) - 1))) with m = min_derivative, or exp(a / (1 + abs(a) / b)) (zuko).
-    derivative_bound : float, optional
-        b above; by default log(1000).
+        Of knots: m + log(1 + exp(a + log(exp(1 - m) - 1))), m = min_derivative, or exp(a / (1 + abs(a) / b)) (zuko).
+    derivative_bound : float
+        b above.
     boundary_derivative : float
         At the ends of the box of boundary "linear" (Pyro: 0.999).
     half_ends : bool
@@ -63,9 +65,9 @@ class Spline:
     min_width: float = 1e-3
     min_height: float = 1e-3
     min_derivative: float = 1e-3
-    logit_bound: float | None = None
+    logit_bound: float = 0.0
     derivative: str = "softplus"
-    derivative_bound: float | None = None
+    derivative_bound: float = math.log(1000)
     boundary_derivative: float = 1.0
     half_ends: bool = False
     encoding: str = "circle"
@@ -74,14 +76,11 @@ class Spline:
         o = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
         o.bins, o.low, o.high = integer(self.bins, "bins", 1), real(self.low, "low"), real(self.high, "high")
         o.boundary = choice(self.boundary, _abi.BOUNDARIES, "boundary")
-        for name in "min_width", "min_height", "min_derivative":
+        for name in (
+            "min_width", "min_height", "min_derivative", "logit_bound", "derivative_bound", "boundary_derivative",
+        ):  # fmt: skip
             setattr(o, name, real(getattr(self, name), name))
         o.derivative = choice(self.derivative, _abi.DERIVATIVES, "derivative")
-        if self.logit_bound is not None:
-            o.logit_bound = real(self.logit_bound, "logit_bound")
-        if self.derivative_bound is not None:
-            o.derivative_bound = real(self.derivative_bound, "derivative_bound")
-        o.boundary_derivative = real(self.boundary_derivative, "boundary_derivative")
         o.half_ends = bool(self.half_ends)
         o.encoding = choice(self.encoding, _abi.ENCODINGS, "encoding")
         options.spline = pointer(o)
