@@ -36,9 +36,9 @@ gallery: lib ## trains each flow on small densities and draws docs/images/flows 
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) $(PYTHON) docs/gallery.py
 
-bench: lib ## measures speed against other libraries (some minutes)
+bench: lib ## measures speed, alone and against other libraries (some twenty minutes)
 	scripts/setup-benchmarks
-	.venv-bench/bin/python benchmarks/run.py
+	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) .venv-bench/bin/python benchmarks/run.py
 
 # Without a build where there is one already: root may have no Swift.
 install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=

@@ -11,12 +11,14 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from cases import Case
+from peers import PEERS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+Key: TypeAlias = tuple[str, int]  # a peer, and its threads
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -45,7 +47,7 @@ class Timing:
 
     @property
     def minimum(self) -> float | None:
-        return min(self.rounds, default=None)
+        return None if self.unavailable else min(self.rounds, default=None)
 
     def as_json(self) -> dict[str, Any]:
         if self.unavailable:
@@ -63,20 +65,24 @@ class Timing:
 class Worker:
     """A process of worker.py; one that dies or does not answer in time is started again for the next case."""
 
-    def __init__(self, module: str, cores: list[int], threads: int, log: Path) -> None:
-        self.module, self.cores, self.threads, self.log = module, cores, threads, log
+    def __init__(self, peer: str, cores: list[int], log: Path) -> None:
+        self.peer, self.cores, self.log = PEERS[peer], cores, log
         self.versions: dict[str, str] = {}
         self.process: subprocess.Popen[str] | None = None
         self.missing = ""
+
+    @property
+    def threads(self) -> int:
+        return len(self.cores)
 
     def start(self) -> str:
         """Why it cannot be used, or nothing."""
         if self.process is None and not self.missing:
             with self.log.open("a") as log:
                 self.process = subprocess.Popen(
-                    [sys.executable, HERE / "worker.py", self.module, str(self.threads)],
+                    [sys.executable, HERE / "worker.py", self.peer.module, str(self.threads)],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                    env=environment(self.threads), cwd=HERE,
+                    env=environment(self.threads) | self.peer.environment, cwd=HERE,
                     preexec_fn=lambda: os.sched_setaffinity(0, self.cores),
                 )  # fmt: skip
             answer = self.ask({"setup": True}, 60.0)
@@ -116,55 +122,49 @@ class Worker:
 class Effort:
     """How long to measure."""
 
-    total: float  # seconds for the whole suite
+    flows: float  # seconds for all whole flows
     round: float  # most seconds of one library in one round
     rounds: int  # at most
     prepare: float  # most seconds to build a case, compile or export it
+    call: float  # seconds for each layer, number of rows, ... of ours alone
+    starts: int  # processes
 
 
-class Peak:
-    """Multiply-adds of one core, measured in the same rounds: machines change their clock."""
-
-    def __init__(self, folder: Path, core: int) -> None:
-        self.program, self.core, self.best = folder / "peak", core, 0.0
-        flags = ["-O3", "-march=native", "-ffp-contract=fast"]
-        subprocess.run([os.environ.get("CC", "cc"), *flags, HERE / "peak.c", "-o", self.program], check=True)
-
-    def measure(self) -> None:
-        """GFLOP/s, kept in `best`."""
-        run = subprocess.run(
-            [self.program], check=True, capture_output=True, text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, [self.core]),
-        )  # fmt: skip
-        self.best = max(self.best, float(run.stdout))
+def wanted(case: Case, key: Key) -> bool:
+    """Single rows are a matter of one thread, and from C there are only those."""
+    peer, threads = key
+    if case.rows == 1:
+        return threads == 1 and peer != "diffeo_avx2"
+    return peer != "diffeo_c"
 
 
-def measure(case: Case, workers: dict[str, Worker], peak: Peak, effort: Effort, deadline: float) -> dict[str, Timing]:
+def measure(case: Case, workers: dict[Key, Worker], effort: Effort, deadline: float) -> dict[Key, Timing]:
     """Prepare all, then rounds of all in turn until the deadline, two at the least."""
-    timings: dict[str, Timing] = {}
-    repeats: dict[str, int] = {}
-    for module, worker in workers.items():
+    timings: dict[Key, Timing] = {}
+    repeats: dict[Key, int] = {}
+    for key, worker in workers.items():
+        if not wanted(case, key):
+            continue
         reason = worker.start()
-        timing = timings[module] = Timing(unavailable=reason)
+        timing = timings[key] = Timing(unavailable=reason)
         if reason:
             continue
         begin = time.monotonic()
         answer = worker.ask({"prepare": case.as_json(), "seconds": effort.round}, effort.prepare)
         timing.preparation = round(time.monotonic() - begin, 3)
         timing.unavailable = answer.get("unavailable", "")
-        timing.rows, repeats[module] = answer.get("rows", 0), answer.get("repeats", 1)
+        timing.rows, repeats[key] = answer.get("rows", 0), answer.get("repeats", 1)
 
+    several = any(worker.threads > 1 for worker in workers.values())
     for number in range(effort.rounds):
         if number >= 2 and time.monotonic() > deadline:
             break
-        if case.useful_flops and case.rows > 1:
-            peak.measure()
-        for module, timing in timings.items():
+        for key, timing in timings.items():
             if timing.unavailable:
                 continue
-            if workers[module].threads > 1:
+            if several:
                 time.sleep(0.05)  # teams of the one before may still spin
-            answer = workers[module].ask({"run": repeats[module]}, 20 * effort.round + 10)
+            answer = workers[key].ask({"run": repeats[key]}, 20 * effort.round + 10)
             timing.unavailable = answer.get("unavailable", "")
             if not timing.unavailable:
                 timing.rounds.append(answer["seconds"] * case.rows / timing.rows)

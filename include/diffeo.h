@@ -123,7 +123,12 @@ enum {
   DIFFEO_SCALE_SOFTPLUS = 4,  /* s = log(1 + exp(a + log(exp(1 - e) - 1))) + e: 1 at a = 0 */
   DIFFEO_SCALE_SIGMOID = 5,   /* s = sigmoid(a + 2) + e: Glow */
   DIFFEO_SCALE_ADDITIVE = 6,  /* s = 1, no output a: NICE (Dinh et al. 2015) */
-  DIFFEO_SCALE_GATED = 7      /* s = sigmoid(a + 2), and z = s x + (1 - s) t: IAF (Kingma et al. 2016, eq. 12) */
+  DIFFEO_SCALE_GATED = 7,     /* s = sigmoid(a + 2), and z = s x + (1 - s) t: IAF (Kingma et al. 2016, eq. 12) */
+  /* Of other libraries' flows: nflows, Pyro and TensorFlow Probability, normflows and Glow (inverted), FrEIA */
+  DIFFEO_SCALE_CLAMPED_SOFTPLUS = 8,   /* s = min(log(1 + exp(a)) + e, c) */
+  DIFFEO_SCALE_CLAMPED_EXP = 9,        /* s = exp(a), a held to log_scale_low to log_scale_high */
+  DIFFEO_SCALE_RECIPROCAL_SIGMOID = 10, /* s = 1 / sigmoid(a) */
+  DIFFEO_SCALE_ATAN = 11               /* s = exp(c atan(a)) */
 };
 
 /* In which order an autoregressive layer takes the columns. */
@@ -166,17 +171,35 @@ enum {
 enum {
   DIFFEO_BOUNDARY_LINEAR = 1,   /* outside of the box: the identity */
   DIFFEO_BOUNDARY_PERIODIC = 2, /* x is an angle of period high - low (Rezende et al. 2020) */
-  DIFFEO_BOUNDARY_INTERVAL = 3  /* outside of the box there is no density: for a base that is uniform on it */
+  DIFFEO_BOUNDARY_INTERVAL = 3, /* outside of the box there is no density: for a base that is uniform on it */
+  DIFFEO_BOUNDARY_FREE = 4,     /* outside: the identity, with any derivative at the ends of the box (flowjax) */
+  DIFFEO_BOUNDARY_EXTENDED = 5, /* outside: straight lines, with the derivatives at the ends of the box (distrax) */
+  DIFFEO_BOUNDARY_HALF_TURN = 6 /* x is an angle, turned by half before the spline, whose slope is 1 at the ends (zuko) */
+};
+/* Derivatives at knots from network outputs a. */
+enum {
+  DIFFEO_DERIVATIVE_SOFTPLUS = 1, /* min_derivative + log(1 + exp(a + log(exp(1 - min_derivative) - 1))) */
+  DIFFEO_DERIVATIVE_EXP = 2       /* exp(a / (1 + |a| / derivative_bound)): zuko */
+};
+/* What networks see of the columns of a periodic spline. */
+enum {
+  DIFFEO_ENCODING_CIRCLE = 1, /* cosine and sine of the angle */
+  DIFFEO_ENCODING_NUMBERS = 2 /* the number, which has a cut where the angle has none */
 };
 typedef struct diffeo_spline_options {
   size_t struct_size;
   int64_t bins;          /* 2 to 64: 8 */
   double low, high;      /* within 1e6: -4, 4 */
-  double min_width;      /* of a bin, as a part of the box, 1e-6 or more and below 1 / bins: 1e-3 */
+  double min_width;      /* of a bin, as a part of the box, 1e-6 or more (0 with logit_bound) and below 1 / bins: 1e-3 */
   double min_height;     /* the same: 1e-3 */
   double min_derivative; /* at a knot, 1e-6 or more and below 1: 1e-3 */
   int32_t boundary;      /* DIFFEO_BOUNDARY_LINEAR */
-  int32_t reserved;      /* 0 */
+  int32_t derivative;    /* DIFFEO_DERIVATIVE_SOFTPLUS */
+  double logit_bound;    /* c, 1e-3 to 10: a / (1 + |a| / c) goes into the softmax of widths and heights. 0, none: 0 */
+  double derivative_bound;    /* 1e-3 to 80: log(1000) */
+  double boundary_derivative; /* at the ends of the box, linear only, 1e-6 to 1e6: 1 */
+  int32_t half_ends;     /* 0. 1: the first and the last bin have half of min_width and min_height */
+  int32_t encoding;      /* periodic only: DIFFEO_ENCODING_CIRCLE */
 } diffeo_spline_options;
 
 /* The CDF F of a mixture of normal or logistic distributions, in place of the affine map: z = F(x), or log(F / (1 - F)),
@@ -207,14 +230,15 @@ typedef struct diffeo_autoregressive_options {
   double scale_bound;    /* 3 */
   double scale_epsilon;  /* 1e-3 */
   int32_t direct;        /* 0. 1: the MADE has connections from inputs to outputs, too */
-  int32_t reserved;      /* 0 */
+  int32_t inverse_map;   /* 0. 1: z_i = map^-1(x_i), from the same columns; affine: z_i = (x_i - t_i) / s_i */
   uint64_t seed;         /* for a random order and random degrees: 0 */
   const diffeo_spline_options *spline;   /* NULL */
   const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
   int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
   int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
   int32_t normalized;    /* 0. 1: with preactivation, s h + t is activated in place of h; s and t are trained */
-  int32_t reserved2;     /* 0 */
+  int32_t reserved;      /* 0 */
+  double log_scale_low, log_scale_high;  /* of DIFFEO_SCALE_CLAMPED_EXP, within 80: -5, 3 */
 } diffeo_autoregressive_options;
 
 /* A coupling layer (Dinh et al. 2017): the masked columns pass unchanged and, with the context, give the parameters of
@@ -237,6 +261,7 @@ typedef struct diffeo_coupling_options {
   int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
   int32_t normalized;    /* 0, as above */
   int32_t reserved;      /* 0 */
+  double log_scale_low, log_scale_high;  /* as above */
 } diffeo_coupling_options;
 
 /* A dense network of the context that gives the parameters of a layer or a base which has no other inputs. */
@@ -249,6 +274,21 @@ typedef struct diffeo_network_options {
   int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
   int32_t normalized;    /* 0, as above */
 } diffeo_network_options;
+
+/* The same map of each column, with parameters of its own that are trained, or functions of the context. */
+typedef struct diffeo_elementwise_options {
+  size_t struct_size;
+  const int64_t *columns; /* ascending, all others pass unchanged; NULL with column_count 0: all */
+  int64_t column_count;
+  int32_t scale;          /* DIFFEO_SCALE_SOFT_CLIP */
+  int32_t reserved;       /* 0 */
+  double scale_bound;     /* 3 */
+  double scale_epsilon;   /* 1e-3 */
+  double log_scale_low, log_scale_high; /* as above */
+  const diffeo_spline_options *spline;   /* NULL */
+  const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
+  const diffeo_network_options *network; /* NULL: trained vectors */
+} diffeo_elementwise_options;
 
 /* The base: the distribution of the noise, the columns independent but for the mixture. */
 enum {
@@ -327,6 +367,7 @@ DIFFEO_API diffeo_status diffeo_mixture_options_init(diffeo_mixture_options *opt
 DIFFEO_API diffeo_status diffeo_autoregressive_options_init(diffeo_autoregressive_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_coupling_options_init(diffeo_coupling_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_network_options_init(diffeo_network_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_elementwise_options_init(diffeo_elementwise_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_base_options_init(diffeo_base_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_made_options_init(diffeo_made_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_architecture_options_init(diffeo_architecture_options *options, size_t struct_size);
@@ -395,6 +436,9 @@ DIFFEO_API diffeo_status diffeo_spec_add_batch_norm(diffeo_spec *spec, double ep
 DIFFEO_API diffeo_status diffeo_spec_add_planar(diffeo_spec *spec, const diffeo_network_options *network);
 DIFFEO_API diffeo_status diffeo_spec_add_radial(diffeo_spec *spec, const diffeo_network_options *network);
 
+/* The map of a coupling or an autoregressive layer by itself. options may be NULL for the defaults. Since: 0.1 */
+DIFFEO_API diffeo_status diffeo_spec_add_elementwise(diffeo_spec *spec, const diffeo_elementwise_options *options);
+
 /* Layers that know the data. z = (x - mean) / std, not trained. mean and std have dim values, std > 0; both NULL: from
  * the data when training begins */
 DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const double *mean, const double *std);
@@ -407,7 +451,12 @@ enum {
   DIFFEO_DOMAIN_LOGIT = 1,              /* low < x < high: z = log((x - low) / (high - x)) */
   DIFFEO_DOMAIN_LOG = 2,                /* x > low: z = log(x - low) */
   DIFFEO_DOMAIN_SOFTPLUS = 3,           /* x > low: z = log(exp(x - low) - 1), about x - low where that is large */
-  DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL = 4  /* any x: z = Phi^-1(sigmoid(x)) */
+  DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL = 4, /* any x: z = Phi^-1(sigmoid(x)) */
+  /* Any x, with a constant in place of low, 1e-3 to 15: */
+  DIFFEO_DOMAIN_LEAKY_TANH = 5,         /* z = tanh(x), and beyond +-low its tangents there (flowjax) */
+  DIFFEO_DOMAIN_LEAKY_RELU = 6,         /* z = x, below 0 low x */
+  DIFFEO_DOMAIN_LOG_TANH = 7            /* z = tanh(x), beyond +-low +-(tanh(low) + k log(|x| / low)) with
+                                         * k = (1 - tanh(tanh(low))) / low (nflows) */
 };
 DIFFEO_API diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domain, const int64_t *columns, int64_t count,
     const double *low, const double *high);

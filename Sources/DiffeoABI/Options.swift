@@ -1,5 +1,6 @@
 import CDiffeo
 import Diffeo
+import Glibc
 import KernelInterface
 
 extension diffeo_autoregressive_options: SizedStruct {
@@ -16,6 +17,7 @@ extension diffeo_autoregressive_options: SizedStruct {
     o.scale_epsilon = Architecture.defaultScaleEpsilon
     o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
     o.context_mode = Int32(DIFFEO_CONTEXT_INPUT)
+    (o.log_scale_low, o.log_scale_high) = Architecture.defaultLogScales
     return o
   }
 }
@@ -33,6 +35,7 @@ extension diffeo_coupling_options: SizedStruct {
     o.scale_epsilon = Architecture.defaultScaleEpsilon
     o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
     o.context_mode = Int32(DIFFEO_CONTEXT_INPUT)
+    (o.log_scale_low, o.log_scale_high) = Architecture.defaultLogScales
     return o
   }
 }
@@ -50,6 +53,41 @@ extension diffeo_spline_options: SizedStruct {
     o.min_height = 1e-3
     o.min_derivative = 1e-3
     o.boundary = Int32(DIFFEO_BOUNDARY_LINEAR)
+    o.derivative = Int32(DIFFEO_DERIVATIVE_SOFTPLUS)
+    o.derivative_bound = log(1000)
+    o.boundary_derivative = 1
+    o.encoding = Int32(DIFFEO_ENCODING_CIRCLE)
+    return o
+  }
+
+  var convention: SplineRule.Convention {
+    get throws(DiffeoError) {
+      var c = SplineRule.Convention()
+      c.logitBound = logit_bound
+      c.derivative = try choice(derivative, "derivative")
+      c.derivativeBound = derivative_bound
+      c.boundaryDerivative = boundary_derivative
+      c.halfEnds = try flag(half_ends, "half_ends")
+      switch Int(encoding) {
+      case DIFFEO_ENCODING_CIRCLE: c.encodesAngles = true
+      case DIFFEO_ENCODING_NUMBERS: c.encodesAngles = false
+      default: throw DiffeoError(.invalid, "encoding is \(encoding), which is not known")
+      }
+      return c
+    }
+  }
+}
+
+extension diffeo_elementwise_options: SizedStruct {
+  static var name: String { "diffeo_elementwise_options" }
+  static var firstSize: Int { MemoryLayout<Self>.size }
+  static var defaults: Self {
+    var o = Self()
+    o.struct_size = MemoryLayout<Self>.size
+    o.scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
+    o.scale_bound = Architecture.defaultScaleBound
+    o.scale_epsilon = Architecture.defaultScaleEpsilon
+    (o.log_scale_low, o.log_scale_high) = Architecture.defaultLogScales
     return o
   }
 }
@@ -203,18 +241,17 @@ extension diffeo_network_options {
   }
 }
 
-/// spline and mixture: what the options of a layer say, if it is not to be affine.
+/// logScales: low and high. spline and mixture: what the options of a layer say, if it is not to be affine.
 func transformer(
-  scale: Int32, bound: Double, epsilon: Double, _ spline: UnsafePointer<diffeo_spline_options>?,
-  _ mixture: UnsafePointer<diffeo_mixture_options>?
+  scale: Int32, bound: Double, epsilon: Double, logScales: (Double, Double),
+  _ spline: UnsafePointer<diffeo_spline_options>?, _ mixture: UnsafePointer<diffeo_mixture_options>?
 ) throws(DiffeoError) -> SpecBuilder.Transformer {
   if let spline {
     guard mixture == nil else { throw DiffeoError(.invalid, "spline and mixture are both given: one at most can be") }
     let o = try diffeo_spline_options.read(spline)
-    try requireZero(o.reserved)
     return .spline(
       bins: Int(o.bins), low: o.low, high: o.high, boundary: try choice(o.boundary, "boundary"), minWidth: o.min_width,
-      minHeight: o.min_height, minDerivative: o.min_derivative)
+      minHeight: o.min_height, minDerivative: o.min_derivative, convention: try o.convention)
   }
   if let mixture {
     let o = try diffeo_mixture_options.read(mixture)
@@ -222,7 +259,8 @@ func transformer(
       components: Int(o.components), family: try choice(o.family, "family"), target: try choice(o.target, "target"),
       bound: o.scale_bound)
   }
-  return .affine(try choice(scale, "scale"), bound: bound, epsilon: epsilon)
+  return .affine(
+    try choice(scale, "scale"), bound: bound, epsilon: epsilon, logLow: logScales.0, logHigh: logScales.1)
 }
 
 func madeConditional(_ value: Int32, components: Int) throws(DiffeoError) -> SpecBuilder.MADEConditional {
@@ -319,6 +357,13 @@ public func diffeo_network_options_init(
   _ options: UnsafeMutablePointer<diffeo_network_options>?, _ struct_size: Int
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in try diffeo_network_options.initialise(options, struct_size) }
+}
+
+@implementation @_cdecl("diffeo_elementwise_options_init")
+public func diffeo_elementwise_options_init(
+  _ options: UnsafeMutablePointer<diffeo_elementwise_options>?, _ struct_size: Int
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try diffeo_elementwise_options.initialise(options, struct_size) }
 }
 
 @implementation @_cdecl("diffeo_base_options_init")

@@ -31,15 +31,17 @@ public func diffeo_spec_add_autoregressive(
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_autoregressive_options.read(options)
     try requireZero(o.reserved)
-    try requireZero(o.reserved2)
     try handle.builder.addAutoregressive(
       conditioner(
         conventions(
           o.hidden, o.hidden_count, default: Architecture.defaultHidden, o.activation, blocks: o.blocks,
           contextMode: o.context_mode, normalized: o.normalized),
-        transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
+        transformer(
+          scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
+          logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
-      randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"), seed: o.seed)
+      randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"),
+      invertsMap: flag(o.inverse_map, "inverse_map"), seed: o.seed)
   }
 }
 
@@ -72,7 +74,9 @@ public func diffeo_spec_add_coupling(
         conventions(
           o.hidden, o.hidden_count, default: Architecture.defaultHidden, o.activation, blocks: o.blocks,
           contextMode: o.context_mode, normalized: o.normalized),
-        transformer(scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon, o.spline, o.mixture)),
+        transformer(
+          scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
+          logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture)),
       mask: mask, scaleActivation: o.scale_activation == 0 ? nil : choice(o.scale_activation, "scale_activation"),
       seed: o.seed)
   }
@@ -160,17 +164,42 @@ public func diffeo_spec_add_domain(
     case DIFFEO_DOMAIN_LOG: map = .log
     case DIFFEO_DOMAIN_SOFTPLUS: map = .softplus
     case DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL: map = .logisticToNormal
+    case DIFFEO_DOMAIN_LEAKY_TANH: map = .leakyTanh
+    case DIFFEO_DOMAIN_LEAKY_RELU: map = .leakyReLU
+    case DIFFEO_DOMAIN_LOG_TANH: map = .logTanh
     default: throw DiffeoError(.invalid, "domain is \(domain), which is not known")
     }
-    let columns =
-      columns == nil && count == 0 ? Array(0..<dim) : try integers(columns, count, "columns", atMost: dim)
+    let columns = try columnChoice(columns, count, dim: dim)
     func ends(_ values: UnsafePointer<Double>?, _ name: String, _ needed: Bool) throws(DiffeoError) -> [Double] {
       if !needed { return [] }
       let source = try require(values, name)
       return columns.indices.map { source[$0] }
     }
     try handle.builder.addDomain(
-      map, columns: columns, low: ends(low, "low", map.hasLow), high: ends(high, "high", map.hasHigh))
+      map, columns: columns, low: ends(low, "low", !map.constants.isEmpty),
+      high: ends(high, "high", map.constants.count > 1))
+  }
+}
+
+/// NULL with 0: all.
+private func columnChoice(_ columns: UnsafePointer<Int64>?, _ count: Int64, dim: Int) throws(DiffeoError) -> [Int] {
+  columns == nil && count == 0 ? Array(0..<dim) : try integers(columns, count, "columns", atMost: dim)
+}
+
+@implementation @_cdecl("diffeo_spec_add_elementwise")
+public func diffeo_spec_add_elementwise(
+  _ spec: OpaquePointer?, _ options: UnsafePointer<diffeo_elementwise_options>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try SpecHandle.from(spec)
+    let o = try diffeo_elementwise_options.read(options)
+    try requireZero(o.reserved)
+    try handle.builder.addElementwise(
+      transformer(
+        scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
+        logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture),
+      columns: columnChoice(o.columns, o.column_count, dim: handle.builder.spec.dim),
+      network: diffeo_network_options.network(o.network))
   }
 }
 

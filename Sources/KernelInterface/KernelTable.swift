@@ -271,28 +271,33 @@ public enum Activation: Int32, Sendable, BitwiseCopyable {
   public var needsInput: Bool { self == .silu || self == .gelu }
 }
 
-/// s(a) of an affine map; kinds are those of the C header, formulas too. `bound` is c, `epsilon` is e.
+/// s(a) of an affine map; kinds are those of the C header, formulas too. `bound` is c, `epsilon` is e, `low` and `high`
+/// are of log s for clampedExp.
 public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
   public enum Kind: Int32, Sendable, BitwiseCopyable {
     case softClip = 1
-    case exp, tanh, softplus, sigmoid, additive, gated
+    case exp, tanh, softplus, sigmoid, additive, gated, clampedSoftplus, clampedExp, reciprocalSigmoid, atan
   }
   public var kind: Kind
   public var bound: Double
   public var epsilon: Double
+  public var low: Double
+  public var high: Double
   /// log(exp(1 - epsilon) - 1), for softplus
   public var offset: Double
-  public init(kind: Kind, bound: Double, epsilon: Double, offset: Double) {
+  public init(kind: Kind, bound: Double, epsilon: Double, offset: Double, low: Double = -5, high: Double = 3) {
     self.kind = kind
     self.bound = bound
     self.epsilon = epsilon
+    self.low = low
+    self.high = high
     self.offset = offset
   }
 }
 
 /// Monotone rational-quadratic splines over the box [low, high], of x and of y. Raw parameters of a number: `bins` widths,
 /// `bins` heights, then derivatives. widths = (high - low) (minWidth + (1 - bins minWidth) softmax(raw)), heights in the
-/// same way, derivatives = minDerivative + softplus(raw + offset): zeros make the identity.
+/// same way; zeros make the identity. Other conventions: see `logitBound` and `halfEnds`.
 public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
   public enum Boundary: Int32, Sendable, BitwiseCopyable {
     /// The identity outside of the box; derivatives at the interior knots, those at its ends are 1.
@@ -301,6 +306,19 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
     case periodic
     /// NaN outside of the box; derivatives at all knots.
     case interval
+    /// The identity outside of the box; derivatives at all knots, so that at its ends the slope may jump.
+    case free
+    /// Straight lines outside of the box, with the derivatives at its ends; derivatives at all knots.
+    case extended
+    /// A circle that is turned by half before: of x + (high - low) / 2. Derivatives at the interior knots, those at the
+    /// ends of the box are 1.
+    case halfTurn
+  }
+  public enum Derivative: Int32, Sendable, BitwiseCopyable {
+    /// minDerivative + softplus(raw + offset)
+    case softplus = 1
+    /// exp(raw / (1 + |raw| / derivativeBound))
+    case exp
   }
   public var bins: Int
   public var low, high: Double
@@ -308,6 +326,16 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
   public var minWidth, minHeight, minDerivative: Double
   /// log(exp(1 - minDerivative) - 1)
   public var offset: Double
+  /// c > 0: of widths and heights raw / (1 + |raw| / c) goes into the softmax. 0: raw.
+  public var logitBound = 0.0
+  public var derivative = Derivative.softplus
+  public var derivativeBound = 1.0
+  /// At the ends of the box, for `linear`.
+  public var boundaryDerivative = 1.0
+  /// Whether the first and the last bin have half of the minima, and softmax(raw) the factor 1 - (bins - 1) minWidth.
+  public var halfEnds = false
+  /// Of `periodic`: whether networks see angles by cosine and sine. Not for the kernels.
+  public var encodesAngles = true
   public init(
     bins: Int, low: Double, high: Double, boundary: Boundary, minWidth: Double, minHeight: Double,
     minDerivative: Double, offset: Double
@@ -324,12 +352,14 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
 
   public var derivativeCount: Int {
     switch boundary {
-    case .linear: bins - 1
+    case .linear, .halfTurn: bins - 1
     case .periodic: bins
-    case .interval: bins + 1
+    case .interval, .free, .extended: bins + 1
     }
   }
   public var parameterCount: Int { 2 * bins + derivativeCount }
+  /// Of a size: how many minima all bins have together.
+  public var minimumCount: Int { halfEnds ? bins - 1 : bins }
 }
 
 /// A mixture of `components` C densities of one family, and where its CDF F leads. Raw parameters of a number: C logits,

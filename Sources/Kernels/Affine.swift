@@ -1,27 +1,55 @@
 import KernelInterface
 
 // y = x s(a) + t for the rules of ScaleRule. The first three rules give the logarithm l of s, and s = exp(l); softplus
-// and sigmoid give s, and l = log s. As with activations the rule is chosen anew for each vector.
+// and sigmoid give s, and l = log s. As with activations the rule is chosen anew for each vector. The rules in LogScales
+// take two steps: l, then exp.
 
 func affine(_ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ t: In, _ y: Out, _ logs: Out) {
-  inVectors(count, Streams(x, present(rule, a, x), t, y, logs)) { affineVectors(rule, $0, $1) }
+  if let exponential = exponential(rule) {
+    logScales(rule, count, a, logs)
+    return affine(exponential, count, x, logs, t, y, logs)
+  }
+  inVectors(count, Streams(x, present(rule, a, x), t, y, logs)) { affineVectors(ScaleNumbers(rule), $0, $1) }
 }
 
 func affineInverse(_ rule: ScaleRule, _ count: Int, _ y: In, _ a: In, _ t: In, _ x: Out, _ logs: Out) {
-  inVectors(count, Streams(y, present(rule, a, y), t, x, logs)) { affineInverseVectors(rule, $0, $1) }
+  if let exponential = exponential(rule) {
+    logScales(rule, count, a, logs)
+    return affineInverse(exponential, count, y, logs, t, x, logs)
+  }
+  inVectors(count, Streams(y, present(rule, a, y), t, x, logs)) { affineInverseVectors(ScaleNumbers(rule), $0, $1) }
 }
 
 func affinePullback(_ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out) {
+  if let exponential = exponential(rule) {
+    affinePullback(exponential, count, x, logs, logs, g, gLogs)
+    return logScalesPullback(rule, count, a, gLogs)
+  }
   inVectors(count, Streams(x, present(rule, a, x), present(rule, logs, x), g, gLogs)) {
-    affinePullbackVectors(rule, $0, $1)
+    affinePullbackVectors(ScaleNumbers(rule), $0, $1)
   }
 }
 
 func affineInversePullback(
   _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
 ) {
+  if let exponential = exponential(rule) {
+    affineInversePullback(exponential, count, x, logs, logs, g, gLogs)
+    return logScalesPullback(rule, count, a, gLogs)
+  }
   inVectors(count, Streams(x, present(rule, a, x), present(rule, logs, x), g, gLogs)) {
-    affineInversePullbackVectors(rule, $0, $1)
+    affineInversePullbackVectors(ScaleNumbers(rule), $0, $1)
+  }
+}
+
+/// What is left of a rule in LogScales when log s is known.
+@inline(always) private func exponential(_ rule: ScaleRule) -> ScaleRule? {
+  switch rule.kind {
+  case .clampedSoftplus, .clampedExp, .reciprocalSigmoid, .atan:
+    var exponential = rule
+    exponential.kind = .exp
+    return exponential
+  default: return nil
   }
 }
 
@@ -35,7 +63,21 @@ func affineInversePullback(
 
 // MARK: Whole vectors
 
-@inline(never) func affineVectors(_ rule: ScaleRule, _ count: Int, _ s: Streams) {
+/// What the loops read of a rule. Of a struct of which a loop leaves fields unread the optimiser makes another function,
+/// and a weak symbol.
+struct ScaleNumbers {
+  let kind: ScaleRule.Kind
+  let bound, epsilon, offset: Double
+
+  @inline(always) init(_ rule: ScaleRule) {
+    kind = rule.kind
+    bound = rule.bound
+    epsilon = rule.epsilon
+    offset = rule.offset
+  }
+}
+
+@inline(never) func affineVectors(_ rule: ScaleNumbers, _ count: Int, _ s: Streams) {
   let rule = Rule(rule)
   var i = 0
   while i < count {
@@ -47,7 +89,7 @@ func affineInversePullback(
   }
 }
 
-@inline(never) func affineInverseVectors(_ rule: ScaleRule, _ count: Int, _ s: Streams) {
+@inline(never) func affineInverseVectors(_ rule: ScaleNumbers, _ count: Int, _ s: Streams) {
   let rule = Rule(rule)
   var i = 0
   while i < count {
@@ -61,7 +103,7 @@ func affineInversePullback(
 }
 
 /// dL/dx = s dL/dy, and dL/da = (x s dL/dy + dL/dl) dl/da.
-@inline(never) func affinePullbackVectors(_ rule: ScaleRule, _ count: Int, _ s: Streams) {
+@inline(never) func affinePullbackVectors(_ rule: ScaleNumbers, _ count: Int, _ s: Streams) {
   let rule = Rule(rule)
   var i = 0
   while i < count {
@@ -75,7 +117,7 @@ func affineInversePullback(
 }
 
 /// dL/dy = dL/dx / s, and dL/da = (dL/dl - x dL/dx) dl/da.
-@inline(never) func affineInversePullbackVectors(_ rule: ScaleRule, _ count: Int, _ s: Streams) {
+@inline(never) func affineInversePullbackVectors(_ rule: ScaleNumbers, _ count: Int, _ s: Streams) {
   let rule = Rule(rule)
   var i = 0
   while i < count {
@@ -95,7 +137,7 @@ private struct Rule {
   var kind: ScaleRule.Kind
   var bound, perBound, epsilon, offset: V
 
-  @inline(always) init(_ rule: ScaleRule) {
+  @inline(always) init(_ rule: ScaleNumbers) {
     kind = rule.kind
     bound = V(repeating: S(rule.bound))
     perBound = V(repeating: S(1 / rule.bound))
@@ -123,7 +165,7 @@ private struct Rule {
     case .softClip, .exp, .tanh:
       let l: V
       switch kind {
-      case .softClip: l = bounded(a) * softClipRoot(a)
+      case .softClip: l = softClip(a, perBound).value
       case .tanh: l = bound * tanh(a * perBound)
       default: l = a
       }
@@ -136,7 +178,7 @@ private struct Rule {
       default: s = sigmoid(a + 2)
       }
       return (inverse ? 1 / s : s, log(s))
-    case .additive: return (V(repeating: 1), V())
+    default: return (V(repeating: 1), V())
     }
   }
 
@@ -147,7 +189,7 @@ private struct Rule {
       let slope: V
       switch kind {
       case .softClip:
-        let root = softClipRoot(a)
+        let root = softClip(a, perBound).root
         slope = root * root
       case .tanh:
         let h = logs * perBound
@@ -171,21 +213,7 @@ private struct Rule {
       }
       let reciprocal = 1 / s
       return (inverse ? reciprocal : s, slope * reciprocal)
-    case .additive: return (V(repeating: 1), V())
+    default: return (V(repeating: 1), V())
     }
-  }
-
-  /// 1 / (1 + |a| / c): l = a root, dl/da = root^2.
-  @inline(always) private func softClipRoot(_ a: V) -> V {
-    1 / fma(magnitude(bounded(a)), perBound, V(repeating: 1))
-  }
-
-  /// a within bounds that no c tells from infinity and whose quotient by c does not overflow.
-  @inline(always) private func bounded(_ a: V) -> V {
-    #if F32
-      return limited(a, V(repeating: 1e18))
-    #else
-      return limited(a, V(repeating: 1e150))
-    #endif
   }
 }

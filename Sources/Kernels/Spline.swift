@@ -76,13 +76,48 @@ struct SplineSide {
   }
 }
 
+/// The same with a bound: exponentials of the logits softly clipped to it, which overflow not even as they are. So the
+/// pullback finds the logits again.
+@inline(never) func boundedExponentials(
+  _ rule: SplineRule, _ count: Int, _ p: Out, _ block: UnsafeMutablePointer<SplineBlock>
+) {
+  let perBound = V(repeating: S(1 / rule.logitBound))
+  var numbers = Numbers(count, block)
+  while numbers.first < count {
+    var j = 0
+    while j < 2 &* rule.bins {
+      numbers.write(exp(softClip(numbers.read(p, j), perBound).value), p, j)
+      j &+= 1
+    }
+    numbers.advance()
+  }
+}
+
+/// Of the soft clip, whose derivative is (1 - |logit| / bound)^2.
+@inline(never) func clipPullback(
+  _ rule: SplineRule, _ first: Int, _ count: Int, _ block: UnsafeMutablePointer<SplineBlock>, _ p: In, _ gp: Out
+) {
+  let numbers = Numbers(count, first: first, block)
+  let perBound = V(repeating: S(-1 / rule.logitBound))
+  var j = 0
+  while j < 2 &* rule.bins {
+    let root = positivePart(fma(magnitude(log(numbers.read(p, j))), perBound, V(repeating: 1)))
+    numbers.write(numbers.read(In(gp), j) * root * root, gp, j)
+    j &+= 1
+  }
+}
+
 @inline(never) func splineVectors(
   _ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out,
   _ block: UnsafeMutablePointer<SplineBlock>,
   inverse: Bool
 ) {
-  exponentials(rule.bins, count, p, block)
-  exponentials(rule.bins, count, p + rule.bins &* count, block)
+  if rule.logitBound > 0 {
+    boundedExponentials(rule, count, p, block)
+  } else {
+    exponentials(rule.bins, count, p, block)
+    exponentials(rule.bins, count, p + rule.bins &* count, block)
+  }
   var numbers = Numbers(count, block)
   while numbers.first < count {
     locate(rule, numbers.first, count, x, p, block, amongHeights: inverse)
@@ -104,7 +139,8 @@ struct SplineSide {
   let given = numbers.read(x)
   block.pointee.given = given
   let (bin, a) = rule.find(
-    rule.placed(given), amongHeights ? heights : p, amongHeights ? rule.height : rule.width, numbers)
+    rule.placed(given, turned: !amongHeights), amongHeights ? heights : p, amongHeights ? rule.height : rule.width,
+    numbers)
   let b = rule.pick(bin, amongHeights ? p : heights, amongHeights ? rule.width : rule.height, numbers)
   block.pointee.bin = bin
   block.pointee.width = amongHeights ? b : a
@@ -115,12 +151,12 @@ struct SplineSide {
 @inline(never) func evaluate(_ rule: SplineRule, _ block: UnsafeMutablePointer<SplineBlock>, inverse: Bool) {
   let rule = Rule(rule)
   let given = block.pointee.given
-  let at = rule.placed(given)
+  let at = rule.placed(given, turned: !inverse)
   let (w, h) = (block.pointee.width, block.pointee.height)
   let (d0, d1) = rule.derivatives(block.pointee)
   let piece = Piece(w, h, d0.value, d1.value)
-  let t: V
-  let u: V
+  var t: V
+  var u: V
   var result: V
   if inverse {
     (t, u) = piece.solve(h.place(at))
@@ -130,19 +166,31 @@ struct SplineSide {
     u = 1 - t
     result = fma(piece.value(t, u), h.size, h.left)
   }
-  var logarithm = log(piece.slope(t, u))
+  if rule.endsCount {
+    // The derivative at the end, and no other number near it.
+    t = t.replacing(with: V(repeating: 1), where: at .>= rule.high)
+    u = u.replacing(with: V(), where: at .>= rule.high)
+  }
+  let slope = piece.slope(t, u)
+  var logarithm = log(slope)
   // NaN in the parameters shows at the end of the box and outside, too.
   let known = result .== result
   result = rule.inBox(result).replacing(with: rule.high, where: known .& (at .>= rule.high))
   let outside = known .& rule.outside(given)
   switch rule.boundary {
-  case .linear:
+  case .linear, .free:
     result = result.replacing(with: given, where: outside)
     logarithm = logarithm.replacing(with: V(), where: outside)
   case .interval:
     result = result.replacing(with: V(repeating: .nan), where: outside)
     logarithm = logarithm.replacing(with: V(repeating: .nan), where: outside)
   case .periodic: break
+  case .extended:
+    let beyond = given - at
+    result += inverse ? beyond / slope : beyond * slope
+  case .halfTurn:
+    // Turned back, which is the same half turn.
+    if inverse { result = rule.placed(result, turned: true) }
   }
   block.pointee.result = result
   block.pointee.logarithm = logarithm
@@ -154,7 +202,7 @@ struct SplineSide {
 ) {
   let half = rule.bins &* count
   let range = rule.high - rule.low
-  let bins = Double(rule.bins)
+  let minima = Double(rule.minimumCount)
   var numbers = Numbers(count, block)
   while numbers.first < count {
     let i = numbers.first
@@ -164,9 +212,10 @@ struct SplineSide {
     binPullback(rule, block, inverse: inverse)
     numbers.write(block.pointee.result, g)
     softmaxPullback(
-      rule.bins, S(range * (1 - bins * rule.minWidth)), i, count, block, ofWidths: true, p, gp)
+      rule.bins, S(range * (1 - minima * rule.minWidth)), i, count, block, ofWidths: true, p, gp)
     softmaxPullback(
-      rule.bins, S(range * (1 - bins * rule.minHeight)), i, count, block, ofWidths: false, p + half, gp + half)
+      rule.bins, S(range * (1 - minima * rule.minHeight)), i, count, block, ofWidths: false, p + half, gp + half)
+    if rule.logitBound > 0 { clipPullback(rule, i, count, block, p, gp) }
     derivativePullback(rule, i, count, block, gp + 2 &* half)
     numbers.advance()
   }
@@ -182,7 +231,9 @@ struct SplineSide {
   let (d0, d1) = rule.derivatives(block.pointee)
   let piece = Piece(w, h, d0.value, d1.value)
   let s = piece.s
-  let t = w.place(rule.placed(given))
+  let at = rule.placed(given, turned: true)
+  var t = w.place(at)
+  if rule.endsCount { t = t.replacing(with: one, where: at .>= rule.high) }
   let u = 1 - t
   let tu = t * u
   let v = piece.value(t, u)
@@ -193,7 +244,7 @@ struct SplineSide {
   let turn = u - t
   let round = fma(tu, V(repeating: -2), one)
   let mt = 2 * fma(piece.d1, t, fma(s, turn, -piece.d0 * u))
-  let lt = fma(mt, perM, (piece.d0 + piece.d1 - 2 * s) * turn * perB * -2)
+  var lt = fma(mt, perM, (piece.d0 + piece.d1 - 2 * s) * turn * perB * -2)
   let ls = 2 * (one / s + tu * perM - round * perB)
   let l0 = fma(u * u, perM, tu * perB * -2)
   let l1 = fma(t * t, perM, tu * perB * -2)
@@ -202,17 +253,25 @@ struct SplineSide {
   let v0 = tu * (one - v) * perB
   let v1 = -v * tu * perB
 
-  let outside = rule.outside(given)
+  var outside = rule.outside(given)
   let gResult = block.pointee.result
   let gLogs = block.pointee.logarithm.replacing(with: V(), where: outside)
+  let beyond = given - at
+  switch rule.boundary {
+  case .extended:
+    outside = beyond .!= V()
+    lt = lt.replacing(with: V(), where: outside)
+  default: break
+  }
   let slope = s * vt
   let gPlace = gLogs * lt * w.reciprocal
   var gArgument = inverse ? (gResult + gPlace) / slope : fma(gResult, slope, gPlace)
-  let gy = (inverse ? -gArgument : gResult).replacing(with: V(), where: outside)
+  let gValue = inverse ? -gArgument : gResult
+  let gy = gValue.replacing(with: V(), where: outside)
   switch rule.boundary {
-  case .linear: gArgument = gArgument.replacing(with: gResult, where: outside)
+  case .linear, .free: gArgument = gArgument.replacing(with: gResult, where: outside)
   case .interval: gArgument = gArgument.replacing(with: V(repeating: .nan), where: outside)
-  case .periodic: break
+  case .periodic, .extended, .halfTurn: break
   }
   block.pointee.result = gArgument
   let gv = gy * h.size
@@ -222,8 +281,17 @@ struct SplineSide {
   block.pointee.width.gSize = -fma(t, gt, s * gs)
   block.pointee.height.gLeft = gy
   block.pointee.height.gSize = fma(gy, v, gs)
-  block.pointee.lower = fma(gv, v0, gLogs * l0) * d0.slope
-  block.pointee.upper = fma(gv, v1, gLogs * l1) * d1.slope
+  var gLower = fma(gv, v0, gLogs * l0)
+  var gUpper = fma(gv, v1, gLogs * l1)
+  switch rule.boundary {
+  case .extended:
+    // Outside t is 0 or 1.
+    gLower = fma(gValue * beyond, u, gLower)
+    gUpper = fma(gValue * beyond, t, gUpper)
+  default: break
+  }
+  block.pointee.lower = gLower * d0.slope
+  block.pointee.upper = gUpper * d1.slope
 }
 
 /// Of all sizes: those of earlier bins move the left end of the bin.
@@ -312,10 +380,15 @@ private struct Derivative { var value, slope: V }
 /// From the minimum and the raw parameters to sizes: size = range * (minimum + (1 - bins * minimum) softmax).
 private struct Axis {
   let least, span: V
+  /// `least` of the first and the last bin; where knot 0 would be if they were like the others.
+  let endLeast, start: V
   @inline(always) init(_ rule: SplineRule, _ minimum: Double) {
     let range = rule.high - rule.low
+    let missing = rule.halfEnds ? 0.5 * range * minimum : 0
     least = V(repeating: S(range * minimum))
-    span = V(repeating: S(range * (1 - Double(rule.bins) * minimum)))
+    span = V(repeating: S(range * (1 - Double(rule.minimumCount) * minimum)))
+    endLeast = V(repeating: S(range * minimum - missing))
+    start = V(repeating: S(rule.low - missing))
   }
 }
 
@@ -362,7 +435,10 @@ private struct Rule {
   let boundary: SplineRule.Boundary
   let low, high, range, perRange: V
   let width, height: Axis
-  let minDerivative, offset: V
+  let derivative: SplineRule.Derivative
+  let minDerivative, offset, perDerivativeBound, boundaryDerivative: V
+  /// Whether the ends of the box have the slope of the spline, where it jumps or goes on outside.
+  let endsCount: Bool
 
   @inline(always) init(_ rule: SplineRule) {
     bins = rule.bins
@@ -376,6 +452,14 @@ private struct Rule {
     height = Axis(rule, rule.minHeight)
     minDerivative = V(repeating: S(rule.minDerivative))
     offset = V(repeating: S(rule.offset))
+    derivative = rule.derivative
+    perDerivativeBound = V(repeating: S(1 / rule.derivativeBound))
+    boundaryDerivative = V(repeating: S(rule.boundaryDerivative))
+    switch boundary {
+    case .linear: endsCount = rule.boundaryDerivative != 1
+    case .free, .extended: endsCount = true
+    case .periodic, .interval, .halfTurn: endsCount = false
+    }
   }
 
   /// The last bin, counted from 0.
@@ -384,7 +468,7 @@ private struct Rule {
   /// Knot of the first derivative parameter.
   @inline(always) var firstKnot: V {
     switch boundary {
-    case .linear: return V(repeating: 1)
+    case .linear, .halfTurn: return V(repeating: 1)
     default: return V()
     }
   }
@@ -392,9 +476,9 @@ private struct Rule {
   @inline(always) func outside(_ x: V) -> SIMDMask<V.MaskStorage> {
     switch boundary {
     // At the ends, too, so that they stay what they are.
-    case .linear: return (x .<= low) .| (x .>= high)
-    case .interval: return (x .< low) .| (x .> high)
-    case .periodic: return V() .> V()
+    case .linear where !endsCount: return (x .<= low) .| (x .>= high)
+    case .linear, .interval, .free: return (x .< low) .| (x .> high)
+    case .periodic, .extended, .halfTurn: return V() .> V()
     }
   }
 
@@ -403,10 +487,16 @@ private struct Rule {
     x.replacing(with: low, where: x .< low).replacing(with: high, where: x .> high)
   }
 
-  /// x in the box: on a circle by whole turns, else at its nearer end.
-  @inline(always) func placed(_ x: V) -> V {
+  /// x in the box: on a circle by whole turns, if `turned` after the half one that the rule may ask for; else at its
+  /// nearer end.
+  @inline(always) func placed(_ given: V, turned: Bool) -> V {
+    var x = given
     switch boundary {
-    case .periodic:
+    case .halfTurn: if turned { x += 0.5 * range }
+    default: break
+    }
+    switch boundary {
+    case .periodic, .halfTurn:
       #if F32
         let rounding = V(repeating: 0x1.8p23)
         let most = V(repeating: 0x1p21)
@@ -475,14 +565,16 @@ private struct Rule {
     return made(bin, e, before, total, axis.span / total, axis)
   }
 
+  /// Of knot 1 or more.
   @inline(always) private func left(_ knot: V, _ before: V, _ scale: V, _ axis: Axis) -> V {
-    fma(before, scale, fma(knot, axis.least, low))
+    fma(before, scale, fma(knot, axis.least, axis.start))
   }
 
   @inline(always) private func made(_ bin: V, _ e: V, _ before: V, _ sum: V, _ scale: V, _ axis: Axis) -> SplineSide {
-    let size = fma(e, scale, axis.least)
+    let isFirst = bin .< V(repeating: 1)
+    let size = fma(e, scale, axis.least.replacing(with: axis.endLeast, where: isFirst .| (bin .>= last)))
     var side = SplineSide()
-    side.left = left(bin, before, scale, axis)
+    side.left = left(bin, before, scale, axis).replacing(with: low, where: isFirst)
     side.size = size
     side.reciprocal = 1 / size
     side.e = e
@@ -516,16 +608,26 @@ private struct Rule {
 
   @inline(always) func derivatives(_ block: SplineBlock) -> (Derivative, Derivative) {
     let bin = block.bin
-    var (lower, lowerSlope) = softplusAndSlope(block.lower + offset)
-    var (upper, upperSlope) = softplusAndSlope(block.upper + offset)
-    lower += minDerivative
-    upper += minDerivative
+    var lower = knot(block.lower)
+    var upper = knot(block.upper)
     switch boundary {
-    case .linear:
-      lower = lower.replacing(with: V(repeating: 1), where: bin .< V(repeating: 1))
-      upper = upper.replacing(with: V(repeating: 1), where: bin .>= last)
+    case .linear, .halfTurn:
+      lower.value = lower.value.replacing(with: boundaryDerivative, where: bin .< V(repeating: 1))
+      upper.value = upper.value.replacing(with: boundaryDerivative, where: bin .>= last)
     default: break
     }
-    return (Derivative(value: lower, slope: lowerSlope), Derivative(value: upper, slope: upperSlope))
+    return (lower, upper)
+  }
+
+  @inline(always) private func knot(_ raw: V) -> Derivative {
+    switch derivative {
+    case .softplus:
+      let (value, slope) = softplusAndSlope(raw + offset)
+      return Derivative(value: value + minDerivative, slope: slope)
+    case .exp:
+      let (logarithm, root) = softClip(raw, perDerivativeBound)
+      let value = exp(logarithm)
+      return Derivative(value: value, slope: value * root * root)
+    }
   }
 }

@@ -12,7 +12,8 @@ struct Case: CustomTestStringConvertible, Sendable {
   /// Activations, derivatives of splines, and the centre of a radial layer, which in one dimension some row is sure to
   /// pass: differences of finite steps say less.
   var hasKinks: Bool {
-    name.contains("relu") || name.contains("spline") || (name.contains("radial") && dim == 1)
+    name.contains("relu") || name.contains("spline") || name.contains("kink") || name.contains("leaky tanh")
+      || (name.contains("radial") && dim == 1)
   }
   /// Whether all noise, infinite too, comes from finite data.
   let isBounded: Bool
@@ -95,6 +96,13 @@ struct Case: CustomTestStringConvertible, Sendable {
             seed: 6)
         }
       }
+      for inverted in [false, true] {
+        add("\(inverted ? "inverse " : "")autoregressive, inverse map") {
+          try $0.addAutoregressive(
+            .small(.tanh), order: .random, randomDegrees: false, invertsMap: true, seed: 3)
+          if inverted { try $0.invertLast() }
+        }
+      }
       add("inverse autoregressive, one hidden layer, silu") {
         try $0.addAutoregressive(
           .small(hidden: [19], .silu), order: .reversed, randomDegrees: false, inverted: true,
@@ -153,7 +161,10 @@ struct Case: CustomTestStringConvertible, Sendable {
             .small(hidden: [150, 70]), order: .random, randomDegrees: !inverted, inverted: inverted, seed: 8)
         })
     }
-    let rules: [ScaleRule.Kind] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated]
+    let rules: [ScaleRule.Kind] = [
+      .softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated, .clampedSoftplus, .clampedExp,
+      .reciprocalSigmoid, .atan,
+    ]
     for rule in rules {
       cases.append(
         Case("autoregressive, scale \(rule)", dim: 4, contextDim: 1) {
@@ -181,15 +192,16 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
     let boxes: [(SplineRule.Boundary, low: Double, high: Double)] = [
       // Rows of tests are in -1.6 to 1.6: inside and outside of the first, inside of the others.
-      (.linear, -1.2, 1.1), (.periodic, -1.7, 1.9), (.interval, -2, 1.8),
+      (.linear, -1.2, 1.1), (.periodic, -1.7, 1.9), (.interval, -2, 1.8), (.free, -1.2, 1.1), (.extended, -1.2, 1.1),
     ]
     for (boundary, low, high) in boxes {
       for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (3, 1), (6, 3)] {
         let conditioner = SpecBuilder.Conditioner.small(
           transformer: .spline(bins: dim == 2 ? 2 : 5, low: low, high: high, boundary: boundary))
         // Where a layer maps a box to itself the base lives in that box.
-        let base: SpecBuilder.Base = boundary == .linear ? .standardNormal : .uniform(low: low, high: high)
-        let extent: Case.Extent = boundary == .linear ? .square(-14...14) : .square(low...high)
+        let isBox = boundary == .periodic || boundary == .interval
+        let base: SpecBuilder.Base = isBox ? .uniform(low: low, high: high) : .standardNormal
+        let extent: Case.Extent = isBox ? .square(low...high) : .square(-14...14)
         for inverted in [false, true] {
           cases.append(
             Case(
@@ -210,7 +222,7 @@ struct Case: CustomTestStringConvertible, Sendable {
         }
       }
     }
-    cases += mixtures
+    cases += conventions + elementwise + mixtures
     let activations: [Activation] = [
       .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu,
     ]
@@ -315,6 +327,75 @@ struct Case: CustomTestStringConvertible, Sendable {
     return cases
   }()
 
+  /// Splines of other libraries: zuko, Pyro, flowjax 17, and on the circle normflows and zuko.
+  private static let conventions: [Case] = {
+    var (zuko, jump, halfEnds, numbers) = (
+      SplineRule.Convention(), SplineRule.Convention(), SplineRule.Convention(), SplineRule.Convention()
+    )
+    (zuko.logitBound, zuko.derivative, zuko.derivativeBound) = (3.45, .exp, 6.9)
+    jump.boundaryDerivative = 0.7
+    halfEnds.halfEnds = true
+    numbers.encodesAngles = false
+    let table: [(String, SplineRule.Boundary, Double, SplineRule.Convention)] = [
+      ("clipped", .linear, 0, zuko), ("jumping", .linear, 1e-3, jump), ("half-ended", .free, 0.01, halfEnds),
+      ("numbered", .periodic, 1e-3, numbers), ("half-turned", .halfTurn, 0, zuko),
+    ]
+    var cases: [Case] = []
+    for (name, boundary, minimum, convention) in table {
+      let isBox = boundary == .periodic || boundary == .halfTurn
+      let (low, high) = isBox ? (-1.7, 1.9) : (-1.2, 1.1)
+      for (dim, contextDim) in [(1, 0), (2, 0), (6, 3)] {
+        let conditioner = SpecBuilder.Conditioner.small(
+          transformer: .spline(
+            bins: 5, low: low, high: high, boundary: boundary, minWidth: minimum, minHeight: minimum,
+            convention: convention))
+        let base: SpecBuilder.Base = isBox ? .uniform(low: low, high: high) : .standardNormal
+        let extent: Case.Extent = isBox ? .square(low...high) : .square(-14...14)
+        for inverted in [false, true] {
+          cases.append(
+            Case(
+              "\(inverted ? "inverse " : "")autoregressive, \(name) spline", dim: dim, contextDim: contextDim,
+              extent: extent
+            ) {
+              try $0.addAutoregressive(conditioner, order: .random, randomDegrees: false, inverted: inverted, seed: 2)
+              try $0.setBase(base)
+            })
+        }
+        if dim > 1 {
+          cases.append(
+            Case("coupling, \(name) spline", dim: dim, contextDim: contextDim, extent: extent) {
+              try $0.addCoupling(conditioner, mask: .odd, seed: 1)
+              try $0.setBase(base)
+            })
+        }
+      }
+    }
+    return cases
+  }()
+
+  private static let elementwise: [Case] = {
+    var cases: [Case] = []
+    let maps: [(String, SpecBuilder.Transformer)] = [
+      ("affine", .affine(.softClip)), ("additive", .affine(.additive)), ("gated", .affine(.gated)),
+      ("spline", .spline(bins: 4, low: -1.2, high: 1.1)),
+      ("mixture", .mixture(components: 3, family: .normal, target: .logistic, bound: 2)),
+    ]
+    for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (6, 3)] {
+      for (name, map) in maps {
+        for inverted in [false, true] {
+          cases.append(
+            Case("\(inverted ? "inverse " : "")elementwise \(name)", dim: dim, contextDim: contextDim) {
+              try $0.addElementwise(map, network: contextDim > 0 ? .small(hidden: [12], .tanh) : nil)
+              if inverted { try $0.invertLast() }
+            })
+        }
+      }
+    }
+    cases.append(
+      Case("elementwise spline of some columns", dim: 5) { try $0.addElementwise(maps[3].1, columns: [0, 3]) })
+    return cases
+  }()
+
   /// Layers that are made for data within bounds: wide enough for the suite's numbers, and where they are the last thing
   /// before the base, for nearly all of its noise.
   static let domains: [Case] = {
@@ -345,6 +426,22 @@ struct Case: CustomTestStringConvertible, Sendable {
         add("logistic to normal", inverted, -25...25, false) {
           try $0.addDomain(.logisticToNormal, columns: columns)
         }
+        add("leaky tanh", inverted, inverted ? -4...4 : -35...35, false) {
+          try $0.addDomain(.leakyTanh, columns: columns, low: columns.map { 1.4 + 0.1 * Double($0) })
+        }
+        // The density jumps at 0: there two cells of the grid of 401 meet.
+        let cell = inverted ? 0.045 : 0.17
+        add("leaky kink", inverted, -200 * cell...201 * cell, false) {
+          try $0.addDomain(.leakyReLU, columns: columns, low: columns.map { 0.2 + 0.1 * Double($0) })
+        }
+        cases.append(
+          Case(
+            "\(inverted ? "inverse " : "")logarithmic tanh kink", dim: dim,
+            extent: inverted ? .square(-4...4) : .far(15)
+          ) {
+            try $0.addDomain(.logTanh, columns: columns, low: columns.map { 0.88 + 0.03 * Double($0) })
+            if inverted { try $0.invertLast() }
+          })
         add("wrap", inverted, -6...6, false) { try $0.addWrap(low: -6, high: 6, randomShift: false, seed: 1) }
         add("dequantize", inverted, inverted ? -3...3 : -28...28, false) { try $0.addDequantize(levels: 3) }
       }

@@ -103,6 +103,10 @@ private func expAndLogAreAccurate<S: TestScalar>(_ build: Build<S>) {
     #expect(error <= 1.5, "\(build.name) log at \(at)")
     report += ", log: \(error) ulp at \(at)"
   }
+  let arc = affine(build, ScaleRule(kind: .atan, bound: 1, epsilon: 0, offset: 0), x: ones, a: a, t: zeros)
+  let (arcError, arcAt) = worst(arc.logs, a) { atan($0) }
+  #expect(arcError <= 2.2, "\(build.name) atan at \(arcAt)")
+  report += ", atan: \(arcError) ulp at \(arcAt)"
   if shows { print(report) }
 }
 
@@ -126,7 +130,19 @@ private func limitsAreRight<S: TestScalar>(_ build: Build<S>) {
     let logs = affine(build, rule, x: [1, 1, 1], a: [inf, -inf, .nan], t: [0, 0, 0]).logs
     #expect(abs(logs[0] - S(c)) <= 2 * S(c).ulp && abs(logs[1] + S(c)) <= 2 * S(c).ulp && logs[2].isNaN)
   }
-  for kind in [ScaleRule.Kind.softClip, .exp, .tanh, .softplus, .sigmoid] {
+  let atBounds: [(ScaleRule.Kind, [S])] = [
+    (.clampedSoftplus, [S(Glibc.log(c)), S(Glibc.log(1e-3))]), (.clampedExp, [3, -5]), (.reciprocalSigmoid, [0, inf]),
+    (.atan, [S(c * .pi / 2), S(-c * .pi / 2)]),
+  ]
+  for (kind, expected) in atBounds {
+    let rule = ScaleRule(kind: kind, bound: c, epsilon: 1e-3, offset: 0)
+    let logs = affine(build, rule, x: [1, 1, 1], a: [inf, -inf, .nan], t: [0, 0, 0]).logs
+    for i in 0..<2 {
+      #expect(logs[i] == expected[i] || abs(logs[i] - expected[i]) <= 4 * expected[i].ulp, "\(build.name) \(kind)")
+    }
+    #expect(logs[2].isNaN)
+  }
+  for kind in rules.map(\.kind) where kind != .additive {
     let rule = ScaleRule(kind: kind, bound: c, epsilon: 1e-3, offset: 0.5)
     for i in 0..<3 {
       var values: [S] = [0.5, 0.25, -1]

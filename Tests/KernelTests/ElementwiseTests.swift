@@ -2,8 +2,12 @@ import Glibc
 import KernelInterface
 import Testing
 
-let rules: [ScaleRule] = [.softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated].map {
-  ScaleRule(kind: $0, bound: 3.7, epsilon: 1e-3, offset: 0.540745)
+let rules: [ScaleRule] = [
+  .softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated, .clampedSoftplus, .clampedExp, .reciprocalSigmoid,
+  .atan,
+].map {
+  ScaleRule(
+    kind: $0, bound: $0 == .atan ? 1.3 : 3.7, epsilon: 1e-3, offset: 0.540745, low: -2.25, high: 1.75)
 }
 
 /// Every elementwise kernel: its outputs on the first `count` values of each of five inputs.
@@ -88,6 +92,10 @@ private func affineMapsAreRight<S: TestScalar>(_ build: Build<S>) {
       case .sigmoid: s = 1 / (1 + exp(-a - 2)) + e
       case .additive: s = 1
       case .gated: s = 1 / (1 + exp(-a - 2))
+      case .clampedSoftplus: s = min(log1p(exp(a)) + e, Float80(S(rule.bound)))
+      case .clampedExp: s = exp(min(max(a, -2.25), 1.75))
+      case .reciprocalSigmoid: s = 1 + exp(-a)
+      case .atan: s = exp(Float80(S(rule.bound)) * atan(a))
       }
       let expected =
         rule.kind == .gated

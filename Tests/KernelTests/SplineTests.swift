@@ -2,14 +2,40 @@ import Glibc
 import KernelInterface
 import Testing
 
-private let boundaries: [SplineRule.Boundary] = [.linear, .periodic, .interval]
+/// The boundaries, and conventions that differ from those of nflows.
+private enum Variant: CaseIterable {
+  case linear, periodic, interval, free, extended
+  /// zuko; flowjax 17; Pyro; what no library combines.
+  case clipped, halfEnds, jump, extendedClipped
+
+  var boundary: SplineRule.Boundary {
+    switch self {
+    case .linear, .clipped, .jump: .linear
+    case .periodic: .periodic
+    case .interval: .interval
+    case .free, .halfEnds: .free
+    case .extended, .extendedClipped: .extended
+    }
+  }
+  /// Whether x that is outside stays as it is.
+  var passesOutside: Bool { boundary == .linear || boundary == .free }
+}
 
 private func rule(
-  _ boundary: SplineRule.Boundary, bins: Int = 5, low: Double = -1.5, high: Double = 2, minimum: Double = 1e-3
+  _ variant: Variant, bins: Int = 5, low: Double = -1.5, high: Double = 2, minimum: Double = 1e-3
 ) -> SplineRule {
-  SplineRule(
-    bins: bins, low: low, high: high, boundary: boundary, minWidth: minimum, minHeight: minimum,
+  let least = variant == .clipped ? 0 : variant == .halfEnds ? 0.01 : minimum
+  var rule = SplineRule(
+    bins: bins, low: low, high: high, boundary: variant.boundary, minWidth: least, minHeight: least,
     minDerivative: minimum, offset: log(expm1(1 - minimum)))
+  if variant == .clipped || variant == .extendedClipped {
+    rule.logitBound = 3.4
+    rule.derivative = .exp
+    rule.derivativeBound = 6.9
+  }
+  rule.halfEnds = variant == .halfEnds || variant == .extendedClipped
+  if variant == .jump { rule.boundaryDerivative = 0.8 }
+  return rule
 }
 
 /// One spline in plain scalar code, by knots.
@@ -21,32 +47,42 @@ private struct Reference {
     self.rule = rule
     let k = rule.bins
     func knots(_ raw: ArraySlice<Double>, _ minimum: Double) -> [Double] {
+      let bound = rule.logitBound > 0 ? rule.logitBound : .infinity
+      let raw = raw.map { $0 / (1 + abs($0) / bound) }
       let most = raw.max()!
       let e = raw.map { exp($0 - most) }
       let sum = e.reduce(0, +)
+      var least = [Double](repeating: minimum, count: k)
+      if rule.halfEnds { (least[0], least[k - 1]) = (minimum / 2, minimum / 2) }
+      let rest = 1 - least.reduce(0, +)
       var knots = [0.0]
-      for e in e { knots.append(knots.last! + minimum + (1 - minimum * Double(k)) * e / sum) }
+      for (e, least) in zip(e, least) { knots.append(knots.last! + least + rest * e / sum) }
       return knots.map { rule.low + (rule.high - rule.low) * $0 }
     }
     x = knots(raw[0..<k], rule.minWidth)
     y = knots(raw[k..<2 * k], rule.minHeight)
     d = raw[(2 * k)...].map {
+      if rule.derivative == .exp { return exp($0 / (1 + abs($0) / rule.derivativeBound)) }
       let a = $0 + rule.offset
       return rule.minDerivative + max(a, 0) + log1p(exp(-abs(a)))
     }
     switch rule.boundary {
-    case .linear: d = [1] + d + [1]
+    case .linear: d = [rule.boundaryDerivative] + d + [rule.boundaryDerivative]
     case .periodic: d.append(d[0])
-    case .interval: break
+    case .interval, .free, .extended, .halfTurn: break
     }
   }
 
   func callAsFunction(_ given: Double) -> (y: Double, log: Double) {
     var at = given
     switch rule.boundary {
-    case .linear: if at <= rule.low || at >= rule.high { return (given, 0) }
+    case .linear where rule.boundaryDerivative == 1: if at <= rule.low || at >= rule.high { return (given, 0) }
+    case .linear, .free: if at < rule.low || at > rule.high { return (given, 0) }
+    case .extended:
+      if at < rule.low { return (rule.low + (at - rule.low) * d[0], log(d[0])) }
+      if at > rule.high { return (rule.high + (at - rule.high) * d[rule.bins], log(d[rule.bins])) }
     case .interval: if at < rule.low || at > rule.high { return (.nan, .nan) }
-    case .periodic:
+    case .periodic, .halfTurn:
       if at < rule.low || at > rule.high {
         let range = rule.high - rule.low
         at -= range * floor((at - rule.low) / range)
@@ -56,7 +92,7 @@ private struct Reference {
     var k = 0
     while k + 1 < rule.bins, at >= x[k + 1] { k += 1 }
     let (w, h) = (x[k + 1] - x[k], y[k + 1] - y[k])
-    let t = min(max((at - x[k]) / w, 0), 1)
+    let t = at >= rule.high ? 1 : min(max((at - x[k]) / w, 0), 1)
     let s = h / w
     let b = s + (d[k] + d[k + 1] - 2 * s) * t * (1 - t)
     let value = y[k] + h * (s * t * t + d[k] * t * (1 - t)) / b
@@ -95,10 +131,11 @@ private func raw<S: TestScalar>(_ p: [S], _ i: Int, _ n: Int) -> [Double] {
 private func splinesAreRight<S: TestScalar>(_ build: Build<S>) {
   var random = Random(31)
   let n = 600
-  for boundary in boundaries {
+  for variant in Variant.allCases {
     for (bins, size) in [(2, 1.0), (5, 2), (8, 0), (8, 3), (64, 3)] {
-      let rule = rule(boundary, bins: bins)
-      var x: [S] = random.numbers(n, boundary == .linear ? -2.5 : -1.5, boundary == .linear ? 3 : 2)
+      let rule = rule(variant, bins: bins)
+      let wide = variant.passesOutside || variant.boundary == .extended
+      var x: [S] = random.numbers(n, wide ? -2.5 : -1.5, wide ? 3 : 2)
       x[0] = S(rule.low)
       x[1] = S(rule.high)
       x[2] = S(rule.low).nextUp
@@ -115,14 +152,20 @@ private func splinesAreRight<S: TestScalar>(_ build: Build<S>) {
         let (exactY, exactLog) = reference(Double(x[i]))
         // A step of x to the next number is a step of y, and near knots of the logarithm, by what the curve is there.
         let steep = max(1, exp(exactLog))
+        // Within a narrow bin the logarithm changes much faster than x.
+        let h = 1e-6
+        let bend = abs(reference(Double(x[i]) + h).log - reference(Double(x[i]) - h).log) / (2 * h)
         #expect(abs(Double(y[i]) - exactY) <= 20 * eps * steep, "\(build.name) \(rule) at \(x[i])")
         #expect(
-          abs(Double(logs[i]) - exactLog) <= 60 * eps * Double(bins) * steep * (1 + abs(exactLog)) * 4,
+          abs(Double(logs[i]) - exactLog) <= 60 * eps * Double(bins) * steep * (1 + abs(exactLog)) * 4 + 40 * eps
+            * (bend.isNaN ? 0 : bend),
           "\(build.name) \(rule) at \(x[i]): \(logs[i]) for \(exactLog)")
         let flat = max(1, exp(-exactLog))
         #expect(abs(Double(back[1][i]) - Double(x[i])) <= 20 * eps * flat, "\(build.name) \(rule) at \(x[i])")
-        if size == 0 { #expect(abs(Double(y[i] - x[i])) <= 10 * eps) }
-        #expect(Double(y[i]) >= min(rule.low, Double(x[i])) && Double(y[i]) <= max(rule.high, Double(x[i])))
+        if size == 0, variant != .jump { #expect(abs(Double(y[i] - x[i])) <= 10 * eps) }
+        if variant.boundary != .extended {
+          #expect(Double(y[i]) >= min(rule.low, Double(x[i])) && Double(y[i]) <= max(rule.high, Double(x[i])))
+        }
       }
       #expect(y[0] == x[0] && y[1] == x[1])
       // y may be x.
@@ -137,8 +180,8 @@ private func splinesAreRight<S: TestScalar>(_ build: Build<S>) {
 /// Knots go to knots, x in ascending order to y in ascending order; far away, NaN, infinity and huge raw parameters.
 private func hardValues<S: TestScalar>(_ build: Build<S>) {
   var random = Random(32)
-  for boundary in boundaries {
-    let rule = rule(boundary, bins: 6)
+  for variant in Variant.allCases {
+    let rule = rule(variant, bins: 6)
     for size in [2.0, 40, 1e4] {
       // One spline: its parameters for all numbers.
       let one: [S] = random.numbers(rule.parameterCount, -size, size)
@@ -150,14 +193,14 @@ private func hardValues<S: TestScalar>(_ build: Build<S>) {
       let result = map(build, rule, x, p)
       let (y, logs) = (result[1], result[2])
       let slack = 8 * S.ulpOfOne
-      for i in 1..<n { #expect(y[i] >= y[i - 1] - slack, "\(build.name) \(boundary) \(size) at \(x[i])") }
+      for i in 1..<n { #expect(y[i] >= y[i - 1] - slack, "\(build.name) \(variant) \(size) at \(x[i])") }
       #expect(logs.allSatisfy { $0.isFinite } && y.allSatisfy { $0.isFinite })
       let back = map(build, rule, inverse: true, x, p)
       #expect(back[1].allSatisfy { $0.isFinite } && back[2].allSatisfy { $0.isFinite })
       for i in 1..<n { #expect(back[1][i] >= back[1][i - 1] - slack) }
       for (a, b) in [(x, y), (back[1], x)] {
         let g = pullback(build, rule, inverse: false, a, result[0], b, logs)
-        #expect(g.allSatisfy { $0.allSatisfy { $0.isFinite } }, "\(build.name) \(boundary) \(size)")
+        #expect(g.allSatisfy { $0.allSatisfy { $0.isFinite } }, "\(build.name) \(variant) \(size)")
       }
       if size == 2 {
         let knots = reference.x.map { S($0) }
@@ -172,10 +215,13 @@ private func hardValues<S: TestScalar>(_ build: Build<S>) {
       let (y, logs) = (result[1], result[2])
       #expect(y[0].isNaN && logs[0].isNaN)
       #expect(y[7].isFinite && logs[7].isFinite)
-      switch boundary {
-      case .linear: #expect(Array(y[1..<7]) == Array(x[1..<7]) && logs[1..<7].allSatisfy { $0 == 0 })
+      switch variant.boundary {
+      case .linear, .free: #expect(Array(y[1..<7]) == Array(x[1..<7]) && logs[1..<7].allSatisfy { $0 == 0 })
+      case .extended:
+        #expect(y[1] == .infinity && y[2] == -.infinity)
+        #expect(y[3..<7].allSatisfy { $0.isFinite } && logs[1..<7].allSatisfy { $0.isFinite })
       case .interval: #expect((y[1..<7] + logs[1..<7]).allSatisfy { $0.isNaN })
-      case .periodic:
+      case .periodic, .halfTurn:
         #expect((y[1..<3] + logs[1..<3]).allSatisfy { $0.isNaN })
         #expect(y[3..<7].allSatisfy { Double($0) >= rule.low && Double($0) <= rule.high })
         #expect(logs[3..<7].allSatisfy { $0.isFinite })
@@ -186,7 +232,7 @@ private func hardValues<S: TestScalar>(_ build: Build<S>) {
     for j in 0..<rule.parameterCount { damaged[j * 40 + 3] = .nan }
     for place: S in [0.1, 5] {
       let result = map(build, rule, [S](repeating: place, count: 40), damaged)
-      for i in 0..<40 where place == 0.1 || boundary != .interval {
+      for i in 0..<40 where place == 0.1 || variant != .interval {
         #expect(result[1][i].isNaN == (i == 3) && result[2][i].isNaN == (i == 3))
       }
     }
@@ -210,11 +256,11 @@ private func pullbacksAreDerivatives(_ build: Build<Double>) {
   var random = Random(33)
   let n = 60
   let h = 1e-6
-  for boundary in boundaries {
+  for variant in Variant.allCases {
     for bins in [2, 5] {
-      let rule = rule(boundary, bins: bins)
+      let rule = rule(variant, bins: bins)
       let p: [Double] = parameters(&random, rule, n, 1.5)
-      let x: [Double] = random.numbers(n, boundary == .interval ? -1.5 : -3, boundary == .interval ? 2 : 3)
+      let x: [Double] = random.numbers(n, variant == .interval ? -1.5 : -3, variant == .interval ? 2 : 3)
       let g: [Double] = random.numbers(n)
       let gLogs: [Double] = random.numbers(n)
       for inverse in [false, true] {
@@ -229,7 +275,7 @@ private func pullbacksAreDerivatives(_ build: Build<Double>) {
             let difference = (up[i] - down[i]) / (2 * h)
             #expect(
               abs(got - difference) <= 2e-7 * (1 + abs(difference) + abs(g[i]) * exp(abs(out[2][i]))),
-              "\(build.name) \(boundary) \(bins) inverse \(inverse) \(what) at \(x[i]): \(got) for \(difference)")
+              "\(build.name) \(variant) \(bins) inverse \(inverse) \(what) at \(x[i]): \(got) for \(difference)")
           }
         }
         check(result[0][...], loss(x.map { $0 + h }, p), loss(x.map { $0 - h }, p), "x")
@@ -250,8 +296,8 @@ private func pullbacksAreDerivatives(_ build: Build<Double>) {
 private func bitsAreThoseOfTheValue<S: TestScalar>(_ type: S.Type) {
   var random = Random(34)
   let n = 45
-  for boundary in boundaries {
-    let rule = rule(boundary)
+  for variant in Variant.allCases {
+    let rule = rule(variant)
     let x: [S] = random.numbers(n, -1.5, 2)
     let p: [S] = parameters(&random, rule, n, 2)
     let g: [S] = random.numbers(n)
@@ -273,7 +319,7 @@ private func bitsAreThoseOfTheValue<S: TestScalar>(_ type: S.Type) {
           let expected = stride(from: 0, to: whole.count, by: n).flatMap {
             whole[$0 + range.lowerBound..<$0 + range.upperBound]
           }
-          #expect(bits(part) == bits(expected), "\(build.name) \(boundary) \(range)")
+          #expect(bits(part) == bits(expected), "\(build.name) \(variant) \(range)")
         }
       }
       if build.fused {
@@ -281,7 +327,7 @@ private func bitsAreThoseOfTheValue<S: TestScalar>(_ type: S.Type) {
         first = whole
       } else if let other = S.builds.last.map({ all($0, 0..<n) }) {
         for (a, b) in zip(whole, other) {
-          for (a, b) in zip(a, b) { #expect(abs(a - b) <= 3e4 * S.ulpOfOne * (1 + abs(b)), "\(boundary)") }
+          for (a, b) in zip(a, b) { #expect(abs(a - b) <= 3e4 * S.ulpOfOne * (1 + abs(b)), "\(variant)") }
         }
       }
     }
@@ -291,8 +337,8 @@ private func bitsAreThoseOfTheValue<S: TestScalar>(_ type: S.Type) {
 private func singleFollowsDouble(_ build: Build<Float>) {
   var random = Random(35)
   let n = 300
-  for boundary in boundaries {
-    let rule = rule(boundary)
+  for variant in Variant.allCases {
+    let rule = rule(variant)
     let x: [Float] = random.numbers(n, -1.5, 2)
     let p: [Float] = parameters(&random, rule, n, 1.5)
     let g: [Float] = random.numbers(n)
@@ -305,10 +351,45 @@ private func singleFollowsDouble(_ build: Build<Float>) {
       let b = pullback(
         builds64[0], rule, inverse: inverse, inverse ? double[1] : wide(x), double[0], wide(g), wide(gLogs))
       for (a, b) in zip(a, b) {
-        for (a, b) in zip(a, b) { #expect(abs(Double(a) - b) <= 3e-3 * (1 + abs(b)), "\(build.name) \(boundary)") }
+        for (a, b) in zip(a, b) { #expect(abs(Double(a) - b) <= 3e-3 * (1 + abs(b)), "\(build.name) \(variant)") }
       }
     }
   }
+}
+
+/// On a circle that is turned by half the linear spline of the turned angle.
+private func halfTurnsAreTurns<S: TestScalar>(_ build: Build<S>) {
+  var random = Random(37)
+  let n = 77
+  let linear = rule(.linear)
+  var turned = linear
+  turned.boundary = .halfTurn
+  // A turn less or more than the box: there are no others near its middle, where the turned angle has its cut.
+  let at: [S] = random.numbers(n, -1.4, 1.9)
+  let x = at.enumerated().map { $1 + (($0 % 3 == 0) == ($1 > 0.25) ? -1.75 : 1.75) + ($0 % 5 == 0 ? 3.5 : 0) }
+  let inBox = at.map { $0 + ($0 > 0.25 ? -1.75 : 1.75) }
+  let p: [S] = parameters(&random, linear, n, 2)
+  let g: [S] = random.numbers(n)
+  let gLogs: [S] = random.numbers(n)
+  for inverse in [false, true] {
+    let ours = map(build, turned, inverse: inverse, inverse ? at : x, p)
+    let theirs = map(build, linear, inverse: inverse, at, p)
+    let gOurs = pullback(build, turned, inverse: inverse, inverse ? ours[1] : x, ours[0], g, gLogs)
+    let gTheirs = pullback(build, linear, inverse: inverse, inverse ? theirs[1] : at, theirs[0], g, gLogs)
+    #expect(bits(ours[0]) == bits(theirs[0]))
+    for i in 0..<n {
+      let expected = inverse ? theirs[1][i] + (theirs[1][i] > 0.25 ? -1.75 : 1.75) : theirs[1][i]
+      let tolerance = 2e3 * S.ulpOfOne * (1 + S(exp(abs(Double(theirs[2][i])))))
+      #expect(abs(ours[1][i] - expected) <= tolerance && abs(ours[2][i] - theirs[2][i]) <= tolerance * 10)
+      for (a, b) in zip(gOurs, gTheirs) {
+        for j in Swift.stride(from: i, to: a.count, by: n) {
+          #expect(abs(a[j] - b[j]) <= 100 * tolerance * (1 + abs(b[j])), "\(build.name) \(inverse)")
+        }
+      }
+    }
+  }
+  let back = map(build, turned, inverse: true, map(build, turned, inBox, p)[1], p)[1]
+  for i in 0..<n { #expect(abs(back[i] - inBox[i]) <= 1e4 * S.ulpOfOne) }
 }
 
 private func anglesAreRight<S: TestScalar>(_ build: Build<S>) {
@@ -336,6 +417,8 @@ private func anglesAreRight<S: TestScalar>(_ build: Build<S>) {
   @Test(arguments: builds32) func pullbacks(_ build: Build<Float>) { singleFollowsDouble(build) }
   @Test func bits32() { bitsAreThoseOfTheValue(Float.self) }
   @Test func bits64() { bitsAreThoseOfTheValue(Double.self) }
+  @Test(arguments: builds32) func halfTurns(_ build: Build<Float>) { halfTurnsAreTurns(build) }
+  @Test(arguments: builds64) func halfTurns(_ build: Build<Double>) { halfTurnsAreTurns(build) }
   @Test(arguments: builds32) func angles(_ build: Build<Float>) { anglesAreRight(build) }
   @Test(arguments: builds64) func angles(_ build: Build<Double>) { anglesAreRight(build) }
 }

@@ -182,6 +182,13 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     SPLINE(min_width, w, "min_width");
     SPLINE(min_height, w, "min_height");
     SPLINE(min_derivative, w, "min_derivative");
+    SPLINE(logit_bound, w, "logit_bound");
+    SPLINE(derivative_bound, w, "derivative_bound");
+    SPLINE(boundary_derivative, w, "boundary_derivative");
+    FIELD(diffeo_coupling_options, D.coupling_options_init, log_scale_low, w == -1 ? 3 : w, DIFFEO_EINVAL, "log_scale",
+          D.spec_add_coupling(spec, &o));
+    FIELD(diffeo_elementwise_options, D.elementwise_options_init, log_scale_high, w == -1 ? -5 : w, DIFFEO_EINVAL,
+          "log_scale", D.spec_add_elementwise(spec, &o));
     MIXTURE(scale_bound, w, "scale_bound");
     REFUSED(DIFFEO_EINVAL, "epsilon", D.spec_add_batch_norm(spec, w, 0.1));
     REFUSED(DIFFEO_EINVAL, "momentum", D.spec_add_batch_norm(spec, 1e-5, w));
@@ -195,6 +202,10 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     NAMED(spline_autoregressive, bound, (o.periodic = 1, w), "");
   }
   SPLINE(min_width, 0, "0");
+  SPLINE(boundary_derivative, (o.boundary = DIFFEO_BOUNDARY_FREE, 0.5), "0.5");
+  SPLINE(encoding, DIFFEO_ENCODING_NUMBERS, "encoding");
+  FIELD(diffeo_elementwise_options, D.elementwise_options_init, column_count, INT64_MAX, DIFFEO_EINVAL, "columns",
+        D.spec_add_elementwise(spec, &o));
   SPLINE(min_width, 0.125, "0.125"); /* all of the box for 8 bins */
   SPLINE(min_height, 0.125, "0.125");
   SPLINE(min_derivative, 1, "1");
@@ -498,7 +509,7 @@ static void building(void) {
 
   /* unknown choices */
   static const double zeros[DIM] = {0}, ones[DIM] = {1, 1, 1};
-  static const int32_t choices[] = {0, -1, 9, 100, INT32_MAX, INT32_MIN};
+  static const int32_t choices[] = {0, -1, 12, 100, INT32_MAX, INT32_MIN};
   for (int i = 0; i < COUNT(choices); i++) {
     const int32_t c = choices[i];
     char piece[32];
@@ -545,7 +556,13 @@ static void building(void) {
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_lu(spec, c, 0));
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_elementwise_affine(spec, c));
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_wrap(spec, -1, 1, c, 0));
-    FIELD(diffeo_spline_options, D.spline_options_init, reserved, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_spline_options, D.spline_options_init, derivative, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_spline_options, D.spline_options_init, encoding, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_spline_options, D.spline_options_init, half_ends, c, DIFFEO_EINVAL, piece, spline(spec, &o));
+    FIELD(diffeo_elementwise_options, D.elementwise_options_init, scale, c, DIFFEO_EINVAL, piece,
+          D.spec_add_elementwise(spec, &o));
+    FIELD(diffeo_elementwise_options, D.elementwise_options_init, reserved, c, DIFFEO_EINVAL, piece,
+          D.spec_add_elementwise(spec, &o));
     FIELD(diffeo_base_options, D.base_options_init, reserved, c, DIFFEO_EINVAL, piece, D.spec_set_base(spec, &o));
     NETWORK(reserved);
     NETWORK(normalized);
@@ -558,10 +575,10 @@ static void building(void) {
     ARCHITECTURE(periodic, DIFFEO_EINVAL);
     ARCHITECTURE(reserved, DIFFEO_EINVAL);
     AUTOREGRESSIVE(reserved);
-    AUTOREGRESSIVE(reserved2);
     AUTOREGRESSIVE(normalized);
     COUPLING(reserved);
     COUPLING(normalized);
+    AUTOREGRESSIVE(inverse_map);
     AUTOREGRESSIVE(direct);
     COUPLING(scale_activation);
     ARCHITECTURE(random_order, DIFFEO_EINVAL);

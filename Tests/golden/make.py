@@ -1,13 +1,17 @@
-"""Write the golden files: flows of zuko, nflows, normflows, flowjax and torch with random weights, and what those libraries make of them.
+"""Write the golden files: flows of zuko, nflows, normflows, flowjax, Pyro, FrEIA and torch with random weights, and what
+those libraries make of them.
 
     python Tests/golden/make.py [name ...]
 
-Needs torch, zuko, nflows, normflows, jax, flowjax, numpy and h5py; README.md names the versions. Everything is float64, and random
+Needs torch, zuko, nflows, normflows, jax, flowjax, numpy and h5py, some cases pyro-ppl and FrEIA, and that of flowjax 17
+its wheel unpacked in the folder FLOWJAX17; README.md names the versions. Everything is float64, and random
 numbers are fixed by seeds, so that the same versions give the same flows. Each flow is written as a Diffeo weight file
 (docs/weight-file.md): the weights as the library has them, those that its masks hide included; log_prob by the library
 as the self-test; and under /golden what else the library computes, see `write`.
 """
 
+import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -84,6 +88,14 @@ def scale_first(columns):
 def conditioner(activation, scale, bound=1.0, epsilon=1e-3, inverse=0):
     return {
         "activation": activation, "scale": scale, "scale_bound": bound, "scale_epsilon": epsilon, "inverse": inverse,
+    }  # fmt: skip
+
+
+def spline_map(bins, low, high, boundary, minimum=1e-3, **more):
+    """Attributes of a spline as a transformer."""
+    return {
+        "transformer": "rational_quadratic", "bins": bins, "low": low, "high": high, "boundary": boundary,
+        "min_width": minimum, "min_height": minimum, "min_derivative": 1e-3, **more,
     }  # fmt: skip
 
 
@@ -242,22 +254,31 @@ class Zuko(Torch):
 ZUKO_BOUND = -np.log(1e-3)  # of the default slope 1e-3
 
 
-def zuko_maf(call, flow, dim, context_dim, activation, rng):
+def zuko_spline(bins, bound, boundary):
+    return spline_map(
+        bins, -bound, bound, boundary, 0.0, logit_bound=ZUKO_BOUND / 2, derivative="exp", derivative_bound=ZUKO_BOUND
+    )
+
+
+def zuko_maf(call, flow, dim, context_dim, activation, rng, map_=None, base=None, box=None):
+    """map_: attributes of another transformer than the affine one."""
     randomise(flow, rng)
     layers = []
     for transform in flow.transform.transforms:
         weights, biases = linears(transform.hyper)
         masks = [array(m.mask) for m in transform.hyper if isinstance(m, zuko.nn.MaskedLinear)]
-        rows = scale_first(dim)
+        rows = np.arange(len(masks[-1])) if map_ else scale_first(dim)
         order = np.argsort(array(transform.order))
         # A first hidden unit sees the columns up to its degree; a later one the units up to its own.
         degrees = [masks[0][:, :dim].sum(axis=1)]
         for mask in masks[1:-1]:
             degrees.append(np.where(mask, degrees[-1], 0).max(axis=1))
         masks[-1] = masks[-1][rows]
-        attributes = conditioner(activation, "soft_clip", ZUKO_BOUND)
+        attributes = {"activation": activation, **map_} if map_ else conditioner(activation, "soft_clip", ZUKO_BOUND)
         layers.append(autoregressive(attributes, order, degrees, network(weights, biases, rows), masks))
-    return Case("zuko", call, Zuko(flow, dim, context_dim), layers)
+    peer = Zuko(flow, dim, context_dim)
+    peer.box = box
+    return Case("zuko", call, peer, layers, base=base)
 
 
 def zuko_residual(call, flow, dim, context_dim, activation, rng):
@@ -344,6 +365,27 @@ class Nflows(Torch):
         # nflows' own inverse is a function of the embedded context.
         embedded = None if context is None else self.flow._embedding_net(tensor(context))
         return map(array, transform(tensor(values), embedded))
+
+
+class GeneralCoupling(nflows.transforms.AffineCouplingTransform):
+    """With GENERAL_SCALE_ACTIVATION of nflows' repository, which release 0.14 has in a comment; glasflow's default."""
+
+    def _scale_and_shift(self, parameters):
+        shift, raw = parameters.chunk(2, dim=1)
+        return (torch.nn.functional.softplus(raw) + 1e-3).clamp(0, 3), shift
+
+
+def nflows_general(rng):
+    dim, context_dim, mask = 3, 2, [1, 0, 1]  # 1 is transformed
+    net = partial(Conditioner, context=context_dim, hidden=[8], activation=torch.tanh)
+    transform = GeneralCoupling(mask, net)
+    flow = nflows.flows.Flow(transform, nflows.distributions.StandardNormal([dim]))
+    randomise(flow, rng)
+    rows = np.arange(2 * sum(mask)).reshape(2, -1)[::-1].T.ravel()  # all t, then all a
+    arrays = network(*linears(transform.transform_net), rows)
+    layers = [coupling(conditioner("tanh", "clamped_softplus", 3.0), 1 - np.array(mask), arrays)]
+    call = "AffineCouplingTransform with GENERAL_SCALE_ACTIVATION, 3 columns, 2 of context; MLP [8] tanh"
+    return Case("nflows", call, Nflows(flow, dim, context_dim), layers)
 
 
 def nflows_maf(call, flow, dim, activation, rng):
@@ -646,6 +688,135 @@ def normflows_circular(rng):
     return Case("normflows", call, peer, layers, base=Layer("uniform", {"low": -bound, "high": bound}, {}))
 
 
+class Block(torch.nn.Module):
+    """A layer whose forward is that of the density, without a context."""
+
+    def __init__(self, forward, inverse):
+        super().__init__()
+        self.forward, self.inverse = forward, inverse
+
+
+def normflows_coupling(rng):
+    """Glow's coupling, and a spline coupling with splines of their own for the columns that it keeps."""
+    dim, bins, bound = 4, 3, 2.5
+    mlp = nflows.nn.nets.MLP([2], [4], [6], torch.tanh)
+    affine = randomise(normflows.flows.AffineCouplingBlock(mlp, scale_map="sigmoid"), rng)
+
+    def net(inputs, outputs):
+        made = Conditioner(inputs, outputs, context=0, hidden=[5], activation=torch.tanh)
+        made.forward = lambda kept, context: made.mlp(kept)
+        return made
+
+    made = normflows.flows.neural_spline.coupling.PiecewiseRationalQuadraticCoupling
+    arguments = {"num_bins": bins, "tails": "linear", "tail_bound": bound, "apply_unconditional_transform": True}
+    splines = randomise(made(torch.tensor([0, 1, 0, 1]), net, **arguments), rng)
+
+    weights, biases = linears(mlp)
+    biases[-1][1::2] += 2
+    attributes = conditioner("tanh", "reciprocal_sigmoid")
+    layers = [coupling(attributes, [1, 1, 0, 0], network(weights, biases, scale_first(2)))]
+    outputs = spline_outputs(*linears(splines.transform_net), 2, bins)
+    layers.append(coupling(spline(bins, bound, "linear", "tanh"), [1, 0, 1, 0], network(*outputs)))
+    own = splines.unconditional_transform
+    names = "unnormalized_widths", "unnormalized_heights", "unnormalized_derivatives"
+    raw = np.concatenate([array(getattr(own, name)) for name in names], axis=1)
+    raw[:, 2 * bins :] -= np.log(np.expm1(1 - 1e-3))
+    columns = {"columns": array(splines.identity_features), "parameters": raw}
+    layers.append(Layer("elementwise", spline_map(bins, -bound, bound, "linear"), columns))
+    call = (
+        "AffineCouplingBlock(scale_map='sigmoid') and PiecewiseRationalQuadraticCoupling(num_bins=3, tails='linear', "
+        "tail_bound=2.5, apply_unconditional_transform=True), from data to noise; 4 columns; MLP [6] and [5] tanh"
+    )
+    peer = Normflows([affine, splines], torch.distributions.Normal(0.0, 1.0), dim)
+    return Case("normflows", call, peer, layers)
+
+
+# ----------------------------------------------------------------------------------------------------- FrEIA and Pyro
+
+
+def freia_glow(rng):
+    import FrEIA.modules
+
+    dim, clamp = 5, 2.0
+    block = FrEIA.modules.GLOWCouplingBlock(
+        [(dim,)], subnet_constructor=lambda a, b: nflows.nn.nets.MLP([a], [b], [6], torch.tanh), clamp=clamp
+    )
+    randomise(block, rng)
+    layer = Block(
+        lambda x: (lambda y, j: (y[0], j))(*block([x])), lambda z: (lambda y, j: (y[0], j))(*block([z], rev=True))
+    )
+    layers, first = [], np.arange(dim) < block.split_len1
+    for kept, net in ((~first, block.subnet2), (first, block.subnet1)):
+        moved = dim - kept.sum()
+        rows = np.arange(2 * moved).reshape(2, moved).T.ravel()  # all a, then all t
+        layers.append(coupling(conditioner("tanh", "atan", 0.636 * clamp), kept, network(*linears(net), rows)))
+    peer = Normflows([layer], torch.distributions.Normal(0.0, 1.0), dim)
+    return Case("FrEIA", "GLOWCouplingBlock(clamp=2), 5 columns; MLP [6] tanh", peer, layers)
+
+
+def pyro_flow(rng):
+    """From noise to data, as Pyro has it: so the layers are inverse, and the last one is the first."""
+    import pyro.distributions.transforms as transforms
+    import pyro.nn
+
+    dim, split, bins, bound = 3, 1, 4, 3.0
+    affine = transforms.AffineAutoregressive(pyro.nn.AutoRegressiveNN(dim, [7, 6], permutation=torch.tensor([1, 2, 0])))
+    hyper = pyro.nn.DenseNN(split, [5], [(dim - split) * n for n in (bins, bins, bins - 1)])
+    outer = transforms.SplineCoupling(dim, split, hyper, bins, bound, order="quadratic")
+    arrays_of_hyper, arn = linears(hyper), affine.arn
+    for module in affine, outer:
+        randomise(module, rng)
+
+    def run(transform, z):
+        y = transform(z)
+        log_det = transform.log_abs_det_jacobian(z, y)
+        return y, log_det.sum(dim=1) if log_det.dim() > 1 else log_det
+
+    def back(transform, y):
+        z = transform._inverse(y)
+        return z, -run(transform, z)[1]
+
+    parts = [Block(partial(back, t), partial(run, t)) for t in (outer, affine)]
+    peer = Normflows(parts, torch.distributions.Normal(0.0, 1.0), dim)
+
+    offset = np.log(np.expm1(1 - 1e-3))
+
+    def raw(widths, heights, derivatives):
+        return np.concatenate([widths, heights, derivatives - offset], axis=1)
+
+    map_ = spline_map(bins, -bound, bound, "linear", boundary_derivative=1 - 1e-3)
+    weights, biases = linears(hyper)
+    assert len(weights) == len(arrays_of_hyper[0]) == 2
+    moved = dim - split
+    cuts = [moved * bins, 2 * moved * bins]
+    blocks = [rows.reshape(moved, -1, weights[-1].shape[1]) for rows in np.split(weights[-1], cuts)]
+    weights[-1] = np.concatenate(blocks, axis=1).reshape(-1, weights[-1].shape[1])
+    biases[-1] = raw(*(rows.reshape(moved, -1) for rows in np.split(biases[-1], cuts))).ravel()
+    own = outer.lower_spline
+    names = "unnormalized_widths", "unnormalized_heights", "unnormalized_derivatives"
+    columns = {"columns": np.arange(split), "parameters": raw(*(array(getattr(own, name)) for name in names))}
+    layers = [
+        # Of the columns before their own splines.
+        Layer("elementwise", {**map_, "inverse": 1}, columns),
+        coupling({"activation": "relu", **map_, "inverse": 1}, np.arange(dim) < split, network(weights, biases)),
+    ]
+
+    weights, biases = linears(arn)
+    masks = [array(m.mask) == 1 for m in arn.layers]
+    degrees = [masks[0].sum(axis=1)]
+    for mask in masks[1:-1]:
+        degrees.append(np.where(mask, degrees[-1], 0).max(axis=1))
+    rows = np.arange(2 * dim).reshape(2, dim)[::-1].T.ravel()  # all t, then all a
+    masks[-1] = masks[-1][rows]
+    attributes = conditioner("relu", "clamped_exp", inverse=1) | {"log_scale_low": -5.0, "log_scale_high": 3.0}
+    layers.append(autoregressive(attributes, array(arn.permutation), degrees, network(weights, biases, rows), masks))
+    call = (
+        "AffineAutoregressive(AutoRegressiveNN(3, [7, 6])) and SplineCoupling(3, 1, DenseNN [5], count_bins=4, "
+        "order='quadratic'), from noise to data"
+    )
+    return Case("pyro-ppl", call, peer, layers)
+
+
 # ------------------------------------------------------------------------------------------------- torch.distributions
 
 
@@ -711,8 +882,10 @@ class Flowjax:
         return map(np.array, jax.vmap(function, (0, None if context is None else 0))(values, context))
 
 
-def flowjax_flow(call, make, dim, context_dim, rng, activation, rule=("softplus", 1.0, 1e-2), inverse=0, **arguments):
-    """A masked_autoregressive_flow or coupling_flow; inverse for invert=False, where a layer maps noise to data."""
+def flowjax_flow(call, make, dim, context_dim, rng, activation, rule=("softplus", 1.0, 1e-2), inverse=0, spline=None, **arguments):
+    """A masked_autoregressive_flow or coupling_flow; inverse for invert=False, where a layer maps noise to data. spline:
+    attributes of another transformer than the affine one, and what makes its outputs Diffeo's.
+    """
     flow = make(
         jax.random.key(7),
         base_dist=StandardNormal((dim,)),
@@ -727,6 +900,8 @@ def flowjax_flow(call, make, dim, context_dim, rng, activation, rule=("softplus"
     flow = eqx.combine(jax.tree_util.tree_unflatten(tree, leaves), rest)
 
     attributes = conditioner(activation, *rule, inverse=inverse)
+    if spline:
+        attributes = {"activation": activation, **spline[0]}
     chain = (flow.bijection if inverse else flow.bijection.bijection).bijection  # a Scan: leading axes count layers
     map_, permute = chain.bijections
     columns = permute.permutation[0] if hasattr(permute, "permutation") else [np.arange(dim)[::-1]] * leaves[0].shape[0]
@@ -735,7 +910,8 @@ def flowjax_flow(call, make, dim, context_dim, rng, activation, rule=("softplus"
         shuffle = permutation(columns[i], inverse)
         if make is flowjax.flows.coupling_flow:
             mlp, rows = map_.conditioner.layers, scale_first(dim - dim // 2)
-            arrays = network([m.weight[i] for m in mlp], [m.bias[i] for m in mlp], rows)
+            weights, biases = [np.array(m.weight[i]) for m in mlp], [np.array(m.bias[i]) for m in mlp]
+            arrays = network(*spline[1](weights, biases)) if spline else network(weights, biases, rows)
             layers += [coupling(attributes, np.arange(dim) < dim // 2, arrays), shuffle]
             continue
         mlp, rows = map_.masked_autoregressive_mlp.layers, scale_first(dim)
@@ -748,6 +924,64 @@ def flowjax_flow(call, make, dim, context_dim, rng, activation, rule=("softplus"
     if inverse:
         layers.reverse()
     return Case("flowjax", call, Flowjax(flow, dim, context_dim), layers)
+
+
+def flowjax_17_spline(**arguments):
+    """The spline of flowjax 17, whose other parts have not changed."""
+    file = Path(os.environ["FLOWJAX17"]) / "flowjax/bijections/rational_quadratic_spline.py"
+    module_spec = importlib.util.spec_from_file_location("flowjax_17_spline", file)
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    return module.RationalQuadraticSpline(**arguments)
+
+
+def flowjax_17_outputs(columns, knots):
+    """The first of its widths is halved, which leaves the other half to one bin more at the end."""
+
+    def outputs(weights, biases):
+        def widened(rows, less):
+            rows = rows.reshape(columns, -1, *rows.shape[1:])
+            parts = []
+            for raw in (rows[:, :knots], rows[:, knots : 2 * knots]):
+                raw = np.concatenate([raw, raw[:, :1]], axis=1)
+                raw[:, [0, -1]] -= less
+                parts.append(raw)
+            return np.concatenate([*parts, rows[:, 2 * knots :]], axis=1).reshape(-1, *rows.shape[2:])
+
+        weights[-1], biases[-1] = widened(weights[-1], 0), widened(biases[-1], np.log(2))
+        return weights, biases
+
+    return outputs
+
+
+def flowjax_triangular(rng):
+    dim, knots = 3, 4
+    arguments = {"base_dist": StandardNormal((dim,)), "flow_layers": 2, "knots": knots, "tanh_max_val": 1.5}
+    flow = flowjax.flows.triangular_spline_flow(jax.random.key(7), **arguments)
+    weights, rest = eqx.partition(flow, eqx.is_inexact_array)
+    weights = jax.tree.map(lambda leaf: jnp.array(rng.normal(0, WEIGHT, leaf.shape)), weights)
+    flow = eqx.combine(weights, rest)
+    layers = []
+    for i in range(2):
+        chain = jax.tree.map(lambda leaf, i=i: leaf[i] if eqx.is_array(leaf) else leaf, flow.bijection.bijection.bijection)
+        sandwich, affine, permute = chain.bijections
+        inner = sandwich.inner.bijection
+        raw = [inner.x_pos.arr, inner.y_pos.arr, inner.derivatives.args[0] - np.log(np.expm1(1 - 1e-3))]
+        ends = {"columns": np.arange(dim), "bound": np.full(dim, 1.5)}
+        splines = {"columns": np.arange(dim), "parameters": np.concatenate(raw, axis=1)}
+        matrix = np.array(unwrap(affine).triangular)
+        arrays = {"permutation": np.arange(dim), "lower": np.tril(matrix / np.diag(matrix), -1)}
+        arrays |= {"upper": np.zeros((dim, dim)), "log_scale": np.log(np.abs(np.diag(matrix)))}
+        arrays |= {"sign": np.sign(np.diag(matrix)), "bias": np.array(affine.loc)}
+        layers += [
+            Layer("domain", {"map": "leaky_tanh"}, ends),
+            Layer("elementwise", spline_map(knots + 1, -1.0, 1.0, "free", 1e-3 / 2), splines),
+            Layer("domain", {"map": "leaky_tanh", "inverse": 1}, ends),
+            Layer("lu", {}, arrays),
+            permutation(permute.permutation[0]),
+        ]
+    call = "triangular_spline_flow(flow_layers=2, knots=4, tanh_max_val=1.5), 3 columns"
+    return Case("flowjax", call, Flowjax(flow, dim, 0), layers)
 
 
 def flowjax_affine(scale):
@@ -832,6 +1066,40 @@ def case(name, rng):
             return normflows_planar(rng)
         case "normflows-circular":
             return normflows_circular(rng)
+        case "zuko-nsf-context":
+            arguments = {"bins": 4, "transforms": 2, "hidden_features": (7, 6)}
+            flow = zuko.flows.NSF(3, 2, **arguments)
+            call = "NSF(3, 2, bins=4, transforms=2, hidden_features=(7, 6))"
+            return zuko_maf(call, flow, 3, 2, "relu", rng, zuko_spline(4, 5.0, "linear"))
+        case "zuko-ncsf":
+            flow = zuko.flows.NCSF(2, bins=3, transforms=2, hidden_features=(8,))
+            pi = float(np.pi)
+            base = Layer("uniform", {"low": -pi - 1e-5, "high": pi + 1e-5}, {})
+            call = "NCSF(2, bins=3, transforms=2, hidden_features=(8,))"
+            return zuko_maf(call, flow, 2, 0, "relu", rng, zuko_spline(3, pi, "half_turn"), base, pi)
+        case "nflows-general-context":
+            return nflows_general(rng)
+        case "normflows-coupling":
+            return normflows_coupling(rng)
+        case "freia-glow":
+            return freia_glow(rng)
+        case "pyro":
+            return pyro_flow(rng)
+        case "flowjax-spline":
+            map_ = spline_map(5, -2.0, 2.0, "free", 1e-3 / 4), lambda weights, biases: (weights, biases)
+            arguments = {"flow_layers": 2, "nn_width": 6, "nn_depth": 1}
+            arguments["transformer"] = flowjax.bijections.RationalQuadraticSpline(knots=4, interval=2)
+            call = "coupling_flow(flow_layers=2, nn_width=6, transformer RationalQuadraticSpline(knots=4, interval=2)), 3 columns"
+            return flowjax_flow(call, couplings, 3, 0, rng, "relu", spline=map_, **arguments)
+        case "flowjax-17-spline":
+            minimum = 1e-2 / 4 / (1 + 1e-2)
+            map_ = spline_map(5, -2.0, 2.0, "free", minimum, half_ends=1), flowjax_17_outputs(2, 4)
+            arguments = {"flow_layers": 2, "nn_width": 6, "nn_depth": 1}
+            arguments["transformer"] = flowjax_17_spline(knots=4, interval=2)
+            call = "as flowjax-spline, with the spline of flowjax 17.2.1"
+            return flowjax_flow(call, couplings, 3, 0, rng, "relu", spline=map_, **arguments)
+        case "flowjax-triangular-spline":
+            return flowjax_triangular(rng)
         case "torch-student-t":
             return torch_student_t(rng)
         case "torch-mixture-context":
@@ -845,6 +1113,9 @@ NAMES = [
     "flowjax-coupling-context", "nflows-spline-coupling-context", "nflows-spline-autoregressive", "normflows-planar",
     "normflows-circular", "torch-student-t", "torch-mixture-context", "zuko-residual", "nflows-residual",
     "nflows-residual-coupling", "normflows-residual",
+    "normflows-circular", "torch-student-t", "torch-mixture-context", "zuko-nsf-context", "zuko-ncsf",
+    "nflows-general-context", "normflows-coupling", "freia-glow", "pyro", "flowjax-spline", "flowjax-17-spline",
+    "flowjax-triangular-spline",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 FILES = sorted(Path(__file__).parent.glob("*.h5"))
-TOLERANCE = 1e-12  # of |ours - theirs| / (1 + |theirs|); the worst measured is 2.3e-14
+TOLERANCE = 1e-12  # of |ours - theirs| / (1 + |theirs|); the worst measured is 3.9e-14
 
 golden = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
@@ -29,7 +29,7 @@ def close(what, ours, theirs, tolerance=TOLERANCE):
 
 
 def test_there_are_files():
-    assert len(FILES) == 22
+    assert len(FILES) == 31
 
 
 @golden
@@ -84,7 +84,7 @@ def parameters(path):
             if "network" in component:
                 yield component[f"network/{len(component['hidden'])}/bias"].name
             elif component.attrs["kind"] != "permutation":
-                lists = "initialized", "permutation", "lower", "upper", "sign"  # of the last three not all is used
+                lists = "initialized", "permutation", "columns", "lower", "upper", "sign"  # of the last three not all is used
                 yield from (component[name].name for name in component if name not in lists)
         if "context" in f:
             yield from ("/context/mean", "/context/std")

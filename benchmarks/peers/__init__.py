@@ -12,18 +12,31 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Run: TypeAlias = Callable[[int], float]  # does the task so many times and gives the seconds it took
 
-# in the order of the table: module, name
+
+@dataclass(frozen=True)
+class Peer:
+    """A column of the table."""
+
+    name: str
+    module: str
+    environment: dict[str, str] = field(default_factory=dict)
+    ours: bool = False
+
+
 PEERS = {
-    "diffeo_python": "diffeo",
-    "diffeo_c": "diffeo from C",
-    "flowjax_jit": "flowjax",
-    "zuko_torch": "zuko",
-    "nflows_torch": "nflows",
-    "onnx_runtime": "ONNX Runtime",
+    "diffeo": Peer("diffeo", "diffeo_python", ours=True),
+    "diffeo_c": Peer("diffeo from C", "diffeo_c", ours=True),
+    "diffeo_avx2": Peer("diffeo with AVX2", "diffeo_python", {"DIFFEO_MAX_ISA": "avx2"}, ours=True),
+    "flowjax": Peer("flowjax", "flowjax_jit"),
+    "zuko": Peer("zuko", "zuko_torch"),
+    "nflows": Peer("nflows", "nflows_torch"),
+    "normflows": Peer("normflows", "normflows_torch"),
+    "onnxruntime": Peer("ONNX Runtime", "onnx_runtime"),
 }
 
 

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from cases import Case
+from cases import BINS, BOUND, Case
 
 from . import Run, check, timed
 
@@ -27,20 +27,27 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
+def flow(architecture: str, transforms: int, dim: int, hidden: int, dtype: str = "float32") -> Any:
     """A flow with weights some way from those it begins with, which are near the identity."""
     import diffeo
 
-    make = getattr(diffeo, architecture)
-    fresh = make(dim=dim, transforms=transforms, hidden=(hidden, hidden), standardize=False)
+    if architecture == "nsf":
+        spec = diffeo.Spec(dim, dtype=dtype)
+        spline = diffeo.Spline(bins=BINS, low=-BOUND, high=BOUND)
+        for i in range(transforms):
+            spec = spec.add_coupling((hidden, hidden), mask="odd" if i % 2 else "even", transformer=spline)
+        fresh = spec.build()
+    else:
+        make = getattr(diffeo, architecture)
+        fresh = make(dim=dim, transforms=transforms, hidden=(hidden, hidden), standardize=False, dtype=dtype)
     parameters = fresh.parameters()
     parameters += np.random.default_rng(1).normal(0.0, 0.2 / hidden**0.5, parameters.shape).astype(parameters.dtype)
     return fresh.with_parameters(parameters)
 
 
 def build(case: Case, rows: int) -> Run:
-    made = flow(case.architecture, case.transforms, case.dim, case.hidden)
-    x = np.random.default_rng(0).normal(size=(rows, case.dim)).astype(np.float32)
+    made = flow(case.architecture, case.transforms, case.dim, case.hidden, case.dtype)
+    x = np.random.default_rng(0).normal(size=(rows, case.dim)).astype(case.dtype)
     if case.task == "train":
         return _training(made, case)
     if case.task == "log_prob":

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from cases import Case
+from cases import BINS, BOUND, Case
 
 from . import Run, check, timed
 
@@ -22,14 +22,18 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def _flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
+def _flow(architecture: str, transforms: int, dim: int, hidden: int, dtype: str) -> Any:
     import jax
     from flowjax import flows
+    from flowjax.bijections import RationalQuadraticSpline
     from flowjax.distributions import Normal
 
     make = flows.masked_autoregressive_flow if architecture == "maf" else flows.coupling_flow
     base = Normal(jax.numpy.zeros(dim))
-    return make(jax.random.key(0), base_dist=base, flow_layers=transforms, nn_width=hidden, nn_depth=2)
+    sizes: dict[str, Any] = {"flow_layers": transforms, "nn_width": hidden, "nn_depth": 2}
+    if architecture == "nsf":
+        sizes["transformer"] = RationalQuadraticSpline(knots=BINS, interval=BOUND)
+    return make(jax.random.key(0), base_dist=base, **sizes)
 
 
 def build(case: Case, rows: int) -> Run:
@@ -37,8 +41,9 @@ def build(case: Case, rows: int) -> Run:
     import jax
     import paramax
 
-    flow = _flow(case.architecture, case.transforms, case.dim, case.hidden)
-    x = jax.numpy.asarray(np.random.default_rng(0).normal(size=(rows, case.dim)), "float32")
+    jax.config.update("jax_enable_x64", case.dtype == "float64")
+    flow = _flow(case.architecture, case.transforms, case.dim, case.hidden, case.dtype)
+    x = jax.numpy.asarray(np.random.default_rng(0).normal(size=(rows, case.dim)), case.dtype)
     if case.task == "train":
         return _training(flow, x)
     masked = paramax.unwrap(flow)

@@ -1,16 +1,16 @@
 """nflows, with networks of as many weight matrices as the others: dim -> hidden -> hidden -> outputs.
 
 Its MAF has them with plain blocks, num_blocks_per_layer=1. Its RealNVP is residual, with two, four or more matrices, so
-that the couplings here are put together from the same parts with its plain network.
+that the couplings here, affine or with splines, are put together from the same parts with its plain network.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from cases import Case
+from cases import BINS, BOUND, Case
 
 from . import Run, torch_flows
 
@@ -27,8 +27,8 @@ def versions() -> dict[str, str]:
 
 @cache
 def flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
-    if architecture == "realnvp":
-        return _realnvp(transforms, dim, hidden)
+    if architecture != "maf":
+        return _couplings(architecture, transforms, dim, hidden)
     from nflows.flows.autoregressive import MaskedAutoregressiveFlow
 
     return MaskedAutoregressiveFlow(
@@ -36,15 +36,17 @@ def flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
     )
 
 
-def _realnvp(transforms: int, dim: int, hidden: int) -> Any:
+def _couplings(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
     import torch
     from nflows.distributions.normal import StandardNormal
     from nflows.flows.base import Flow
     from nflows.nn.nets import MLP
     from nflows.transforms.base import CompositeTransform
-    from nflows.transforms.coupling import AffineCouplingTransform
+    from nflows.transforms.coupling import AffineCouplingTransform, PiecewiseRationalQuadraticCouplingTransform
 
     class Plain(MLP):  # type: ignore[misc]
+        hidden_features = hidden  # spline couplings divide widths and heights by its root
+
         def forward(self, inputs: Any, context: Any = None) -> Any:
             return super().forward(inputs)
 
@@ -52,7 +54,10 @@ def _realnvp(transforms: int, dim: int, hidden: int) -> Any:
         return Plain([inputs], [outputs], [hidden, hidden])
 
     masks = [torch.tensor([1 if column % 2 != i % 2 else 0 for column in range(dim)]) for i in range(transforms)]
-    layers = [AffineCouplingTransform(mask=mask, transform_net_create_fn=network) for mask in masks]
+    make = AffineCouplingTransform
+    if architecture == "nsf":
+        make = partial(PiecewiseRationalQuadraticCouplingTransform, num_bins=BINS, tails="linear", tail_bound=BOUND)
+    layers = [make(mask=mask, transform_net_create_fn=network) for mask in masks]
     return Flow(transform=CompositeTransform(layers), distribution=StandardNormal([dim]))
 
 

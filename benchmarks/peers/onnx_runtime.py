@@ -30,11 +30,11 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def _session(task: str, architecture: str, transforms: int, dim: int, hidden: int) -> Any:
+def _session(task: str, architecture: str, transforms: int, dim: int, hidden: int, dtype: str) -> Any:
     import onnxruntime
     import torch
 
-    flow = nflows_torch.flow(architecture, transforms, dim, hidden)
+    flow = nflows_torch.flow(architecture, transforms, dim, hidden).to(getattr(torch, dtype))
 
     class Exported(torch.nn.Module):
         def __init__(self) -> None:
@@ -50,7 +50,7 @@ def _session(task: str, architecture: str, transforms: int, dim: int, hidden: in
         warnings.simplefilter("ignore")
         # the exporter that traces: the newer one gives no faster graph here, and for samples takes minutes
         torch.onnx.export(
-            Exported().eval(), (torch.randn(16, dim),), file,
+            Exported().eval(), (torch.randn(16, dim, dtype=getattr(torch, dtype)),), file,
             dynamo=False, input_names=["x"], output_names=["y"], dynamic_axes=axes,
         )  # fmt: skip
     options = onnxruntime.SessionOptions()
@@ -62,13 +62,16 @@ def _session(task: str, architecture: str, transforms: int, dim: int, hidden: in
 def build(case: Case, rows: int) -> Run:
     if case.task == "train":
         raise UnavailableError("does not train")
-    session = _session(case.task, case.architecture, case.transforms, case.dim, case.hidden)
+    session = _session(case.task, case.architecture, case.transforms, case.dim, case.hidden, case.dtype)
     random = np.random.default_rng(0)
-    x = random.standard_normal((rows, case.dim), np.float32)
+
+    def normal() -> Any:
+        return random.standard_normal((rows, case.dim), np.float32).astype(case.dtype, copy=False)
+
+    x = normal()
 
     def call() -> Any:
-        noise = x if case.task == "log_prob" else random.standard_normal((rows, case.dim), np.float32)
-        return session.run(None, {"x": noise})[0]
+        return session.run(None, {"x": x if case.task == "log_prob" else normal()})[0]
 
     check(call(), rows)
     return timed(call)

@@ -21,7 +21,8 @@ def setup(threads: int) -> None:
 def run_of(module: Any, case: Case, rows: int, log_prob: Callable[[Any], Any], sample: Callable[[int], Any]) -> Run:
     import torch
 
-    x = torch.randn(rows, case.dim)
+    module.to(getattr(torch, case.dtype))
+    x = torch.randn(rows, case.dim, dtype=getattr(torch, case.dtype))
     if case.task == "train":
         return _training(module, x, log_prob)
     module.eval()

@@ -1,12 +1,15 @@
-"""zuko: `MAF` and `RealNVP`."""
+"""zuko: `MAF` and `RealNVP`, and RealNVP's couplings with splines.
+
+Its `NSF` is autoregressive; with passes=2 it is a coupling, but multiplies by the zeros of masks.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from cases import Case
+from cases import BINS, BOUND, Case
 
 from . import Run, torch_flows
 
@@ -26,7 +29,11 @@ def _flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
     import zuko
 
     make = zuko.flows.MAF if architecture == "maf" else zuko.flows.RealNVP
-    return make(features=dim, transforms=transforms, hidden_features=(hidden, hidden))
+    map: dict[str, Any] = {}
+    if architecture == "nsf":
+        spline = partial(zuko.transforms.MonotonicRQSTransform, bound=BOUND)
+        map = {"univariate": spline, "shapes": [(BINS,), (BINS,), (BINS - 1,)]}
+    return make(features=dim, transforms=transforms, hidden_features=(hidden, hidden), **map)
 
 
 def build(case: Case, rows: int) -> Run:

@@ -7,23 +7,40 @@ extension ScaleRule {
   private static let names = Names(
     [
       (.softClip, "soft_clip"), (.exp, "exp"), (.tanh, "tanh"), (.softplus, "softplus"), (.sigmoid, "sigmoid"),
-      (.additive, "additive"), (.gated, "gated"),
+      (.additive, "additive"), (.gated, "gated"), (.clampedSoftplus, "clamped_softplus"),
+      (.clampedExp, "clamped_exp"), (.reciprocalSigmoid, "reciprocal_sigmoid"), (.atan, "atan"),
     ] as [(Kind, String)])
 
-  init(_ kind: Kind, bound: Double, epsilon: Double) throws(DiffeoError) {
+  init(_ kind: Kind, bound: Double, epsilon: Double, low: Double = -5, high: Double = 3) throws(DiffeoError) {
     guard bound > 0, bound <= 80 else {
       throw DiffeoError(.invalid, "scale_bound is \(bound), it must be above 0 and at most 80")
     }
     guard epsilon >= 0, epsilon < 1 else {
       throw DiffeoError(.invalid, "scale_epsilon is \(epsilon), it must be 0 or more and below 1")
     }
-    self.init(kind: kind, bound: bound, epsilon: epsilon, offset: log(expm1(1 - epsilon)))
+    guard kind != .clampedSoftplus || epsilon < bound else {
+      throw DiffeoError(
+        .invalid, "scale_epsilon and scale_bound are \(epsilon) and \(bound): no scale is between them")
+    }
+    guard low >= -80, low < high, high <= 80 else {
+      throw DiffeoError(
+        .invalid,
+        "log_scale_low and log_scale_high are \(low) and \(high): they must be within -80 to 80, the first below the "
+          + "second")
+    }
+    self.init(kind: kind, bound: bound, epsilon: epsilon, offset: log(expm1(1 - epsilon)), low: low, high: high)
   }
 
   init(_ record: Record) throws(DiffeoError) {
-    try self.init(
-      ScaleRule.names.choice(record, "scale"), bound: record.double("scale_bound"),
-      epsilon: record.double("scale_epsilon"))
+    let kind = try ScaleRule.names.choice(record, "scale")
+    let (bound, epsilon) = (try record.double("scale_bound"), try record.double("scale_epsilon"))
+    if kind == .clampedExp {
+      try self.init(
+        kind, bound: bound, epsilon: epsilon, low: record.double("log_scale_low"),
+        high: record.double("log_scale_high"))
+    } else {
+      try self.init(kind, bound: bound, epsilon: epsilon)
+    }
   }
 
   func describe(_ record: inout Record) {
@@ -31,6 +48,19 @@ extension ScaleRule {
     record["scale"] = .string(ScaleRule.names.name(kind))
     record["scale_bound"] = .double(bound)
     record["scale_epsilon"] = .double(epsilon)
+    if kind == .clampedExp {
+      record["log_scale_low"] = .double(low)
+      record["log_scale_high"] = .double(high)
+    }
+  }
+
+  /// Zeros, where they make the identity or nearly so; else what does, if anything.
+  var initialParameters: [Double] {
+    switch kind {
+    case .clampedSoftplus: [offset, 0]
+    case .reciprocalSigmoid: [2, 0]
+    default: []
+    }
   }
 
   // The gated map y = s x + (1 - s) t, s = sigmoid(a + 2): IAF, Kingma et al. 2016, equation 12. As dlog s/da = 1 - s, its

@@ -9,13 +9,16 @@ struct AutoregressiveSpec: BijectionSpec {
   static let kind = "autoregressive"
 
   let map: ElementMap
+  /// z_i = map^-1(x_i; ...), from the same columns: TensorFlow Probability's, and (x_i - t_i) / s_i.
+  let invertsMap: Bool
   let parameters: AutoregressiveParametersSpec
 
   init(
-    dim: Int, contextDim: Int, order: [Int], map: ElementMap, hiddenDegrees: [[Int]],
+    dim: Int, contextDim: Int, order: [Int], map: ElementMap, invertsMap: Bool = false, hiddenDegrees: [[Int]],
     conditioner: AutoregressiveParametersSpec.Conditioner
   ) throws(DiffeoError) {
     self.map = map
+    self.invertsMap = invertsMap
     parameters = try AutoregressiveParametersSpec(
       dim: dim, contextDim: contextDim, perColumn: map.parameterCount, encoding: map.encoding, order: order,
       hiddenDegrees: hiddenDegrees, conditioner: conditioner)
@@ -26,13 +29,15 @@ struct AutoregressiveSpec: BijectionSpec {
     var degrees: [[Int]] = []
     for i in conditioner.network.hidden.indices { degrees.append(try record.ints("degrees_\(i)")) }
     try self.init(
-      dim: dim, contextDim: contextDim, order: record.ints("order"), map: ElementMap(record), hiddenDegrees: degrees,
+      dim: dim, contextDim: contextDim, order: record.ints("order"), map: ElementMap(record),
+      invertsMap: record["inverse_map"] == nil ? false : record.bool("inverse_map"), hiddenDegrees: degrees,
       conditioner: conditioner)
   }
 
   var record: Record {
     var record = Record(kind: AutoregressiveSpec.kind)
     map.describe(&record)
+    if invertsMap { record["inverse_map"] = .bool(true) }
     AutoregressiveParametersSpec.describe([parameters], &record)
     return record
   }
@@ -45,23 +50,26 @@ struct AutoregressiveSpec: BijectionSpec {
 
   var limitsSupport: Bool { map.limitsSupport }
 
-  var summary: String { "\(map.summary), \(parameters.summary)" }
+  var summary: String { "\(invertsMap ? "inverse of the " : "")\(map.summary), \(parameters.summary)" }
 }
 
 struct Autoregressive<S: Scalar>: Bijection {
   private let dim: Int
   private let map: ElementMap
+  private let invertsMap: Bool
   let parameters: AutoregressiveParameters<S>
 
   init(_ spec: AutoregressiveSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     dim = spec.parameters.dim
     map = spec.map
+    invertsMap = spec.invertsMap
     parameters = try AutoregressiveParameters(spec.parameters, offset: offset, slot: slot, pool: pool)
   }
 
   func prepare(_ parameters: UnsafePointer<S>) { self.parameters.prepare(parameters) }
 
   struct Tape: BitwiseCopyable {
+    /// What the map makes the other side of.
     let x: UnsafeMutablePointer<S>
     let parameters: AutoregressiveParameters<S>.Tape
     /// Log-derivatives in sorted order.
@@ -71,31 +79,34 @@ struct Autoregressive<S: Scalar>: Bijection {
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
     let (stride, scratch) = (pass.stride, pass.scratch)
     let mark = scratch.mark
-    let tape = Tape(
-      x: pass.x,
-      parameters: try parameters.evaluate(pass.x, pass.context, stride, scratch, recording: pass.recording),
-      logs: try scratch.take(pass.count))
+    let x = pass.x
+    let tape = try parameters.evaluate(x, pass.context, stride, scratch, recording: pass.recording)
+    let logs = try scratch.take(pass.count, of: S.self)
     try pass.replace { _, _ in }
     try map.run(
-      inverse: false, parameters.columns(stride), tape.x, tape.parameters.values, pass.x, tape.logs, scratch,
-      recording: pass.recording)
-    S.kernels.addRows(dim, stride, tape.logs, 1, pass.logDet)
+      inverse: invertsMap, parameters.columns(stride), x, tape.values, pass.x, logs, scratch, recording: pass.recording)
+    S.kernels.addRows(dim, stride, logs, invertsMap ? -1 : 1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
-    return tape
+    return Tape(x: invertsMap ? pass.x : x, parameters: tape, logs: logs)
   }
 
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
     let (context, stride, scratch) = (pass.context, pass.stride, pass.scratch)
     let mark = scratch.mark
     let logs = try scratch.take(pass.count, of: S.self)
+    let z = pass.x
     let tape = try pass.replace { z, x throws(DiffeoError) in
       try parameters.evaluate(finding: x, context, stride, scratch) { i, at, p in
-        map.inverse(stride, z + at, p, x + at, logs + i * stride)
+        if invertsMap {
+          map.forward(stride, z + at, p, x + at, logs + i * stride)
+        } else {
+          map.inverse(stride, z + at, p, x + at, logs + i * stride)
+        }
       }
     }
-    S.kernels.addRows(dim, stride, logs, -1, pass.logDet)
+    S.kernels.addRows(dim, stride, logs, invertsMap ? 1 : -1, pass.logDet)
     if !pass.recording { scratch.release(to: mark) }
-    return Tape(x: pass.x, parameters: tape, logs: logs)
+    return Tape(x: invertsMap ? z : pass.x, parameters: tape, logs: logs)
   }
 
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
@@ -103,7 +114,7 @@ struct Autoregressive<S: Scalar>: Bijection {
     let mark = scratch.mark
     let gParameters = try parameters.newGradient(adjoint)
     try map.runPullback(
-      inverse: false, parameters.columns(adjoint.stride), tape.x, tape.parameters.values, tape.logs, adjoint,
+      inverse: invertsMap, parameters.columns(adjoint.stride), tape.x, tape.parameters.values, tape.logs, adjoint,
       gParameters)
     try parameters.pullback(&adjoint, tape.parameters, gParameters)
     scratch.release(to: mark)
@@ -113,9 +124,13 @@ struct Autoregressive<S: Scalar>: Bijection {
     let scratch = adjoint.scratch
     let mark = scratch.mark
     try parameters.pullback(&adjoint, finding: tape.parameters) { adjoint, i, at, p, gParameters in
-      adjoint.spreadLogDet(1, negated: true, gParameters)
-      map.inversePullback(
-        adjoint.stride, tape.x + at, p, tape.logs + i * adjoint.stride, adjoint.g + at, gParameters)
+      let (stride, logs) = (adjoint.stride, tape.logs + i * adjoint.stride)
+      adjoint.spreadLogDet(1, negated: !invertsMap, gParameters)
+      if invertsMap {
+        map.pullback(stride, tape.x + at, p, logs, adjoint.g + at, gParameters)
+      } else {
+        map.inversePullback(stride, tape.x + at, p, logs, adjoint.g + at, gParameters)
+      }
     }
     scratch.release(to: mark)
   }

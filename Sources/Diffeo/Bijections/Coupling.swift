@@ -90,7 +90,7 @@ struct CouplingSpec: BijectionSpec {
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
     network.initialise(parameters, outputs: scaleNetwork == nil ? map.initialParameters : [], &random)
     scaleNetwork?.initialise(
-      parameters + network.slots.reduce(0) { $0 + $1.count }, outputs: [], &random)
+      parameters + network.slots.reduce(0) { $0 + $1.count }, outputs: Array(map.initialParameters.prefix(1)), &random)
   }
 
   var limitsSupport: Bool { map.limitsSupport }

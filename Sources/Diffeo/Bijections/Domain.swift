@@ -2,7 +2,7 @@ import Glibc
 import KernelInterface
 
 /// Some columns from where their data can be to the whole line, each by a fixed map; the others pass unchanged. Outside
-/// of its support a flow with this layer has density 0.
+/// of its support a flow with this layer has density 0. (Some maps have the whole line on both sides.)
 struct DomainSpec: BijectionSpec {
   static let kind = "domain"
 
@@ -21,11 +21,12 @@ struct DomainSpec: BijectionSpec {
     else {
       throw DiffeoError(.invalid, "columns must name one or more of 0 to \(dim - 1), in ascending order")
     }
-    guard low.count == (map.hasLow ? columns.count : 0), high.count == (map.hasHigh ? columns.count : 0) else {
+    let needed = map.constants.count
+    guard low.count == (needed > 0 ? columns.count : 0), high.count == (needed > 1 ? columns.count : 0) else {
       throw DiffeoError(
         .invalid,
         "\(columns.count) columns have \(low.count) values of low and \(high.count) of high; the map \(map.rawValue) "
-          + "needs \(map.hasLow ? "one" : "none") a column and \(map.hasHigh ? "one" : "none")")
+          + "needs \(needed > 0 ? "one" : "none") a column and \(needed > 1 ? "one" : "none")")
     }
     self.dim = dim
     self.map = map
@@ -33,13 +34,8 @@ struct DomainSpec: BijectionSpec {
     self.low = low
     self.high = high
     // Said when the layer is added; `check` says it again of other values.
-    for (i, column) in columns.enumerated() where map.hasLow {
-      guard low[i].isFinite, !map.hasHigh || (low[i] < high[i] && (high[i] - low[i]).isFinite) else {
-        throw DiffeoError(
-          .invalid,
-          "low\(map.hasHigh ? " and high" : "") of column \(column) \(map.hasHigh ? "are" : "is") \(low[i])"
-            + (map.hasHigh ? " and \(high[i]): high must be above low, by a finite number" : ": it must be finite"))
-      }
+    for (i, column) in columns.enumerated() where needed > 0 {
+      try map.check(low[i], needed > 1 ? high[i] : .infinity, column)
     }
   }
 
@@ -50,8 +46,9 @@ struct DomainSpec: BijectionSpec {
     }
     let columns = try record.ints("columns")
     try self.init(
-      dim: dim, map: map, columns: columns, low: [Double](repeating: 0, count: map.hasLow ? columns.count : 0),
-      high: [Double](repeating: 1, count: map.hasHigh ? columns.count : 0))
+      dim: dim, map: map, columns: columns,
+      low: [Double](repeating: map.limitsSupport ? 0 : 1, count: map.constants.isEmpty ? 0 : columns.count),
+      high: [Double](repeating: 1, count: map.constants.count > 1 ? columns.count : 0))
   }
 
   var record: Record {
@@ -62,8 +59,7 @@ struct DomainSpec: BijectionSpec {
   }
 
   var slots: [ParameterSlot] {
-    (map.hasLow ? [ParameterSlot("low", [columns.count], .constant)] : [])
-      + (map.hasHigh ? [ParameterSlot("high", [columns.count], .constant)] : [])
+    map.constants.map { ParameterSlot($0, [columns.count], .constant) }
   }
 
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
@@ -71,18 +67,13 @@ struct DomainSpec: BijectionSpec {
   }
 
   func check<S: Scalar>(_ parameters: UnsafePointer<S>) throws(DiffeoError) {
-    if !map.hasHigh { return }
-    for (i, column) in columns.enumerated() {
-      let (low, high) = (Double(parameters[i]), Double(parameters[columns.count + i]))
-      guard low < high, (high - low).isFinite else {
-        throw DiffeoError(
-          .invalid,
-          "low and high of column \(column) are \(low) and \(high): high must be above low, by a finite number")
-      }
+    for (i, column) in columns.enumerated() where !map.constants.isEmpty {
+      try map.check(
+        Double(parameters[i]), map.constants.count > 1 ? Double(parameters[columns.count + i]) : .infinity, column)
     }
   }
 
-  var limitsSupport: Bool { map.hasLow }
+  var limitsSupport: Bool { map.limitsSupport }
 
   var summary: String {
     "\(map.rawValue) of \(columns.count == dim ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
@@ -99,9 +90,51 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
   case softplus
   /// Any x: z = probit(sigmoid(x)), which makes a standard normal variable of a standard logistic one
   case logisticToNormal = "logistic_to_normal"
+  /// Any x: z = tanh(x), and beyond the bound its tangents there
+  case leakyTanh = "leaky_tanh"
+  /// Any x: z = x, below 0 slope x
+  case leakyReLU = "leaky_relu"
+  /// Any x: z = tanh(x), and beyond the bound c the logarithm tanh(c) + k log(|x| / c), k = (1 - tanh(tanh(c))) / c, with
+  /// the sign of x: nflows', where the slope jumps
+  case logTanh = "log_tanh"
 
-  package var hasLow: Bool { self != .logisticToNormal }
-  package var hasHigh: Bool { self == .logit }
+  /// Names of the constants of each column. `low` and `high` below are the first and the second, whatever their names.
+  package var constants: [String] {
+    switch self {
+    case .logit: ["low", "high"]
+    case .log, .softplus: ["low"]
+    case .logisticToNormal: []
+    case .leakyTanh, .logTanh: ["bound"]
+    case .leakyReLU: ["slope"]
+    }
+  }
+
+  var limitsSupport: Bool {
+    switch self {
+    case .logit, .log, .softplus: true
+    case .logisticToNormal, .leakyTanh, .leakyReLU, .logTanh: false
+    }
+  }
+
+  /// high: infinite where there is none.
+  func check(_ low: Double, _ high: Double, _ column: Int) throws(DiffeoError) {
+    if !limitsSupport {
+      guard low >= 1e-3, low <= 15 else {
+        throw DiffeoError(
+          .invalid, "\(constants.joined()) of column \(column) is \(low): it must be 1e-3 to 15 in \(rawValue)")
+      }
+    } else if constants.count == 1 {
+      guard low.isFinite else {
+        throw DiffeoError(.invalid, "low of column \(column) is \(low): it must be finite")
+      }
+    } else {
+      guard low < high, (high - low).isFinite else {
+        throw DiffeoError(
+          .invalid,
+          "low and high of column \(column) are \(low) and \(high): high must be above low, by a finite number")
+      }
+    }
+  }
 
   /// What is asked of a map at one point, in the direction just run.
   struct Value {
@@ -136,6 +169,28 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
       let logSlope = logSlopeOfProbit(x, z)
       let slope = exp(logSlope)
       return Value(result: z, logSlope: logSlope, slope: slope, bend: z * slope - tanh(0.5 * x))
+    case .leakyTanh:
+      if abs(x) < low {
+        let logSlope = logSlopeOfTanh(x)
+        return Value(result: tanh(x), logSlope: logSlope, slope: exp(logSlope), bend: -2 * tanh(x))
+      }
+      let logSlope = logSlopeOfTanh(low)
+      let slope = exp(logSlope)
+      return Value(
+        result: copysign(tanh(low) + slope * (abs(x) - low), x), logSlope: logSlope + 0 * sign(x), slope: slope, bend: 0
+      )
+    case .leakyReLU:
+      let slope = x < 0 ? low : 1
+      return Value(result: slope * x, logSlope: Glibc.log(slope) + 0 * sign(x), slope: slope, bend: 0)
+    case .logTanh:
+      if abs(x) <= low {
+        let logSlope = logSlopeOfTanh(x)
+        return Value(result: tanh(x), logSlope: logSlope, slope: exp(logSlope), bend: -2 * tanh(x))
+      }
+      let k = logarithmOfLogTanh(low)
+      return Value(
+        result: copysign(tanh(low) + k * Glibc.log(abs(x) / low), x), logSlope: Glibc.log(k) - Glibc.log(abs(x)),
+        slope: k / abs(x), bend: -1 / x)
     }
   }
 
@@ -159,8 +214,40 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
       let logSlope = -logSlopeOfProbit(x, z)
       let slope = exp(logSlope)
       return Value(result: x, logSlope: logSlope, slope: slope, bend: tanh(0.5 * x) * slope - z)
+    case .leakyTanh:
+      let end = tanh(low)
+      if abs(z) < end { return inverseOfTanh(z) }
+      let logSlope = -logSlopeOfTanh(low)
+      let slope = exp(logSlope)
+      return Value(
+        result: copysign(low + slope * (abs(z) - end), z), logSlope: logSlope + 0 * sign(z), slope: slope, bend: 0)
+    case .leakyReLU:
+      let slope = z < 0 ? 1 / low : 1
+      return Value(result: slope * z, logSlope: Glibc.log(slope) + 0 * sign(z), slope: slope, bend: 0)
+    case .logTanh:
+      let end = tanh(low)
+      if abs(z) <= end { return inverseOfTanh(z) }
+      let k = logarithmOfLogTanh(low)
+      let logarithm = (abs(z) - end) / k
+      let x = low * exp(logarithm)
+      return Value(
+        result: copysign(x, z), logSlope: Glibc.log(low) + logarithm - Glibc.log(k), slope: x / k,
+        bend: copysign(1 / k, z))
     }
   }
+
+  /// Of log(1 - tanh(x)^2)
+  private func logSlopeOfTanh(_ x: Double) -> Double { 2 * (Glibc.log(2.0) - abs(x) - log1p(exp(-2 * abs(x)))) }
+
+  private func inverseOfTanh(_ z: Double) -> Value {
+    let slope = 1 / ((1 - z) * (1 + z))
+    return Value(result: atanh(z), logSlope: -log1p(-z) - log1p(z), slope: slope, bend: 2 * z * slope)
+  }
+
+  private func logarithmOfLogTanh(_ bound: Double) -> Double { (1 - tanh(tanh(bound))) / bound }
+
+  /// 0 times it is NaN for NaN only.
+  private func sign(_ x: Double) -> Double { x.isNaN ? x : copysign(1, x) }
 
   /// The z whose normal probability is the logistic one of x: odd in x. In the middle from the probabilities less 1/2,
   /// outside from the logarithm of the smaller tail, so that each has its full precision.
@@ -210,8 +297,8 @@ struct Domain<S: Scalar>: Bijection {
 
   func prepare(_ parameters: UnsafePointer<S>) {
     for i in 0..<columnCount {
-      low[i] = map.hasLow ? parameters[offset + i] : -.infinity
-      high[i] = map.hasHigh ? parameters[offset + columnCount + i] : .infinity
+      low[i] = map.constants.isEmpty ? -.infinity : parameters[offset + i]
+      high[i] = map.constants.count > 1 ? parameters[offset + columnCount + i] : .infinity
     }
   }
 
@@ -228,7 +315,7 @@ struct Domain<S: Scalar>: Bijection {
     let (stride, recording, scratch, logDet) = (pass.stride, pass.recording, pass.scratch, pass.logDet)
     let kept = recording ? columnCount * stride : 0
     let tape = Tape(slope: try scratch.take(kept), bend: try scratch.take(kept))
-    let count = pass.count
+    let (count, isBounded) = (pass.count, map.limitsSupport)
     try pass.replace { x, y in
       y.update(from: x, count: count)
       for i in 0..<columnCount {
@@ -241,8 +328,8 @@ struct Domain<S: Scalar>: Bijection {
             : map.forward(Double(column[r]), low: low, high: high)
           column[r] = S(value.result)
           // Rounding may have led past an end.
-          if inverse, column[r] < self.low[i] { column[r] = self.low[i] }
-          if inverse, column[r] > self.high[i] { column[r] = self.high[i] }
+          if inverse, isBounded, column[r] < self.low[i] { column[r] = self.low[i] }
+          if inverse, isBounded, column[r] > self.high[i] { column[r] = self.high[i] }
           logDet[r] += value.logSlope
           if recording {
             tape.slope[i * stride + r] = S(value.slope)

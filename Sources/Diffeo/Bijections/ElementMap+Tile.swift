@@ -136,7 +136,8 @@ extension ElementMap {
   /// What a network sees of the columns that it maps, or maps others by.
   var encoding: ColumnEncoding {
     switch self {
-    case .spline(let rule) where rule.boundary == .periodic: .circle(low: rule.low, high: rule.high)
+    case .spline(let rule) where rule.boundary == .periodic && rule.encodesAngles:
+      .circle(low: rule.low, high: rule.high)
     default: .numbers
     }
   }

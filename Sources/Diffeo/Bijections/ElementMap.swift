@@ -23,7 +23,8 @@ enum ElementMap: Equatable, Sendable, BitwiseCopyable {
   /// What the parameters begin with: the biases of the last layer of the network. None: zeros.
   var initialParameters: [Double] {
     switch self {
-    case .affine, .spline: []
+    case .affine(let rule): rule.initialParameters
+    case .spline: []
     case .mixture(let rule): rule.initialParameters
     }
   }

@@ -31,6 +31,8 @@ package struct Architecture: Sendable {
   /// costs nothing that was measured on the demo's data.
   package static let defaultScaleBound = 3.0
   package static let defaultScaleEpsilon = 1e-3
+  /// Of the clamped exp: Pyro's and TensorFlow Probability's.
+  package static let defaultLogScales = (low: -5.0, high: 3.0)
   package static let defaultMixtureBound = 7.0
 
   package init() {}

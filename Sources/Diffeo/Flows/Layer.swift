@@ -11,6 +11,7 @@ enum LayerKind: Equatable, Sendable {
   case domain(DomainSpec)
   case wrap(WrapSpec)
   case dequantize(DequantizeSpec)
+  case elementwise(ElementwiseSpec)
   case planar(PlanarSpec)
   case radial(RadialSpec)
 
@@ -30,6 +31,7 @@ enum LayerKind: Equatable, Sendable {
     case DomainSpec.kind: self = .domain(try .init(record, dim: dim, contextDim: contextDim))
     case WrapSpec.kind: self = .wrap(try .init(record, dim: dim, contextDim: contextDim))
     case DequantizeSpec.kind: self = .dequantize(try .init(record, dim: dim, contextDim: contextDim))
+    case ElementwiseSpec.kind: self = .elementwise(try .init(record, dim: dim, contextDim: contextDim))
     case PlanarSpec.kind: self = .planar(try .init(record, dim: dim, contextDim: contextDim))
     case RadialSpec.kind: self = .radial(try .init(record, dim: dim, contextDim: contextDim))
     default: throw DiffeoError(.format, "the layer kind '\(record.kind)' is not known")
@@ -49,6 +51,7 @@ enum LayerKind: Equatable, Sendable {
     case .domain(let spec): spec
     case .wrap(let spec): spec
     case .dequantize(let spec): spec
+    case .elementwise(let spec): spec
     case .planar(let spec): spec
     case .radial(let spec): spec
     }
@@ -93,6 +96,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case domain(Domain<S>)
     case wrap(Wrap<S>)
     case dequantize(Dequantize<S>)
+    case elementwise(Elementwise<S>)
     case planar(Planar<S>)
     case radial(Radial<S>)
   }
@@ -109,6 +113,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case domain(Domain<S>.Tape)
     case wrap(Wrap<S>.Tape)
     case dequantize(Dequantize<S>.Tape)
+    case elementwise(Elementwise<S>.Tape)
     case planar(Planar<S>.Tape)
     case radial(Radial<S>.Tape)
   }
@@ -132,6 +137,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .domain(let s): kind = .domain(try .init(s, offset: offset, pool: pool))
     case .wrap(let s): kind = .wrap(try .init(s, offset: offset, slot: slot, pool: pool))
     case .dequantize(let s): kind = .dequantize(.init(s))
+    case .elementwise(let s): kind = .elementwise(try .init(s, offset: offset, slot: slot, pool: pool))
     case .planar(let s): kind = .planar(try .init(s, offset: offset, slot: slot, pool: pool))
     case .radial(let s): kind = .radial(try .init(s, offset: offset, slot: slot, pool: pool))
     }
@@ -158,6 +164,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .domain(let layer): layer.prepare(parameters)
     case .wrap(let layer): layer.prepare(parameters)
     case .dequantize(let layer): layer.prepare(parameters)
+    case .elementwise(let layer): layer.prepare(parameters)
     case .planar(let layer): layer.prepare(parameters)
     case .radial(let layer): layer.prepare(parameters)
     }
@@ -169,6 +176,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .coupling(let layer): layer.denseLayers
     case .lu(let layer): layer.denseLayers
     case .radial(let layer): layer.denseLayers
+    case .elementwise(let layer): layer.denseLayers
     case .planar(let layer): layer.denseLayers
     case .permutation, .actNorm, .standardize, .batchNorm, .householder, .domain, .wrap, .dequantize: []
     }
@@ -204,6 +212,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case .domain(let l): .domain(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .wrap(let l): .wrap(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .dequantize(let l): .dequantize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+    case .elementwise(let l): .elementwise(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .planar(let l): .planar(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     case .radial(let l): .radial(inverse ? try l.inverse(&pass) : try l.forward(&pass))
     }
@@ -242,6 +251,8 @@ struct Layer<S: Scalar>: BitwiseCopyable {
       inverse ? try l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
     case (.dequantize(let l), .dequantize(let t)):
       inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+    case (.elementwise(let l), .elementwise(let t)):
+      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
     case (.planar(let l), .planar(let t)):
       inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
     case (.radial(let l), .radial(let t)):

@@ -37,23 +37,24 @@ package struct SpecBuilder: Sendable {
   package enum Transformer: Sendable {
     case affine(
       ScaleRule.Kind = .softClip, bound: Double = Architecture.defaultScaleBound,
-      epsilon: Double = Architecture.defaultScaleEpsilon)
+      epsilon: Double = Architecture.defaultScaleEpsilon, logLow: Double = -5, logHigh: Double = 3)
     case spline(
       bins: Int, low: Double, high: Double, boundary: SplineRule.Boundary = .linear, minWidth: Double = 1e-3,
-      minHeight: Double = 1e-3, minDerivative: Double = 1e-3)
+      minHeight: Double = 1e-3, minDerivative: Double = 1e-3, convention: SplineRule.Convention = .init())
     case mixture(
       components: Int, family: MixtureRule.Family, target: MixtureRule.Target,
       bound: Double = Architecture.defaultMixtureBound)
 
     func map() throws(DiffeoError) -> ElementMap {
       switch self {
-      case .affine(let kind, let bound, let epsilon):
-        .affine(try ScaleRule(kind, bound: bound, epsilon: epsilon))
-      case .spline(let bins, let low, let high, let boundary, let minWidth, let minHeight, let minDerivative):
+      case .affine(let kind, let bound, let epsilon, let logLow, let logHigh):
+        .affine(try ScaleRule(kind, bound: bound, epsilon: epsilon, low: logLow, high: logHigh))
+      case .spline(
+        let bins, let low, let high, let boundary, let minWidth, let minHeight, let minDerivative, let convention):
         .spline(
           try SplineRule(
             bins: bins, low: low, high: high, boundary: boundary, minWidth: minWidth, minHeight: minHeight,
-            minDerivative: minDerivative))
+            minDerivative: minDerivative, convention: convention))
       case .mixture(let components, let family, let target, let bound):
         .mixture(try MixtureRule(checking: components, family: family, target: target, bound: bound))
       }
@@ -74,12 +75,14 @@ package struct SpecBuilder: Sendable {
   }
 
   package mutating func addAutoregressive(
-    _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, seed: UInt64
+    _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, invertsMap: Bool = false,
+    seed: UInt64
   ) throws(DiffeoError) {
     let (dim, contextDim) = (spec.dim, spec.contextDim)
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     let layer = try AutoregressiveSpec(
       dim: dim, contextDim: contextDim, order: columns(order, &random), map: conditioner.transformer.map(),
+      invertsMap: invertsMap,
       hiddenDegrees: AutoregressiveParametersSpec.degrees(
         conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
       conditioner: .init(network: conditioner.network, direct: direct))
@@ -169,6 +172,16 @@ package struct SpecBuilder: Sendable {
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     let shift = randomShift ? (0..<spec.dim).map { _ in (high - low) * random.uniform() } : nil
     try spec.append(LayerSpec(.wrap(WrapSpec(dim: spec.dim, low: low, high: high, shift: shift))))
+  }
+
+  /// columns: ascending; nil for all. network: of the context, that gives the parameters; nil for trained ones.
+  package mutating func addElementwise(_ transformer: Transformer, columns: [Int]? = nil, network: Network? = nil)
+    throws(DiffeoError)
+  {
+    let layer = try ElementwiseSpec(
+      dim: spec.dim, contextDim: spec.contextDim, columns: columns ?? Array(0..<spec.dim), map: transformer.map(),
+      conditioner: network)
+    try spec.append(LayerSpec(.elementwise(layer)))
   }
 
   package mutating func addDequantize(levels: Int) throws(DiffeoError) {

@@ -45,18 +45,31 @@ DTYPES = {"float32": 1, "float64": 2}
 ACTIVATIONS = {
     "relu": 1, "tanh": 2, "elu": 3, "silu": 4, "leaky_relu": 5, "softplus": 6, "sigmoid": 7, "gelu": 8,
 }  # fmt: skip
-SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6, "gated": 7}
+SCALES = {
+    "soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6, "gated": 7, "clamped_softplus": 8,
+    "clamped_exp": 9, "reciprocal_sigmoid": 10, "atan": 11,
+}  # fmt: skip
 ORDERS = {"natural": 1, "reversed": 2, "random": 3, "given": 4}
 DEGREES = {"sequential": 1, "random": 2}
 MASKS = {"even": 1, "odd": 2, "first": 3, "last": 4, "random": 5, "given": 6}
 BLOCKS = {"plain": 1, "residual": 2, "preactivation": 3}
 CONTEXT_MODES = {"input": 1, "gate": 2, "shift": 3}
-BOUNDARIES = {"linear": 1, "periodic": 2, "interval": 3}
+BOUNDARIES = {"linear": 1, "periodic": 2, "interval": 3, "free": 4, "extended": 5, "half_turn": 6}
+DERIVATIVES = {"softplus": 1, "exp": 2}
+ENCODINGS = {"circle": 1, "numbers": 2}
 FAMILIES = {"normal": 1, "logistic": 2}
 TARGETS = {"uniform": 1, "logistic": 2}
 BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "student_t": 5, "mixture": 6}
 CONDITIONALS = {"gaussian": 1, "mixture": 2, "bernoulli": 3}
-DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4}
+DOMAINS = {
+    "logit": 1,
+    "log": 2,
+    "softplus": 3,
+    "logistic_to_normal": 4,
+    "leaky_tanh": 5,
+    "leaky_relu": 6,
+    "log_tanh": 7,
+}
 SCHEDULES = {"constant": 1, "cosine": 2}
 STATES = {"running": 0, "epoch_end": 1, "max_epochs": 2, "patience": 3, "cancelled": 4}
 
@@ -130,7 +143,12 @@ class SplineOptions(Structure):
         ("min_height", c_double),
         ("min_derivative", c_double),
         ("boundary", c_int32),
-        ("reserved", c_int32),
+        ("derivative", c_int32),
+        ("logit_bound", c_double),
+        ("derivative_bound", c_double),
+        ("boundary_derivative", c_double),
+        ("half_ends", c_int32),
+        ("encoding", c_int32),
     ]
 
 
@@ -157,14 +175,16 @@ class AutoregressiveOptions(Structure):
         ("scale_bound", c_double),
         ("scale_epsilon", c_double),
         ("direct", c_int32),
-        ("reserved", c_int32),
+        ("inverse_map", c_int32),
         ("seed", c_uint64),
         ("spline", POINTER(SplineOptions)),
         ("mixture", POINTER(MixtureOptions)),
         ("blocks", c_int32),
         ("context_mode", c_int32),
         ("normalized", c_int32),
-        ("reserved2", c_int32),
+        ("reserved", c_int32),
+        ("log_scale_low", c_double),
+        ("log_scale_high", c_double),
     ]
 
 
@@ -187,6 +207,8 @@ class CouplingOptions(Structure):
         ("context_mode", c_int32),
         ("normalized", c_int32),
         ("reserved", c_int32),
+        ("log_scale_low", c_double),
+        ("log_scale_high", c_double),
     ]
 
 
@@ -199,6 +221,23 @@ class NetworkOptions(Structure):
         ("reserved", c_int32),
         ("blocks", c_int32),
         ("normalized", c_int32),
+    ]
+
+
+class ElementwiseOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("columns", POINTER(c_int64)),
+        ("column_count", c_int64),
+        ("scale", c_int32),
+        ("reserved", c_int32),
+        ("scale_bound", c_double),
+        ("scale_epsilon", c_double),
+        ("log_scale_low", c_double),
+        ("log_scale_high", c_double),
+        ("spline", POINTER(SplineOptions)),
+        ("mixture", POINTER(MixtureOptions)),
+        ("network", POINTER(NetworkOptions)),
     ]
 
 
@@ -311,6 +350,7 @@ STRUCTS: dict[str, type[Structure]] = {
     "diffeo_autoregressive_options": AutoregressiveOptions,
     "diffeo_coupling_options": CouplingOptions,
     "diffeo_network_options": NetworkOptions,
+    "diffeo_elementwise_options": ElementwiseOptions,
     "diffeo_base_options": BaseOptions,
     "diffeo_made_options": MadeOptions,
     "diffeo_architecture_options": ArchitectureOptions,
@@ -340,6 +380,7 @@ _TABLE: dict[str, tuple[CType, ...]] = {
     "diffeo_autoregressive_options_init": (Status, POINTER(AutoregressiveOptions), c_size_t),
     "diffeo_coupling_options_init": (Status, POINTER(CouplingOptions), c_size_t),
     "diffeo_network_options_init": (Status, POINTER(NetworkOptions), c_size_t),
+    "diffeo_elementwise_options_init": (Status, POINTER(ElementwiseOptions), c_size_t),
     "diffeo_base_options_init": (Status, POINTER(BaseOptions), c_size_t),
     "diffeo_made_options_init": (Status, POINTER(MadeOptions), c_size_t),
     "diffeo_architecture_options_init": (Status, POINTER(ArchitectureOptions), c_size_t),
@@ -369,6 +410,7 @@ _TABLE: dict[str, tuple[CType, ...]] = {
     "diffeo_spec_add_batch_norm": (Status, Spec, c_double, c_double),
     "diffeo_spec_add_planar": (Status, Spec, POINTER(NetworkOptions)),
     "diffeo_spec_add_radial": (Status, Spec, POINTER(NetworkOptions)),
+    "diffeo_spec_add_elementwise": (Status, Spec, POINTER(ElementwiseOptions)),
     "diffeo_spec_add_standardize": (Status, Spec, Float64s, Float64s),
     "diffeo_spec_standardize_context": (Status, Spec, Float64s, Float64s),
     "diffeo_spec_add_domain": (Status, Spec, c_int32, Int64s, c_int64, Float64s, Float64s),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from ctypes import byref, c_uint8, pointer
 from dataclasses import dataclass
@@ -29,12 +30,27 @@ class Spline:
         Knots are one more. 2 to 64.
     low, high : float
         The spline lives in the box [low, high] x [low, high].
-    boundary : {"linear", "periodic", "interval"}
-        What is outside: the identity; nothing, as x is an angle of period high - low [2]_; nothing, with no density.
+    boundary : {"linear", "periodic", "interval", "free", "extended", "half_turn"}
+        What is outside: the identity; nothing, as x is an angle of period high - low [2]_; nothing, with no density;
+        the identity, with any derivative at the ends of the box (flowjax); straight lines, with the derivatives at its
+        ends (distrax); nothing, as x is an angle, turned by half before the spline (zuko).
     min_width, min_height : float
         Of a bin, as a part of the box.
     min_derivative : float
         At a knot.
+    logit_bound : float
+        c > 0, or 0 for none: what goes into the softmax of widths and heights is a / (1 + abs(a) / c) for a network
+        output a (zuko).
+    derivative : {"softplus", "exp"}
+        Of knots: m + log(1 + exp(a + log(exp(1 - m) - 1))), m = min_derivative, or exp(a / (1 + abs(a) / b)) (zuko).
+    derivative_bound : float
+        b above.
+    boundary_derivative : float
+        At the ends of the box of boundary "linear" (Pyro: 0.999).
+    half_ends : bool
+        Give the first and the last bin half of min_width and min_height (flowjax before 18).
+    encoding : {"circle", "numbers"}
+        What a network sees of angles: cosine and sine, or the number.
 
     References
     ----------
@@ -49,13 +65,24 @@ class Spline:
     min_width: float = 1e-3
     min_height: float = 1e-3
     min_derivative: float = 1e-3
+    logit_bound: float = 0.0
+    derivative: str = "softplus"
+    derivative_bound: float = math.log(1000)
+    boundary_derivative: float = 1.0
+    half_ends: bool = False
+    encoding: str = "circle"
 
     def _set(self, options: Any) -> None:
         o = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
         o.bins, o.low, o.high = integer(self.bins, "bins", 1), real(self.low, "low"), real(self.high, "high")
         o.boundary = choice(self.boundary, _abi.BOUNDARIES, "boundary")
-        for name in "min_width", "min_height", "min_derivative":
+        for name in (
+            "min_width", "min_height", "min_derivative", "logit_bound", "derivative_bound", "boundary_derivative",
+        ):  # fmt: skip
             setattr(o, name, real(getattr(self, name), name))
+        o.derivative = choice(self.derivative, _abi.DERIVATIVES, "derivative")
+        o.half_ends = bool(self.half_ends)
+        o.encoding = choice(self.encoding, _abi.ENCODINGS, "encoding")
         options.spline = pointer(o)
 
 
@@ -141,11 +168,13 @@ class Spec:
         scale: str = "soft_clip",
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
+        log_scales: tuple[float, float] | None = None,
         transformer: Spline | Mixture | None = None,
         direct: bool = False,
         blocks: str = "plain",
         context_mode: str = "input",
         normalized: bool = False,
+        inverse_map: bool = False,
         seed: SupportsIndex = 0,
     ) -> Spec:
         """Add an autoregressive layer [1]_: z_i = s_i x_i + t_i, with s_i, t_i from the columns before i.
@@ -163,14 +192,18 @@ class Spec:
             In which order the columns are taken; a sequence names them from first to last.
         degrees : {"sequential", "random"}
             How degrees are dealt to the hidden units of the MADE.
-        scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
+        scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", \
+                "clamped_exp", "reciprocal_sigmoid", "atan"}
             How s > 0 is made from a network output a. With bound c and epsilon e: exp(a / (1 + abs(a) / c)), exp(a),
             exp(c tanh(a / c)), log(1 + exp(a + log(exp(1 - e) - 1))) + e, sigmoid(a + 2) + e, and 1; gated is
-            z = s x + (1 - s) t with s = sigmoid(a + 2), the stable update of IAF [3]_.
+            z = s x + (1 - s) t with s = sigmoid(a + 2), the stable update of IAF [3]_. For flows of other libraries
+            min(log(1 + exp(a)) + e, c), exp(a) with a held to `log_scales`, 1 / sigmoid(a), exp(c atan(a)).
         scale_bound : float, optional
             c above; by default 3.
         scale_epsilon : float, optional
             e above; by default 1e-3.
+        log_scales : (float, float), optional
+            Lowest and highest log(s) of "clamped_exp"; by default -5 and 3.
         transformer : Spline or Mixture, optional
             Another map than the affine one.
         direct : bool
@@ -184,6 +217,8 @@ class Spec:
         normalized : bool
             With preactivation, activate s h + t in place of h, with trained s and t: batch normalisation as it is after
             training.
+        inverse_map : bool
+            Use the inverse of the map, with parameters from the same columns: z_i = (x_i - t_i) / s_i.
         seed : int
             Of a random order and random degrees.
 
@@ -197,7 +232,7 @@ class Spec:
         options = _abi.defaults(_abi.AutoregressiveOptions, lib.diffeo_autoregressive_options_init)
         _set_network(options, hidden, activation, blocks, normalized)
         options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
-        _set_scale(options, scale, scale_bound, scale_epsilon)
+        _set_map(options, scale, scale_bound, scale_epsilon, log_scales, transformer)
         options.seed = seed64(seed)
         if isinstance(order, str):
             options.order = choice(order, _abi.ORDERS, "order")
@@ -207,8 +242,7 @@ class Spec:
             options.order, options.order_given = _abi.ORDERS["given"], columns
         options.degrees = choice(degrees, _abi.DEGREES, "degrees")
         options.direct = bool(direct)
-        if transformer is not None:
-            transformer._set(options)
+        options.inverse_map = bool(inverse_map)
         return self._add("autoregressive", byref(options))
 
     def add_coupling(
@@ -220,6 +254,7 @@ class Spec:
         scale: str = "soft_clip",
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
+        log_scales: tuple[float, float] | None = None,
         scale_activation: str | None = None,
         transformer: Spline | Mixture | None = None,
         blocks: str = "plain",
@@ -233,7 +268,7 @@ class Spec:
 
         Parameters
         ----------
-        hidden, activation, scale, scale_bound, scale_epsilon, transformer, blocks, context_mode, normalized
+        hidden, activation, scale, scale_bound, scale_epsilon, log_scales, transformer, blocks, context_mode, normalized
             As in `add_autoregressive`; the network is dense.
         scale_activation : str, optional
             Take the scale from a network of its own, with this activation: "tanh", as published, beside "relu" for the
@@ -251,7 +286,7 @@ class Spec:
         options = _abi.defaults(_abi.CouplingOptions, lib.diffeo_coupling_options_init)
         _set_network(options, hidden, activation, blocks, normalized)
         options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
-        _set_scale(options, scale, scale_bound, scale_epsilon)
+        _set_map(options, scale, scale_bound, scale_epsilon, log_scales, transformer)
         options.seed = seed64(seed)
         if isinstance(mask, str):
             options.mask = choice(mask, _abi.MASKS, "mask")
@@ -261,9 +296,44 @@ class Spec:
             options.mask_given = (c_uint8 * len(mask))(*(bool(passes) for passes in mask))
         if scale_activation is not None:
             options.scale_activation = choice(scale_activation, _abi.ACTIVATIONS, "scale_activation")
-        if transformer is not None:
-            transformer._set(options)
         return self._add("coupling", byref(options))
+
+    def add_elementwise(
+        self,
+        *,
+        columns: Integers | None = None,
+        scale: str = "soft_clip",
+        scale_bound: float | None = None,
+        scale_epsilon: float | None = None,
+        log_scales: tuple[float, float] | None = None,
+        transformer: Spline | Mixture | None = None,
+        hidden: Integers | None = None,
+        activation: str = "relu",
+        blocks: str = "plain",
+        normalized: bool = False,
+    ) -> Spec:
+        """Add the map of a coupling or autoregressive layer by itself: z_i = map(x_i), its parameters trained.
+
+        Parameters
+        ----------
+        columns : sequence of int, optional
+            Ascending; all other columns pass unchanged, and by default there are none.
+        scale, scale_bound, scale_epsilon, log_scales, transformer
+            As in `add_autoregressive`.
+        hidden : sequence of int, optional
+            Widths of the hidden layers of a network of the context that gives the parameters; by default they are
+            trained.
+        activation, blocks, normalized
+            Of that network, as in `add_autoregressive`.
+        """
+        options = _abi.defaults(_abi.ElementwiseOptions, lib.diffeo_elementwise_options_init)
+        if columns is not None:
+            options.columns, options.column_count = int64s(columns, "columns"), len(columns)
+        _set_map(options, scale, scale_bound, scale_epsilon, log_scales, transformer)
+        network = _network(hidden, activation, blocks, normalized)
+        if network is not None:
+            options.network = pointer(network)
+        return self._add("elementwise", byref(options))
 
     def add_permutation(self, permutation: Integers) -> Spec:
         """Add z_i = x_{permutation[i]}; the `dim` entries are 0 to dim - 1, each once."""
@@ -398,9 +468,11 @@ class Spec:
 
         Parameters
         ----------
-        domain : {"logit", "log", "softplus", "logistic_to_normal"}
+        domain : {"logit", "log", "softplus", "logistic_to_normal", "leaky_tanh", "leaky_relu", "log_tanh"}
             low < x < high: z = log((x - low) / (high - x)); x > low: z = log(x - low); x > low: z =
-            log(exp(x - low) - 1), about x - low where that is large; any x: z = Phi^-1(sigmoid(x)).
+            log(exp(x - low) - 1), about x - low where that is large; any x: z = Phi^-1(sigmoid(x)). With a constant in
+            place of low: tanh(x) with its tangents beyond +-low; x, and low x below 0; tanh(x), and beyond +-low
+            +-(tanh(low) + k log(abs(x) / low)) with k = (1 - tanh(tanh(low))) / low.
         columns : sequence of int, optional
             Ascending; all other columns pass unchanged, and by default there are none.
         low, high : float or array_like, optional
@@ -603,12 +675,25 @@ def _set_network(options: Any, hidden: Integers, activation: str, blocks: str, n
     options.normalized = bool(normalized)
 
 
-def _set_scale(options: Any, scale: str, bound: float | None, epsilon: float | None) -> None:
+def _set_map(
+    options: Any,
+    scale: str,
+    bound: float | None,
+    epsilon: float | None,
+    log_scales: tuple[float, float] | None,
+    transformer: Spline | Mixture | None,
+) -> None:
+    """Fill in the map of one number."""
     options.scale = choice(scale, _abi.SCALES, "scale")
     if bound is not None:
         options.scale_bound = bound
     if epsilon is not None:
         options.scale_epsilon = epsilon
+    if log_scales is not None:
+        low, high = log_scales
+        options.log_scale_low, options.log_scale_high = real(low, "log_scales"), real(high, "log_scales")
+    if transformer is not None:
+        transformer._set(options)
 
 
 def _network(hidden: Integers | None, activation: str, blocks: str, normalized: bool) -> Any:

@@ -153,6 +153,8 @@ def test_every_enumerator_has_its_value(code):
         "BLOCKS_": _abi.BLOCKS,
         "CONTEXT_": _abi.CONTEXT_MODES,
         "BOUNDARY_": _abi.BOUNDARIES,
+        "DERIVATIVE_": _abi.DERIVATIVES,
+        "ENCODING_": _abi.ENCODINGS,
         "FAMILY_": _abi.FAMILIES,
         "TARGET_": _abi.TARGETS,
         "BASE_": _abi.BASES,

@@ -133,6 +133,32 @@ LAYERS = {
         lambda s: s.add_coupling((8,), activation="tanh", transformer=diffeo.Mixture(2, "logistic", "uniform")),
         "2 logistic to uniform",
     ),
+    "zuko's spline": (
+        lambda s: s.add_autoregressive((8,), activation="tanh", transformer=diffeo.Spline(
+            4, min_width=0, min_height=0, logit_bound=3.45, derivative="exp")),
+        "linear spline",
+    ),
+    "extended spline": (
+        lambda s: s.add_coupling((8,), activation="tanh", transformer=diffeo.Spline(4, -1, 1, "extended")),
+        "extended spline of 4 bins",
+    ),
+    "jumping spline": (
+        lambda s: s.add_elementwise(transformer=diffeo.Spline(4, -1, 1, boundary_derivative=0.8)), "elementwise",
+    ),
+    "half-ended spline": (
+        lambda s: s.add_elementwise(transformer=diffeo.Spline(4, -1, 1, "free", half_ends=True)), "free spline",
+    ),
+    "inverse map": (
+        lambda s: s.add_autoregressive((8,), activation="tanh", scale="clamped_exp", log_scales=(-3, 2),
+            inverse_map=True), "inverse of the clamped_exp scale",
+    ),
+    "elementwise of some": (lambda s: s.add_elementwise(columns=[0, 2], scale="atan"), "of 2 columns"),
+    "elementwise of the context": (
+        lambda s: s.add_elementwise(scale="clamped_softplus", hidden=(8,), activation="tanh"), "hidden 8 tanh",
+    ),
+    "leaky tanh": (lambda s: s.add_domain("leaky_tanh", low=1.5), "leaky_tanh of all"),
+    "leaky relu": (lambda s: s.add_domain("leaky_relu", [1], low=0.5), "leaky_relu of 1"),
+    "log tanh": (lambda s: s.add_domain("log_tanh", low=1), "log_tanh of all"),
     "actnorm": (lambda s: s.add_actnorm(), "actnorm"),
     "elementwise affine": (lambda s: s.add_elementwise_affine(), "actnorm"),
     "diagonal": (lambda s: s.add_elementwise_affine(shift=False), "actnorm"),
@@ -426,7 +452,10 @@ def test_maps_have_the_defaults_of_the_library():
         (diffeo.Spline(), _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)),
         (diffeo.Mixture(), _abi.defaults(_abi.MixtureOptions, lib.diffeo_mixture_options_init)),
     ):
-        tables = {"boundary": _abi.BOUNDARIES, "family": _abi.FAMILIES, "target": _abi.TARGETS}
+        tables = {
+            "boundary": _abi.BOUNDARIES, "derivative": _abi.DERIVATIVES, "encoding": _abi.ENCODINGS,
+            "family": _abi.FAMILIES, "target": _abi.TARGETS,
+        }  # fmt: skip
         for name, value in vars(ours).items():
             assert getattr(options, name) == (tables[name][value] if name in tables else value), name
 
