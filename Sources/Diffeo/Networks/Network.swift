@@ -37,7 +37,8 @@ struct Network<S: Scalar>: BitwiseCopyable {
     /// The step after the next one skips to this one.
     var isKept = false
 
-    var isPlain: Bool { activates && side == nil && !skips && normalization == nil && !isKept }
+    /// Activates the sums, and that is all.
+    var isPlain = false
   }
 
   struct Normalization: BitwiseCopyable {
@@ -62,8 +63,13 @@ struct Network<S: Scalar>: BitwiseCopyable {
     /// Before and after the activation.
     var before: UnsafeMutablePointer<S>
     var after: UnsafeMutablePointer<S>
-    /// Before and after its activation.
-    var side: (before: UnsafeMutablePointer<S>, after: UnsafeMutablePointer<S>)?
+    /// Of the context, if the step has one: before and after its activation.
+    var sideBefore: UnsafeMutablePointer<S>
+    var side: UnsafeMutablePointer<S>
+
+    init(_ sums: UnsafeMutablePointer<S>) {
+      (self.sums, state, before, after, sideBefore, side) = (sums, sums, sums, sums, sums, sums)
+    }
   }
 
   init(_ spec: NetworkSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
@@ -130,7 +136,11 @@ struct Network<S: Scalar>: BitwiseCopyable {
     layers = try pool.take(denseCount)
     for (i, layer) in (chain + direct + sides).enumerated() { layers[i] = layer }
     self.steps = try pool.take(layerCount)
-    for (i, step) in steps.enumerated() { self.steps[i] = step }
+    for (i, step) in steps.enumerated() {
+      self.steps[i] = step
+      self.steps[i].isPlain =
+        step.activates && step.side == nil && !step.skips && step.normalization == nil && !step.isKept
+    }
   }
 
   /// How many sorted columns each sorted row sees: those of no higher, or strictly of lower degree.
@@ -213,43 +223,49 @@ struct Network<S: Scalar>: BitwiseCopyable {
   func takeUnits(
     _ i: Int, _ tape: Tape, _ stride: Int, _ scratch: Scratch, recording: Bool, piecewise: Bool
   ) throws(DiffeoError) {
-    let step = steps[i]
     let size = PackedMatrix<S>.padded(layers[i].outputs) * stride + S.kernels.lanes
-    let sums = try scratch.take(size, of: S.self)
-    var units = Units(sums: sums, state: sums, before: sums, after: sums)
+    var units = Units(try scratch.take(size))
     let keepsInput = piecewise || recording && activation.needsInput
-    if step.isPlain {
+    if steps[i].isPlain {
       if keepsInput { units.after = try scratch.take(size) }
-      tape.hidden[i] = units
-      return
+    } else {
+      try takeState(i, &units, size, tape, stride, scratch, recording: recording, piecewise: piecewise)
     }
-    if let side = step.side {
-      let before = try scratch.take(size, of: S.self)
-      var after = before
-      layers[side].forward.apply(tape.input + contextRow * stride, before, stride)
+    tape.hidden[i] = units
+  }
+
+  @inline(never)
+  private func takeState(
+    _ i: Int, _ units: inout Units, _ size: Int, _ tape: Tape, _ stride: Int, _ scratch: Scratch, recording: Bool,
+    piecewise: Bool
+  ) throws(DiffeoError) {
+    let step = steps[i]
+    let keepsInput = piecewise || recording && activation.needsInput
+    if let matrix = step.side {
+      units.sideBefore = try scratch.take(size)
+      units.side = units.sideBefore
+      layers[matrix].forward.apply(tape.input + contextRow * stride, units.sideBefore, stride)
       if let activation = step.sideActivation {
-        if recording && activation.needsInput { after = try scratch.take(size) }
-        S.kernels.activate(activation, layers[i].outputs * stride, before, after)
+        if recording && activation.needsInput { units.side = try scratch.take(size) }
+        S.kernels.activate(activation, layers[i].outputs * stride, units.sideBefore, units.side)
       }
-      units.side = (before, after)
     }
     if piecewise || step.gates && recording { units.state = try scratch.take(size) }
     units.before = step.normalization == nil ? units.state : try scratch.take(size)
     units.after = units.before
-    if step.activates {
-      if keepsInput || units.before == units.state && step.isKept { units.after = try scratch.take(size) }
+    if step.activates, keepsInput || units.before == units.state && step.isKept {
+      units.after = try scratch.take(size)
     }
-    tape.hidden[i] = units
   }
 
   /// From the sums of units begin..<end to what the next layer reads.
   @inline(__always)
   func finish(_ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ stride: Int) {
-    let (units, at, count) = (tape.hidden[i], begin * stride, (end - begin) * stride)
     if !steps[i].isPlain { finishState(i, begin, end, tape, stride) }
     if steps[i].activates {
       // In whole vectors; what is beyond `end` is not ready yet, and done again when it is.
-      S.kernels.activate(activation, Tiling.wholeVectors(count, S.self), units.before + at, units.after + at)
+      let (at, count) = (begin * stride, Tiling.wholeVectors((end - begin) * stride, S.self))
+      S.kernels.activate(activation, count, tape.hidden[i].before + at, tape.hidden[i].after + at)
     }
   }
 
@@ -257,11 +273,11 @@ struct Network<S: Scalar>: BitwiseCopyable {
   private func finishState(_ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ stride: Int) {
     let (step, units, at, count) = (steps[i], tape.hidden[i], begin * stride, (end - begin) * stride)
     let state = units.state + at
-    if let side = units.side, step.gates {
-      for j in 0..<count { state[j] = units.sums[at + j] * side.after[at + j] }
+    if step.gates {
+      for j in 0..<count { state[j] = units.sums[at + j] * units.side[at + j] }
     } else {
       if state != units.sums + at { state.update(from: units.sums + at, count: count) }
-      if let side = units.side { S.kernels.add(count, side.after + at, state) }
+      if step.side != nil { S.kernels.add(count, units.side + at, state) }
     }
     if step.skips { S.kernels.add(count, tape.hidden[i - 2].state + at, state) }
     if let norm = step.normalization {
@@ -315,16 +331,17 @@ struct Network<S: Scalar>: BitwiseCopyable {
     return try scratch.take(rows * stride)
   }
 
-  /// Of what the context gives to the steps, zeros as yet.
-  func newContextGradient(_ stride: Int, _ scratch: Scratch) throws(DiffeoError) -> UnsafeMutablePointer<S> {
-    let count = hasSides ? PackedMatrix<S>.padded(contextInputs) * stride : 0
+  /// Of what the context gives to the steps, zeros as yet; nil if it gives nothing.
+  func newContextGradient(_ stride: Int, _ scratch: Scratch) throws(DiffeoError) -> UnsafeMutablePointer<S>? {
+    if !hasSides { return nil }
+    let count = PackedMatrix<S>.padded(contextInputs) * stride
     let g = try scratch.take(count, of: S.self)
     g.update(repeating: 0, count: count)
     return g
   }
 
-  func addContextGradient(_ gContext: UnsafePointer<S>, _ gInput: UnsafeMutablePointer<S>, _ stride: Int) {
-    if hasSides { S.kernels.add(contextInputs * stride, gContext, gInput + contextRow * stride) }
+  func addContextGradient(_ gContext: UnsafePointer<S>?, _ gInput: UnsafeMutablePointer<S>, _ stride: Int) {
+    if let gContext { S.kernels.add(contextInputs * stride, gContext, gInput + contextRow * stride) }
   }
 
   @inline(__always)
@@ -344,29 +361,46 @@ struct Network<S: Scalar>: BitwiseCopyable {
   func pull(
     _ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ gradients: UnsafeMutablePointer<Gradients>, _ stride: Int
   ) {
-    let (units, g, at, count) = (tape.hidden[i], gradients[i], begin * stride, (end - begin) * stride)
-    if g.before != g.after { (g.before + at).update(from: g.after + at, count: count) }
+    let (at, count, before) = (begin * stride, (end - begin) * stride, gradients[i].before)
+    if before != gradients[i].after { (before + at).update(from: gradients[i].after + at, count: count) }
     if steps[i].activates {
-      S.kernels.activatePullback(activation, count, units.before + at, units.after + at, g.before + at)
+      S.kernels.activatePullback(
+        activation, count, tape.hidden[i].before + at, tape.hidden[i].after + at, before + at)
     }
-    if let norm = steps[i].normalization {
+    if !steps[i].isPlain { pullState(i, begin, end, tape, gradients, stride) }
+  }
+
+  @inline(never)
+  private func pullState(
+    _ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ gradients: UnsafeMutablePointer<Gradients>, _ stride: Int
+  ) {
+    let (step, g, at, count) = (steps[i], gradients[i], begin * stride, (end - begin) * stride)
+    if let norm = step.normalization {
       for r in begin..<end {
         for j in r * stride..<(r + 1) * stride { g.state[j] = norm.scale[r] * g.before[j] }
       }
     }
-    if steps[i].isKept { S.kernels.add(count, gradients[i + 2].state + at, g.state + at) }
-    if steps[i].gates, let side = units.side {
-      for j in at..<at + count { g.sums[j] = g.state[j] * side.after[j] }
+    if step.isKept { S.kernels.add(count, gradients[i + 2].state + at, g.state + at) }
+    if step.gates {
+      let side = tape.hidden[i].side
+      for j in at..<at + count { g.sums[j] = g.state[j] * side[j] }
     }
   }
 
   /// The gradients, of a step whose `pull` is complete, in normalisation and in what the context gives.
   @inline(__always)
   func pullSides(
-    _ i: Int, _ tape: Tape, _ gradients: UnsafeMutablePointer<Gradients>, _ gContext: UnsafeMutablePointer<S>,
+    _ i: Int, _ tape: Tape, _ gradients: UnsafeMutablePointer<Gradients>, _ gContext: UnsafeMutablePointer<S>?,
     _ stride: Int, _ scratch: Scratch, _ sink: GradientSink<S>?
   ) throws(DiffeoError) {
-    if steps[i].normalization == nil, steps[i].side == nil { return }
+    if !steps[i].isPlain { try pullOther(i, tape, gradients, gContext, stride, scratch, sink) }
+  }
+
+  @inline(never)
+  private func pullOther(
+    _ i: Int, _ tape: Tape, _ gradients: UnsafeMutablePointer<Gradients>, _ gContext: UnsafeMutablePointer<S>?,
+    _ stride: Int, _ scratch: Scratch, _ sink: GradientSink<S>?
+  ) throws(DiffeoError) {
     let mark = scratch.mark
     let (step, units, g, width) = (steps[i], tape.hidden[i], gradients[i], layers[i].outputs)
     let gSide = try scratch.take(PackedMatrix<S>.padded(width) * stride, of: S.self)
@@ -382,14 +416,14 @@ struct Network<S: Scalar>: BitwiseCopyable {
       }
       sink.sum(norm.slot + 1, gSide, width, stride)
     }
-    if let side = units.side, let matrix = step.side {
+    if let matrix = step.side, let gContext {
       if step.gates {
         for j in 0..<width * stride { gSide[j] = g.state[j] * units.sums[j] }
       } else {
         gSide.update(from: g.sums, count: width * stride)
       }
       if let activation = step.sideActivation {
-        S.kernels.activatePullback(activation, width * stride, side.before, side.after, gSide)
+        S.kernels.activatePullback(activation, width * stride, units.sideBefore, units.side, gSide)
       }
       sink?.outer(layers[matrix], gSide, tape.input + contextRow * stride, stride)
       layers[matrix].backward.add(gSide, gContext, stride)
