@@ -104,13 +104,12 @@ class Source:
 def convert(source: Source, dtype: str | None = None, rows: int = ROWS, seed: int = 0) -> Flow:
     """The flow of Diffeo that computes what the source does; a `ConversionError` if it does not."""
     x, context = _rows(source, rows, seed)
-    _agree(source, source.flow("float64"), x, context, TOLERANCE["float64"])
+    x, log_prob = _agree(source, source.flow("float64"), x, context, TOLERANCE["float64"])
     chosen = dtype or source.dtype
     metadata = {"converted_from": f"{source.library}: {source.name}", **source.notes}
     flow = source.flow(chosen, metadata=metadata)
     if chosen != "float64":
-        ours, theirs = flow.log_prob(x, context), source.log_prob(x, context)
-        _compare(source, "log_prob in float32", ours, theirs, TOLERANCE[chosen])
+        _compare(source, f"log_prob in {chosen}", flow.log_prob(x, context), log_prob, TOLERANCE[chosen])
     return flow
 
 
@@ -124,10 +123,10 @@ def _rows(source: Source, rows: int, seed: int) -> tuple[Real, Real | None]:
     return spread * rng.normal(size=(rows, source.dim)), context
 
 
-def _agree(source: Source, flow: Flow, x: Real, context: Real | None, tolerance: float) -> None:
-    """Raise where the two sides differ.
+def _agree(source: Source, flow: Flow, x: Real, context: Real | None, tolerance: float) -> Mapped:
+    """Raise where the two sides differ; the rows and their log-densities by the library.
 
-    The second half of the rows is compared on the way back. There a library may be unable to go, or it and we may be
+    On the way back a library may be unable to go, or it and we may be
     right to different digits, where a small change of the noise is a large one of the data: then what we found must be
     taken to the same noise by the library. One that can only sample is compared on what it samples.
     """
@@ -145,11 +144,12 @@ def _agree(source: Source, flow: Flow, x: Real, context: Real | None, tolerance:
         _compare(source, "to_noise", ours[0], z, tolerance)
         _compare(source, "the log-determinant", ours[1], log_det, tolerance)
     except ConversionError:
-        _blame(source, x, context, tolerance)
+        _blame(source, x, context, z, tolerance)
         raise
     _compare(source, "log_prob", flow.log_prob(x, context), log_prob, tolerance)
 
     finite = np.isfinite(z).all(axis=1)
+    rows = x, log_prob
     z, given = z[finite], None if context is None else context[finite]
     found, log_det = flow.from_noise(z, given)
     try:
@@ -160,6 +160,7 @@ def _agree(source: Source, flow: Flow, x: Real, context: Real | None, tolerance:
         again, log_det_again = source.to_noise(found, given)
         _compare(source, "to_noise of from_noise", again, z, tolerance)
         _compare(source, "the log-determinant of from_noise", log_det, -log_det_again, tolerance)
+    return rows
 
 
 def _differ(ours: Real, theirs: Real, tolerance: float) -> float:
@@ -176,14 +177,19 @@ def _compare(source: Source, what: str, ours: Real, theirs: Real, tolerance: flo
         raise ConversionError("", source.name, f"{what} differs from that of {source.library} by {worst:.1e}")
 
 
-def _blame(source: Source, x: Real, context: Real | None, tolerance: float) -> None:
+def _blame(source: Source, x: Real, context: Real | None, z: Real, tolerance: float) -> None:
     """Raise for the first part whose results differ."""
     base = Layer("standard_normal")
-    for step in source.steps:
-        z, log_det = step.forward(x, context)
+    try:
+        rows = [x]
+        for step in source.steps:
+            rows.append(step.forward(rows[-1], context)[0])
+    except NotImplementedError:  # it can only sample
+        rows = [z]
+        for step in reversed(source.steps):
+            rows.insert(0, step.backward(rows[0], context)[0])
+    for step, x, z in zip(source.steps, rows, rows[1:], strict=False):
         alone = _layers.flow(step.layers, base, source.dim, source.context_dim, context_layer=source.context_layer)
-        ours = alone.to_noise(x, context)
-        worst = _differ(ours[0], z, tolerance) or _differ(ours[1], log_det, tolerance)
-        if worst:
+        ours = alone.to_noise(x, context)[0]
+        if worst := _differ(ours, z, tolerance):
             raise ConversionError(step.path, step.part, f"its results differ from those of Diffeo by {worst:.1e}")
-        x = z

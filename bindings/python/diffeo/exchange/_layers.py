@@ -347,16 +347,9 @@ def autoregressive(dim: int, transformer: Transformer, network: Network) -> Laye
     return Layer("autoregressive", lists=lists, network=network, transformer=transformer)
 
 
-def unconditional(dim: int, columns: npt.ArrayLike, transformer: Transformer, values: npt.ArrayLike) -> Layer:
-    """Each of these columns by itself, with parameters [columns, parameters of the transformer]."""
-    chosen = np.asarray(columns, np.int64)
-    rows = np.tile(transformer.identity, (dim, 1))
-    rows[chosen] = real(values).reshape(len(chosen), -1)
-    if len(chosen) < dim:  # a coupling that ignores what it keeps
-        mask = np.ones(dim, np.int64)
-        mask[chosen] = 0
-        return coupling(mask, transformer, constant(rows[mask == 0], dim - len(chosen)))
-    return autoregressive(dim, transformer, constant(rows, dim))
+def elementwise(transformer: Transformer, values: npt.ArrayLike) -> Layer:
+    """Each column by itself, with parameters [columns, parameters of the transformer]."""
+    return Layer("elementwise", parameters={"values": real(values)}, transformer=transformer)
 
 
 # -------------------------------------------------------------------------------------------------------------- subset
@@ -383,6 +376,10 @@ def embed(layer: Layer, columns: npt.ArrayLike, dim: int) -> Layer | None:
         return wide
 
     p = layer.parameters
+    if layer.kind == "elementwise" and layer.transformer is not None:
+        rows = np.tile(layer.transformer.identity, (dim, 1))
+        rows[chosen] = p["values"]
+        return replace(layer, parameters={"values": rows})
     if layer.kind == "permutation" or layer.kind == "lu":
         order = np.arange(dim)
         order[chosen] = chosen[layer.lists["permutation"]]
@@ -449,6 +446,22 @@ def _each(index: npt.ArrayLike, count: int) -> Integer:
 # --------------------------------------------------------------------------------------------------------------- flows
 
 
+def _in_the_file(layer: Layer) -> Layer:
+    """A layer of trained parameters by column, as a coupling that ignores what it keeps, or without such columns as an
+    autoregressive layer that ignores all.
+    """
+    if layer.kind != "elementwise" or layer.transformer is None:
+        return layer
+    values, transformer = layer.parameters["values"], layer.transformer
+    kept = (values == transformer.identity).all(axis=1)
+    encoding = 2 if transformer.attributes.get("boundary") == "periodic" else 1
+    if kept.any() and not kept.all():
+        made = coupling(kept, transformer, constant(values[~kept], encoding * int(kept.sum())))
+    else:
+        made = autoregressive(len(values), transformer, constant(values, encoding * len(values)))
+    return replace(made, inverse=layer.inverse)
+
+
 def flow(
     layers: Sequence[Layer],
     base: Layer,
@@ -471,7 +484,7 @@ def flow(
     stack = root.children["layers"]
     assert isinstance(stack, Group)
     for i, layer in enumerate(layers):
-        stack.children[f"{i:03}"] = layer.group(context, dtype)
+        stack.children[f"{i:03}"] = _in_the_file(layer).group(context, dtype)
     if context_layer is not None:
         root.children["context"] = context_layer.group(context, dtype)
     if metadata:

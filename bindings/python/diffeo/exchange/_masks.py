@@ -36,7 +36,9 @@ def degrees(dim: int, per_column: int, network: Network) -> tuple[Integer, list[
 def _levels(network: Network, dim: int) -> list[Mask]:
     """Which columns each input depends on, and each unit of each hidden layer, or block."""
     first = network.dense[0]
-    own = np.eye(first.sees.shape[1], dim, dtype=bool)
+    encoding = network.inputs // dim  # periodic columns are two inputs
+    own = np.zeros((first.sees.shape[1], dim), bool)
+    own[: dim * encoding] = np.repeat(np.eye(dim, dtype=bool), encoding, axis=0)
     if network.kind == "plain":
         levels = [own]
         for dense in network.dense[:-1]:

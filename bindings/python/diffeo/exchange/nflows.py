@@ -219,7 +219,7 @@ def _spline_cdf(part: Any, path: str) -> list[Step]:
     values = np.concatenate([widths, array(part.unnormalized_heights), array(part.unnormalized_derivatives)], axis=1)
     factor, offset = spline_outputs(transformer, len(values))
     values = values * factor.reshape(values.shape) + offset.reshape(values.shape)
-    return leaf(part, path, [_layers.unconditional(len(values), np.arange(len(values)), transformer, values)])
+    return leaf(part, path, [_layers.elementwise(transformer, values)])
 
 
 def triangles(part: Any) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -340,7 +341,7 @@ def _spline_cdf(part: Any, path: str) -> list[Step]:
     names = "unnormalized_widths", "unnormalized_heights", "unnormalized_derivatives"
     values = np.concatenate([array(getattr(part, name)) for name in names], axis=1)[:, index]
     factor, offset = (each.reshape(values.shape) for each in spline_outputs(transformer, len(values)))
-    layer = _layers.unconditional(len(values), np.arange(len(values)), transformer, values * factor + offset)
+    layer = _layers.elementwise(transformer, values * factor + offset)
     return _leaf(part, path, [layer])
 
 
@@ -487,6 +488,8 @@ def source(flow: Any) -> Source:
             return array(flow.log_prob(tensor(x[:, :, None, None] if image else x), *given))
 
     name = type(flow).__qualname__
+    if name != "ConditionalNormalizingFlow":
+        steps = _without_context(steps)
     box = None if base.kind != "uniform" else (float(str(base.attributes["low"])), float(str(base.attributes["high"])))
     made = Source("normflows", name, dim, steps, base, log_prob, base_log_prob, chained(steps), chained(reverse(steps)))
     made.dtype, made.box = dtype, box
@@ -504,6 +507,15 @@ def chained(steps: list[Step]) -> Map:
         return x, total
 
     return run
+
+
+def _without_context(steps: list[Step]) -> list[Step]:
+    """Only the base is given the class."""
+
+    def deaf(function: Map) -> Map:
+        return lambda x, context: function(x, None)
+
+    return [replace(step, forward=deaf(step.forward), backward=deaf(step.backward)) for step in steps]
 
 
 def _multiscale(flow: Any, dtype: str) -> Source:
@@ -527,7 +539,7 @@ def _multiscale(flow: Any, dtype: str) -> Source:
     place = np.argsort(columns)
     inside = [step.on(place[used], dim) for step, used in toward_data]
     steps = reverse(inside)
-    steps.append(_reorder(columns))
+    steps = _without_context([*steps, _reorder(columns)])
     bases = [_base(base, f"q0.{i}") for i, base in enumerate(flow.q0)]
     base = _joined(bases)
 

@@ -117,7 +117,7 @@ def _elementwise(part: Any, path: str) -> list[Step]:
         layer = _layers.coupling(np.zeros(dim, np.int64), transformer, network)
     else:
         values = np.concatenate([array(p).reshape(len(p), -1) for p in part.phi], axis=1)[:, index]
-        layer = _layers.unconditional(len(values), np.arange(len(values)), transformer, values)
+        layer = _layers.elementwise(transformer, values)
     return [Step(path, part, [layer], *_maps(part))]
 
 
