@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from ..errors import FormatError
 from ..flow import Flow
 from ._check import Source
 from ._check import convert as _convert
@@ -52,7 +53,10 @@ def convert(flow: Any, dtype: str | None = None) -> Flow:
 
 
 def _made(source: Source, dtype: str | None) -> Flow:
-    return _convert(source, dtype)
+    try:
+        return _convert(source, dtype)
+    except FormatError as error:
+        raise ConversionError("", source.name, f"Diffeo refuses it: {error}") from error
 
 
 def from_nflows(flow: Any, dtype: str | None = None) -> Flow:

@@ -119,7 +119,7 @@ def _lookup3(data: bytes) -> int:
     a = b = c = 0xDEADBEEF + len(data) & mask
     if not data:
         return c
-    words = struct.unpack(f"<{-(-len(data) // 12) * 3}I", data + b"\0" * (-len(data) % 12))
+    words: tuple[int, ...] = struct.unpack(f"<{-(-len(data) // 12) * 3}I", data + b"\0" * (-len(data) % 12))
     for i in range(0, len(words) - 3, 3):
         a, b, c = a + words[i] & mask, b + words[i + 1] & mask, c + words[i + 2] & mask
         a = a - c & mask ^ rotate(c, 4)

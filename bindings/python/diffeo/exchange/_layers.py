@@ -16,9 +16,10 @@ from .._abi import VERSION_STRING
 from ..flow import Flow, from_bytes
 from ._hdf5 import Group, Scalar, image
 
-Real: TypeAlias = npt.NDArray[np.float64]
-Integer: TypeAlias = npt.NDArray[np.int64]
-Mask: TypeAlias = npt.NDArray[np.bool_]
+# Arrays of float64, int64 and bool
+Real: TypeAlias = npt.NDArray[Any]
+Integer: TypeAlias = npt.NDArray[Any]
+Mask: TypeAlias = npt.NDArray[Any]
 
 
 def real(values: npt.ArrayLike) -> Real:
@@ -53,10 +54,10 @@ class Dense:
     def rows(self, index: npt.ArrayLike, factor: npt.ArrayLike = 1.0, offset: npt.ArrayLike = 0.0) -> Dense:
         """Outputs factor * y[index] + offset; index -1 stands for 0."""
         i = np.asarray(index, np.int64)
-        here = np.broadcast_to(real(factor), i.shape) * (i >= 0)
+        here, more = np.broadcast_to(real(factor), i.shape) * (i >= 0), real(offset)
         if not len(self.bias):
             i = np.zeros(0, np.int64)
-        weight, bias = self.weight[i] * here[:, None], self.bias[i] * here + offset
+        weight, bias = self.weight[i] * here[:, None], self.bias[i] * here + more
         return Dense(weight, bias, self.sees[i] & (i >= 0)[:, None])
 
     def columns(self, index: npt.ArrayLike) -> Dense:
@@ -81,6 +82,7 @@ class Block:
 
     inner: Dense
     outer: Dense
+    link: Dense | None = None  # before it, where the block before has another width
     gate: Dense | None = None  # times sigmoid(gate(c))
     context: Real | None = None  # [width, context] added to the inner sum
     scale: Real | None = None
@@ -106,8 +108,8 @@ class Network:
     def inputs(self) -> int:
         """What it reads, without the context."""
         if self.context_mode == "shift":
-            return self.dense[0].weight.shape[1]
-        return self.dense[0].weight.shape[1] - self.context
+            return int(self.dense[0].weight.shape[1])
+        return int(self.dense[0].weight.shape[1]) - self.context
 
     @property
     def outputs(self) -> int:
@@ -158,8 +160,10 @@ class Network:
             for i, dense in enumerate(self.dense):
                 put(f"{i}", dense)
         else:
-            put("0", self.dense[0])
-            for i, block in enumerate(self.blocks, 1):
+            for i, block in enumerate(self.blocks):
+                link = self.dense[0] if i == 0 else block.link
+                if link is not None:
+                    put(f"{i}", link)
                 put(f"{i}/inner", block.inner)
                 put(f"{i}/outer", block.outer)
                 if block.gate is not None:
@@ -168,7 +172,7 @@ class Network:
                     arrays[f"{prefix}/{i}/context/weight"] = block.context
                 if block.scale is not None and block.shift is not None:
                     arrays[f"{prefix}/{i}/scale"], arrays[f"{prefix}/{i}/shift"] = block.scale, block.shift
-            put(f"{len(self.blocks) + 1}", self.dense[-1])
+            put(f"{len(self.blocks)}", self.dense[-1])
         if self.context_layer is not None:
             put("context", self.context_layer)
         return arrays
@@ -208,7 +212,7 @@ class Transformer:
 
 
 def affine(scale: str, bound: float = 3.0, epsilon: float = 0.0) -> Transformer:
-    """s x + t with outputs a, t; additive: t."""
+    """S x + t with outputs a, t; additive: t."""
     attributes: dict[str, Scalar] = {"transformer": "affine", "scale": scale, "scale_bound": float(bound)}
     attributes["scale_epsilon"] = float(epsilon)
     if scale == "additive":
@@ -281,18 +285,20 @@ def permutation(columns: npt.ArrayLike) -> Layer:
 
 
 def elementwise_affine(log_scale: npt.ArrayLike, shift: npt.ArrayLike) -> Layer:
-    """z = exp(log_scale) x + shift."""
+    """Z = exp(log_scale) x + shift."""
     values = {"log_scale": real(log_scale), "shift": real(shift), "initialized": np.ones(1)}
     return Layer("actnorm", {"shift": 1}, parameters=values)
 
 
 def batch_norm(gamma: Real, beta: Real, mean: Real, variance: Real, epsilon: float, momentum: float = 0.1) -> Layer:
-    """gamma (x - mean) / sqrt(variance + epsilon) + beta."""
+    """Gamma (x - mean) / sqrt(variance + epsilon) + beta."""
     values = {"log_gamma": np.log(gamma), "beta": beta, "mean": mean, "variance": variance, "initialized": np.ones(1)}
     return Layer("batch_norm", {"epsilon": epsilon, "momentum": momentum}, parameters=values)
 
 
-def lu(lower: Real, upper: Real, diagonal: Real, bias: npt.ArrayLike = 0.0, order: npt.ArrayLike | None = None) -> Layer:
+def lu(
+    lower: Real, upper: Real, diagonal: Real, bias: npt.ArrayLike = 0.0, order: npt.ArrayLike | None = None
+) -> Layer:
     """L (U x) with its rows in this order, plus bias; the diagonal is that of U, L has ones."""
     dim = len(diagonal)
     rows = np.arange(dim) if order is None else np.asarray(order, np.int64)
@@ -304,7 +310,7 @@ def lu(lower: Real, upper: Real, diagonal: Real, bias: npt.ArrayLike = 0.0, orde
 
 
 def linear(matrix: npt.ArrayLike, bias: npt.ArrayLike = 0.0) -> Layer:
-    """z = matrix x + bias by its LU decomposition with partial pivoting; a singular matrix is a ValueError."""
+    """Z = matrix x + bias by its LU decomposition with partial pivoting; a singular matrix is a ValueError."""
     rest = real(matrix)
     dim = len(rest)
     lower, order = np.zeros((dim, dim)), np.arange(dim)
@@ -340,7 +346,7 @@ def coupling(mask: npt.ArrayLike, transformer: Transformer, network: Network, sc
 
 def autoregressive(dim: int, transformer: Transformer, network: Network) -> Layer:
     """Order and degrees are found from the zeros of the network, which must be masked."""
-    from ._masks import degrees  # noqa: PLC0415
+    from ._masks import degrees
 
     order, hidden, network = degrees(dim, transformer.parameters, network)
     lists = {"order": order, **{f"degrees_{i}": each for i, each in enumerate(hidden)}}

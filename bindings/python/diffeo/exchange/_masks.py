@@ -18,8 +18,8 @@ def degrees(dim: int, per_column: int, network: Network) -> tuple[Integer, list[
     seen by no output: it is cut off.
     """
     levels = _levels(network, dim)
-    depends = (network.dense[-1].sees @ levels[-1]).reshape(dim, per_column, dim).any(axis=1)
-    order = _topological(depends)
+    depends: Mask = (network.dense[-1].sees @ levels[-1]).reshape(dim, per_column, dim)
+    order = _topological(np.any(depends, axis=1))
     rank = np.empty(dim, np.int64)
     rank[order] = np.arange(1, dim + 1)
     hidden = [np.max(seen * rank, axis=1, initial=0) for seen in levels[1:]]
@@ -44,12 +44,15 @@ def _levels(network: Network, dim: int) -> list[Mask]:
         for dense in network.dense[:-1]:
             levels.append(dense.sees @ levels[-1])
         return levels
-    levels = [own]
-    now = first.sees @ own
+    runs, count = [first.sees @ own], [0]
     for block in network.blocks:
-        now = now | block.outer.sees @ (block.inner.sees @ now)
-        levels.append(now)
-    return levels
+        if block.link is not None:
+            runs.append(block.link.sees @ runs[-1])
+            count.append(0)
+        runs[-1] = runs[-1] | block.outer.sees @ (block.inner.sees @ runs[-1])
+        count[-1] += 1
+    # a unit keeps its place from block to block: one degree for all of them
+    return [own, *(level for level, n in zip(runs, count, strict=True) for _ in range(n))]
 
 
 def _cut(dense: Dense, keep: Mask) -> Dense:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,7 +29,7 @@ def integers(tensor: Any) -> Any:
 
 def in_double(module: Any) -> tuple[Any, str]:
     """A copy in float64 and evaluation mode on the CPU, and the dtype of the original."""
-    import torch  # noqa: PLC0415
+    import torch
 
     names = {p.dtype for p in module.parameters() if p.dtype.is_floating_point}
     with double():
@@ -38,7 +39,7 @@ def in_double(module: Any) -> tuple[Any, str]:
 @contextmanager
 def double() -> Iterator[None]:
     """What libraries make on the way is in float64, without gradients."""
-    import torch  # noqa: PLC0415
+    import torch
 
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
@@ -51,7 +52,7 @@ def double() -> Iterator[None]:
 
 def tensor(values: Real | None) -> Any:
     """From NumPy."""
-    import torch  # noqa: PLC0415
+    import torch
 
     return None if values is None else torch.from_numpy(np.array(values))
 
@@ -138,7 +139,9 @@ def chain(modules: Any, path: str, part: Any) -> tuple[list[Dense], str, list[An
             dense.append(linear(module))
             between = []
         elif not dense:
-            raise ConversionError(path, part, f"the network begins with {type(module).__name__}, not with a linear layer")
+            raise ConversionError(
+                path, part, f"the network begins with {type(module).__name__}, not with a linear layer"
+            )
         else:
             between.append(module)
     if len(names) > 1:
@@ -153,7 +156,7 @@ def plain(module: Any, inputs: int, path: str) -> Network:
     which they compute what the module does: libraries leave the network to their users.
     """
     dense = [linear(m) for m in module.modules() if is_linear(m)]
-    fits = all(len(a.bias) == b.weight.shape[1] for a, b in zip(dense, dense[1:], strict=False))
+    fits = all(len(a.bias) == b.weight.shape[1] for a, b in pairwise(dense))
     if not dense or not fits or dense[0].weight.shape[1] < inputs:
         raise ConversionError(path, module, "its network is not a chain of linear layers")
     context = dense[0].weight.shape[1] - inputs

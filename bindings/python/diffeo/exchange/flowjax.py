@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,19 +28,17 @@ Reader: TypeAlias = Callable[[Any, str], list[Step]]
 @contextmanager
 def double() -> Iterator[None]:
     """JAX in float64."""
-    import jax  # noqa: PLC0415
+    import jax
 
-    switch = getattr(jax, "enable_x64", None)
-    if switch is None or not callable(switch):
-        from jax.experimental import enable_x64 as switch  # noqa: PLC0415
+    switch = getattr(jax, "enable_x64", None) or import_module("jax.experimental").enable_x64
     with switch(True):
         yield
 
 
 def in_double(tree: Any) -> tuple[Any, str]:
     """A copy in float64, and the dtype of the original."""
-    import jax  # noqa: PLC0415
-    import jax.numpy as jnp  # noqa: PLC0415
+    import jax
+    import jax.numpy as jnp
 
     found = set()
 
@@ -56,7 +55,7 @@ def mapped(function: Callable[..., Any]) -> Map:
     """A function of one row as one of many."""
 
     def run(x: Real, context: Real | None) -> Mapped:
-        import jax  # noqa: PLC0415
+        import jax
 
         with double():
             if context is None:
@@ -96,7 +95,7 @@ def read(table: Mapping[str, Reader], part: Any, path: str) -> list[Step]:
 
 
 def _mlp(net: Any, context: int, path: str, *, masked: bool = False) -> Network:
-    import jax.numpy as jnp  # noqa: PLC0415
+    import jax.numpy as jnp
 
     if type(net).__name__ != "MLP":
         raise ConversionError(path, net, "the network is not an MLP of equinox")
@@ -116,9 +115,9 @@ def _mlp(net: Any, context: int, path: str, *, masked: bool = False) -> Network:
 
 def _activated(function: Any, values: Real) -> Real:
     """Equinox may keep an activation for each unit, stacked."""
-    import equinox as eqx  # noqa: PLC0415
-    import jax  # noqa: PLC0415
-    import jax.numpy as jnp  # noqa: PLC0415
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
 
     arrays = [each for each in jax.tree_util.tree_leaves(function) if eqx.is_array(each)]
     if arrays:
@@ -128,8 +127,8 @@ def _activated(function: Any, values: Real) -> Real:
 
 def _transformer(part: Any, outputs: int, path: str) -> tuple[Transformer, Any, Real, Real]:
     """The map of one number, which of its differences each of our outputs is, and factor and offset of those."""
-    import jax  # noqa: PLC0415
-    import jax.numpy as jnp  # noqa: PLC0415
+    import jax
+    import jax.numpy as jnp
 
     build = part.transformer_constructor
     made = build(jnp.zeros(outputs))
@@ -156,7 +155,7 @@ def _transformer(part: Any, outputs: int, path: str) -> tuple[Transformer, Any, 
 
 def _spline(made: Any, build: Any, outputs: int, path: str) -> tuple[Transformer, Any, Real, Real]:
     """Flowjax 19 has one number more for widths and for heights than 17, whose first and last bins share one."""
-    import jax.numpy as jnp  # noqa: PLC0415
+    import jax.numpy as jnp
 
     bins, (low, high) = len(made.x_pos) - 1, (float(end) for end in made.interval)
     old = outputs == 3 * bins - 1
@@ -222,7 +221,7 @@ def _coupling(part: Any, path: str) -> list[Step]:
 def _affine(part: Any, path: str) -> list[Step]:
     scale, loc = np.broadcast_arrays(real(part.scale), real(part.loc))
     if (scale <= 0).any():
-        return leaf(part, path, _layers.lu(*np.zeros((2, len(loc), len(loc))), scale, loc))
+        return leaf(part, path, _layers.linear(np.diag(scale), loc))
     return leaf(part, path, _layers.elementwise_affine(np.log(scale), loc))
 
 
@@ -303,8 +302,8 @@ def _domain(name: str, low: float | None = None, high: float | None = None) -> R
 
 
 def _scan(part: Any, path: str) -> list[Step]:
-    import equinox as eqx  # noqa: PLC0415
-    import jax  # noqa: PLC0415
+    import equinox as eqx
+    import jax
 
     arrays = [each for each in jax.tree_util.tree_leaves(part.bijection) if eqx.is_array(each)]
     steps = []
@@ -425,7 +424,7 @@ BASES: dict[str, Callable[[Any, str], Layer | None]] = {
 
 
 def _unwrapped(tree: Any) -> Any:
-    from paramax import contains_unwrappables, unwrap  # noqa: PLC0415
+    from paramax import contains_unwrappables, unwrap
 
     return unwrap(tree) if contains_unwrappables(tree) else tree
 
@@ -437,7 +436,7 @@ def source(flow: Any) -> Source:
 
 
 def _source(flow: Any) -> Source:
-    import jax  # noqa: PLC0415
+    import jax
 
     whole, dtype = in_double(flow)
     rest, path, toward_noise = _unwrapped(whole), "", []
@@ -464,7 +463,14 @@ def _source(flow: Any) -> Source:
         return run
 
     made = Source(
-        "flowjax", type(flow).__qualname__, whole.shape[0], toward_noise, base, density(_unwrapped(whole)), density(rest), *maps
+        "flowjax",
+        type(flow).__qualname__,
+        whole.shape[0],
+        toward_noise,
+        base,
+        density(_unwrapped(whole)),
+        density(rest),
+        *maps,
     )
     made.dtype, made.context = dtype, _context(whole)
     if base.kind == "uniform" and not toward_noise:

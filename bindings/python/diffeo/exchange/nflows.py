@@ -5,6 +5,7 @@ Its transforms go from data to noise in the order of the list.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,9 @@ def _block(block: Any, path: str, glu: bool) -> Block:
     if context is None:
         return found
     if glu:
-        return Block(found.inner, outer, context, None, found.scale, found.shift)
+        return replace(found, gate=context)
     added = Dense(found.inner.weight, found.inner.bias + context.bias, found.inner.sees)
-    return Block(added, outer, None, context.weight, found.scale, found.shift)
+    return replace(found, inner=added, context=context.weight)
 
 
 def made(net: Any, path: str) -> Network:
@@ -83,9 +84,7 @@ def made(net: Any, path: str) -> Network:
             raise ConversionError(path, net, "it has no hidden layers, and no activation either")
     if context is None:
         return network
-    return Network(
-        network.dense, network.activation, context.weight.shape[1], network.kind, network.blocks, "shift", context
-    )
+    return replace(network, context=context.weight.shape[1], context_mode="shift", context_layer=context)
 
 
 def _network(net: Any, inputs: int, path: str) -> Network:
@@ -424,8 +423,12 @@ def source(flow: Any) -> Source:
     dim = _dim(flow, steps)
     library = type(flow).__module__.partition(".")[0]
     name = type(flow).__qualname__
-    box = (float(real(base.attributes["low"])), float(real(base.attributes["high"]))) if base.kind == "uniform" else None
-    return Source(library, name, dim, steps, base, log_prob, base_log_prob, forward, backward, dtype, None, embedding, box)
+    box = (
+        (float(real(base.attributes["low"])), float(real(base.attributes["high"]))) if base.kind == "uniform" else None
+    )
+    return Source(
+        library, name, dim, steps, base, log_prob, base_log_prob, forward, backward, dtype, None, embedding, box
+    )
 
 
 def _dim(flow: Any, steps: list[Step]) -> int:

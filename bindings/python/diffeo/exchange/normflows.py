@@ -95,7 +95,10 @@ def _periodic(features: Any, first: Dense, path: str) -> Dense:
         raise ConversionError(path, features, "only angles without bias and activation, and no other columns, convert")
     order, weights = integers(features.ind), array(features.weights)
     wide, sees = np.empty((len(first.bias), columns, 2)), np.repeat(first.sees[:, :, None], 2, axis=2)
-    wide[:, order, 0], wide[:, order, 1] = -first.weight[:, order] * weights[:, 1], -first.weight[:, order] * weights[:, 0]
+    wide[:, order, 0], wide[:, order, 1] = (
+        -first.weight[:, order] * weights[:, 1],
+        -first.weight[:, order] * weights[:, 0],
+    )
     return Dense(wide.reshape(len(wide), -1), first.bias, sees.reshape(len(wide), -1))
 
 
@@ -152,7 +155,7 @@ def _constant_affine(part: Any, path: str) -> list[Step]:
 
 
 def _masked_affine(part: Any, path: str) -> list[Step]:
-    """b z + (1 - b) (z exp(s(b z)) + t(b z)), with two networks of all columns."""
+    """B z + (1 - b) (z exp(s(b z)) + t(b z)), with two networks of all columns."""
     mask = array(part.b).ravel().astype(np.int64)
     kept, moved = np.flatnonzero(mask), np.flatnonzero(1 - mask)
     networks: list[Network | None] = []
@@ -172,7 +175,8 @@ def _masked_affine(part: Any, path: str) -> list[Step]:
                 raise ConversionError(f"{path}.{name}", net, f"the network ends with {', '.join(names)}")
             before = scales[0] if type(after[0]).__name__ == "ConstScaleLayer" else 1.0
             bound = scales[-1] if type(after[-1]).__name__ == "ConstScaleLayer" else 1.0
-            network = network.with_last(lambda last, f=before * bound: last.then(np.full(len(last.bias), f), 0 * last.bias))
+            count = network.outputs
+            network = network.select(np.arange(count), before * bound)
         networks.append(network.reading(kept).select(moved))
     scale, shift = networks
     transformer = _layers.affine("exp") if bound is None else _layers.affine("tanh", bound=bound)
@@ -436,7 +440,11 @@ def _conditional_gaussian(base: Any, path: str) -> Layer:
 
 
 def _mixture(base: Any, path: str) -> Layer:
-    values = {"logits": array(base.weight_scores)[0], "means": array(base.loc)[0], "log_scales": array(base.log_scale)[0]}
+    values = {
+        "logits": array(base.weight_scores)[0],
+        "means": array(base.loc)[0],
+        "log_scales": array(base.log_scale)[0],
+    }
     return Layer("mixture", {"components": base.n_modes}, parameters=values)
 
 
@@ -550,14 +558,24 @@ def _multiscale(flow: Any, dtype: str) -> Source:
     def base_log_prob(z: Real, context: Real | None) -> Real:
         with double():
             given = (tensor(context),) if flow.class_cond and context is not None else ()
-            return sum((array(q.log_prob(part, *given)) for q, part in zip(flow.q0, split(z), strict=True)), np.zeros(len(z)))
+            return sum(
+                (array(q.log_prob(part, *given)) for q, part in zip(flow.q0, split(z), strict=True)), np.zeros(len(z))
+            )
 
     def log_prob(x: Real, context: Real | None) -> Real:
         with double():
             return array(flow.log_prob(tensor(x[:, :, None, None] if image else x), tensor(context)))
 
     made = Source(
-        "normflows", "MultiscaleFlow", dim, steps, base, log_prob, base_log_prob, chained(steps), chained(reverse(steps))
+        "normflows",
+        "MultiscaleFlow",
+        dim,
+        steps,
+        base,
+        log_prob,
+        base_log_prob,
+        chained(steps),
+        chained(reverse(steps)),
     )
     made.dtype = dtype
     return made

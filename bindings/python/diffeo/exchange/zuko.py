@@ -1,4 +1,4 @@
-"""zuko: Rozet and others. Its transforms go from data to noise in the order of the list, and read x and then the context."""
+"""zuko: Rozet and others. Its transforms go from data to noise in the order of the list."""
 
 from __future__ import annotations
 
@@ -44,11 +44,18 @@ def _network(net: Any, context: int, path: str) -> Network:
             raise ConversionError(path, net, f"the network ends with {type(after[-1]).__name__}")
         return Network(tuple(dense), name, context)
     first, *inside, last = modules
-    if any(block not in blocks for block in inside) or not (is_linear(first) and is_linear(last)):
-        raise ConversionError(path, net, "residual blocks of different widths: give all hidden layers the same")
+    found: list[Block] = []
+    link = None
+    for module in inside:
+        if module in blocks:
+            found.append(Block(linear(module[0]), linear(module[2]), link))
+            link = None
+        else:
+            link = linear(module)
+    if link is not None or not (is_linear(first) and is_linear(last)):
+        raise ConversionError(path, net, "the network is not made of linear layers and residual blocks in turn")
     names = {activation(block[1], path, net) for block in blocks}
-    found = tuple(Block(linear(block[0]), linear(block[2])) for block in blocks)
-    return Network((linear(first), linear(last)), names.pop(), context, "residual", found)
+    return Network((linear(first), linear(last)), names.pop(), context, "residual", tuple(found))
 
 
 # A univariate map is code: it is recognised by what it makes of extreme parameters.
@@ -56,7 +63,7 @@ def _network(net: Any, context: int, path: str) -> Network:
 
 def _univariate(part: Any, path: str) -> tuple[Transformer, Any]:
     """The transformer, and which of theirs each of our outputs of a column is."""
-    import torch  # noqa: PLC0415
+    import torch
 
     with double():
         zeros = [torch.zeros(shape) for shape in part.shapes]
@@ -169,9 +176,10 @@ def _mixture(base: Any, path: str) -> Layer:
             raise ConversionError(path, base, f"epsilon is {base.epsilon}: with a context only 0 can be converted")
         network = plain(base.hyper, 0, f"{path}.hyper")
         width = base.shapes[2][1]
-        scales = np.arange(components * dim).reshape(components, dim)
-        scales = (scales // dim * (0 if base.tied else width)) + (0 if width == 1 else scales % dim)
-        index = np.concatenate([np.arange(components + components * dim), components + components * dim + scales.ravel()])
+        row, column = np.divmod(np.arange(components * dim), dim)
+        before = components + components * dim
+        own = before + row * (0 if base.tied else width) + (0 if width == 1 else column)
+        index = np.concatenate([np.arange(before), own])
         return Layer("mixture", {"components": components}, network=network.select(index))
     logits, means, scales = (array(p) for p in base.phi)
     wide = np.array(np.broadcast_to(np.log(np.exp(scales) + base.epsilon), (components, dim)))
