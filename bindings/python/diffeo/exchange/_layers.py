@@ -211,10 +211,10 @@ class Transformer:
         return len(self.identity)
 
 
-def affine(scale: str, bound: float = 3.0, epsilon: float = 0.0) -> Transformer:
-    """S x + t with outputs a, t; additive: t."""
+def affine(scale: str, bound: float = 3.0, epsilon: float = 0.0, **more: float) -> Transformer:
+    """The map s x + t with outputs a, t; additive: t."""
     attributes: dict[str, Scalar] = {"transformer": "affine", "scale": scale, "scale_bound": float(bound)}
-    attributes["scale_epsilon"] = float(epsilon)
+    attributes |= {"scale_epsilon": float(epsilon), **{name: float(value) for name, value in more.items()}}
     if scale == "additive":
         return Transformer(attributes, (0.0,))
     at_one = {"sigmoid": np.log(1 - epsilon) - np.log(epsilon or 1e-300) - 2.0}
@@ -227,7 +227,7 @@ def spline(bins: int, low: float, high: float, boundary: str = "linear", **minim
         "transformer": "rational_quadratic", "bins": bins, "low": float(low), "high": float(high),
         "boundary": boundary, "min_width": 1e-3, "min_height": 1e-3, "min_derivative": 1e-3, **minima,
     }  # fmt: skip
-    derivatives = {"linear": bins - 1, "periodic": bins, "interval": bins + 1, "free": bins + 1}[boundary]
+    derivatives = {"linear": bins - 1, "half_turn": bins - 1, "periodic": bins}.get(boundary, bins + 1)
     return Transformer(attributes, (0.0,) * (2 * bins + derivatives))
 
 
@@ -332,10 +332,25 @@ def householder(vectors: npt.ArrayLike) -> Layer:
     return Layer("householder", {"reflections": len(v)}, parameters={"vectors": v})
 
 
-def domain(name: str, columns: npt.ArrayLike, low: npt.ArrayLike = (), high: npt.ArrayLike = ()) -> Layer:
-    """A map of some columns from their domain to the whole line."""
-    values = {key: real(end) for key, end in (("low", low), ("high", high)) if np.size(end)}
-    return Layer("domain", {"map": name}, {"columns": np.asarray(columns, np.int64)}, values)
+def domain(name: str, columns: npt.ArrayLike | None = None, **constants: npt.ArrayLike) -> Layer:
+    """A map of some columns, or all, from their domain to the whole line."""
+    if columns is None:
+        return Layer("domain", {"map": name}, parameters={key: real(value) for key, value in constants.items()})
+    chosen = np.asarray(columns, np.int64)
+    values = {key: np.array(np.broadcast_to(real(value), len(chosen))) for key, value in constants.items()}
+    return Layer("domain", {"map": name}, {"columns": chosen}, values)
+
+
+def spread(layer: Layer, dim: int) -> Layer:
+    """A layer of all columns that was made without knowing how many they are: constants become one a column."""
+    if layer.kind == "domain" and "columns" not in layer.lists:
+        made = domain(str(layer.attributes["map"]), np.arange(dim), **layer.parameters)
+    elif layer.kind == "actnorm" and layer.parameters["shift"].ndim == 0:
+        wide = (np.full(dim, float(layer.parameters[name])) for name in ("log_scale", "shift"))
+        made = elementwise_affine(*wide)
+    else:
+        return layer
+    return replace(made, inverse=layer.inverse)
 
 
 def coupling(mask: npt.ArrayLike, transformer: Transformer, network: Network, scale: Network | None = None) -> Layer:
@@ -355,7 +370,9 @@ def autoregressive(dim: int, transformer: Transformer, network: Network) -> Laye
 
 def elementwise(transformer: Transformer, values: npt.ArrayLike) -> Layer:
     """Each column by itself, with parameters [columns, parameters of the transformer]."""
-    return Layer("elementwise", parameters={"values": real(values)}, transformer=transformer)
+    parameters = real(values)
+    lists = {"columns": np.arange(len(parameters))}
+    return Layer("elementwise", lists=lists, parameters={"parameters": parameters}, transformer=transformer)
 
 
 # -------------------------------------------------------------------------------------------------------------- subset
@@ -364,6 +381,7 @@ def elementwise(transformer: Transformer, values: npt.ArrayLike) -> Layer:
 def embed(layer: Layer, columns: npt.ArrayLike, dim: int) -> Layer | None:
     """The layer acting on some columns of a wider flow, the others passing; None if its kind cannot be widened."""
     chosen = np.asarray(columns, np.int64)
+    layer = spread(layer, len(chosen))
     if np.array_equal(chosen, np.arange(dim)):
         return layer
     others = np.setdiff1d(np.arange(dim), chosen)
@@ -382,10 +400,6 @@ def embed(layer: Layer, columns: npt.ArrayLike, dim: int) -> Layer | None:
         return wide
 
     p = layer.parameters
-    if layer.kind == "elementwise" and layer.transformer is not None:
-        rows = np.tile(layer.transformer.identity, (dim, 1))
-        rows[chosen] = p["values"]
-        return replace(layer, parameters={"values": rows})
     if layer.kind == "permutation" or layer.kind == "lu":
         order = np.arange(dim)
         order[chosen] = chosen[layer.lists["permutation"]]
@@ -407,7 +421,7 @@ def embed(layer: Layer, columns: npt.ArrayLike, dim: int) -> Layer | None:
         wide = np.zeros((len(p["vectors"]), dim))
         wide[:, chosen] = p["vectors"]
         return replace(layer, parameters={"vectors": wide})
-    if layer.kind == "domain":
+    if layer.kind in ("domain", "elementwise") and layer.network is None:
         named = chosen[layer.lists["columns"]]
         sort = np.argsort(named)
         return replace(layer, lists={"columns": named[sort]}, parameters={name: v[sort] for name, v in p.items()})
@@ -452,22 +466,6 @@ def _each(index: npt.ArrayLike, count: int) -> Integer:
 # --------------------------------------------------------------------------------------------------------------- flows
 
 
-def _in_the_file(layer: Layer) -> Layer:
-    """A layer of trained parameters by column, as a coupling that ignores what it keeps, or without such columns as an
-    autoregressive layer that ignores all.
-    """
-    if layer.kind != "elementwise" or layer.transformer is None:
-        return layer
-    values, transformer = layer.parameters["values"], layer.transformer
-    kept = (values == transformer.identity).all(axis=1)
-    encoding = 2 if transformer.attributes.get("boundary") == "periodic" else 1
-    if kept.any() and not kept.all():
-        made = coupling(kept, transformer, constant(values[~kept], encoding * int(kept.sum())))
-    else:
-        made = autoregressive(len(values), transformer, constant(values, encoding * len(values)))
-    return replace(made, inverse=layer.inverse)
-
-
 def flow(
     layers: Sequence[Layer],
     base: Layer,
@@ -490,7 +488,7 @@ def flow(
     stack = root.children["layers"]
     assert isinstance(stack, Group)
     for i, layer in enumerate(layers):
-        stack.children[f"{i:03}"] = _in_the_file(layer).group(context, dtype)
+        stack.children[f"{i:03}"] = spread(layer, dim).group(context, dtype)
     if context_layer is not None:
         root.children["context"] = context_layer.group(context, dtype)
     if metadata:

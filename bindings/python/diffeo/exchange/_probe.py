@@ -89,8 +89,7 @@ def _scale(values: Real, zero: float, low: float, high: float, lowest: float, hi
         if np.allclose(values, softplus(a + shift) + epsilon, rtol=1e-8):
             return softplus_scale(epsilon, shift)
         if np.allclose(values, np.minimum(softplus(a + shift) + epsilon, high), rtol=1e-8):
-            plus = softplus_scale(epsilon, shift)
-            return Scale(affine("clamped_softplus", bound=high, epsilon=epsilon), offset=plus.offset)
+            return Scale(affine("clamped_softplus", bound=high, epsilon=epsilon), offset=shift)
         if inside < 1 and is_this(_sigmoid(a + np.log(inside / (1 - inside))) + epsilon):
             return sigmoid_scale(float(np.log(inside / (1 - inside))), epsilon)
     bound = float(np.log(highest)) if highest > 1 else 0.0
@@ -103,6 +102,5 @@ def _scale(values: Real, zero: float, low: float, high: float, lowest: float, hi
         if clip > 0 and is_this(np.exp(a / (1 + np.abs(a) / clip))):
             return Scale(affine("soft_clip", bound=float(clip)))
         if is_this(np.exp(np.clip(a, np.log(lowest), bound))):
-            # not symmetric: Pyro's -5 to 3
-            return Scale(affine("clamped_exp", bound=bound))
+            return Scale(affine("clamped_exp", log_scale_low=float(np.log(lowest)), log_scale_high=bound))
     return None

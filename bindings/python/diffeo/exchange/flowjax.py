@@ -30,8 +30,8 @@ def double() -> Iterator[None]:
     """JAX in float64."""
     import jax
 
-    switch = getattr(jax, "enable_x64", None) or import_module("jax.experimental").enable_x64
-    with switch(True):
+    home = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")
+    with home.enable_x64(True):
         yield
 
 
@@ -154,38 +154,35 @@ def _transformer(part: Any, outputs: int, path: str) -> tuple[Transformer, Any, 
 
 
 def _spline(made: Any, build: Any, outputs: int, path: str) -> tuple[Transformer, Any, Real, Real]:
-    """Flowjax 19 has one number more for widths and for heights than 17, whose first and last bins share one."""
+    """Flowjax 19 has a number for each width; in 17 the first one is halved, for the first and the last bin."""
     import jax.numpy as jnp
 
     bins, (low, high) = len(made.x_pos) - 1, (float(end) for end in made.interval)
     old = outputs == 3 * bins - 1
+    count = bins - int(old)
+    index = np.arange(outputs)
     if old:
-        if made.softmax_adjust:
-            reason = f"softmax_adjust is {made.softmax_adjust}; of the splines of flowjax 17 only those with 0 convert"
-            raise ConversionError(path, made, reason)
-        index = np.concatenate([np.append(np.arange(bins - 1), 0), np.append(np.arange(bins - 1), 0) + bins - 1])
-        index = np.concatenate([index, np.arange(2 * bins - 2, outputs)])
-    else:
-        index = np.arange(outputs)
-    extreme = jnp.zeros(outputs).at[0].set(1e4).at[bins - int(old)].set(1e4).at[outputs - 1].set(-1e4)
+        widths = np.append(np.arange(count), 0)
+        index = np.concatenate([widths, widths + count, index[2 * count :]])
+    # With all weight on the first width the second has its minimum
+    extreme = jnp.zeros(outputs).at[jnp.array([0, count])].set(1e4).at[outputs - 1].set(-1e4)
     far = build(extreme)
-    size = high - low
-    minima = {
-        "min_width": 0.0 if old else float(far.x_pos[2] - far.x_pos[1]) / size,
-        "min_height": 0.0 if old else float(far.y_pos[2] - far.y_pos[1]) / size,
-        "min_derivative": float(far.derivatives[-1]),
-    }
-    transformer = _layers.spline(bins, low, high, "free", **minima)
-    # What the parameters were before: softmax forgets a common summand, and that is all there is for zeros
-    first = real(made.derivatives)
+    gaps = {name: np.diff(real(each)) / (high - low) for name, each in (("x", made.x_pos), ("y", made.y_pos))}
+    least = {name: float(each[2] - each[1]) / (high - low) for name, each in (("x", far.x_pos), ("y", far.y_pos))}
+    minimum = float(far.derivatives[-1])
+    words: dict[str, Any] = {"min_width": least["x"], "min_height": least["y"], "min_derivative": minimum}
+    if old:
+        words["half_ends"] = 1
+    # What they are to begin with is added: softmax forgets a common summand
     offset = np.zeros(len(index))
-    minimum = minima["min_derivative"]
-    offset[2 * bins :] = inverse_softplus(first - minimum) - np.log(np.expm1(1 - minimum))
-    for k, positions in enumerate((made.x_pos, made.y_pos)):
-        gaps = np.diff(real(positions)) / size
-        least = minima["min_width" if k == 0 else "min_height"]
-        offset[k * bins : (k + 1) * bins] = np.log((gaps - least) / (1 - bins * least))
-    return transformer, index, np.ones(len(index)), offset
+    for k, name in enumerate(("x", "y")):
+        floor = np.full(bins, least[name])
+        if old:
+            floor[[0, -1]] /= 2
+        offset[k * bins : (k + 1) * bins] = np.log((gaps[name] - floor) / (1 - floor.sum()))
+    first = inverse_softplus(real(made.derivatives) - minimum)
+    offset[2 * bins :] = first - np.log(np.expm1(1 - minimum))
+    return _layers.spline(bins, low, high, "free", **words), index, np.ones(len(index)), offset
 
 
 def _set(network: Network, columns: int, found: tuple[Transformer, Any, Real, Real]) -> Network:
@@ -285,20 +282,16 @@ def _spline_layer(inner: Any, dim: int) -> Layer:
     return _layers.elementwise(transformer, np.broadcast_to(values, (dim, values.shape[1])))
 
 
-def _leaky_tanh(part: Any, path: str) -> list[Step]:
-    columns = np.arange(part.shape[0])
-    return leaf(part, path, _layers.domain("leaky_tanh", columns, high=np.full(len(columns), part.max_val)).inverted())
-
-
-def _domain(name: str, low: float | None = None, high: float | None = None) -> Reader:
+def _domain(name: str, **constants: float) -> Reader:
     """A map of each column from the whole line to a domain."""
+    return lambda part, path: leaf(part, path, _layers.domain(name, **constants).inverted())
 
-    def reader(part: Any, path: str) -> list[Step]:
-        columns = np.arange(part.shape[0])
-        ends = {key: np.full(len(columns), end) for key, end in (("low", low), ("high", high)) if end is not None}
-        return leaf(part, path, _layers.domain(name, columns, **ends).inverted())
 
-    return reader
+def _tanh(part: Any, path: str) -> list[Step]:
+    """tanh(x) is 2 sigmoid(2 x) - 1."""
+    return leaf(
+        part, path, _layers.elementwise_affine(np.log(2), 0), _layers.domain("logit", low=-1, high=1).inverted()
+    )
 
 
 def _scan(part: Any, path: str) -> list[Step]:
@@ -370,11 +363,11 @@ TABLE: dict[str, Reader] = {
     "Permute": _permute,
     "Flip": _flip,
     "Householder": lambda part, path: leaf(part, path, _layers.householder(real(part.unit_vec)[None])),
-    "LeakyTanh": _leaky_tanh,
-    "Sigmoid": _domain("logit", 0.0, 1.0),
-    "Exp": _domain("log", 0.0),
-    "SoftPlus": _domain("softplus", 0.0),
-    "Tanh": _domain("tanh"),
+    "LeakyTanh": lambda part, path: leaf(part, path, _layers.domain("leaky_tanh", bound=part.max_val)),
+    "Sigmoid": _domain("logit", low=0.0, high=1.0),
+    "Exp": _domain("log", low=0.0),
+    "SoftPlus": _domain("softplus", low=0.0),
+    "Tanh": _tanh,
 }
 
 # --------------------------------------------------------------------------------------------------------------- bases

@@ -276,8 +276,8 @@ def _batch_norm(part: Any, path: str) -> list[Step]:
 
 def _pointwise_affine(part: Any, path: str) -> list[Step]:
     scale, shift = np.broadcast_arrays(array(part._scale), array(part._shift))
-    if scale.ndim != 1:
-        raise ConversionError(path, part, "scale and shift are numbers for all columns: give one for each column")
+    if scale.ndim > 1:
+        raise ConversionError(path, part, "images are not converted, only vectors")
     return leaf(part, path, [_layers.elementwise_affine(np.log(scale), shift)])
 
 
@@ -303,7 +303,17 @@ def _inverse(part: Any, path: str) -> list[Step]:
 
 
 def _sigmoid(part: Any, path: str) -> list[Step]:
-    raise ConversionError(path, part, "its number of columns is not known")
+    """sigmoid(temperature x); its inverse cuts off what is within eps of 0 and 1, ours does not."""
+    scale = np.log(array(part.temperature).ravel()[0])
+    layers = [_layers.elementwise_affine(scale, 0), _layers.domain("logit", low=0, high=1).inverted()]
+    return leaf(part, path, layers)
+
+
+def _tanh(part: Any, path: str) -> list[Step]:
+    """tanh(x) is 2 sigmoid(2 x) - 1."""
+    return leaf(
+        part, path, [_layers.elementwise_affine(np.log(2), 0), _layers.domain("logit", low=-1, high=1).inverted()]
+    )
 
 
 TABLE = {
@@ -329,6 +339,9 @@ TABLE = {
     "PointwiseAffineTransform": _pointwise_affine,
     "IdentityTransform": lambda part, path: [],
     "Sigmoid": _sigmoid,
+    "Tanh": _tanh,
+    "LogTanh": lambda part, path: leaf(part, path, [_layers.domain("log_tanh", bound=part.cut_point)]),
+    "LeakyReLU": lambda part, path: leaf(part, path, [_layers.domain("leaky_relu", slope=part.negative_slope)]),
 }
 
 # --------------------------------------------------------------------------------------------------------------- bases

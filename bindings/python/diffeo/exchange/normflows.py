@@ -207,7 +207,7 @@ def _as_wide(network: Network, other: Network) -> Network:
 
 _SCALES = {
     "exp": Scale(_layers.affine("exp")),
-    "sigmoid": Scale(_layers.affine("reciprocal_sigmoid")),
+    "sigmoid": Scale(_layers.affine("reciprocal_sigmoid"), offset=2.0),
     "sigmoid_inv": sigmoid_scale(2.0, 0.0),
 }
 

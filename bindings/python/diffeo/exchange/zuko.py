@@ -75,22 +75,30 @@ def _univariate(part: Any, path: str) -> tuple[Transformer, Any]:
         case "AdditiveTransform":
             return _layers.affine("additive"), [0]
         case "MonotonicRQSTransform":
-            bins, bound = part.shapes[0][0], float(made.horizontal[-1])
-            slope = float(np.log(array(extreme.derivatives)[1:-1].max(initial=0.0))) if bins > 1 else 0.0
-            if bins < 2 or slope <= 0:
-                raise ConversionError(path, part, "a spline of one bin")
-            words = {"logit_bound": slope / 2, "derivative": "exp", "derivative_bound": slope}
-            minima = {"min_width": 0.0, "min_height": 0.0, "min_derivative": 0.0}
-            transformer = _layers.spline(bins, -bound, bound, "linear", **words, **minima)
-            return transformer, np.arange(transformer.parameters)
+            return _spline(made, extreme, part, path, "linear")
         case "ComposedTransform":
             names = ", ".join(type(each).__name__ for each in made.transforms)
-            if "CircularShiftTransform" in names:
-                reason = "its network reads angles, not their cosines and sines, which jumps where they wrap"
-                raise ConversionError(path, part, reason)
+            if names == "CircularShiftTransform, MonotonicRQSTransform":
+                return _spline(made.transforms[1], extreme.transforms[1], part, path, "half_turn")
             raise ConversionError(path, part, f"the map of one number {names}")
         case other:
             raise ConversionError(path, part, f"the map of one number {other}")
+
+
+def _spline(made: Any, extreme: Any, part: Any, path: str, boundary: str) -> tuple[Transformer, Any]:
+    bins, bound = part.shapes[0][0], float(made.horizontal[-1])
+    if bins < 2:
+        raise ConversionError(path, part, "a spline of one bin")
+    slope = float(np.log(array(extreme.derivatives)[1:-1].max()))
+    words = {
+        "logit_bound": slope / 2,
+        "derivative": "exp",
+        "derivative_bound": slope,
+        "min_width": 0.0,
+        "min_height": 0.0,
+    }
+    transformer = _layers.spline(bins, -bound, bound, boundary, **words)
+    return transformer, np.arange(transformer.parameters)
 
 
 def _outputs(columns: int, per: int, index: Any) -> Any:
