@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -15,9 +16,19 @@ from ._check import Source
 from ._check import convert as _convert
 from ._error import ConversionError
 
-__all__ = ["ConversionError", "convert", "from_flowjax", "from_nflows", "from_normflows", "from_zuko"]
+__all__ = [
+    "ConversionError",
+    "convert",
+    "from_flowjax",
+    "from_freia",
+    "from_nflows",
+    "from_normflows",
+    "from_pyro",
+    "from_zuko",
+    "source_of",
+]
 
-LIBRARIES = ("nflows", "zuko", "normflows", "flowjax")
+LIBRARIES = ("nflows", "zuko", "normflows", "flowjax", "pyro", "freia")
 
 
 def convert(flow: Any, dtype: str | None = None) -> Flow:
@@ -42,12 +53,18 @@ def convert(flow: Any, dtype: str | None = None) -> Flow:
     ConversionError
         For a part that Diffeo has nothing for, by its path, or if the two sides differ.
     """
+    return _made(source_of(flow), dtype)
+
+
+def source_of(flow: Any) -> Source:
+    """Return the parts of a flow of another library, with the layers they become and what the library computes."""
     for kind in type(flow).__mro__:
         root = kind.__module__.partition(".")[0]
         for library in LIBRARIES:
             converter = import_module(f".{library}", __package__)
-            if root in getattr(converter, "MODULES", (library,)):
-                return _made(converter.source(flow), dtype)
+            if root in converter.MODULES:
+                source: Source = converter.source(flow)
+                return source
     names = ", ".join(LIBRARIES)
     raise ConversionError("", flow, f"it is a flow of none of {names}")
 
@@ -59,21 +76,18 @@ def _made(source: Source, dtype: str | None) -> Flow:
         raise ConversionError("", source.name, f"Diffeo refuses it: {error}") from error
 
 
-def from_nflows(flow: Any, dtype: str | None = None) -> Flow:
-    """Convert a flow of nflows or glasflow: see `convert`."""
-    return _made(import_module(".nflows", __package__).source(flow), dtype)
+def _named(library: str, words: str) -> Callable[..., Flow]:
+    def convert(flow: Any, dtype: str | None = None) -> Flow:
+        return _made(import_module(f".{library}", __package__).source(flow), dtype)
+
+    convert.__name__ = convert.__qualname__ = f"from_{library}"
+    convert.__doc__ = f"Convert {words}: see `convert`."
+    return convert
 
 
-def from_zuko(flow: Any, dtype: str | None = None) -> Flow:
-    """Convert a flow of zuko: see `convert`."""
-    return _made(import_module(".zuko", __package__).source(flow), dtype)
-
-
-def from_normflows(flow: Any, dtype: str | None = None) -> Flow:
-    """Convert a flow of normflows: see `convert`."""
-    return _made(import_module(".normflows", __package__).source(flow), dtype)
-
-
-def from_flowjax(flow: Any, dtype: str | None = None) -> Flow:
-    """Convert a distribution of flowjax: see `convert`."""
-    return _made(import_module(".flowjax", __package__).source(flow), dtype)
+from_nflows = _named("nflows", "a flow of nflows or glasflow")
+from_zuko = _named("zuko", "a flow of zuko")
+from_normflows = _named("normflows", "a flow of normflows")
+from_flowjax = _named("flowjax", "a distribution of flowjax")
+from_pyro = _named("pyro", "a TransformedDistribution of Pyro, or of torch")
+from_freia = _named("freia", "a SequenceINN of FrEIA, with standard normal noise")

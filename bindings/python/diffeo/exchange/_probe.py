@@ -98,6 +98,9 @@ def _scale(values: Real, zero: float, low: float, high: float, lowest: float, hi
         factor = bound * np.arctanh(np.clip(slope / bound, -0.999, 0.999)) / 0.2
         if is_this(np.exp(bound * np.tanh(a * factor / bound))):
             return Scale(affine("tanh", bound=bound), factor=float(factor))
+        curve = bound / float(np.arctan(700.0))
+        if is_this(np.exp(curve * np.arctan(a))):
+            return Scale(affine("atan", bound=curve))
         clip = bound * 700 / (700 - bound) if bound < 700 else 0.0  # of a / (1 + |a| / clip) at 700
         if clip > 0 and is_this(np.exp(a / (1 + np.abs(a) / clip))):
             return Scale(affine("soft_clip", bound=float(clip)))

@@ -188,11 +188,11 @@ def _masked_affine(part: Any, path: str) -> list[Step]:
         return _leaf(part, path, [_layers.coupling(mask, transformer, both)])
     if len(scale.widths) != len(shift.widths):
         raise ConversionError(path, part, "its two networks have different numbers of layers")
-    scale, shift = _as_wide(scale, shift), _as_wide(shift, scale)
+    scale, shift = as_wide(scale, shift), as_wide(shift, scale)
     return _leaf(part, path, [_layers.coupling(mask, transformer, shift, scale)])
 
 
-def _as_wide(network: Network, other: Network) -> Network:
+def as_wide(network: Network, other: Network) -> Network:
     """With hidden units that do nothing, so that all layers are as wide as those of the other network."""
     dense, inputs = [], network.dense[0].weight.shape[1]
     for d, wide in zip(network.dense, [*other.widths, None], strict=True):
