@@ -9,7 +9,7 @@ LIBRARY = $(BUILD)/release/libdiffeo.so
 PYTHON = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: all lib test test-swift test-abi test-python demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib test test-swift test-abi test-python test-exchange demo gallery bench install format lint sanitize clean help system python
 
 all: lib
 
@@ -27,6 +27,10 @@ test-abi: lib ## the tests of the header, the shared library and the C loader
 test-python: python ## the tests of the Python package, installed from its wheel, of documents and examples
 	.venv/bin/pytest -q bindings/python
 	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) .venv/bin/pytest -q Tests
+
+test-exchange: lib ## converts flows of other libraries, which are installed first (some minutes)
+	scripts/setup-exchange
+	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) PYTHONPATH=bindings/python .venv-exchange/bin/python -m pytest -q Tests/exchange
 
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
@@ -58,7 +62,7 @@ sanitize: system ## runs the C tests against builds with the address and the thr
 	Tests/abi/sanitize
 
 clean: ## removes what was built
-	rm -rf .build .build-* .venv .venv-bench
+	rm -rf .build .build-* .venv .venv-bench .venv-exchange
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -21,10 +21,11 @@ a sampler and gradients. Quick start:
 True
 
 Architectures in one call: `nice`, `realnvp`, `glow`, `made`, `maf`, `iaf`, `planar`, `radial`, `cdf_flow`,
-`spline_coupling`, `spline_autoregressive`; layer by layer: `Spec`. Errors: `diffeo.Error` and `diffeo.errors`.
+`spline_coupling`, `spline_autoregressive`; layer by layer: `Spec`; from nflows, zuko, normflows, flowjax and others:
+`convert`. Errors: `diffeo.Error` and `diffeo.errors`.
 """
 
-from . import errors
+from . import errors, exchange
 from ._abi import VERSION_STRING as __version__
 from ._threads import get_num_threads, set_num_threads
 from .architectures import (
@@ -41,6 +42,7 @@ from .architectures import (
     spline_coupling,
 )
 from .errors import Error
+from .exchange import convert
 from .flow import Flow, from_bytes, load
 from .spec import Mixture, Spec, Spline
 from .train import History, Report
@@ -55,7 +57,9 @@ __all__ = [
     "Spline",
     "__version__",
     "cdf_flow",
+    "convert",
     "errors",
+    "exchange",
     "from_bytes",
     "get_num_threads",
     "glow",

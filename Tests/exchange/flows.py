@@ -1,0 +1,427 @@
+"""Flows of other libraries: named ones, of everything that converts, and random ones.
+
+A builder gives a library's own flow with random weights, which are not those that it begins with. `log_prob` asks the
+library by its public interface. Libraries are imported when they are needed.
+"""
+
+import math
+
+import numpy as np
+
+WEIGHT = 0.3  # standard deviation of weights
+
+
+def randomise(module, seed, weight=WEIGHT):
+    """Random weights, statistics of batch normalisation and marks of data seen, in float64."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(tensor):
+        return weight * torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+
+    module = module.double().eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(normal(parameter))
+        for name, buffer in module.named_buffers():
+            if name.endswith("running_var"):
+                buffer.copy_(torch.exp(normal(buffer)))
+            elif name.endswith("running_mean"):
+                buffer.copy_(normal(buffer))
+            elif name.endswith("data_dep_init_done"):
+                buffer.fill_(1.0)
+    return module
+
+
+def randomise_jax(tree, seed, weight=WEIGHT):
+    """Every array of a flowjax distribution and some noise, in float64: its weights are not all alike."""
+    import equinox as eqx
+    import jax
+    import jax.random as jr
+    import paramax
+
+    parts, rest = eqx.partition(tree, eqx.is_inexact_array, is_leaf=lambda leaf: isinstance(leaf, paramax.NonTrainable))
+    leaves, shape = jax.tree_util.tree_flatten(parts)
+    keys = jr.split(jr.key(seed), len(leaves))
+    leaves = [leaf + weight * jr.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
+    return eqx.combine(jax.tree_util.tree_unflatten(shape, leaves), rest)
+
+
+# -------------------------------------------------------------------------------------------------------------- nflows
+
+
+def concatenating(inputs, outputs, context=0, hidden=(8, 7), activation=None):
+    """An MLP of nflows with the context: its coupling layers take any network of (kept columns, context)."""
+    import torch
+    from nflows.nn.nets import MLP
+
+    class Conditioner(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mlp = MLP([inputs + context], [outputs], hidden, activation or torch.tanh)
+
+        def forward(self, kept, given=None):
+            return self.mlp(kept if given is None else torch.cat([kept, given], dim=1))
+
+    return Conditioner()
+
+
+def nflows_flows():
+    import nflows.distributions as d
+    import nflows.flows as f
+    import nflows.transforms as t
+    import torch
+    from nflows.nn.nets import ResidualNet
+
+    dim, context = 5, 3
+    mask = [1, -1, 1, 0, 1]
+
+    def net(inputs, outputs):
+        return concatenating(inputs, outputs)
+
+    def conditional(inputs, outputs):
+        return concatenating(inputs, outputs, context)
+
+    def residual(inputs, outputs, **more):
+        return ResidualNet(inputs, outputs, 8, **more)
+
+    def gated(inputs, outputs):
+        return residual(inputs, outputs, context_features=context, use_batch_norm=True, activation=torch.tanh)
+
+    def flow(*transforms, base=None):
+        return f.Flow(t.CompositeTransform(transforms), base or d.StandardNormal([dim]))
+
+    def made(kind, **more):
+        return kind(dim, 9, context_features=context, **more)
+
+    spline = {"num_bins": 4, "tails": "linear", "tail_bound": 2.5}
+    multiscale = t.MultiscaleCompositeTransform(3)
+    multiscale.add_transform(
+        t.CompositeTransform([t.LULinear(8), t.AffineCouplingTransform([1, -1, 1, 0, 1, 0, 1, 1], net)]), [8]
+    )
+    inner = t.MaskedPiecewiseRationalQuadraticAutoregressiveTransform(4, 8, use_residual_blocks=False, **spline)
+    parts = [t.HouseholderSequence(4, 2), t.RandomPermutation(4), t.BatchNorm(4), t.InverseTransform(inner)]
+    multiscale.add_transform(t.CompositeTransform(parts), [4])
+    multiscale.add_transform(t.ActNorm(2), [2])
+    encoder = torch.nn.Sequential(torch.nn.Linear(context, 7), torch.nn.ReLU(), torch.nn.Linear(7, 2 * dim))
+    maf = f.MaskedAutoregressiveFlow
+    normed = {"batch_norm_within_layers": True, "batch_norm_between_layers": True}
+    return {
+        "maf": maf(dim, 9, 3, 2),
+        "maf-feed-forward": maf(dim, 9, 2, 2, use_residual_blocks=False, activation=torch.nn.functional.elu),
+        "maf-random-masks": maf(
+            dim, 9, 3, 2, use_residual_blocks=False, use_random_masks=True, use_random_permutations=True
+        ),
+        "maf-batch-norm": maf(dim, 9, 2, 2, **normed),
+        "maf-feed-forward-batch-norm": maf(dim, 9, 2, 2, use_residual_blocks=False, **normed),
+        "maf-context": flow(
+            made(t.MaskedAffineAutoregressiveTransform, use_batch_norm=True),
+            t.InverseTransform(made(t.MaskedAffineAutoregressiveTransform, use_residual_blocks=False)),
+            base=d.ConditionalDiagonalNormal([dim], encoder),
+        ),
+        "maf-one-column": f.Flow(
+            t.MaskedAffineAutoregressiveTransform(1, 4, context_features=2), d.StandardNormal([1])
+        ),
+        "realnvp": f.SimpleRealNVP(dim, 8, 3, 2),
+        "realnvp-batch-norm": f.SimpleRealNVP(dim, 8, 2, 2, use_volume_preserving=True, **normed),
+        "coupling-context": flow(
+            t.AffineCouplingTransform(mask, gated),
+            t.AdditiveCouplingTransform(mask[::-1], conditional),
+            t.InverseTransform(t.AffineCouplingTransform(mask[::-1], conditional)),
+        ),
+        "spline-coupling": flow(
+            t.LULinear(dim, identity_init=False),
+            t.PiecewiseRationalQuadraticCouplingTransform(mask, residual, apply_unconditional_transform=True, **spline),
+            t.RandomPermutation(dim),
+            t.PiecewiseRationalQuadraticCouplingTransform(mask, net, **spline),
+            base=d.DiagonalNormal([dim]),
+        ),
+        "spline-autoregressive": flow(
+            made(t.MaskedPiecewiseRationalQuadraticAutoregressiveTransform, **spline), t.ReversePermutation(dim)
+        ),
+        "linear": flow(
+            t.LULinear(dim, identity_init=False),
+            t.QRLinear(dim, 3),
+            t.SVDLinear(dim, 4),
+            t.NaiveLinear(dim, orthogonal_initialization=False),
+            t.HouseholderSequence(dim, 3),
+            t.PointwiseAffineTransform(torch.arange(dim) * 0.3, torch.arange(1.0, dim + 1)),
+            t.PointwiseAffineTransform(0.5, 2.0),
+            t.ActNorm(dim),
+            t.BatchNorm(dim),
+        ),
+        "nonlinear": flow(
+            t.PiecewiseRationalQuadraticCDF(dim, **spline),
+            t.LogTanh(0.7),
+            t.LeakyReLU(0.2),
+            t.InverseTransform(t.LeakyReLU(0.3)),
+            t.Tanh(),
+            t.InverseTransform(t.Tanh()),
+            t.Sigmoid(temperature=0.5),
+            t.Logit(),
+        ),
+        "multiscale": f.Flow(multiscale, d.StandardNormal([8])),
+    }
+
+
+def glasflow_flows():
+    from glasflow.flows import CouplingNSF, RealNVP
+
+    arguments = {"n_inputs": 4, "n_transforms": 2, "n_neurons": 7}
+    flows = {
+        f"realnvp-{name}": RealNVP(**arguments, scale_activation=name, n_conditional_inputs=context)
+        for name, context in (("nflows", None), ("nflows_general", 2), ("log1", None), ("log3", 2))
+    }
+    return flows | {"nsf": CouplingNSF(**arguments, n_conditional_inputs=2, linear_transform="lu")}
+
+
+# ---------------------------------------------------------------------------------------------------------------- zuko
+
+
+def zuko_flows():
+    import torch
+    import zuko
+    from torch import nn
+    from zuko.distributions import DiagNormal
+    from zuko.flows import MAF, NCSF, NICE, NSF, ElementWiseTransform, GeneralCouplingTransform, RealNVP
+    from zuko.flows import MaskedAutoregressiveTransform as Masked
+    from zuko.lazy import Flow, UnconditionalDistribution, UnconditionalTransform
+    from zuko.transforms import AdditiveTransform, LULinearTransform, PermutationTransform, RotationTransform
+
+    def constant(f, value):
+        return UnconditionalTransform(f, value)
+
+    graph = torch.tensor([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [0, 1, 1, 1]], dtype=torch.bool)
+    small = {"hidden_features": (9, 8)}
+    order = UnconditionalTransform(PermutationTransform, torch.tensor([2, 0, 1, 3]), buffer=True)
+    base = UnconditionalDistribution(DiagNormal, torch.linspace(-1, 1, 4), torch.linspace(0.5, 2, 4), buffer=True)
+    additive = {"univariate": AdditiveTransform, "shapes": [()]}
+    parts = [
+        order,
+        constant(RotationTransform, torch.zeros(4, 4)),
+        constant(LULinearTransform, torch.zeros(4, 4)),
+        Masked(4, **additive, **small),
+        Masked(4, **small).inv,
+        ElementWiseTransform(4),
+        GeneralCouplingTransform(4, **small),
+    ]
+
+    def mixture(context, *, kind, **more):
+        return Flow([Masked(4, context, **small)], zuko.mixtures.GMM(4, context, 3, kind, **more))
+
+    return {
+        "maf": MAF(5, 3, **small),
+        "maf-random": MAF(5, randperm=True, activation=nn.ELU, **small),
+        "maf-passes": MAF(5, 2, passes=2, **small),
+        "maf-graph": MAF(4, transforms=2, adjacency=graph, **small),
+        "maf-residual": MAF(5, 2, residual=True, hidden_features=(8, 8), activation=nn.SiLU),
+        "maf-residual-widths": MAF(5, 2, residual=True, hidden_features=(8, 9, 9)),
+        "maf-one-column": MAF(1, 2, **small),
+        "maf-one-column-alone": MAF(1),
+        "nice": NICE(5, 2, **small),
+        "realnvp": RealNVP(4, randmask=True, activation=nn.Tanh, **small),
+        "nsf": NSF(4, 2, bins=5, transforms=2, **small),
+        "nsf-passes": NSF(4, bins=3, passes=2, transforms=2, slope=1e-2, **small),
+        "nsf-one-column": NSF(1, bins=4),
+        "ncsf": NCSF(3, 1, bins=4, transforms=2, **small),
+        "parts": Flow(parts, base),
+        "mixture": mixture(0, kind="diagonal"),
+        "mixture-spherical": mixture(0, kind="spherical", tied=True),
+        "mixture-context": mixture(2, kind="diagonal", epsilon=0.0),
+    }
+
+
+# ----------------------------------------------------------------------------------------------------------- normflows
+
+
+def normflows_flows():
+    import normflows as nf
+    import torch
+
+    b, f, n = nf.distributions.base, nf.flows, nf.nets
+    dim, pi = 5, math.pi
+    mask = torch.tensor([1.0, 0, 1, 0, 1])
+
+    def mlp(*sizes, **more):
+        return n.MLP(list(sizes), **more)
+
+    def flow(*parts, base=None):
+        return nf.NormalizingFlow(base or b.DiagGaussian(dim), list(parts))
+
+    def glow(**more):
+        return flow(f.GlowBlock(6, 8, **more), f.GlowBlock(6, 8, **more), base=b.DiagGaussian((6, 1, 1)))
+
+    def block(scale_map, split):
+        kept = 3 if split == "channel" else 2
+        return f.AffineCouplingBlock(mlp(kept, 8, 2 * (dim - kept)), scale_map=scale_map, split_mode=split)
+
+    levels = [[f.LULinearPermute(2)], [f.MaskedAffineAutoregressive(4, 8, use_residual_blocks=False)]]
+    top = [f.AffineCouplingBlock(mlp(4, 8, 8)), f.Permute(8)]
+    context = {"num_context_channels": 3}
+    return {
+        "masked-affine": flow(
+            f.MaskedAffineFlow(mask, mlp(dim, 8, dim), mlp(dim, 8, dim)),
+            f.ActNorm(dim),
+            f.MaskedAffineFlow(1 - mask, mlp(dim, 8, dim), mlp(dim, 6, dim, output_fn="tanh", output_scale=2.0)),
+            f.MaskedAffineFlow(mask, mlp(dim, 8, dim)),
+            f.MaskedAffineFlow(1 - mask, None, mlp(dim, 8, dim, leaky=0.01)),
+        ),
+        **{
+            f"coupling-{scale}": flow(block(scale, "channel"), f.Permute(dim, "swap"), block(scale, "channel_inv"))
+            for scale in ("exp", "sigmoid", "sigmoid_inv")
+        },
+        "checkerboard": flow(
+            f.AffineCouplingBlock(mlp(3, 8, 6), split_mode="checkerboard"),
+            f.AffineCouplingBlock(mlp(3, 8, 3), scale=False, split_mode="checkerboard_inv"),
+            f.Permute(6),
+            base=b.DiagGaussian(6),
+        ),
+        "maf": flow(
+            f.MaskedAffineAutoregressive(dim, 9),
+            f.LULinearPermute(dim),
+            f.InvertibleAffine(dim),
+            f.MaskedAffineAutoregressive(dim, 9, use_residual_blocks=False, use_batch_norm=True),
+            f.InvertibleAffine(dim, use_lu=False),
+        ),
+        "maf-context": nf.ConditionalNormalizingFlow(
+            b.ConditionalDiagGaussian(dim, mlp(3, 8, 2 * dim)),
+            [f.MaskedAffineAutoregressive(dim, 9, context_features=3), f.LULinearPermute(dim)],
+        ),
+        "spline-coupling": flow(f.CoupledRationalQuadraticSpline(dim, 2, 8, num_bins=4), f.LULinearPermute(dim)),
+        "spline-coupling-context": nf.ConditionalNormalizingFlow(
+            b.DiagGaussian(dim), [f.CoupledRationalQuadraticSpline(dim, 2, 8, num_bins=4, **context)]
+        ),
+        "spline-autoregressive": flow(
+            f.AutoregressiveRationalQuadraticSpline(dim, 2, 8, num_bins=4, permute_mask=True),
+            base=b.GaussianMixture(3, dim),
+        ),
+        "circular-coupling": flow(
+            f.CircularCoupledRationalQuadraticSpline(4, 2, 8, range(4), num_bins=4, tail_bound=pi),
+            base=b.Uniform(4, -pi, pi),
+        ),
+        "circular-autoregressive": flow(
+            f.CircularAutoregressiveRationalQuadraticSpline(4, 2, 8, range(4), num_bins=4, tail_bound=pi),
+            base=b.Uniform(4, -pi, pi),
+        ),
+        "planar-radial": flow(f.Planar((dim,)), f.Radial((dim,))),
+        "glow": glow(),
+        "glow-exp": glow(scale_map="exp", split_mode="channel_inv"),
+        "glow-full": glow(use_lu=False, scale_map="sigmoid_inv"),
+        "glow-additive": glow(scale=False, net_actnorm=True),
+        "classes": nf.ClassCondFlow(b.ClassCondDiagGaussian(dim, 3), [f.LULinearPermute(dim), f.Permute(dim)]),
+        "multiscale": nf.MultiscaleFlow(
+            [b.DiagGaussian(2), b.DiagGaussian(2), b.DiagGaussian(4)],
+            [*levels, top],
+            [f.Merge("channel"), f.Merge("channel")],
+            class_cond=False,
+        ),
+        "multiscale-classes": nf.MultiscaleFlow(
+            [b.ClassCondDiagGaussian(2, 3), b.ClassCondDiagGaussian(2, 3)], levels, [f.Merge("channel_inv")]
+        ),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------- flowjax
+
+
+def flowjax_flows():
+    import equinox as eqx
+    import flowjax.bijections as b
+    import flowjax.distributions as d
+    import flowjax.flows as f
+    import jax.numpy as jnp
+    import jax.random as jr
+
+    key, dim = jr.key(0), 4
+    normal, standard = d.Normal(jnp.zeros(dim)), d.StandardNormal((dim,))
+    spline = b.RationalQuadraticSpline(knots=4, interval=2)
+    small = {"flow_layers": 2, "nn_width": 8}
+    maf, coupling = f.masked_autoregressive_flow, f.coupling_flow
+    matrix = jnp.eye(dim) + 0.3 * jr.normal(key, (dim, dim))
+    chain = b.Chain(
+        [
+            b.Affine(jnp.arange(4.0), jnp.arange(1.0, 5.0)),
+            b.TriangularAffine(jnp.arange(4.0), matrix),
+            b.TriangularAffine(jnp.arange(4.0), matrix, lower=False),
+            b.Householder(jnp.arange(4.0)),
+            b.Flip((dim,)),
+            b.Loc(jnp.arange(4.0)),
+            b.Scale(jnp.arange(1.0, 5.0)),
+            b.Invert(b.Permute(jnp.array([2, 0, 3, 1]))),
+            b.LeakyTanh(1.5, (dim,)),
+            b.Indexed(b.Affine(jnp.zeros(2)), jnp.array([1, 3]), (dim,)),
+            b.Concatenate([b.Affine(jnp.arange(3.0)), b.Identity((1,))]),
+        ]
+    )
+    mixture = d.VmapMixture(eqx.filter_vmap(d.Normal)(jr.normal(key, (3, dim))), weights=jnp.ones(3))
+    return {
+        "maf": maf(key, base_dist=normal, **small),
+        "maf-context": maf(key, base_dist=standard, cond_dim=2, nn_depth=2, nn_activation=jnp.tanh, **small),
+        "iaf-context": maf(key, base_dist=standard, cond_dim=2, invert=False, **small),
+        "maf-one-column": maf(key, base_dist=d.StandardNormal((1,)), cond_dim=2, **small),
+        "maf-two-columns": maf(key, base_dist=d.StandardNormal((2,)), **small),
+        "maf-spline": maf(key, base_dist=normal, transformer=spline, **small),
+        "coupling": coupling(key, base_dist=normal, **small),
+        "coupling-context": coupling(key, base_dist=normal, cond_dim=3, nn_depth=3, **small),
+        "coupling-linear": coupling(key, base_dist=normal, cond_dim=3, nn_depth=0, **small),
+        "coupling-spline": coupling(key, base_dist=normal, transformer=spline, cond_dim=1, **small),
+        "planar": f.planar_flow(key, base_dist=normal, flow_layers=3),
+        "planar-sampler": f.planar_flow(key, base_dist=normal, flow_layers=2, invert=False),
+        "triangular-spline": f.triangular_spline_flow(key, base_dist=normal, flow_layers=2, knots=4),
+        "triangular-spline-context": f.triangular_spline_flow(key, base_dist=normal, flow_layers=2, cond_dim=2),
+        "chain": d.Transformed(mixture, chain),
+        "student": d.Transformed(d.StudentT(jnp.full(dim, 3.0)), b.Flip((dim,))),
+        "logistic-exp": d.Transformed(d.Logistic(jnp.zeros(dim)), b.Exp((dim,))),
+    }
+
+
+TORCH = {"nflows": nflows_flows, "glasflow": glasflow_flows, "zuko": zuko_flows, "normflows": normflows_flows}
+JAX = {"flowjax": flowjax_flows}
+
+
+def named(library):
+    """All named flows of a library, by name."""
+    if library in JAX:
+        return {name: randomise_jax(flow, seed) for seed, (name, flow) in enumerate(JAX[library]().items())}
+    import torch
+
+    torch.manual_seed(0)  # masks and permutations
+    flows = TORCH[library]()
+    made = {name: randomise(flow, seed) for seed, (name, flow) in enumerate(flows.items())}
+    if library == "zuko":
+        _shift_triangle(made["parts"])
+    return made
+
+
+def _shift_triangle(flow):
+    import torch
+
+    with torch.no_grad():
+        for parameter in flow.transform.transforms[2].parameters():
+            parameter += torch.eye(len(parameter))
+
+
+# ----------------------------------------------------------------------------------------------------------- densities
+
+
+def log_prob(library, flow, x, context=None):
+    """By the library's public interface."""
+    if library in JAX:
+        return np.asarray(flow.log_prob(x, context))
+    import torch
+
+    def tensor(values):
+        return None if values is None else torch.from_numpy(np.array(values))
+
+    with torch.no_grad():
+        if library == "zuko":
+            return flow(tensor(context)).log_prob(tensor(x)).numpy()
+        if library == "normflows":
+            bases = getattr(flow, "q0", None)
+            shape = getattr(bases[0] if isinstance(bases, torch.nn.ModuleList) else bases, "shape", ())
+            x = x[:, :, None, None] if len(shape) == 3 else x
+            given = (tensor(context),) if context is not None or hasattr(flow, "merges") else ()
+            return flow.log_prob(tensor(x), *given).numpy()
+        given = {} if context is None else {"conditional" if library == "glasflow" else "context": tensor(context)}
+        return flow.log_prob(tensor(x), **given).numpy()

@@ -1,0 +1,60 @@
+"""Write the fixtures: flows of other libraries, converted, and what those libraries make of them.
+
+    python Tests/exchange/make.py [library ...]
+
+Needs the libraries (make test-exchange installs them). Each flow of flows.py is converted in float64 and saved to
+fixtures/LIBRARY-NAME.h5, with /golden: rows x, their context, and by the library itself log_prob, z and log_det, and
+where noise goes, from_noise, unless the library has no inverse.
+"""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import diffeo
+import flows
+import h5py
+import numpy as np
+from diffeo.exchange import source_of
+
+FOLDER = Path(__file__).parent / "fixtures"
+ROWS = 8
+
+
+def golden(flow, source, seed):
+    rng = np.random.default_rng(seed)
+    context = rng.normal(size=(ROWS, flow.context_dim)) if flow.context_dim else None
+    found = {} if context is None else {"context": context}
+    x = flow.sample(ROWS, context, seed=seed)
+    try:
+        z, log_det = source.to_noise(x, context)
+    except NotImplementedError:  # it can only sample
+        z = rng.normal(size=(ROWS, flow.dim))
+        x, log_det = source.from_noise(z, context)
+        return found | {"x": x, "z": z, "log_det": -log_det, "log_prob": source.base_log_prob(z, context) - log_det}
+    found |= {"x": x, "z": z, "log_det": log_det, "log_prob": source.log_prob(x, context)}
+    try:
+        found["from_noise"], found["from_noise_log_det"] = source.from_noise(z, context)
+    except NotImplementedError:
+        pass
+    return found
+
+
+def main(libraries):
+    FOLDER.mkdir(exist_ok=True)
+    for library in libraries or [*flows.TORCH, *flows.JAX]:
+        for old in FOLDER.glob(f"{library}-*.h5"):
+            old.unlink()
+        for seed, (name, theirs) in enumerate(flows.named(library).items()):
+            flow, source = diffeo.convert(theirs, dtype="float64"), source_of(theirs)
+            flow.metadata["library"] = f"{library} {version(library)}"
+            path = FOLDER / f"{library}-{name}.h5"
+            flow.save(path)
+            with h5py.File(path, "r+") as file:
+                for key, values in golden(flow, source, seed).items():
+                    file[f"golden/{key}"] = values
+            print(f"{path.name}: {flow!r}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,71 @@
+"""Named flows of the libraries, converted: densities are those of the library.
+
+Needs the libraries: make test-exchange.
+"""
+
+import importlib
+
+import diffeo
+import flows
+import numpy as np
+import pytest
+
+LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax"]
+CANNOT = {("normflows", "planar-radial"), ("flowjax", "planar-sampler")}  # the library cannot say its density
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        cases = []
+        for library in LIBRARIES:
+            try:
+                importlib.import_module(library)
+            except ImportError:
+                cases.append(pytest.param(None, id=library, marks=pytest.mark.skip(f"{library} is not installed")))
+                continue
+            if library in flows.JAX:
+                importlib.import_module("jax").config.update("jax_enable_x64", True)
+            for name, flow in flows.named(library).items():
+                cases.append(pytest.param((library, name, flow), id=f"{library}-{name}"))
+        metafunc.parametrize("case", cases)
+
+
+@pytest.fixture
+def converted(case):
+    return diffeo.convert(case[2], dtype="float64")
+
+
+def rows(flow, seed=5, count=40):
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(count, flow.dim))
+    context = rng.normal(size=(count, flow.context_dim)) if flow.context_dim else None
+    return noise, context
+
+
+def test_density(case, converted):
+    library, name, theirs = case
+    if (library, name) in CANNOT:
+        pytest.skip("the library cannot say its density")
+    _, context = rows(converted)
+    x = converted.sample(40, context, seed=3)
+    expected = flows.log_prob(library, theirs, x, context)
+    np.testing.assert_allclose(converted.log_prob(x, context), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_float32(case, converted):
+    narrow = diffeo.convert(case[2], dtype="float32")
+    _, context = rows(converted)
+    x = converted.sample(40, context, seed=3)
+    ours, theirs = narrow.log_prob(x, context), converted.log_prob(x, context)
+    assert np.max(np.abs(ours - theirs) / (1 + np.abs(theirs))) < 1e-4
+
+
+def test_there_and_back(case, converted, tmp_path):
+    """Samples, and a saved copy."""
+    _, context = rows(converted)
+    x, log_prob = converted.sample_and_log_prob(40, context, seed=4)
+    np.testing.assert_allclose(converted.log_prob(x, context), log_prob, rtol=1e-6, atol=1e-6)
+    converted.save(tmp_path / "flow.h5")
+    again = diffeo.load(tmp_path / "flow.h5")
+    np.testing.assert_array_equal(again.log_prob(x, context), converted.log_prob(x, context))
+    assert "converted_from" in again.metadata

@@ -1,0 +1,206 @@
+"""Random configurations of four libraries, converted: the converter compares both sides and refuses what differs.
+
+Hypothesis draws dimensions, depths, widths, contexts, activations and splines; EXAMPLES in the environment says how
+many of each. Needs the libraries: make test-exchange.
+"""
+
+import os
+
+import diffeo
+import flows
+import numpy as np
+import pytest
+
+hypothesis = pytest.importorskip("hypothesis")
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+many = settings(
+    max_examples=int(os.environ.get("EXAMPLES", "25")),
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+    print_blob=True,
+)
+dims, contexts, widths = st.integers(1, 12), st.integers(0, 3), st.integers(1, 24)
+seeds = st.integers(0, 2**31 - 1)
+
+
+def check(library, flow, context):
+    converted = diffeo.convert(flow, dtype="float64")
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(20, context)) if converted.context_dim else None
+    x = converted.sample(20, given, seed=1)
+    expected = flows.log_prob(library, flow, x, given)
+    np.testing.assert_allclose(converted.log_prob(x, given), expected, rtol=1e-8, atol=1e-8)
+
+
+def torch_activations():
+    from torch import nn
+
+    return st.sampled_from(
+        [nn.ReLU, nn.Tanh, nn.ELU, nn.SiLU, nn.LeakyReLU, nn.Softplus, nn.Sigmoid, lambda: nn.GELU(approximate="tanh")]
+    )
+
+
+@many
+@given(st.data())
+def test_nflows(data):
+    torch = pytest.importorskip("torch")
+    nflows = pytest.importorskip("nflows.flows")
+    import nflows.distributions as d
+    import nflows.transforms as t
+    from nflows.nn.nets import ResidualNet
+
+    dim, context, seed = data.draw(dims), data.draw(contexts), data.draw(seeds)
+    torch.manual_seed(seed)
+    activation = data.draw(torch_activations())()
+    spline = {"num_bins": data.draw(st.integers(2, 8)), "tails": "linear", "tail_bound": data.draw(st.floats(0.5, 5.0))}
+    chain = []
+    for _ in range(data.draw(st.integers(1, 3))):
+        residual, norm = data.draw(st.booleans()), data.draw(st.booleans())
+        arguments = {
+            "hidden_features": data.draw(widths), "context_features": context or None, "activation": activation,
+            "num_blocks": data.draw(st.integers(1, 3)), "use_batch_norm": norm, "use_residual_blocks": residual,
+            "random_mask": not residual and data.draw(st.booleans()),
+        }  # fmt: skip
+
+        def net(inputs, outputs, arguments=arguments, norm=norm):
+            return ResidualNet(
+                inputs, outputs, arguments["hidden_features"], arguments["context_features"],
+                arguments["num_blocks"], activation, use_batch_norm=norm,
+            )  # fmt: skip
+
+        kinds = ["maf", "nsf", "permutation", "lu", "cdf"] + (["affine", "additive", "spline"] if dim > 1 else [])
+        kind = data.draw(st.sampled_from(kinds))
+        if kind in ("affine", "additive", "spline"):
+            mask = data.draw(st.lists(st.booleans(), min_size=dim, max_size=dim).filter(lambda m: 0 < sum(m) < len(m)))
+            mask = [int(m) for m in mask]
+        match kind:
+            case "maf":
+                part = t.MaskedAffineAutoregressiveTransform(dim, **arguments)
+            case "nsf":
+                part = t.MaskedPiecewiseRationalQuadraticAutoregressiveTransform(dim, **arguments, **spline)
+            case "affine":
+                part = t.AffineCouplingTransform(mask, net)
+            case "additive":
+                part = t.AdditiveCouplingTransform(mask, net)
+            case "spline":
+                part = t.PiecewiseRationalQuadraticCouplingTransform(
+                    mask, net, apply_unconditional_transform=data.draw(st.booleans()), **spline
+                )
+            case "permutation":
+                part = t.RandomPermutation(dim)
+            case "lu":
+                part = t.LULinear(dim, identity_init=False)
+            case "cdf":
+                part = t.PiecewiseRationalQuadraticCDF(dim, **spline)
+        chain.append(t.InverseTransform(part) if data.draw(st.booleans()) and kind != "lu" else part)
+    flow = nflows.Flow(t.CompositeTransform(chain), d.StandardNormal([dim]))
+    check("nflows", flows.randomise(flow, seed, 0.2), context)
+
+
+@many
+@given(st.data())
+def test_zuko(data):
+    torch = pytest.importorskip("torch")
+    zuko = pytest.importorskip("zuko")
+    dim, context, seed = data.draw(dims), data.draw(contexts), data.draw(seeds)
+    torch.manual_seed(seed)
+    hidden = data.draw(st.lists(widths, min_size=1, max_size=3))
+    arguments = {"transforms": data.draw(st.integers(1, 3)), "hidden_features": hidden}
+    arguments["activation"] = data.draw(torch_activations())
+    kinds = ["MAF", "NSF", "NCSF"] + (["NICE"] if dim > 1 else [])
+    kind = data.draw(st.sampled_from(kinds))
+    if kind == "NICE":
+        arguments["randmask"] = data.draw(st.booleans())
+    elif dim > 1:
+        arguments |= {"randperm": data.draw(st.booleans()), "residual": data.draw(st.booleans())}
+        arguments["passes"] = data.draw(st.sampled_from([None, 2, dim]))
+    if kind in ("NSF", "NCSF"):
+        arguments |= {"bins": data.draw(st.integers(2, 9)), "slope": data.draw(st.sampled_from([1e-3, 1e-2]))}
+    flow = getattr(zuko.flows, kind)(dim, context, **arguments)
+    check("zuko", flows.randomise(flow, seed, 0.2), context)
+
+
+@many
+@given(st.data())
+def test_normflows(data):
+    torch = pytest.importorskip("torch")
+    nf = pytest.importorskip("normflows")
+    dim, context, seed = data.draw(dims), data.draw(contexts), data.draw(seeds)
+    torch.manual_seed(seed)
+    activation, width, blocks = data.draw(torch_activations()), data.draw(widths), data.draw(st.integers(1, 3))
+    f, chain = nf.flows, []
+    for _ in range(data.draw(st.integers(1, 3))):
+        kinds = ["maf", "autoregressive spline", "lu", "permute"]
+        if dim > 1:
+            kinds += ["coupled spline"] + ([] if context else ["masked affine", "block", "actnorm"])
+        if dim > 1 and not context:
+            kinds += ["circular"]
+        bins = {"num_bins": data.draw(st.integers(2, 8))}
+        given = {"num_context_channels": context or None, "activation": activation}
+        match data.draw(st.sampled_from(kinds)):
+            case "maf":
+                part = f.MaskedAffineAutoregressive(
+                    dim,
+                    width,
+                    context or None,
+                    blocks,
+                    activation=activation(),
+                    use_residual_blocks=bool(context) or data.draw(st.booleans()),
+                )
+            case "autoregressive spline":
+                permuted = data.draw(st.booleans())
+                part = f.AutoregressiveRationalQuadraticSpline(
+                    dim, blocks, width, permute_mask=permuted, **bins, **given
+                )
+            case "coupled spline":
+                part = f.CoupledRationalQuadraticSpline(
+                    dim, blocks, width, reverse_mask=data.draw(st.booleans()), **bins, **given
+                )
+            case "circular":
+                part = f.CircularCoupledRationalQuadraticSpline(dim, blocks, width, range(dim), tail_bound=40.0, **bins)
+            case "lu":
+                part = f.LULinearPermute(dim)
+            case "permute":
+                part = f.Permute(dim, data.draw(st.sampled_from(["shuffle", "swap"])))
+            case "masked affine":
+                b = torch.tensor([float(i % 2) for i in range(dim)])
+                nets = [nf.nets.MLP([dim, data.draw(widths), dim]) if data.draw(st.booleans()) else None for _ in "st"]
+                part = f.MaskedAffineFlow(b, *nets)
+            case "block":
+                part = f.AffineCouplingBlock(
+                    nf.nets.MLP([(dim + 1) // 2, width, 2 * (dim // 2)]),
+                    scale_map=data.draw(st.sampled_from(["exp", "sigmoid", "sigmoid_inv"])),
+                )
+            case "actnorm":
+                part = f.ActNorm(dim)
+        chain.append(part)
+    whole = nf.ConditionalNormalizingFlow if context else nf.NormalizingFlow
+    flow = whole(nf.distributions.base.DiagGaussian(dim), chain)
+    check("normflows", flows.randomise(flow, seed, 0.2), context)
+
+
+@many
+@given(st.data())
+def test_flowjax(data):
+    jax = pytest.importorskip("jax")
+    f = pytest.importorskip("flowjax.flows")
+    import flowjax.bijections as b
+    import flowjax.distributions as d
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    dim, context, seed = data.draw(st.integers(2, 12)), data.draw(contexts), data.draw(seeds)
+    transformer = data.draw(st.sampled_from(["affine", "spline"]))
+    arguments = {
+        "base_dist": d.Normal(jnp.zeros(dim)), "cond_dim": context or None, "flow_layers": data.draw(st.integers(1, 3)),
+        "nn_width": data.draw(widths), "nn_depth": data.draw(st.integers(0, 3)), "invert": data.draw(st.booleans()),
+        "nn_activation": data.draw(st.sampled_from([jax.nn.relu, jnp.tanh, jax.nn.silu, jax.nn.gelu, jax.nn.softplus])),
+    }  # fmt: skip
+    if transformer == "spline":
+        knots, interval = data.draw(st.integers(1, 8)), data.draw(st.floats(0.5, 5.0))
+        arguments["transformer"] = b.RationalQuadraticSpline(knots=knots, interval=interval)
+    make = data.draw(st.sampled_from([f.coupling_flow, f.masked_autoregressive_flow]))
+    flow = make(jax.random.key(seed), **arguments)
+    check("flowjax", flows.randomise_jax(flow, seed, 0.2), context)

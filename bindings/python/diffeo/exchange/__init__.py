@@ -1,0 +1,93 @@
+"""Flows of other libraries, with the same numbers.
+
+>>> flow = diffeo.convert(theirs)                                 # doctest: +SKIP
+>>> flow.save("flow.h5")                                          # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from ..errors import FormatError
+from ..flow import Flow
+from ._check import Source
+from ._check import convert as _convert
+from ._error import ConversionError
+
+__all__ = [
+    "ConversionError",
+    "convert",
+    "from_flowjax",
+    "from_freia",
+    "from_nflows",
+    "from_normflows",
+    "from_pyro",
+    "from_zuko",
+    "source_of",
+]
+
+LIBRARIES = ("nflows", "zuko", "normflows", "flowjax", "pyro", "freia")
+
+
+def convert(flow: Any, dtype: str | None = None) -> Flow:
+    """Turn a flow of another library into one of Diffeo, which computes the same.
+
+    Both sides are compared on random rows in float64: densities, noise, and the way back. The library is found by the
+    class of the flow; see docs/exchange.md for what converts.
+
+    Parameters
+    ----------
+    flow : object
+        A trained flow of nflows, glasflow, zuko, normflows or flowjax.
+    dtype : {"float32", "float64"}, optional
+        What the new flow computes in; by default that of the weights.
+
+    Returns
+    -------
+    Flow
+
+    Raises
+    ------
+    ConversionError
+        For a part that Diffeo has nothing for, by its path, or if the two sides differ.
+    """
+    return _made(source_of(flow), dtype)
+
+
+def source_of(flow: Any) -> Source:
+    """Return the parts of a flow of another library, with the layers they become and what the library computes."""
+    for kind in type(flow).__mro__:
+        root = kind.__module__.partition(".")[0]
+        for library in LIBRARIES:
+            converter = import_module(f".{library}", __package__)
+            if root in converter.MODULES:
+                source: Source = converter.source(flow)
+                return source
+    names = ", ".join(LIBRARIES)
+    raise ConversionError("", flow, f"it is a flow of none of {names}")
+
+
+def _made(source: Source, dtype: str | None) -> Flow:
+    try:
+        return _convert(source, dtype)
+    except FormatError as error:
+        raise ConversionError("", source.name, f"Diffeo refuses it: {error}") from error
+
+
+def _named(library: str, words: str) -> Callable[..., Flow]:
+    def convert(flow: Any, dtype: str | None = None) -> Flow:
+        return _made(import_module(f".{library}", __package__).source(flow), dtype)
+
+    convert.__name__ = convert.__qualname__ = f"from_{library}"
+    convert.__doc__ = f"Convert {words}: see `convert`."
+    return convert
+
+
+from_nflows = _named("nflows", "a flow of nflows or glasflow")
+from_zuko = _named("zuko", "a flow of zuko")
+from_normflows = _named("normflows", "a flow of normflows")
+from_flowjax = _named("flowjax", "a distribution of flowjax")
+from_pyro = _named("pyro", "a TransformedDistribution of Pyro, or of torch")
+from_freia = _named("freia", "a SequenceINN of FrEIA, with standard normal noise")

@@ -1,0 +1,20 @@
+"""What a conversion says when it cannot be had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ConversionError(Exception):
+    """A part of a flow has no counterpart in Diffeo, or the two sides differ.
+
+    Attributes
+    ----------
+    path : str
+        Where in the flow, such as ``"_transform._transforms.3"``.
+    """
+
+    def __init__(self, path: str, part: Any, reason: str) -> None:
+        self.path = path
+        kind = part if isinstance(part, str) else type(part).__qualname__
+        super().__init__(f"{path or 'the flow'} ({kind}): {reason}")

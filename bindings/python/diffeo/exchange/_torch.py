@@ -1,0 +1,192 @@
+"""What the converters of PyTorch libraries share: parts by the name of their class, networks of dense layers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ._check import Map, Mapped, Step
+from ._error import ConversionError
+from ._layers import Dense, Network, Real, real
+from ._probe import ACTIVATIONS
+from ._probe import activation as probe_activation
+
+
+def array(tensor: Any) -> Real:
+    """A tensor in float64."""
+    return real(tensor.detach().cpu().numpy())
+
+
+def integers(tensor: Any) -> Any:
+    """A tensor of integers."""
+    return tensor.detach().cpu().numpy().astype(np.int64)
+
+
+def in_double(module: Any) -> tuple[Any, str]:
+    """A copy in float64 and evaluation mode on the CPU, and the dtype of the original."""
+    import torch
+
+    names = {p.dtype for p in module.parameters() if p.dtype.is_floating_point}
+    with double():
+        return copy.deepcopy(module).cpu().double().eval(), "float64" if torch.float64 in names else "float32"
+
+
+@contextmanager
+def double() -> Iterator[None]:
+    """What libraries make on the way is in float64, without gradients."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def tensor(values: Real | None) -> Any:
+    """From NumPy."""
+    import torch
+
+    return None if values is None else torch.from_numpy(np.array(values))
+
+
+def mapped(function: Callable[..., Any]) -> Map:
+    """A function of tensors that gives (z, log_det) as one of arrays."""
+
+    def run(x: Real, context: Real | None) -> Mapped:
+        with double():
+            try:
+                z, log_det = function(tensor(x), tensor(context))
+            except (NotImplementedError, RuntimeError, AttributeError) as error:
+                # an inverse that the library does not have, or has no more with this version of torch
+                raise NotImplementedError(str(error)) from error
+            z = array(z).reshape(x.shape)
+            return z, array(log_det) if hasattr(log_det, "detach") and log_det.ndim else np.full(len(x), float(log_det))
+
+    return run
+
+
+Reader: TypeAlias = Callable[[Any, str], list[Step]]
+
+
+def read(table: Mapping[str, Reader], part: Any, path: str) -> list[Step]:
+    """The steps of a part, by the first of its classes that the table names."""
+    for kind in type(part).__mro__:
+        if kind.__name__ in table:
+            return table[kind.__name__](part, path)
+    raise ConversionError(path, part, "Diffeo has no layer for it")
+
+
+def leaf(part: Any, path: str, layers: list[Any], forward: Any = None, backward: Any = None) -> list[Step]:
+    """A step of layers that run as the part's own `forward` and `inverse` do."""
+    return [Step(path, part, layers, mapped(forward or part.forward), mapped(backward or part.inverse))]
+
+
+def activation(function: Any, path: str, part: Any) -> str:
+    """The name of an activation, a function or a module."""
+    with double():
+        name = probe_activation(lambda a: array(function(tensor(a))))
+    if name is None:
+        known = ", ".join(ACTIVATIONS)
+        described = getattr(function, "__name__", None) or repr(function)
+        raise ConversionError(path, part, f"the activation {described} is none of {known} (gelu: that of tanh)")
+    return name
+
+
+def linear(module: Any, mask: Any = None) -> Dense:
+    """A linear layer, with its mask if it has one."""
+    mask = getattr(module, "mask", None) if mask is None else mask
+    bias = None if module.bias is None else array(module.bias)
+    return Dense.of(array(module.weight), bias, None if mask is None else array(mask))
+
+
+def is_linear(module: Any) -> bool:
+    """Whether it has a weight matrix and a bias, perhaps None."""
+    weight = getattr(module, "weight", None)
+    return "Linear" in type(module).__name__ and hasattr(module, "bias") and getattr(weight, "ndim", 0) == 2
+
+
+def normalisation(norm: Any) -> tuple[Real, Real]:
+    """Scale and shift of a BatchNorm in evaluation mode."""
+    scale = 1 / np.sqrt(array(norm.running_var) + norm.eps)
+    if norm.affine:
+        scale = scale * array(norm.weight)
+    shift = -array(norm.running_mean) * scale
+    return scale, shift + array(norm.bias) if norm.affine else shift
+
+
+def chain(modules: Any, path: str, part: Any) -> tuple[list[Dense], str, list[Any]]:
+    """Linear layers with one activation between them, that activation, and what follows the last of them."""
+    dense: list[Dense] = []
+    between: list[Any] = []
+    names: set[str] = set()
+    for module in modules:
+        if type(module).__name__ in ("Dropout", "Identity"):
+            continue
+        if is_linear(module):
+            if dense:
+                if len(between) != 1:
+                    found = ", ".join(type(m).__name__ for m in between) or "nothing"
+                    raise ConversionError(path, part, f"between two linear layers there is {found}, not one activation")
+                names.add(activation(between[0], path, part))
+            dense.append(linear(module))
+            between = []
+        elif not dense:
+            raise ConversionError(
+                path, part, f"the network begins with {type(module).__name__}, not with a linear layer"
+            )
+        else:
+            between.append(module)
+    if len(names) > 1:
+        raise ConversionError(path, part, f"the network has several activations: {', '.join(sorted(names))}")
+    return dense, names.pop() if names else "relu", between
+
+
+def plain(module: Any, inputs: int, path: str) -> Network:
+    """A network of dense layers that reads its inputs and then the context, whatever its code looks like.
+
+    The linear layers are taken in the order in which they were made, and the activation between them is the one with
+    which they compute what the module does: libraries leave the network to their users.
+    """
+    dense = [linear(m) for m in module.modules() if is_linear(m)]
+    fits = all(len(a.bias) == b.weight.shape[1] for a, b in pairwise(dense))
+    if not dense or not fits or dense[0].weight.shape[1] < inputs:
+        raise ConversionError(path, module, "its network is not a chain of linear layers")
+    context = dense[0].weight.shape[1] - inputs
+    x = np.random.default_rng(0).normal(size=(32, inputs + context))
+    try:
+        theirs = _call(module, x[:, :inputs], x[:, inputs:] if context else None)
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise ConversionError(path, module, f"its network cannot be called: {error}") from error
+    swapped = np.concatenate([np.arange(context, context + inputs), np.arange(context)])
+    for name, function in ACTIVATIONS.items():
+        for order in (np.arange(inputs + context), swapped):
+            h = x[:, np.argsort(order)]
+            for i, d in enumerate(dense):
+                h = h @ d.weight.T + d.bias
+                h = function(h) if i < len(dense) - 1 else h
+            if h.shape == theirs.shape and np.allclose(h, theirs, rtol=1e-8, atol=1e-8):
+                return Network((dense[0].columns(order), *dense[1:]), name, context)
+    raise ConversionError(
+        path, module, "its network is not one of linear layers with one of Diffeo's activations between all of them"
+    )
+
+
+def _call(module: Any, x: Real, context: Real | None) -> Real:
+    with double():
+        if context is None:
+            try:
+                return array(module(tensor(x), None))
+            except TypeError:
+                return array(module(tensor(x)))
+        try:
+            return array(module(tensor(x), tensor(context)))
+        except TypeError:
+            return array(module(tensor(np.concatenate([x, context], axis=1))))

@@ -1,0 +1,451 @@
+"""nflows 0.14 and its later sources, nsf, and glasflow: Durkan, Bekasov, Murray, Papamakarios 2019 and 2020.
+
+Its transforms go from data to noise in the order of the list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from . import _layers
+from ._check import Source, Step, reverse
+from ._error import ConversionError
+from ._layers import Block, Dense, Layer, Network, Transformer, real
+from ._probe import Scale, sigmoid_scale, softplus, softplus_scale
+from ._probe import scale as probe_scale
+from ._torch import (
+    activation,
+    array,
+    double,
+    in_double,
+    integers,
+    leaf,
+    linear,
+    mapped,
+    normalisation,
+    plain,
+    read,
+    tensor,
+)
+
+MODULES = ("nflows", "glasflow", "nde")
+
+# ------------------------------------------------------------------------------------------------------------ networks
+
+
+def residual_net(net: Any, path: str, *, glu: bool = True) -> Network:
+    """A ResidualNet or a MADE: first, blocks, last."""
+    blocks = [_block(block, f"{path}.blocks.{i}", glu) for i, block in enumerate(net.blocks)]
+    context = getattr(net, "context_features", None) or 0
+    names = {activation(b.activation, f"{path}.blocks.{i}", b) for i, b in enumerate(net.blocks)}
+    if len(names) > 1:
+        raise ConversionError(path, net, "its blocks have different activations")
+    name = names.pop() if names else "relu"
+    dense = (linear(net.initial_layer), linear(net.final_layer))
+    mode = "gate" if context and glu and blocks else "input"
+    return Network(dense, name, context, "preactivation", tuple(blocks), mode)
+
+
+def _block(block: Any, path: str, glu: bool) -> Block:
+    inner, outer = (linear(each) for each in block.linear_layers)
+    context = linear(block.context_layer) if hasattr(block, "context_layer") else None
+    found = Block(inner, outer)
+    if getattr(block, "use_batch_norm", False):
+        first, second = (normalisation(norm) for norm in block.batch_norm_layers)
+        if context is not None and not glu:
+            context = context.then(second[0], np.zeros(len(second[0])))
+        found = Block(inner.then(*second), outer, scale=first[0], shift=first[1])
+    if context is None:
+        return found
+    if glu:
+        return replace(found, gate=context)
+    added = Dense(found.inner.weight, found.inner.bias + context.bias, found.inner.sees)
+    return replace(found, inner=added, context=context.weight)
+
+
+def made(net: Any, path: str) -> Network:
+    """A MADE, of residual or of feed-forward blocks."""
+    context = linear(net.context_layer) if hasattr(net, "context_layer") else None
+    if all(hasattr(block, "linear_layers") for block in net.blocks) and len(net.blocks):
+        network = residual_net(net, path, glu=False)
+    else:
+        dense = [linear(net.initial_layer)]
+        for block in net.blocks:
+            masked = linear(block.linear)
+            if block.batch_norm is not None:
+                masked = masked.after(*normalisation(block.batch_norm))
+            dense.append(masked)
+        name = activation(net.activation, path, net)
+        network = Network((*dense, linear(net.final_layer)), name)
+        if not len(net.blocks) and getattr(net, "use_residual_blocks", False):
+            raise ConversionError(path, net, "it has no hidden layers, and no activation either")
+    if context is None:
+        return network
+    return replace(network, context=context.weight.shape[1], context_mode="shift", context_layer=context)
+
+
+def _network(net: Any, inputs: int, path: str) -> Network:
+    if hasattr(net, "initial_layer") and hasattr(net, "final_layer") and hasattr(net, "blocks"):
+        if "Conv" in type(net).__name__:
+            raise ConversionError(path, net, "convolutions are not converted, only networks of vectors")
+        if not len(net.blocks):
+            raise ConversionError(path, net, "it has no blocks")
+        return residual_net(net, path)
+    return plain(net, inputs, path)
+
+
+# ---------------------------------------------------------------------------------------------------------- transforms
+
+
+def _interleaved(columns: int) -> Any:
+    """Rows a, t for each column from all t and then all a."""
+    return np.stack([np.arange(columns, 2 * columns), np.arange(columns)], axis=1).ravel()
+
+
+def with_scale(network: Network, scale: Scale) -> Network:
+    """Its outputs a, t with our a."""
+    count = network.outputs // 2
+    factor, offset = np.tile([scale.factor, 1.0], count), np.tile([scale.offset, 0.0], count)
+    return network.with_last(lambda last: last.then(factor, offset))
+
+
+def _coupling_mask(part: Any) -> Any:
+    mask = np.zeros(part.features, np.int64)
+    mask[integers(part.identity_features)] = 1
+    return mask
+
+
+def _affine_coupling(part: Any, path: str) -> list[Step]:
+    mask = _coupling_mask(part)
+    network = _network(part.transform_net, int(mask.sum()), f"{path}.transform_net")
+    columns = int((1 - mask).sum())
+    additive = network.outputs == columns
+    scale: Scale | None
+    if additive:
+        scale = Scale(_layers.affine("additive"))
+    else:
+        function = getattr(part, "scale_activation", None)
+        scale = sigmoid_scale(2.0, 1e-3)
+        if function is not None:
+            with double():
+                scale = probe_scale(lambda a: array(function(tensor(a))))
+        if scale is None:
+            raise ConversionError(path, part, "its scale_activation is none that Diffeo knows")
+        network = with_scale(network.select(_interleaved(columns)), scale)
+    layers = [_layers.coupling(mask, scale.transformer, network)]
+    return leaf(part, path, layers + _kept(part, path, mask))
+
+
+def _kept(part: Any, path: str, mask: Any) -> list[Layer]:
+    """What happens to the columns that the network reads, after it has read them."""
+    if getattr(part, "unconditional_transform", None) is None:
+        return []
+    where = f"{path}.unconditional_transform"
+    steps = read(TABLE, part.unconditional_transform, where)
+    wide = [step.on(np.flatnonzero(mask), len(mask)) for step in steps]
+    return [layer for step in wide for layer in step.layers]
+
+
+def spline_transformer(part: Any, path: str) -> Transformer:
+    """The spline of a part that says bins, tails and minima in nflows' words."""
+    tails = part.tails
+    if isinstance(tails, (list, tuple)):
+        if len(set(tails)) > 1:
+            raise ConversionError(path, part, "columns with different tails in one layer")
+        tails = tails[0]
+    bound = part.tail_bound
+    if hasattr(bound, "detach"):
+        if len(set(array(bound).ravel())) > 1:
+            raise ConversionError(path, part, "columns with different bounds in one layer")
+        bound = float(array(bound).ravel()[0])
+    boundary = {"linear": "linear", "circular": "periodic", None: "interval"}.get(tails)
+    if boundary is None:
+        raise ConversionError(path, part, f"tails {tails!r}")
+    low, high = (0.0, 1.0) if tails is None else (-bound, bound)
+    bins = part.num_bins if hasattr(part, "num_bins") else part.unnormalized_widths.shape[-1]
+    minima = {"min_width": part.min_bin_width, "min_height": part.min_bin_height}
+    return _layers.spline(bins, low, high, boundary, **minima, min_derivative=part.min_derivative)
+
+
+def spline_outputs(transformer: Transformer, columns: int, root: float = 1.0) -> tuple[Any, Any]:
+    """Factor and offset that make our outputs of theirs: widths and heights are divided by the root, and ours have
+    derivative 1 at 0.
+    """
+    bins, per = int(str(transformer.attributes["bins"])), transformer.parameters
+    minimum = float(str(transformer.attributes["min_derivative"]))
+    factor = np.where(np.arange(per) < 2 * bins, 1 / root, 1.0)
+    offset = np.where(np.arange(per) < 2 * bins, 0.0, -np.log(np.expm1(1 - minimum)))
+    return np.tile(factor, columns), np.tile(offset, columns)
+
+
+def _root(net: Any) -> float:
+    return float(np.sqrt(getattr(net, "hidden_features", None) or getattr(net, "hidden_channels", None) or 1))
+
+
+def _spline_coupling(part: Any, path: str) -> list[Step]:
+    mask = _coupling_mask(part)
+    network = _network(part.transform_net, int(mask.sum()), f"{path}.transform_net")
+    transformer = spline_transformer(part, path)
+    outputs = spline_outputs(transformer, int((1 - mask).sum()), _root(part.transform_net))
+    network = network.with_last(lambda last: last.then(*outputs))
+    return leaf(part, path, [_layers.coupling(mask, transformer, network), *_kept(part, path, mask)])
+
+
+def _affine_autoregressive(part: Any, path: str) -> list[Step]:
+    network = made(part.autoregressive_net, f"{path}.autoregressive_net")
+    scale = softplus_scale(getattr(part, "_epsilon", 1e-3))
+    layer = _layers.autoregressive(part.features, scale.transformer, with_scale(network, scale))
+    return leaf(part, path, [layer])
+
+
+def _spline_autoregressive(part: Any, path: str) -> list[Step]:
+    network = made(part.autoregressive_net, f"{path}.autoregressive_net")
+    transformer = spline_transformer(part, path)
+    dim = network.inputs
+    outputs = spline_outputs(transformer, dim, _root(part.autoregressive_net))
+    network = network.with_last(lambda last: last.then(*outputs))
+    return leaf(part, path, [_layers.autoregressive(dim, transformer, network)])
+
+
+def _spline_cdf(part: Any, path: str) -> list[Step]:
+    transformer = spline_transformer(part, path)
+    widths = array(part.unnormalized_widths)
+    if widths.ndim != 2:
+        raise ConversionError(path, part, "splines of images are not converted, only of vectors")
+    values = np.concatenate([widths, array(part.unnormalized_heights), array(part.unnormalized_derivatives)], axis=1)
+    factor, offset = spline_outputs(transformer, len(values))
+    values = values * factor.reshape(values.shape) + offset.reshape(values.shape)
+    return leaf(part, path, [_layers.elementwise(transformer, values)])
+
+
+def triangles(part: Any) -> tuple[Any, Any]:
+    """Matrices of the entries below and above the diagonal."""
+    lower, upper = np.zeros((2, part.features, part.features))
+    if hasattr(part, "lower_entries"):
+        lower[np.tril_indices(part.features, -1)] = array(part.lower_entries)
+    upper[np.triu_indices(part.features, 1)] = array(part.upper_entries)
+    return lower, upper
+
+
+def lu(part: Any) -> Layer:
+    """An LULinear."""
+    diagonal = softplus(array(part.unconstrained_upper_diag)) + part.eps
+    return _layers.lu(*triangles(part), diagonal, array(part.bias))
+
+
+def _reflections(part: Any) -> Layer:
+    return _layers.householder(array(part.q_vectors)[::-1])
+
+
+def _qr(part: Any, path: str) -> list[Step]:
+    diagonal = np.exp(array(part.log_upper_diag))
+    layers = [_layers.lu(*triangles(part), diagonal), _reflections(part.orthogonal)]
+    return leaf(part, path, [*layers, _shift(array(part.bias))])
+
+
+def _svd(part: Any, path: str) -> list[Step]:
+    middle = _layers.elementwise_affine(array(part.log_diagonal), np.zeros(part.features))
+    layers = [_reflections(part.orthogonal_2), middle, _reflections(part.orthogonal_1), _shift(array(part.bias))]
+    return leaf(part, path, layers)
+
+
+def _shift(values: Any) -> Layer:
+    return _layers.elementwise_affine(np.zeros(len(values)), values)
+
+
+def _one_by_one(part: Any, path: str) -> list[Step]:
+    def pixel(function: Any) -> Any:
+        def run(x: Any, context: Any) -> Any:
+            z, log_det = function(x[:, :, None, None], context)
+            return z[:, :, 0, 0], log_det
+
+        return run
+
+    layers = [_layers.permutation(integers(part.permutation._permutation)), lu(part)]
+    return leaf(part, path, layers, pixel(part.forward), pixel(part.inverse))
+
+
+def _batch_norm(part: Any, path: str) -> list[Step]:
+    gamma = softplus(array(part.unconstrained_weight)) + part.eps
+    statistics = array(part.running_mean), array(part.running_var)
+    return leaf(part, path, [_layers.batch_norm(gamma, array(part.bias), *statistics, part.eps, part.momentum)])
+
+
+def _pointwise_affine(part: Any, path: str) -> list[Step]:
+    scale, shift = np.broadcast_arrays(array(part._scale), array(part._shift))
+    if scale.ndim > 1:
+        raise ConversionError(path, part, "images are not converted, only vectors")
+    return leaf(part, path, [_layers.elementwise_affine(np.log(scale), shift)])
+
+
+def _composite(part: Any, path: str) -> list[Step]:
+    return [step for i, each in enumerate(part._transforms) for step in read(TABLE, each, f"{path}._transforms.{i}")]
+
+
+def _multiscale(part: Any, path: str) -> list[Step]:
+    """The first half of what each transform gives is done, the second goes on."""
+    if part._split_dim != 1 or any(len(shape) != 1 for shape in part._output_shapes):
+        raise ConversionError(path, part, "images are not converted, only vectors")
+    dim = sum(int(np.prod(shape)) for shape in part._output_shapes)
+    steps, done = [], 0
+    for i, each in enumerate(part._transforms):
+        for step in read(TABLE, each, f"{path}._transforms.{i}"):
+            steps.append(step.on(np.arange(done, dim), dim))
+        done += int(np.prod(part._output_shapes[i]))
+    return steps
+
+
+def _inverse(part: Any, path: str) -> list[Step]:
+    return reverse(read(TABLE, part._transform, f"{path}._transform"))
+
+
+def _sigmoid(part: Any, path: str) -> list[Step]:
+    """sigmoid(temperature x); its inverse cuts off what is within eps of 0 and 1, ours does not."""
+    scale = np.log(array(part.temperature).ravel()[0])
+    layers = [_layers.elementwise_affine(scale, 0), _layers.domain("logit", low=0, high=1).inverted()]
+    return leaf(part, path, layers)
+
+
+def _tanh(part: Any, path: str) -> list[Step]:
+    """tanh(x) is 2 sigmoid(2 x) - 1."""
+    return leaf(
+        part, path, [_layers.elementwise_affine(np.log(2), 0), _layers.domain("logit", low=-1, high=1).inverted()]
+    )
+
+
+TABLE = {
+    "CompositeTransform": _composite,
+    "MultiscaleCompositeTransform": _multiscale,
+    "InverseTransform": _inverse,
+    "AffineCouplingTransform": _affine_coupling,
+    "PiecewiseRationalQuadraticCouplingTransform": _spline_coupling,
+    "MaskedAffineAutoregressiveTransform": _affine_autoregressive,
+    "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": _spline_autoregressive,
+    "PiecewiseRationalQuadraticCDF": _spline_cdf,
+    "OneByOneConvolution": _one_by_one,
+    "LULinear": lambda part, path: leaf(part, path, [lu(part)]),
+    "QRLinear": _qr,
+    "SVDLinear": _svd,
+    "NaiveLinear": lambda part, path: leaf(part, path, [_layers.linear(array(part._weight), array(part.bias))]),
+    "HouseholderSequence": lambda part, path: leaf(part, path, [_reflections(part)]),
+    "ActNorm": lambda part, path: leaf(
+        part, path, [_layers.elementwise_affine(array(part.log_scale), array(part.shift))]
+    ),
+    "BatchNorm": _batch_norm,
+    "Permutation": lambda part, path: leaf(part, path, [_layers.permutation(integers(part._permutation))]),
+    "PointwiseAffineTransform": _pointwise_affine,
+    "IdentityTransform": lambda part, path: [],
+    "Sigmoid": _sigmoid,
+    "Tanh": _tanh,
+    "LogTanh": lambda part, path: leaf(part, path, [_layers.domain("log_tanh", bound=part.cut_point)]),
+    "LeakyReLU": lambda part, path: leaf(part, path, [_layers.domain("leaky_relu", slope=part.negative_slope)]),
+}
+
+# --------------------------------------------------------------------------------------------------------------- bases
+
+
+def _standard_normal(base: Any, path: str) -> Layer:
+    return Layer("standard_normal")
+
+
+def _diagonal_normal(base: Any, path: str) -> Layer:
+    return Layer("normal", parameters={"mean": array(base.mean_).ravel(), "log_scale": array(base.log_std_).ravel()})
+
+
+def _conditional_normal(base: Any, path: str) -> Layer:
+    """Means, then logarithms of the standard deviations: in our order."""
+    encoder, count = base._context_encoder, 2 * int(np.prod(base._shape))
+    if hasattr(encoder, "modules"):
+        network = plain(encoder, 0, f"{path}._context_encoder")
+    else:  # the identity, unless the check says otherwise
+        network = Network((Dense.of(np.eye(count)),), context=count)
+    return Layer("normal", network=network)
+
+
+def box_uniform(base: Any, path: str, names: tuple[str, str] = ("low", "high")) -> Layer:
+    """A uniform distribution on a cube."""
+    inside = getattr(base, "base_dist", base)
+    low, high = (array(getattr(inside, name)).ravel() for name in names)
+    if len({*low}) > 1 or len({*high}) > 1:
+        raise ConversionError(path, base, "the box is not a cube")
+    return Layer("uniform", {"low": float(low[0]), "high": float(high[0])})
+
+
+BASES = {
+    "StandardNormal": _standard_normal,
+    "ConditionalDiagonalNormal": _conditional_normal,
+    "DiagonalNormal": _diagonal_normal,
+    "BoxUniform": box_uniform,
+}
+
+
+def read_base(table: Any, base: Any, path: str) -> Layer:
+    """The base, by the first of its classes that the table names."""
+    for kind in type(base).__mro__:
+        if kind.__name__ in table:
+            layer: Layer = table[kind.__name__](base, path)
+            return layer
+    raise ConversionError(path, base, "Diffeo has no such base distribution")
+
+
+# ---------------------------------------------------------------------------------------------------------------- flow
+
+
+def _embedding(net: Any) -> Layer | None:
+    if type(net).__name__ == "Identity" or net is None:
+        return None
+    if type(net).__name__ == "BatchNorm1d":
+        scale, shift = normalisation(net)
+        values = {"mean": -shift / scale, "std": 1 / scale, "initialized": np.ones(1)}
+        return Layer("standardize", parameters=values)
+    raise ConversionError("_embedding_net", net, "give the flow what the network makes of the context as its context")
+
+
+def source(flow: Any) -> Source:
+    """What a flow of nflows is."""
+    flow, dtype = in_double(flow)
+    steps = read(TABLE, flow._transform, "_transform")
+    base = read_base(BASES, flow._distribution, "_distribution")
+    embedding = _embedding(getattr(flow, "_embedding_net", None))
+
+    def embedded(function: Any) -> Any:
+        def run(x: Any, context: Any) -> Any:
+            net = getattr(flow, "_embedding_net", None)
+            return function(x, context if net is None or context is None else net(context))
+
+        return run
+
+    def log_prob(x: Any, context: Any) -> Any:
+        with double():
+            density = flow.log_prob(tensor(x)) if context is None else flow.log_prob(tensor(x), tensor(context))
+            return array(density)
+
+    def base_log_prob(z: Any, context: Any) -> Any:
+        with double():
+            given = tensor(context)
+            net = getattr(flow, "_embedding_net", None)
+            given = given if net is None or given is None else net(given)
+            density = flow._distribution.log_prob(tensor(z), *(() if given is None else (given,)))
+            return array(density)
+
+    transform = flow._transform
+    forward, backward = mapped(embedded(transform.forward)), mapped(embedded(transform.inverse))
+    dim = _dim(flow, steps)
+    library = type(flow).__module__.partition(".")[0]
+    name = type(flow).__qualname__
+    box = (
+        (float(real(base.attributes["low"])), float(real(base.attributes["high"]))) if base.kind == "uniform" else None
+    )
+    return Source(
+        library, name, dim, steps, base, log_prob, base_log_prob, forward, backward, dtype, None, embedding, box
+    )
+
+
+def _dim(flow: Any, steps: list[Step]) -> int:
+    shape = getattr(flow._distribution, "_shape", None) or getattr(flow._distribution, "event_shape", None)
+    if not shape or len(shape) != 1:
+        raise ConversionError("_distribution", flow._distribution, f"its shape is {shape}, not that of a vector")
+    return int(shape[0])

@@ -1,0 +1,247 @@
+"""zuko: Rozet and others. Its transforms go from data to noise in the order of the list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _layers
+from ._check import Map, Source, Step, reverse
+from ._error import ConversionError
+from ._layers import Block, Layer, Network, Real, Transformer
+from ._torch import (
+    Reader,
+    activation,
+    array,
+    chain,
+    double,
+    in_double,
+    integers,
+    is_linear,
+    linear,
+    mapped,
+    plain,
+    read,
+    tensor,
+)
+
+MODULES = ("zuko",)
+
+
+def _maps(part: Any) -> tuple[Map, Map]:
+    """What a lazy transform does, and its inverse."""
+    return mapped(lambda x, c: part(c).call_and_ladj(x)), mapped(lambda x, c: part(c).inv.call_and_ladj(x))
+
+
+def _network(net: Any, context: int, path: str) -> Network:
+    """Modules of an MLP; those of a residual one are linear layers and blocks in turn."""
+    modules = list(net)
+    blocks = [module for module in modules if type(module).__name__ == "Residual"]
+    if not blocks:
+        dense, name, after = chain(modules, path, net)
+        if after:
+            raise ConversionError(path, net, f"the network ends with {type(after[-1]).__name__}")
+        return Network(tuple(dense), name, context)
+    first, *inside, last = modules
+    found: list[Block] = []
+    link = None
+    for module in inside:
+        if module in blocks:
+            found.append(Block(linear(module[0]), linear(module[2]), link))
+            link = None
+        else:
+            link = linear(module)
+    if link is not None or not (is_linear(first) and is_linear(last)):
+        raise ConversionError(path, net, "the network is not made of linear layers and residual blocks in turn")
+    names = {activation(block[1], path, net) for block in blocks}
+    return Network((linear(first), linear(last)), names.pop(), context, "residual", tuple(found))
+
+
+# A univariate map is code: it is recognised by what it makes of extreme parameters.
+
+
+def _univariate(part: Any, path: str) -> tuple[Transformer, Any]:
+    """The transformer, and which of theirs each of our outputs of a column is."""
+    import torch
+
+    with double():
+        zeros = [torch.zeros(shape) for shape in part.shapes]
+        made = part.univariate(*zeros)
+        extreme = part.univariate(*(torch.full(shape, 1e300) for shape in part.shapes))
+    match type(made).__name__:
+        case "MonotonicAffineTransform":
+            return _layers.affine("soft_clip", bound=float(extreme.log_scale)), [1, 0]
+        case "AdditiveTransform":
+            return _layers.affine("additive"), [0]
+        case "MonotonicRQSTransform":
+            return _spline(made, extreme, part, path, "linear")
+        case "ComposedTransform":
+            names = ", ".join(type(each).__name__ for each in made.transforms)
+            if names == "CircularShiftTransform, MonotonicRQSTransform":
+                return _spline(made.transforms[1], extreme.transforms[1], part, path, "half_turn")
+            raise ConversionError(path, part, f"the map of one number {names}")
+        case other:
+            raise ConversionError(path, part, f"the map of one number {other}")
+
+
+def _spline(made: Any, extreme: Any, part: Any, path: str, boundary: str) -> tuple[Transformer, Any]:
+    bins, bound = part.shapes[0][0], float(made.horizontal[-1])
+    if bins < 2:
+        raise ConversionError(path, part, "a spline of one bin")
+    slope = float(np.log(array(extreme.derivatives)[1:-1].max()))
+    words = {
+        "logit_bound": slope / 2,
+        "derivative": "exp",
+        "derivative_bound": slope,
+        "min_width": 0.0,
+        "min_height": 0.0,
+    }
+    transformer = _layers.spline(bins, -bound, bound, boundary, **words)
+    return transformer, np.arange(transformer.parameters)
+
+
+def _outputs(columns: int, per: int, index: Any) -> Any:
+    return (np.arange(columns)[:, None] * per + np.asarray(index)).ravel()
+
+
+def _autoregressive(part: Any, path: str) -> list[Step]:
+    transformer, index = _univariate(part, path)
+    dim = part.hyper.out_features // part.total
+    network = _network(part.hyper, part.hyper.in_features - dim, f"{path}.hyper")
+    network = network.select(_outputs(dim, part.total, index))
+    return [Step(path, part, [_layers.autoregressive(dim, transformer, network)], *_maps(part))]
+
+
+def _coupling(part: Any, path: str) -> list[Step]:
+    transformer, index = _univariate(part, path)
+    mask = integers(part.mask)
+    moved = int((1 - mask).sum())
+    network = _network(part.hyper, part.hyper.in_features - int(mask.sum()), f"{path}.hyper")
+    network = network.select(_outputs(moved, part.total, index))
+    return [Step(path, part, [_layers.coupling(mask, transformer, network)], *_maps(part))]
+
+
+def _elementwise(part: Any, path: str) -> list[Step]:
+    """By the context alone, or by trained vectors."""
+    transformer, index = _univariate(part, path)
+    if hasattr(part, "hyper"):
+        dim = part.hyper.out_features // part.total
+        network = _network(part.hyper, part.hyper.in_features, f"{path}.hyper")
+        network = network.select(_outputs(dim, part.total, index))
+        layer = _layers.coupling(np.zeros(dim, np.int64), transformer, network)
+    else:
+        values = np.concatenate([array(p).reshape(len(p), -1) for p in part.phi], axis=1)[:, index]
+        layer = _layers.elementwise(transformer, values)
+    return [Step(path, part, [layer], *_maps(part))]
+
+
+def _unconditional(part: Any, path: str) -> list[Step]:
+    with double():
+        made = part()
+    match type(made).__name__:
+        case "PermutationTransform":
+            layer = _layers.permutation(integers(made.order))
+        case "RotationTransform":
+            layer = _layers.linear(array(made.R))
+        case "LULinearTransform":
+            lower, upper = array(made.L), array(made.U)
+            diagonal = np.diag(lower)
+            layer = _layers.lu(lower / diagonal, diagonal[:, None] * upper, diagonal)
+        case "MonotonicAffineTransform":
+            layer = _layers.elementwise_affine(array(made.log_scale), array(made.shift))
+        case "AdditiveTransform":
+            layer = _layers.elementwise_affine(np.zeros(len(made.shift)), array(made.shift))
+        case other:
+            raise ConversionError(path, part, f"Diffeo has no layer for {other}")
+    return [Step(path, part, [layer], *_maps(part))]
+
+
+def _composed(part: Any, path: str) -> list[Step]:
+    return [step for i, each in enumerate(part.transforms) for step in read(TABLE, each, f"{path}.transforms.{i}")]
+
+
+TABLE: dict[str, Reader] = {
+    "LazyComposedTransform": _composed,
+    "LazyInverse": lambda part, path: reverse(read(TABLE, part.transform, f"{path}.transform")),
+    "MaskedAutoregressiveTransform": _autoregressive,
+    "GeneralCouplingTransform": _coupling,
+    "ElementWiseTransform": _elementwise,
+    "UnconditionalTransform": _unconditional,
+}
+
+
+# --------------------------------------------------------------------------------------------------------------- bases
+
+
+def _mixture(base: Any, path: str) -> Layer:
+    """A GMM with diagonal covariances exp(diag) + epsilon."""
+    if base.covariance_type == "full":
+        raise ConversionError(path, base, "covariances are full; 'diagonal' and 'spherical' ones convert")
+    components, dim = (int(n) for n in base.shapes[1])
+    if hasattr(base, "hyper"):
+        if base.epsilon:
+            raise ConversionError(path, base, f"epsilon is {base.epsilon}: with a context only 0 can be converted")
+        network = plain(base.hyper, 0, f"{path}.hyper")
+        width = base.shapes[2][1]
+        row, column = np.divmod(np.arange(components * dim), dim)
+        before = components + components * dim
+        own = before + row * (0 if base.tied else width) + (0 if width == 1 else column)
+        index = np.concatenate([np.arange(before), own])
+        return Layer("mixture", {"components": components}, network=network.select(index))
+    logits, means, scales = (array(p) for p in base.phi)
+    wide = np.array(np.broadcast_to(np.log(np.exp(scales) + base.epsilon), (components, dim)))
+    return Layer(
+        "mixture", {"components": components}, parameters={"logits": logits, "means": means, "log_scales": wide}
+    )
+
+
+def _base(base: Any, path: str) -> Layer:
+    if type(base).__name__ == "GMM":
+        return _mixture(base, path)
+    if type(base).__name__ in ("UnconditionalDistribution", "Unconditional"):
+        with double():
+            made = base()
+        inside = getattr(made, "base_dist", made)
+        match type(made).__name__:
+            case "DiagNormal":
+                mean, scale = array(inside.loc), array(inside.scale)
+                if not mean.any() and (scale == 1).all():
+                    return Layer("standard_normal")
+                return Layer("normal", parameters={"mean": mean, "log_scale": np.log(scale)})
+            case "BoxUniform":
+                low, high = array(inside.low), array(inside.high)
+                if len(set(low)) == len(set(high)) == 1:
+                    return Layer("uniform", {"low": float(low[0]), "high": float(high[0])})
+                raise ConversionError(path, made, "the box is not a cube")
+            case _:
+                raise ConversionError(path, made, "Diffeo has no such base distribution")
+    raise ConversionError(path, base, "Diffeo has no such base distribution")
+
+
+def source(flow: Any) -> Source:
+    """What a flow of zuko is."""
+    flow, dtype = in_double(flow)
+    steps = read(TABLE, flow.transform, "transform")
+    base = _base(flow.base, "base")
+
+    def log_prob(x: Real, context: Real | None) -> Real:
+        with double():
+            return array(flow(tensor(context)).log_prob(tensor(x)))
+
+    def base_log_prob(z: Real, context: Real | None) -> Real:
+        with double():
+            return array(flow.base(tensor(context)).log_prob(tensor(z)))
+
+    dim = _dim(flow, steps)
+    return Source(
+        "zuko", type(flow).__qualname__, dim, steps, base, log_prob, base_log_prob, *_maps(flow.transform), dtype
+    )
+
+
+def _dim(flow: Any, steps: list[Step]) -> int:
+    for part in [flow.base, *flow.base.modules()]:
+        if type(part).__name__ == "GMM":
+            return int(part.shapes[1][1])
+    with double():
+        return int(flow.base(None).event_shape[0])

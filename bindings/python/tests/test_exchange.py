@@ -1,0 +1,242 @@
+"""Conversion without the libraries: the file it writes, masks, recognised functions, refusals.
+
+With the libraries: Tests/exchange.
+"""
+
+import io
+import subprocess
+import sys
+
+import diffeo
+import numpy as np
+import pytest
+from diffeo.exchange import ConversionError, _layers, _probe
+from diffeo.exchange._check import Source, Step, convert, reverse
+from diffeo.exchange._hdf5 import Group, _lookup3, image
+from diffeo.exchange._layers import Dense, Layer, Network
+
+
+def test_checksum():
+    """Of Jenkins' own test."""
+    assert _lookup3(b"Four score and seven years ago") == 0x17770551
+    assert _lookup3(b"") == 0xDEADBEEF
+
+
+def test_the_file_is_hdf5():
+    h5py = pytest.importorskip("h5py")
+    root = Group({"text": "words", "whole": 3, "number": 1.5, "list": [1, 2]})
+    arrays = {f"a/{i:03}/b": np.arange(i, dtype=kind) for i, kind in enumerate(("float64", "float32", "int64") * 20)}
+    for path, values in arrays.items():
+        root.add(path, values)
+    with h5py.File(io.BytesIO(image(root))) as file:
+        assert file.attrs["text"] == b"words"
+        assert (file.attrs["whole"], file.attrs["number"]) == (3, 1.5)
+        np.testing.assert_array_equal(file.attrs["list"], [1, 2])
+        for path, values in arrays.items():
+            assert file[path].dtype == values.dtype
+            np.testing.assert_array_equal(file[path], values)
+
+
+def random_dense(rng, outputs, inputs, mask=None):
+    return Dense.of(rng.normal(size=(outputs, inputs)), rng.normal(size=outputs), mask)
+
+
+def run(layers, dim, x, base="standard_normal"):
+    return _layers.flow(layers, Layer(base), dim).to_noise(x)
+
+
+def test_linear_layers():
+    rng = np.random.default_rng(0)
+    matrix, bias, x = rng.normal(size=(5, 5)), rng.normal(size=5), rng.normal(size=(20, 5))
+    z, log_det = run([_layers.linear(matrix, bias)], 5, x)
+    np.testing.assert_allclose(z, x @ matrix.T + bias, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(matrix)[1])
+    back, _ = run([_layers.linear(matrix, bias).inverted()], 5, z)
+    np.testing.assert_allclose(back, x, rtol=1e-9, atol=1e-9)
+    with pytest.raises(ValueError, match="singular"):
+        _layers.linear(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_graph_becomes_degrees(seed):
+    """Masks that no degrees express: what a unit sees is a random set of columns."""
+    rng = np.random.default_rng(seed)
+    dim = int(rng.integers(1, 7))
+    names = rng.permutation(dim)  # a hidden order
+    earlier = names[None, :] < names[:, None]
+    units = [rng.random((6, dim)) < 0.5]
+    units.append((rng.random((7, 6)) < 0.5) @ units[0])
+    first = units[0]
+    second = np.array([[not (a & ~b).any() for a in units[0]] for b in units[1]]) & (rng.random((7, 6)) < 0.7)
+    last = np.array([[not (unit & ~allowed).any() for unit in units[1]] for allowed in earlier])
+    masks = first, second, np.repeat(last, 2, axis=0)
+    network = Network(tuple(random_dense(rng, *mask.shape, mask) for mask in masks), "tanh")
+    layer = _layers.autoregressive(dim, _layers.affine("exp"), network)
+    x = rng.normal(size=(10, dim))
+    h = x
+    for i, dense in enumerate(network.dense):
+        h = h @ dense.weight.T + dense.bias
+        h = np.tanh(h) if i < 2 else h
+    a, t = h.reshape(10, dim, 2).transpose(2, 0, 1)
+    z, log_det = run([layer], dim, x)
+    np.testing.assert_allclose(z, np.exp(a) * x + t, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(log_det, a.sum(axis=1), rtol=1e-12, atol=1e-12)
+
+
+def test_masks_in_a_circle_are_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="depend on one another"):
+        _layers.autoregressive(2, _layers.affine("exp"), Network((random_dense(rng, 4, 2),)))
+
+
+@pytest.mark.parametrize("columns", [[1, 3, 4], [4, 0, 2]])
+def test_layers_of_some_columns(columns):
+    rng = np.random.default_rng(1)
+    mask = np.array([1, 0, 1])
+    nets = [Network((random_dense(rng, 5, 2), random_dense(rng, 2, 5)), "relu")]
+    lower = np.tril(np.ones((3, 3)), -1)
+    nets.append(Network((random_dense(rng, 6, 3, np.repeat(lower, 2, 0)),)))
+    layers = [
+        _layers.permutation([2, 0, 1]),
+        _layers.elementwise_affine(rng.normal(size=3), rng.normal(size=3)),
+        _layers.elementwise_affine(0.5, 1.0),
+        _layers.householder(rng.normal(size=(2, 3))),
+        _layers.batch_norm(*np.exp(rng.normal(size=(4, 3))), 1e-5),
+        _layers.coupling(mask, _layers.affine("exp"), nets[0]),
+        _layers.autoregressive(3, _layers.affine("softplus", epsilon=0.01), nets[1]).inverted(),
+        _layers.domain("log", [0, 2], low=[-50.0, -60.0]),
+    ]
+    if columns == sorted(columns):
+        layers.append(_layers.linear(rng.normal(size=(3, 3))))
+    x = rng.normal(size=(10, 5))
+    for layer in layers:
+        wide = _layers.embed(layer, columns, 5)
+        assert wide is not None
+        z, log_det = run([wide], 5, x)
+        own, own_log_det = run([layer], 3, x[:, columns])
+        np.testing.assert_allclose(z[:, columns], own, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(log_det, own_log_det, rtol=1e-12, atol=1e-12)
+        rest = np.setdiff1d(range(5), columns)
+        np.testing.assert_allclose(z[:, rest], x[:, rest], rtol=1e-14, atol=1e-14)
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+SCALES = {
+    "softplus": lambda a: np.logaddexp(0, a) + 1e-3,
+    "shifted softplus": lambda a: np.logaddexp(0, a + 0.3) + 0.01,
+    "sigmoid": lambda a: sigmoid(a + 2) + 1e-3,
+    "exp": np.exp,
+    "glasflow's": lambda a: np.exp(6 * (sigmoid(a) - 0.5)),
+    "tanh": lambda a: np.exp(1.5 * np.tanh(a)),
+    "soft clip": lambda a: np.exp(a / (1 + np.abs(a / 3))),
+    "one": np.ones_like,
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_scales_are_recognised(name):
+    function = SCALES[name]
+    scale = _probe.scale(function)
+    assert scale is not None
+    a = np.linspace(-6, 6, 50)
+    columns = 1 if scale.transformer.parameters == 1 else 2
+    rows = np.zeros((columns, 1))
+    rows[0] = 1.0 if columns == 2 else 0.0
+    network = Network((Dense.of(rows),), context=1)
+    if columns == 2:
+        network = network.select([0, 1], [scale.factor, 1.0], [scale.offset, 0.0])
+    flow = _layers.flow([_layers.coupling([0], scale.transformer, network)], Layer("standard_normal"), 1, 1)
+    z, _ = flow.to_noise(np.ones((50, 1)), a[:, None])
+    np.testing.assert_allclose(z[:, 0], function(a), rtol=1e-9)
+
+
+def test_unknown_functions_are_not_recognised():
+    assert _probe.scale(lambda a: 1 + a**2) is None
+    assert _probe.activation(np.sin) is None
+    assert _probe.activation(lambda a: np.maximum(a, 0.2 * a)) is None
+    for name, function in _probe.ACTIVATIONS.items():
+        assert _probe.activation(function) == name
+
+
+# A library of its own: a chain of affine maps, one of which is converted wrongly.
+
+
+def affine_step(path, scale, shift, converted_scale=None):
+    def forward(x, context):
+        return x * scale + shift, np.full(len(x), x.shape[1] * np.log(scale))
+
+    def backward(z, context):
+        return (z - shift) / scale, np.full(len(z), -z.shape[1] * np.log(scale))
+
+    layer = _layers.elementwise_affine(np.log(converted_scale or scale), shift)
+    return Step(path, "Affine", [layer], forward, backward)
+
+
+def chain(steps, density=None):
+    def run(steps):
+        def both(x, context):
+            total = 0.0
+            for step in steps:
+                x, log_det = step.forward(x, context)
+                total = total + log_det
+            return x, total
+
+        return both
+
+    def base(z, context):
+        return -0.5 * (z**2).sum(axis=1) - 0.5 * z.shape[1] * np.log(2 * np.pi)
+
+    def log_prob(x, context):
+        z, log_det = run(steps)(x, context)
+        return (density or base)(z, context) + log_det
+
+    return Source(
+        "a library", "Chain", 2, steps, Layer("standard_normal"), log_prob, base, run(steps), run(reverse(steps))
+    )
+
+
+def test_what_agrees_is_handed_over():
+    flow = convert(chain([affine_step("0", 2.0, 1.0), affine_step("1", 0.5, -1.0).inverted()]))
+    np.testing.assert_allclose(flow.to_noise([[1.0, 2.0]])[0], [[8.0, 12.0]])
+    assert flow.metadata["converted_from"] == "a library: Chain"
+
+
+def test_the_first_part_that_differs_is_named():
+    steps = [
+        affine_step("chain.0", 2.0, 1.0),
+        affine_step("chain.1", 2.0, 1.0, 2.0 + 1e-8),
+        affine_step("chain.2", 3.0, 0.0),
+    ]
+    with pytest.raises(ConversionError, match=r"chain.1 \(Affine\): its results differ") as caught:
+        convert(chain(steps))
+    assert caught.value.path == "chain.1"
+
+
+def test_another_density_is_refused():
+    with pytest.raises(ConversionError, match="log_prob differs"):
+        convert(chain([affine_step("0", 2.0, 1.0)], density=lambda z, context: -np.abs(z).sum(axis=1)))
+
+
+def test_a_program_that_is_not_a_flow():
+    with pytest.raises(ConversionError, match="it is a flow of none of nflows, zuko"):
+        diffeo.convert(object())
+
+
+def test_the_command_line(tmp_path):
+    def command(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "diffeo", *arguments], capture_output=True, text=True, cwd=tmp_path
+        )
+
+    said = command("convert", "--help")
+    assert said.returncode == 0
+    assert "--like" in said.stdout
+    said = command("convert", "weights.pt", "--like", "nothing", "-o", "flow.h5")
+    assert said.returncode == 1
+    assert "it must be a module and a function" in said.stderr
+    said = command("convert", "weights.pt", "--like", "no_such_module:build", "-o", "flow.h5")
+    assert said.returncode == 1
+    assert "no_such_module" in said.stderr
