@@ -3,7 +3,6 @@
 With the libraries: Tests/exchange.
 """
 
-import io
 import subprocess
 import sys
 
@@ -12,29 +11,7 @@ import numpy as np
 import pytest
 from diffeo.exchange import ConversionError, _layers, _probe
 from diffeo.exchange._check import Source, Step, convert, reverse
-from diffeo.exchange._hdf5 import Group, _lookup3, image
 from diffeo.exchange._layers import Dense, Layer, Network
-
-
-def test_checksum():
-    """Of Jenkins' own test."""
-    assert _lookup3(b"Four score and seven years ago") == 0x17770551
-    assert _lookup3(b"") == 0xDEADBEEF
-
-
-def test_the_file_is_hdf5():
-    h5py = pytest.importorskip("h5py")
-    root = Group({"text": "words", "whole": 3, "number": 1.5, "list": [1, 2]})
-    arrays = {f"a/{i:03}/b": np.arange(i, dtype=kind) for i, kind in enumerate(("float64", "float32", "int64") * 20)}
-    for path, values in arrays.items():
-        root.add(path, values)
-    with h5py.File(io.BytesIO(image(root))) as file:
-        assert file.attrs["text"] == b"words"
-        assert (file.attrs["whole"], file.attrs["number"]) == (3, 1.5)
-        np.testing.assert_array_equal(file.attrs["list"], [1, 2])
-        for path, values in arrays.items():
-            assert file[path].dtype == values.dtype
-            np.testing.assert_array_equal(file[path], values)
 
 
 def random_dense(rng, outputs, inputs, mask=None):

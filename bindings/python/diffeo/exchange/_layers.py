@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .._abi import VERSION_STRING
 from ..flow import Flow, from_bytes
-from ._hdf5 import Group, Scalar, image
+from ._file import Group, Scalar, image
 
 # Arrays of float64, int64 and bool
 Real: TypeAlias = npt.NDArray[Any]
