@@ -17,8 +17,7 @@ func dense(
   }
 }
 
-/// Replaces what is below `lower`, NaN is not. While the sums are still in the first-level cache; as a part of the tiles
-/// it would make them too large for the compiler to inline.
+/// Replaces what is below `lower`, NaN is not.
 @inline(never)
 func raise(_ y: Out, _ count: Int, to lower: S) {
   let limit = V(repeating: lower)
@@ -46,9 +45,8 @@ private func denseRowsInLanes(
     let at = Operands(
       start: Start(values: fromBias ? weights + part.bias : nil),
       w: weights + part.weights(part.low), wStep: 8, x: x + part.low &* stride, xStep: stride,
-      y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low)
+      y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low, lower: lower)
     tiles8(at, vectors: vectors)
-    if lower > -.infinity { raise(at.y, 8 &* stride, to: lower) }
     p &+= 1
   }
 }

@@ -26,9 +26,11 @@ struct Operands {
   var y: Out
   var yStep: Int
   var steps: Int
+  /// What is below it is replaced in the end; NaN is not.
+  var lower: S
 
   @inline(always) init(
-    start: Start, w: In, wStep: Int, x: In, xStep: Int, y: Out, yStep: Int, steps: Int
+    start: Start, w: In, wStep: Int, x: In, xStep: Int, y: Out, yStep: Int, steps: Int, lower: S = -.infinity
   ) {
     self.start = start
     self.w = w
@@ -38,6 +40,7 @@ struct Operands {
     self.y = y
     self.yStep = yStep
     self.steps = steps
+    self.lower = lower
   }
 
   /// The same for later outputs and lanes.
@@ -83,9 +86,10 @@ struct OutputSums {
   @inline(always) func write(_ at: Operands, output o: Int, vectors: Int, skip: Int) {
     let y = at.y + o &* at.yStep
     if skip > 0 { return storeLanes(c0, first: skip, count: lanes &- skip, y + skip) }
-    store(c0, y, 0)
-    if vectors > 1 { store(c1, y, lanes) }
-    if vectors > 2 { store(c2, y, 2 &* lanes) }
+    let lower = V(repeating: at.lower)
+    store(c0.replacing(with: lower, where: c0 .< lower), y, 0)
+    if vectors > 1 { store(c1.replacing(with: lower, where: c1 .< lower), y, lanes) }
+    if vectors > 2 { store(c2.replacing(with: lower, where: c2 .< lower), y, 2 &* lanes) }
   }
 }
 
@@ -149,8 +153,9 @@ struct OutputSums {
 }
 
 /// 8 outputs times any number of vectors, in tiles that the registers of the build hold: 16 sums of 32 registers, 12 of
-/// 16, and 8 of 16 where a product takes a register too.
-@inline(always) func tiles8(_ at: Operands, vectors: Int) {
+/// 16, and 8 of 16 where a product takes a register too. A function by itself: within others it would be too large for the
+/// compiler to inline what it is made of.
+@inline(never) func tiles8(_ at: Operands, vectors: Int) {
   var j = 0
   #if AVX512
     while j &+ 2 <= vectors {
@@ -159,20 +164,23 @@ struct OutputSums {
     }
   #else
     while vectors &- j > 1 {
-      let low = at.from(output: 0, lane: j &* lanes)
-      let high = at.from(output: 4, lane: j &* lanes)
+      var o = 0
       #if AVX2
         // Of three vectors, or of two rather than leave one over.
         let left = vectors &- j
         if left != 2 && left != 4 {
-          tile(outputs: 4, vectors: 3, low)
-          tile(outputs: 4, vectors: 3, high)
+          while o < 8 {
+            tile(outputs: 4, vectors: 3, at.from(output: o, lane: j &* lanes))
+            o &+= 4
+          }
           j &+= 3
           continue
         }
       #endif
-      tile(outputs: 4, vectors: 2, low)
-      tile(outputs: 4, vectors: 2, high)
+      while o < 8 {
+        tile(outputs: 4, vectors: 2, at.from(output: o, lane: j &* lanes))
+        o &+= 4
+      }
       j &+= 2
     }
   #endif
