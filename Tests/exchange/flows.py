@@ -21,6 +21,10 @@ def randomise(module, seed, weight=WEIGHT):
         return weight * torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
 
     module = module.double().eval()
+    base = getattr(module, "q0", None)
+    if hasattr(base, "log_prob_val"):  # constants of normflows' uniform base, which double() does not reach
+        base.low, base.high = base.low.double(), base.high.double()
+        base.log_prob_val = -base.d * (base.high - base.low).log()
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(normal(parameter))
@@ -414,6 +418,7 @@ def log_prob(library, flow, x, context=None):
     def tensor(values):
         return None if values is None else torch.from_numpy(np.array(values))
 
+    torch.set_default_dtype(torch.float64)  # for what libraries make on the way
     with torch.no_grad():
         if library == "zuko":
             return flow(tensor(context)).log_prob(tensor(x)).numpy()
