@@ -21,6 +21,11 @@ def randomise(module, seed, weight=WEIGHT):
         return weight * torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
 
     module = module.double().eval()
+    for part in module.modules():
+        if hasattr(part, "log_negative_slope"):
+            part.log_negative_slope = torch.log(torch.tensor(part.negative_slope, dtype=torch.float64))
+        if getattr(vars(part).get("temperature"), "ndim", 0):
+            part.temperature = part.temperature.double()
     base = getattr(module, "q0", None)
     if hasattr(base, "log_prob_val"):  # constants of normflows' uniform base, which double() does not reach
         base.low, base.high = base.low.double(), base.high.double()
