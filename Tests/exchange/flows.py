@@ -24,6 +24,10 @@ def randomise(module, seed, weight=WEIGHT):
     for part in module.modules():
         if hasattr(part, "log_negative_slope"):
             part.log_negative_slope = torch.log(torch.tensor(part.negative_slope, dtype=torch.float64))
+        if getattr(part, "w_perm", None) is not None:  # a rotation that FrEIA rounds to float32
+            left, _, right = np.linalg.svd(part.w_perm.detach().numpy())
+            part.w_perm.data = torch.from_numpy(left @ right)
+            part.w_perm_inv.data = part.w_perm.data.T.contiguous()
         if getattr(vars(part).get("temperature"), "ndim", 0):
             part.temperature = part.temperature.double()
     base = getattr(module, "q0", None)
@@ -234,6 +238,7 @@ def zuko_flows():
         "nsf": NSF(4, 2, bins=5, transforms=2, **small),
         "nsf-passes": NSF(4, bins=3, passes=2, transforms=2, slope=1e-2, **small),
         "nsf-one-column": NSF(1, bins=4),
+        "guide": NSF(3, 2, transforms=3, hidden_features=(32, 32)),  # of docs/exchange.md
         "ncsf": NCSF(3, 1, bins=4, transforms=2, **small),
         "parts": Flow(parts, base),
         "mixture": mixture(0, kind="diagonal"),
@@ -348,6 +353,8 @@ def pyro_flows():
         for seed, each in enumerate(transforms):
             if isinstance(each, nn.Module):
                 randomise(each, seed)
+            if isinstance(each, t.BatchNorm):
+                each.gamma.data = 0.5 + each.gamma.data.abs()
         loc = torch.zeros(dim, dtype=torch.float64)
         return d.TransformedDistribution(d.Normal(loc, torch.full_like(loc, 1.5)), list(transforms))
 
