@@ -352,7 +352,7 @@ def pyro_flows():
     def flow(*transforms):
         for seed, each in enumerate(transforms):
             if isinstance(each, nn.Module):
-                randomise(each, seed)
+                randomise(each, seed, 0.2)
             if isinstance(each, t.BatchNorm):
                 each.gamma.data = 0.5 + each.gamma.data.abs()
         loc = torch.zeros(dim, dtype=torch.float64)
