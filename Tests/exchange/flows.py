@@ -21,9 +21,23 @@ def randomise(module, seed, weight=WEIGHT):
         return weight * torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
 
     module = module.double().eval()
+    for part in module.modules():
+        if hasattr(part, "log_negative_slope"):
+            part.log_negative_slope = torch.log(torch.tensor(part.negative_slope, dtype=torch.float64))
+        if getattr(part, "w_perm", None) is not None:  # a rotation that FrEIA rounds to float32
+            left, _, right = np.linalg.svd(part.w_perm.detach().numpy())
+            part.w_perm.data = torch.from_numpy(left @ right)
+            part.w_perm_inv.data = part.w_perm.data.T.contiguous()
+        if getattr(vars(part).get("temperature"), "ndim", 0):
+            part.temperature = part.temperature.double()
+    base = getattr(module, "q0", None)
+    if hasattr(base, "log_prob_val"):  # constants of normflows' uniform base, which double() does not reach
+        base.low, base.high = base.low.double(), base.high.double()
+        base.log_prob_val = -base.d * (base.high - base.low).log()
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter.copy_(normal(parameter))
+            if parameter.requires_grad:
+                parameter.copy_(normal(parameter))
         for name, buffer in module.named_buffers():
             if name.endswith("running_var"):
                 buffer.copy_(torch.exp(normal(buffer)))
@@ -224,6 +238,7 @@ def zuko_flows():
         "nsf": NSF(4, 2, bins=5, transforms=2, **small),
         "nsf-passes": NSF(4, bins=3, passes=2, transforms=2, slope=1e-2, **small),
         "nsf-one-column": NSF(1, bins=4),
+        "guide": NSF(3, 2, transforms=3, hidden_features=(32, 32)),  # of docs/exchange.md
         "ncsf": NCSF(3, 1, bins=4, transforms=2, **small),
         "parts": Flow(parts, base),
         "mixture": mixture(0, kind="diagonal"),
@@ -322,6 +337,72 @@ def normflows_flows():
     }
 
 
+# ------------------------------------------------------------------------------------------------------ Pyro and FrEIA
+
+
+def pyro_flows():
+    import pyro.distributions as d
+    import pyro.distributions.transforms as t
+    import torch
+    from pyro.nn import AutoRegressiveNN, DenseNN
+    from torch import nn
+
+    dim, bins = 5, 4
+
+    def flow(*transforms):
+        for seed, each in enumerate(transforms):
+            if isinstance(each, nn.Module):
+                randomise(each, seed, 0.2)
+            if isinstance(each, t.BatchNorm):
+                each.gamma.data = 0.5 + each.gamma.data.abs()
+        loc = torch.zeros(dim, dtype=torch.float64)
+        return d.TransformedDistribution(d.Normal(loc, torch.full_like(loc, 1.5)), list(transforms))
+
+    hyper = DenseNN(2, [8], [3 * bins, 3 * bins, 3 * (bins - 1)])
+    made = AutoRegressiveNN(dim, [9], param_dims=[bins, bins, bins - 1])
+    affine = t.AffineAutoregressive
+    return {
+        "affine-autoregressive": flow(
+            affine(AutoRegressiveNN(dim, [9, 8])),
+            t.Permute(torch.tensor([2, 0, 1, 4, 3])),
+            affine(AutoRegressiveNN(dim, [9], nonlinearity=nn.Tanh()), stable=True),
+        ),
+        "affine-coupling": flow(t.affine_coupling(dim, [8]), t.BatchNorm(dim), t.Householder(dim, 2)),
+        "spline-coupling": flow(t.SplineCoupling(dim, 2, hyper, bins, 3.0, order="quadratic")),
+        "spline-autoregressive": flow(t.SplineAutoregressive(dim, made, bins, order="quadratic")),
+        "spline": flow(t.Spline(dim, bins, order="quadratic")),
+        "planar-radial": flow(t.Planar(dim), t.Radial(dim)),
+    }
+
+
+def freia_flows():
+    import FrEIA.framework as f
+    import FrEIA.modules as m
+    from torch import nn
+
+    def net(inputs, outputs):
+        return nn.Sequential(nn.Linear(inputs, 8), nn.ReLU(), nn.Linear(8, 7), nn.ReLU(), nn.Linear(7, outputs))
+
+    def flow(*modules, context=0):
+        made = f.SequenceINN(5)
+        given = {"cond": 0, "cond_shape": (context,)} if context else {}
+        for kind, words in modules:
+            made.append(kind, **words, **(given if kind is not m.PermuteRandom else {}))
+        return made
+
+    own = {"subnet_constructor": net}
+    rotated = {"permute_soft": True, "global_affine_type": "SIGMOID", "reverse_permutation": True}
+    return {
+        "glow": flow((m.GLOWCouplingBlock, own), (m.PermuteRandom, {"seed": 1}), (m.GLOWCouplingBlock, own)),
+        "rnvp-context": flow((m.RNVPCouplingBlock, own | {"clamp_activation": "TANH"}), context=3),
+        "nice": flow((m.NICECouplingBlock, own)),
+        "one-sided": flow((m.AffineCouplingOneSided, own | {"clamp_activation": "SIGMOID"})),
+        "conditional": flow((m.ConditionalAffineTransform, own), context=2),
+        "all-in-one": flow((m.AllInOneBlock, own), (m.AllInOneBlock, own | {"learned_householder_permutation": 2})),
+        "all-in-one-rotated": flow((m.AllInOneBlock, own | rotated)),
+    }
+
+
 # ------------------------------------------------------------------------------------------------------------- flowjax
 
 
@@ -377,6 +458,7 @@ def flowjax_flows():
 
 
 TORCH = {"nflows": nflows_flows, "glasflow": glasflow_flows, "zuko": zuko_flows, "normflows": normflows_flows}
+TORCH |= {"pyro": pyro_flows, "FrEIA": freia_flows}
 JAX = {"flowjax": flowjax_flows}
 
 
@@ -388,6 +470,8 @@ def named(library):
 
     torch.manual_seed(0)  # masks and permutations
     flows = TORCH[library]()
+    if library == "pyro":  # its distributions are no modules
+        return flows
     made = {name: randomise(flow, seed) for seed, (name, flow) in enumerate(flows.items())}
     if library == "zuko":
         _shift_triangle(made["parts"])
@@ -414,7 +498,15 @@ def log_prob(library, flow, x, context=None):
     def tensor(values):
         return None if values is None else torch.from_numpy(np.array(values))
 
+    torch.set_default_dtype(torch.float64)  # for what libraries make on the way
     with torch.no_grad():
+        if library == "pyro":
+            density = flow.log_prob(tensor(x))
+            return (density.sum(dim=1) if density.dim() > 1 else density).numpy()
+        if library == "FrEIA":
+            given = {} if context is None else {"c": [tensor(context)]}
+            z, log_det = flow(tensor(x), **given)
+            return (log_det - 0.5 * (z**2 + math.log(2 * math.pi)).sum(dim=1)).numpy()
         if library == "zuko":
             return flow(tensor(context)).log_prob(tensor(x)).numpy()
         if library == "normflows":

@@ -7,6 +7,7 @@ fixtures/LIBRARY-NAME.h5, with /golden: rows x, their context, and by the librar
 where noise goes, from_noise, unless the library has no inverse.
 """
 
+import contextlib
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -33,10 +34,8 @@ def golden(flow, source, seed):
         x, log_det = source.from_noise(z, context)
         return found | {"x": x, "z": z, "log_det": -log_det, "log_prob": source.base_log_prob(z, context) - log_det}
     found |= {"x": x, "z": z, "log_det": log_det, "log_prob": source.log_prob(x, context)}
-    try:
+    with contextlib.suppress(NotImplementedError):
         found["from_noise"], found["from_noise_log_det"] = source.from_noise(z, context)
-    except NotImplementedError:
-        pass
     return found
 
 
@@ -47,7 +46,7 @@ def main(libraries):
             old.unlink()
         for seed, (name, theirs) in enumerate(flows.named(library).items()):
             flow, source = diffeo.convert(theirs, dtype="float64"), source_of(theirs)
-            flow.metadata["library"] = f"{library} {version(library)}"
+            flow.metadata["library"] = f"{library} {version({'pyro': 'pyro-ppl'}.get(library, library))}"
             path = FOLDER / f"{library}-{name}.h5"
             flow.save(path)
             with h5py.File(path, "r+") as file:

@@ -10,8 +10,12 @@ import flows
 import numpy as np
 import pytest
 
-LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax"]
-CANNOT = {("normflows", "planar-radial"), ("flowjax", "planar-sampler")}  # the library cannot say its density
+LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax", "pyro", "FrEIA"]
+CANNOT = {
+    ("normflows", "planar-radial"),
+    ("flowjax", "planar-sampler"),
+    ("pyro", "planar-radial"),
+}  # the library cannot say its density
 
 
 def pytest_generate_tests(metafunc):

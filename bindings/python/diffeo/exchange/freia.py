@@ -157,6 +157,11 @@ def source(flow: Any) -> Source:
         raise ConversionError("", flow, f"its inputs have the shape {flow.shapes[0]}, not that of vectors")
     if len({each for each in flow.conditions if each is not None}) > 1:
         raise ConversionError("", flow, "it has several conditions")
+    for each in flow.module_list:
+        if getattr(each, "w_perm", None) is not None:  # a rotation that float32 has rounded
+            left, _, right = np.linalg.svd(array(each.w_perm))
+            each.w_perm.data = tensor(np.round(left @ right, 15))
+            each.w_perm_inv.data = each.w_perm.data.T.contiguous()
     steps = [step for i, each in enumerate(flow.module_list) for step in read(TABLE, each, f"module_list.{i}")]
 
     def run(rev: bool) -> Map:

@@ -407,6 +407,12 @@ def _embedding(net: Any) -> Layer | None:
 def source(flow: Any) -> Source:
     """What a flow of nflows is."""
     flow, dtype = in_double(flow)
+    for part in flow.modules():
+        # Constants that are no buffers stay in float32
+        if hasattr(part, "log_negative_slope"):
+            part.log_negative_slope = tensor(np.log(real(part.negative_slope)))
+        if getattr(vars(part).get("temperature"), "ndim", 0):
+            part.temperature = part.temperature.double()
     steps = read(TABLE, flow._transform, "_transform")
     base = read_base(BASES, flow._distribution, "_distribution")
     embedding = _embedding(getattr(flow, "_embedding_net", None))

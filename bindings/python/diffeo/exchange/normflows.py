@@ -478,6 +478,9 @@ def _size(base: Any, path: str) -> int:
 def source(flow: Any) -> Source:
     """What a flow of normflows is."""
     flow, dtype = in_double(flow)
+    if type(flow.q0).__name__ == "Uniform":  # its constants are no buffers: they stay in float32
+        flow.q0.low, flow.q0.high = flow.q0.low.double(), flow.q0.high.double()
+        flow.q0.log_prob_val = -flow.q0.d * (flow.q0.high - flow.q0.low).log()
     if hasattr(flow, "merges"):
         return _multiscale(flow, dtype)
     toward_data = [step for i, each in enumerate(flow.flows) for step in read(TABLE, each, f"flows.{i}")]

@@ -25,8 +25,9 @@ def _given(part: Any, context: Any) -> Any:
     return part.condition(context) if hasattr(part, "condition") else part
 
 
-def _sum(log_det: Any, x: Any) -> Any:
-    return log_det.sum(dim=1) if log_det.dim() > 1 else log_det.expand(len(x))
+def _sum(log_det: Any, x: Any, event_dim: int = 1) -> Any:
+    """Of each row; that of a map of numbers is one for each number, or for each column."""
+    return log_det.expand(len(x)) if event_dim else log_det.expand(x.shape).sum(dim=1)
 
 
 def _maps(part: Any) -> tuple[Map, Map]:
@@ -35,7 +36,7 @@ def _maps(part: Any) -> tuple[Map, Map]:
     def forward(x: Any, context: Any) -> Any:
         transform = _given(part, context)
         y = transform(x)
-        return y, _sum(transform.log_abs_det_jacobian(x, y), x)
+        return y, _sum(transform.log_abs_det_jacobian(x, y), x, transform.domain.event_dim)
 
     def backward(y: Any, context: Any) -> Any:
         transform = _given(part, context)
@@ -43,7 +44,7 @@ def _maps(part: Any) -> tuple[Map, Map]:
             x = transform._inverse(y)
         except KeyError as error:
             raise NotImplementedError(str(error)) from error
-        return x, -_sum(transform.log_abs_det_jacobian(x, transform(x)), x)
+        return x, -_sum(transform.log_abs_det_jacobian(x, transform(x)), x, transform.domain.event_dim)
 
     return mapped(forward), mapped(backward)
 
@@ -236,21 +237,21 @@ def _base(base: Any) -> tuple[Layer, int]:
     raise ConversionError("base_dist", inside, "Diffeo has no such base distribution")
 
 
-def _in_double(value: Any) -> Any:
+def _in_double(value: Any, seen: set[int]) -> Any:
     """Tensors of distributions and transforms, which are no modules, too."""
     if hasattr(value, "double") and hasattr(value, "eval"):
         return value.double().eval()
     if hasattr(value, "detach"):
         return value.detach().double() if value.is_floating_point() else value
+    if id(value) in seen:
+        return value
+    seen.add(id(value))
     for name, inner in list(getattr(value, "__dict__", {}).items()):
-        if (
-            hasattr(inner, "detach")
-            or "istribution" in type(inner).__module__
-            or "transforms" in type(inner).__module__
-        ):
-            value.__dict__[name] = _in_double(inner)
+        kind = type(inner).__module__
+        if hasattr(inner, "detach") or kind.startswith(("torch.distributions", "pyro.distributions")):
+            value.__dict__[name] = _in_double(inner, seen)
         elif isinstance(inner, (list, tuple)):
-            value.__dict__[name] = type(inner)(_in_double(each) for each in inner)
+            value.__dict__[name] = type(inner)(_in_double(each, seen) for each in inner)
     return value
 
 
@@ -261,14 +262,14 @@ def source(flow: Any) -> Source:
     parameters = [p for t in flow.transforms for p in getattr(t, "parameters", list)()]
     dtype = "float64" if any("float64" in str(p.dtype) for p in parameters) else "float32"
     with double():
-        flow = _in_double(copy.deepcopy(flow))
+        flow = _in_double(copy.deepcopy(flow), set())
     toward_data = [step for i, each in enumerate(flow.transforms) for step in read(TABLE, each, f"transforms.{i}")]
     steps, (base, dim) = reverse(toward_data), _base(flow.base_dist)
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         with double():
-            log_prob = flow.base_dist.log_prob(tensor(z))
-            return array(_sum(log_prob, z))
+            log_prob = array(flow.base_dist.log_prob(tensor(z)))
+            return log_prob.sum(axis=1) if log_prob.ndim > 1 else log_prob
 
     def chain(parts: list[Step]) -> Map:
         def run(x: Real, context: Real | None) -> tuple[Real, Real]:
