@@ -10,7 +10,6 @@ where noise goes, from_noise, unless the library has no inverse.
 import contextlib
 import sys
 from importlib.metadata import version
-from contextlib import suppress
 from pathlib import Path
 
 import diffeo
