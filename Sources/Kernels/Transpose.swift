@@ -27,24 +27,41 @@ func transpose(_ x: In, _ features: Int, _ stride: Int, _ rows: Int, _ out: Out,
   }
 }
 
+/// In three rounds of exchanges between two vectors each, for which there are instructions.
 @inline(always)
 private func transpose8x8(_ x: In, _ stride: Int, _ out: Out, _ outStride: Int) {
-  let a = loadPanel(x, 0)
-  let b = loadPanel(x, stride)
-  let c = loadPanel(x, 2 &* stride)
-  let d = loadPanel(x, 3 &* stride)
   let x4 = x + 4 &* stride
-  let e = loadPanel(x4, 0)
-  let f = loadPanel(x4, stride)
-  let g = loadPanel(x4, 2 &* stride)
-  let h = loadPanel(x4, 3 &* stride)
-  storePanel(W(a[0], b[0], c[0], d[0], e[0], f[0], g[0], h[0]), out, 0)
-  storePanel(W(a[1], b[1], c[1], d[1], e[1], f[1], g[1], h[1]), out, outStride)
-  storePanel(W(a[2], b[2], c[2], d[2], e[2], f[2], g[2], h[2]), out, 2 &* outStride)
-  storePanel(W(a[3], b[3], c[3], d[3], e[3], f[3], g[3], h[3]), out, 3 &* outStride)
+  let (a, b) = ones(loadPanel(x, 0), loadPanel(x, stride))
+  let (c, d) = ones(loadPanel(x, 2 &* stride), loadPanel(x, 3 &* stride))
+  let (e, f) = ones(loadPanel(x4, 0), loadPanel(x4, stride))
+  let (g, h) = ones(loadPanel(x4, 2 &* stride), loadPanel(x4, 3 &* stride))
+  let (p, q) = pairs(a, c)
+  let (r, s) = pairs(b, d)
+  let (t, u) = pairs(e, g)
+  let (v, w) = pairs(f, h)
   let out4 = out + 4 &* outStride
-  storePanel(W(a[4], b[4], c[4], d[4], e[4], f[4], g[4], h[4]), out4, 0)
-  storePanel(W(a[5], b[5], c[5], d[5], e[5], f[5], g[5], h[5]), out4, outStride)
-  storePanel(W(a[6], b[6], c[6], d[6], e[6], f[6], g[6], h[6]), out4, 2 &* outStride)
-  storePanel(W(a[7], b[7], c[7], d[7], e[7], f[7], g[7], h[7]), out4, 3 &* outStride)
+  storePanel(W(lowHalf: p.lowHalf, highHalf: t.lowHalf), out, 0)
+  storePanel(W(lowHalf: q.lowHalf, highHalf: u.lowHalf), out, outStride)
+  storePanel(W(lowHalf: r.lowHalf, highHalf: v.lowHalf), out, 2 &* outStride)
+  storePanel(W(lowHalf: s.lowHalf, highHalf: w.lowHalf), out, 3 &* outStride)
+  storePanel(W(lowHalf: p.highHalf, highHalf: t.highHalf), out4, 0)
+  storePanel(W(lowHalf: q.highHalf, highHalf: u.highHalf), out4, outStride)
+  storePanel(W(lowHalf: r.highHalf, highHalf: v.highHalf), out4, 2 &* outStride)
+  storePanel(W(lowHalf: s.highHalf, highHalf: w.highHalf), out4, 3 &* outStride)
+}
+
+/// Numbers in turn, of the lower and of the higher two of each half.
+@inline(always) private func ones(_ a: W, _ b: W) -> (W, W) {
+  (
+    W(a[0], b[0], a[1], b[1], a[4], b[4], a[5], b[5]),
+    W(a[2], b[2], a[3], b[3], a[6], b[6], a[7], b[7])
+  )
+}
+
+/// Pairs of numbers in turn, of the lower and of the higher ones of each half.
+@inline(always) private func pairs(_ a: W, _ b: W) -> (W, W) {
+  (
+    W(a[0], a[1], b[0], b[1], a[4], a[5], b[4], b[5]),
+    W(a[2], a[3], b[2], b[3], a[6], a[7], b[6], b[7])
+  )
 }
