@@ -17,7 +17,8 @@ from ..flow import Flow
 from ._check import Source
 from ._check import convert as _convert
 from ._error import ConversionError
-from ._read import parts, to_numpy
+from ._read import parts as _parts
+from ._read import to_numpy
 
 __all__ = [
     "ConversionError",
@@ -114,7 +115,7 @@ def to_nflows(flow: Flow) -> Any:
     ConversionError
         For a layer or a base that nflows has nothing for, by its path in the weight file, or if the two sides differ.
     """
-    return import_module("._to_nflows", __package__).flow(parts(flow))
+    return import_module("._to_nflows", __package__).flow(_parts(flow))
 
 
 def to_zuko(flow: Flow) -> Any:
@@ -124,7 +125,7 @@ def to_zuko(flow: Flow) -> Any:
     -------
     zuko.lazy.Flow
     """
-    return import_module("._to_zuko", __package__).flow(parts(flow))
+    return import_module("._to_zuko", __package__).flow(_parts(flow))
 
 
 def to_onnx(flow: Flow, path: str | os.PathLike[str]) -> None:
@@ -138,4 +139,4 @@ def to_onnx(flow: Flow, path: str | os.PathLike[str]) -> None:
     ConversionError
         For a layer or a base that is not made of affine maps, by its path in the weight file.
     """
-    import_module("._to_onnx", __package__).write(parts(flow), path)
+    import_module("._to_onnx", __package__).write(_parts(flow), path)

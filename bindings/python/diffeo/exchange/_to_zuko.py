@@ -80,8 +80,9 @@ def _spline(said: dict[str, Any]) -> tuple[Any, list[Any], Any]:
     if said["boundary"] not in ("linear", "half_turn") or said["low"] != -bound:
         box = f"its boundary is {said['boundary']}, from {said['low']} to {bound}"
         raise NoCounterpartError(f"{box}; zuko has linear and half_turn, from -b to b")
-    formula = said.get("derivative"), said.get("logit_bound"), said["min_width"], said["min_height"]
-    if formula != ("exp", slope / 2, 0, 0) or said.get("boundary_derivative", 1) != 1 or said.get("half_ends", 0):
+    formula = said.get("derivative"), said["min_width"], said["min_height"]
+    same = formula == ("exp", 0, 0) and math.isclose(said.get("logit_bound", 0), slope / 2)
+    if not same or said.get("boundary_derivative", 1) != 1 or said.get("half_ends", 0):
         raise NoCounterpartError("zuko has splines with derivative exp, logit_bound half of derivative_bound, minima 0")
     univariate = MonotonicRQSTransform if said["boundary"] == "linear" else half_turn
     shapes = [(bins,), (bins,), (bins - 1,)]
