@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -207,6 +208,7 @@ def _network(
         layers = [dense(f"{i}", between(i, i - 1)) for i in range(count)]
         return Network((*layers, last), context=context, context_layer=added, **words)
     blocks = []
+    values: dict[str, Real | None] = defaultdict(lambda: None, {key: real(value) for key, value in arrays.items()})
     for i in range(count):
         within = between(i, i)
         links = i > 0 and f"{prefix}/{i}/weight" in arrays
@@ -217,7 +219,7 @@ def _network(
                 dense(f"{i}/outer", within),
                 dense(f"{i}", between(i, i - 1)) if links else None,
                 dense(f"{i}/gate") if f"{name}/gate/weight" in arrays else None,
-                *(arrays.get(f"{name}/{each}") for each in ("context/weight", "scale", "shift")),
+                *(values[f"{name}/{each}"] for each in ("context/weight", "scale", "shift")),
             )
         )
     first = dense("0", between(0, -1))
