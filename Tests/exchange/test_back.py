@@ -124,7 +124,7 @@ def named():
         "inverse-map": ("zo", spec(4, ("autoregressive", SMALL | {"inverse_map": True}), ("-autoregressive", SMALL))),
         "inverse-map-inverted": ("zo", spec(4, ("-autoregressive", SMALL | {"inverse_map": True}))),
         "direct": ("", spec(4, ("autoregressive", SMALL | {"direct": True}))),
-        "domain": ("", spec(4, ("domain", {"map": "logit", "columns": [0], "low": [0.0], "high": [1.0]}))),
+        "domain": ("", spec(4, ("domain", {"domain": "leaky_relu", "columns": [0], "low": 0.5}))),
         "logistic": ("o", spec(4, ("coupling", SMALL), base=("logistic", {}))),
         "mixture-cdf": ("", spec(4, ("coupling", SMALL | {"transformer": diffeo.Mixture(3)}))),
     }
