@@ -107,10 +107,8 @@ def named():
         "elementwise-context": ("nzo", spec(4, *elements, ("elementwise", {"hidden": (5,)}), context=2)),
         "conditional-normal": ("no", spec(3, ("reverse", {}), context=2, base=("normal", {"hidden": (5,)}))),
         "no-layers": ("nzo", spec(3)),
-        "zuko-splines": (
-            "z",
-            spec(4, ("autoregressive", SMALL | ZUKO), ("coupling", SMALL | ZUKO), ("elementwise", ZUKO), context=1),
-        ),
+        "zuko-splines": ("z", spec(4, ("autoregressive", SMALL | ZUKO), ("-coupling", SMALL | ZUKO), context=1)),
+        "zuko-splines-alone": ("z", spec(4, ("elementwise", ZUKO), ("elementwise", ZUKO | {"columns": [1]}))),
         "spline-elementwise": ("n", spec(4, ("elementwise", {"transformer": Spline(4, -2, 2), "columns": [0, 2]}))),
         "spline-box": ("", spec(4, ("coupling", SMALL | {"transformer": Spline(4, -1, 2)}))),
         "two-networks": (

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from . import _read
 from ._check import TOLERANCE, Map, Source, Step, _agree, _rows
 from ._error import ConversionError, NoCounterpartError
-from ._layers import Layer
+from ._layers import Layer, real
 from ._read import Parts
 from ._torch import double
 
@@ -42,7 +42,11 @@ def checked(
 ) -> Any:
     """The flow of the library, which computes what Diffeo does, in the dtype of the flow."""
     name = type(flow).__qualname__
-    source = Source(library, name, parts.dim, list(chain), parts.base, density, base, *maps, context=parts.context)
+    words = parts.base.attributes
+    box = (float(real(words["low"])), float(real(words["high"]))) if parts.base.kind == "uniform" else None
+    source = Source(
+        library, name, parts.dim, list(chain), parts.base, density, base, *maps, context=parts.context, box=box
+    )
     flow.eval()
     _agree(source, _read.in_float64(parts.flow), *_rows(source, 64, 0), TOLERANCE["float64"])
     return flow.double() if parts.flow.dtype == "float64" else flow.float()

@@ -104,8 +104,15 @@ class Graph:
         return self.op("Tanh", a)
 
     def atan(self, a: Value) -> Value:
-        """The arc tangent."""
-        return self.op("Atan", a)
+        """The arc tangent; ONNX Runtime has it in float32 only: else a series, the angle being halved three times."""
+        if self.dtype == np.float32:
+            return self.op("Atan", a)
+        for _ in range(3):
+            a = a / (self.op("Sqrt", a * a + 1.0) + 1.0)
+        square, total = a * a, a * 0.0
+        for k in range(11, 0, -1):
+            total = (total + (-1) ** k / (2 * k + 1)) * square
+        return a * (total + 1.0) * 8.0
 
     def sigmoid(self, a: Value) -> Value:
         """1 / (1 + exp(-a))."""
@@ -120,8 +127,12 @@ class Graph:
         return self.op("Max", a, b)
 
     def softplus(self, a: Value) -> Value:
-        """log(1 + exp(a)), of which no large number is the exponential."""
-        return self.maximum(a, 0.0) + self.log(self.exp(abs(a) * -1.0) + 1.0)
+        """log(1 + exp(a)); ONNX Runtime has it in float32 only."""
+        if self.dtype == np.float32:
+            return self.op("Softplus", a)
+        e = self.exp(abs(a) * -1.0)
+        small = e * (e * (e * (1 / 3) - 0.5) + 1.0)
+        return self.maximum(a, 0.0) + self.op("Where", self.op("Less", e, 1e-5), small, self.log(e + 1.0))
 
 
 ACTIVATIONS: dict[str, Callable[[Graph, Value], Value]] = {

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.distributions import AffineTransform
-from zuko.distributions import DiagNormal
+from zuko.distributions import BoxUniform, DiagNormal
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.flows.coupling import GeneralCouplingTransform
 from zuko.flows.gaussianization import ElementWiseTransform
@@ -205,7 +205,12 @@ def _normal(base: Layer, parts: Parts) -> Any:
     return UnconditionalDistribution(DiagNormal, tensor(mean), tensor(scale), buffer=True)
 
 
-BASES = {"standard_normal": _normal, "normal": _normal}
+def _uniform(base: Layer, parts: Parts) -> Any:
+    low, high = (np.full(parts.dim, float(_layers.real(base.attributes[name]))) for name in ("low", "high"))
+    return UnconditionalDistribution(BoxUniform, tensor(low), tensor(high), buffer=True)
+
+
+BASES = {"standard_normal": _normal, "normal": _normal, "uniform": _uniform}
 
 
 def flow(parts: Parts) -> Any:
@@ -213,7 +218,8 @@ def flow(parts: Parts) -> Any:
     found = steps(parts, "zuko", {kind: _directed(make) for kind, make in TABLE.items()}, _maps)
     base = make(BASES, parts.base, parts, "base", "zuko")
     with double():
-        made = Flow([part for part, _ in found], base).double()
+        identity = _layers.permutation(np.arange(parts.dim))  # zuko wants one transform at least
+        made = Flow([part for part, _ in found] or [_permutation(identity, parts)], base).double()
 
     def density(part: Any) -> Any:
         def log_prob(x: Any, context: Any) -> Any:
