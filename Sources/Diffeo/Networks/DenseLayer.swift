@@ -52,22 +52,18 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
     for p in 0..<forward.panelCount {
       let panel = forward.panels[p]
       let target = forward.weights + panel.offset
-      for o in 0..<min(8, outputs - 8 * p) {
+      let rows = min(8, outputs - 8 * p)
+      // A panel is its rows, transposed.
+      if isSorted { S.kernels.transpose(source + 8 * p * inputs, rows, inputs, panel.end, target + 8, 8) }
+      for o in 0..<rows {
         let r = 8 * p + o
-        let row = source + Int(rowOrder[r]) * inputs
         if hasBias { target[o] = bias[Int(rowOrder[r])] }
-        var cell = target + 8 + o
         let limit = Int(limits[r])
         if isSorted {
-          for k in 0..<limit {
-            cell.pointee = row[k]
-            cell += 8
-          }
+          for k in limit..<panel.end { target[8 * (1 + k) + o] = 0 }
         } else {
-          for k in 0..<limit {
-            cell.pointee = row[Int(columnOrder[k])]
-            cell += 8
-          }
+          let row = source + Int(rowOrder[r]) * inputs
+          for k in 0..<limit { target[8 * (1 + k) + o] = row[Int(columnOrder[k])] }
         }
       }
     }

@@ -11,10 +11,11 @@ enum Tiling {
     tile * Tiling.rows..<min((tile + 1) * Tiling.rows, rows)
   }
 
-  /// With few rows the kernels take outputs as lanes, with more they take rows as lanes, and want whole vectors.
+  /// With few rows the kernels take outputs as lanes, with more they take rows as lanes, and want whole vectors: one that
+  /// is filled by a third is faster already, two of which the second is nearly empty are not.
   static func stride<S: Scalar>(_ rows: Int, _: S.Type) -> Int {
     let lanes = S.kernels.lanes
-    return rows < 12 ? rows : (rows + lanes - 1) / lanes * lanes
+    return rows < 5 || (rows < 12 && rows > lanes) ? rows : (rows + lanes - 1) / lanes * lanes
   }
 
   /// Whether the kernels take rows as lanes.

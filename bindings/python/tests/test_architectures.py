@@ -42,7 +42,7 @@ def trained(name, dim=3, context_dim=2, dtype="float64", **options):
 
 def test_all_are_here():
     named = {name for name in diffeo.__all__ if callable(getattr(diffeo, name)) and name.islower()}
-    others = {"from_bytes", "get_num_threads", "load", "made", "set_num_threads"}  # made has tests of its own
+    others = {"convert", "from_bytes", "get_num_threads", "load", "made", "set_num_threads"}  # with tests of their own
     assert named - others == {name.split()[0] for name in FLOWS}
 
 
