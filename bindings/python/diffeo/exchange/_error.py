@@ -6,7 +6,7 @@ from typing import Any
 
 
 class ConversionError(Exception):
-    """A part of a flow has no counterpart in Diffeo, or the two sides differ.
+    """A part of a flow has no counterpart on the other side, or the two sides differ.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ def make(table: Mapping[str, Maker], layer: Layer, parts: Parts, path: str, libr
     """The module of a layer or of the base."""
     try:
         if layer.kind not in table:
-            raise NoCounterpartError(f"{library} has nothing for it, or it is not converted")
+            raise NoCounterpartError(f"it has no counterpart in {library}")
         with double():
             return table[layer.kind](layer, parts)
     except NoCounterpartError as error:
@@ -56,4 +56,4 @@ def affine_only(layer: Layer) -> None:
     """Refuse what the parameters of an affine map or a spline do not say."""
     kind = layer.transformer.attributes["transformer"] if layer.transformer is not None else ""
     if kind not in ("affine", "rational_quadratic"):
-        raise NoCounterpartError(f"the transformer {kind}")
+        raise NoCounterpartError(f"its transformer is {kind}; affine maps and rational-quadratic splines are converted")

@@ -183,10 +183,9 @@ State: TypeAlias = tuple[Value, Value | None]  # x and the context
 def _affine(m: Graph, layer: Layer, params: Value, more: Value | None, count: int) -> tuple[Value | None, Value]:
     """Scales and shifts of so many columns; no scales if they are 1."""
     assert layer.transformer is not None
-    if layer.transformer.attributes["transformer"] != "affine":
-        raise NoCounterpartError(
-            f"the transformer {layer.transformer.attributes['transformer']}; only affine ones are exported"
-        )
+    kind = layer.transformer.attributes["transformer"]
+    if kind != "affine":
+        raise NoCounterpartError(f"its transformer is {kind}; only affine ones are exported")
     if layer.transformer.parameters == 1:
         return None, params
     if more is not None:
