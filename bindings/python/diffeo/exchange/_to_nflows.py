@@ -123,9 +123,6 @@ def _elementwise(layer: Layer, parts: Parts) -> Any:
 
 
 def _lu(layer: Layer, parts: Parts) -> Any:
-    if layer.inverse:  # nflows solves with a function that torch has no more
-        found, bias = _read.matrix(layer)
-        layer = _layers.linear(found, bias)
     p, order = layer.parameters, layer.lists["permutation"]
     sign, bias = p["sign"], np.empty(parts.dim)
     bias[order] = p["bias"]
@@ -191,7 +188,7 @@ TABLE = {
     "batch_norm": _batch_norm,
     "standardize": _standardize,
 }
-BOTH_WAYS = ("lu", "standardize")  # made in the direction that is asked for
+BOTH_WAYS = ("standardize",)  # made in the direction that is asked for
 
 
 def _directed(make: Any, kind: str) -> Any:
