@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs/exchange.md").read_text()
 BLOCKS = dict.fromkeys(("python", "c"))
 for language in BLOCKS:
-    section = GUIDE[GUIDE.index("## Five minutes") :]
+    section = GUIDE[GUIDE.index("## Five minutes") : GUIDE.index("## What converts")]
     BLOCKS[language] = re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
 
 

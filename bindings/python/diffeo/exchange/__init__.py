@@ -1,11 +1,13 @@
-"""Flows of other libraries, with the same numbers.
+"""Flows of other libraries, with the same numbers, and the way back.
 
 >>> flow = diffeo.convert(theirs)                                 # doctest: +SKIP
 >>> flow.save("flow.h5")                                          # doctest: +SKIP
+>>> theirs = diffeo.exchange.to_zuko(flow)                        # doctest: +SKIP
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -15,6 +17,8 @@ from ..flow import Flow
 from ._check import Source
 from ._check import convert as _convert
 from ._error import ConversionError
+from ._read import parts as _parts
+from ._read import to_numpy
 
 __all__ = [
     "ConversionError",
@@ -26,6 +30,10 @@ __all__ = [
     "from_pyro",
     "from_zuko",
     "source_of",
+    "to_nflows",
+    "to_numpy",
+    "to_onnx",
+    "to_zuko",
 ]
 
 LIBRARIES = ("nflows", "zuko", "normflows", "flowjax", "pyro", "freia")
@@ -91,3 +99,44 @@ from_normflows = _named("normflows", "a flow of normflows")
 from_flowjax = _named("flowjax", "a distribution of flowjax")
 from_pyro = _named("pyro", "a TransformedDistribution of Pyro, or of torch")
 from_freia = _named("freia", "a SequenceINN of FrEIA, with standard normal noise")
+
+
+def to_nflows(flow: Flow) -> Any:
+    """Turn a flow into one of nflows, which computes the same: see docs/exchange.md for what can be.
+
+    Returns
+    -------
+    nflows.flows.Flow
+        In the dtype of the flow and in evaluation mode; its parameters can be trained on. Both sides were compared on
+        random rows in float64.
+
+    Raises
+    ------
+    ConversionError
+        For a layer or a base that nflows has nothing for, by its path in the weight file, or if the two sides differ.
+    """
+    return import_module("._to_nflows", __package__).flow(_parts(flow))
+
+
+def to_zuko(flow: Flow) -> Any:
+    """Turn a flow into one of zuko, which computes the same: `to_nflows`, for zuko.
+
+    Returns
+    -------
+    zuko.lazy.Flow
+    """
+    return import_module("._to_zuko", __package__).flow(_parts(flow))
+
+
+def to_onnx(flow: Flow, path: str | os.PathLike[str]) -> None:
+    """Write the log-density of a flow as an ONNX file, for runtimes that Diffeo is not on.
+
+    Its inputs are x [rows, dim] and, if the flow has one, context [rows, context_dim]; its output is log_prob [rows],
+    all in the dtype of the flow. The metadata of the flow are those of the model.
+
+    Raises
+    ------
+    ConversionError
+        For a layer or a base that is not made of affine maps, by its path in the weight file.
+    """
+    import_module("._to_onnx", __package__).write(_parts(flow), path)

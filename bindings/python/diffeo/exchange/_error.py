@@ -6,7 +6,7 @@ from typing import Any
 
 
 class ConversionError(Exception):
-    """A part of a flow has no counterpart in Diffeo, or the two sides differ.
+    """A part of a flow has no counterpart on the other side, or the two sides differ.
 
     Attributes
     ----------
@@ -18,3 +18,7 @@ class ConversionError(Exception):
         self.path = path
         kind = part if isinstance(part, str) else type(part).__qualname__
         super().__init__(f"{path or 'the flow'} ({kind}): {reason}")
+
+
+class NoCounterpartError(Exception):
+    """A layer or a base of Diffeo has no counterpart: its `ConversionError` in the making."""

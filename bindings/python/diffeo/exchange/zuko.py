@@ -139,6 +139,8 @@ def _elementwise(part: Any, path: str) -> list[Step]:
 def _unconditional(part: Any, path: str) -> list[Step]:
     with double():
         made = part()
+    if type(made).__name__ == "DependentTransform":
+        made = made.base
     match type(made).__name__:
         case "PermutationTransform":
             layer = _layers.permutation(integers(made.order))
@@ -150,6 +152,8 @@ def _unconditional(part: Any, path: str) -> list[Step]:
             layer = _layers.lu(lower / diagonal, diagonal[:, None] * upper, diagonal)
         case "MonotonicAffineTransform":
             layer = _layers.elementwise_affine(array(made.log_scale), array(made.shift))
+        case "AffineTransform":
+            layer = _layers.elementwise_affine(np.log(array(made.scale)), array(made.loc))
         case "AdditiveTransform":
             layer = _layers.elementwise_affine(np.zeros(len(made.shift)), array(made.shift))
         case other:
