@@ -194,6 +194,15 @@ def test_an_exception_of_on_progress_passes_and_keeps_the_best(moons):
     np.testing.assert_array_equal(stopped.parameters(), expected.parameters())
 
 
+@pytest.fixture
+def ctrl_c():
+    """Shells start what runs in the background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_the_best(moons):
     def on_progress(report):
         if report.epoch == 3:
@@ -208,6 +217,7 @@ def test_ctrl_c_keeps_the_best(moons):
     np.testing.assert_array_equal(flow.parameters(), expected.parameters())
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_within_an_epoch_is_heard_soon():
     x = np.random.default_rng(24).normal(size=(200_000, 2)).astype(np.float32)
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -223,6 +233,7 @@ def test_a_second_ctrl_c_raises():
     program = """
 import os, signal, warnings
 import numpy as np, diffeo
+signal.signal(signal.SIGINT, signal.default_int_handler)
 warnings.showwarning = lambda *_: signal.raise_signal(signal.SIGINT)
 flow = diffeo.maf(dim=2, transforms=1, hidden=(8,))
 flow.fit(np.random.default_rng(1).normal(size=(500, 2)), progress=False, on_progress=lambda _: signal.raise_signal(2))
