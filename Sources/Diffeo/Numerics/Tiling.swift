@@ -18,10 +18,6 @@ enum Tiling {
     return rows < 5 || (rows < 12 && rows > lanes) ? rows : (rows + lanes - 1) / lanes * lanes
   }
 
-  /// Whether the kernels take rows as lanes.
-  @inline(__always)
-  static func fillsVectors<S: Scalar>(_ stride: Int, _: S.Type) -> Bool { stride % S.kernels.lanes == 0 }
-
   /// So many numbers that the kernels, which have a slower way for what is left over, find nothing left over.
   @inline(__always)
   static func wholeVectors<S: Scalar>(_ count: Int, _: S.Type) -> Int {
