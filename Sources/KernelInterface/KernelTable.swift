@@ -31,20 +31,22 @@ public struct KernelTable<S>: Sendable {
       _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: Double, _ x: In, _ y: Out, _ stride: Int
     ) -> Void
 
-  /// Gradient of a weight matrix: for o < outputs (any number), k < inputs
-  ///     g[o * gStride + k] (+)= sum over r < rows, ascending, of d[r * dStride + o] * x[r * xStride + k]
-  /// with row-major d and x. `accumulate` adds to g, else g is overwritten.
+  /// Gradient of a weight matrix: for o < outputs, k < inputs, k < limits[o]
+  ///     g[o * gStride + k] (+)= sum over r < rows, ascending, of d[o * outerStride + r] * x(r, k)
+  /// `adds` adds the sum to g, else g is overwritten. Limits ascend; what g has behind them, up to a whole vector, may be
+  /// anything afterwards. x is in blocks of `outerColumns` inputs, row-major and one after the other: x(r, k) is at
+  /// (k / outerColumns * rows + r) * outerColumns + k % outerColumns. The last block is whole, too; nothing depends on
+  /// what it has behind the inputs.
   public var outer:
     @Sendable (
-      _ rows: Int, _ d: In, _ dStride: Int, _ outputs: Int, _ x: In, _ xStride: Int, _ inputs: Int,
-      _ g: Out, _ gStride: Int, _ accumulate: Bool
+      _ rows: Int, _ d: In, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In, _ inputs: Int, _ g: Out,
+      _ gStride: Int, _ adds: Bool
     ) -> Void
+  public var outerColumns: Int
 
-  /// g[j] (+)= sum over r < rows, ascending, of d[r * dStride + j], j < columns.
-  public var columnSums:
-    @Sendable (
-      _ rows: Int, _ d: In, _ dStride: Int, _ columns: Int, _ g: Out, _ accumulate: Bool
-    ) -> Void
+  /// g[i] (+)= sum over j < columns of d[i * dStride + j], i < rows; the sum in double precision and in an order that
+  /// depends on the number of columns alone.
+  public var rowSums: @Sendable (_ rows: Int, _ d: In, _ dStride: Int, _ columns: Int, _ g: Out, _ adds: Bool) -> Void
 
   /// Solves (D + W) y = b in place, row by row: y holds b before and the solution after. W, n x n and packed, is 0 but
   /// strictly below the diagonal (upper: above it); D has `diagonal`, or ones where there is none. The sum of an
@@ -183,8 +185,8 @@ public struct KernelTable<S>: Sendable {
       @escaping @Sendable (
         UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, Double, In, Out, Int
       ) -> Void,
-    outer: @escaping @Sendable (Int, In, Int, Int, In, Int, Int, Out, Int, Bool) -> Void,
-    columnSums: @escaping @Sendable (Int, In, Int, Int, Out, Bool) -> Void,
+    outer: @escaping @Sendable (Int, In, Int, UnsafePointer<Int32>, In, Int, Out, Int, Bool) -> Void, outerColumns: Int,
+    rowSums: @escaping @Sendable (Int, In, Int, Int, Out, Bool) -> Void,
     triangularSolve: @escaping @Sendable (UnsafePointer<Panel>, In, Int, Bool, In?, Out, Int) -> Void,
     reflect: @escaping @Sendable (Int, Int, In, Out) -> Void,
     transpose: @escaping @Sendable (In, Int, Int, Int, Out, Int) -> Void,
@@ -217,7 +219,8 @@ public struct KernelTable<S>: Sendable {
     self.lanes = lanes
     self.dense = dense
     self.outer = outer
-    self.columnSums = columnSums
+    self.outerColumns = outerColumns
+    self.rowSums = rowSums
     self.triangularSolve = triangularSolve
     self.reflect = reflect
     self.transpose = transpose
@@ -405,3 +408,6 @@ public struct AdamStep: Sendable, BitwiseCopyable {
     self.gradientScale = gradientScale
   }
 }
+
+/// From one output to the next in the d of `KernelTable.outer`, which takes as many rows at most.
+public let outerStride = 64

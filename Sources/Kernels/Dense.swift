@@ -43,10 +43,10 @@ private func denseRowsInLanes(
   while p < last {
     let part = PanelPart(panels[p], kBegin, kEnd)
     let at = Operands(
-      start: Start(values: fromBias ? weights + part.bias : nil),
+      start: fromBias ? weights + part.bias : nil,
       w: weights + part.weights(part.low), wStep: 8, x: x + part.low &* stride, xStep: stride,
       y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low, lower: lower)
-    tiles8(at, vectors: vectors)
+    denseTiles8(at, vectors: vectors)
     p &+= 1
   }
 }

@@ -62,14 +62,6 @@ typealias Out = UnsafeMutablePointer<S>
   UnsafeMutableRawPointer(p + i).storeBytes(of: v, as: W.self)
 }
 
-/// Lanes first..<first + n to p[0]...
-@inline(always) func storeLanes(_ v: V, first: Int, count n: Int, _ p: Out) {
-  withUnsafePointer(to: v) {
-    let bytes = MemoryLayout<S>.size
-    UnsafeMutableRawPointer(p).copyMemory(from: UnsafeRawPointer($0) + first &* bytes, byteCount: n &* bytes)
-  }
-}
-
 // MARK: a b + c
 
 // With FMA in the instruction set one rounding, else two: there `addingProduct` would be a call of libm for each lane.

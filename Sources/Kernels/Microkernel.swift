@@ -1,24 +1,13 @@
+import KernelInterface
+
 // The inner loops of `dense` with rows in lanes and of `outer`: sums[o] += w[o] * x over steps of w and x, where w[o]
 // is a number and x a vector. Sums stay in registers, one fused multiply-add a step, from a start value, so cutting the
 // steps or the outputs in any way gives the same bits.
 
-/// What sums begin from: the numbers of `values`, or zeros, or else the sums that y holds.
-struct Start {
-  var values: In?
-  var zeros: Bool
-  @inline(always) init(values: In?) {
-    self.values = values
-    zeros = false
-  }
-  @inline(always) init(zeros: Bool) {
-    values = nil
-    self.zeros = zeros
-  }
-}
-
 /// Where sums begin, what they add up and where they end: sums[o] of lane j belongs at y[o * yStep + j].
 struct Operands {
-  var start: Start
+  /// What sums begin from; nil: the sums that y holds.
+  var start: In?
   var w: In
   var wStep: Int
   var x: In
@@ -26,11 +15,13 @@ struct Operands {
   var y: Out
   var yStep: Int
   var steps: Int
+  /// Whether they are added to what y holds.
+  var adds = false
   /// What is below it is replaced in the end; NaN is not.
   var lower: S
 
   @inline(always) init(
-    start: Start, w: In, wStep: Int, x: In, xStep: Int, y: Out, yStep: Int, steps: Int, lower: S = -.infinity
+    start: In?, w: In, wStep: Int, x: In, xStep: Int, y: Out, yStep: Int, steps: Int, lower: S = -.infinity
   ) {
     self.start = start
     self.w = w
@@ -44,10 +35,10 @@ struct Operands {
   }
 
   /// The same for later outputs and lanes.
-  @inline(always) func from(output o: Int, lane j: Int) -> Operands {
+  @inline(always) func from(output o: Int, lane j: Int, apart: Int) -> Operands {
     var operands = self
-    if let values = start.values { operands.start.values = values + o }
-    operands.w = w + o
+    if let start { operands.start = start + o }
+    operands.w = w + o &* apart
     operands.x = x + j
     operands.y = y + (o &* yStep &+ j)
     return operands
@@ -63,11 +54,11 @@ struct OutputSums {
     c0 = V()
     c1 = V()
     c2 = V()
-    if let values = at.start.values {
-      c0 = V(repeating: values[o])
+    if let start = at.start {
+      c0 = V(repeating: start[o])
       c1 = c0
       c2 = c0
-    } else if !at.start.zeros {
+    } else {
       let y = In(at.y + o &* at.yStep)
       c0 = load(y, 0)
       if vectors > 1 { c1 = load(y, lanes) }
@@ -82,10 +73,14 @@ struct OutputSums {
     if vectors > 2 { c2 = fma(w, x2, c2) }
   }
 
-  /// Stores all but the first `skip` lanes.
-  @inline(always) func write(_ at: Operands, output o: Int, vectors: Int, skip: Int) {
+  @inline(always) func write(_ at: Operands, output o: Int, vectors: Int) {
     let y = at.y + o &* at.yStep
-    if skip > 0 { return storeLanes(c0, first: skip, count: lanes &- skip, y + skip) }
+    if at.adds {
+      store(c0 + load(y, 0), y, 0)
+      if vectors > 1 { store(c1 + load(y, lanes), y, lanes) }
+      if vectors > 2 { store(c2 + load(y, 2 &* lanes), y, 2 &* lanes) }
+      return
+    }
     let lower = V(repeating: at.lower)
     store(c0.replacing(with: lower, where: c0 .< lower), y, 0)
     if vectors > 1 { store(c1.replacing(with: lower, where: c1 .< lower), y, lanes) }
@@ -93,8 +88,8 @@ struct OutputSums {
   }
 }
 
-/// 1, 4 or 8 outputs times up to 3 vectors. With `skip`, all but the first lanes of the only vector.
-@inline(always) func tile(outputs: Int, vectors: Int, _ at: Operands, skip: Int = 0) {
+/// 1, 4 or 8 outputs times up to 3 vectors. apart: the distance of the weights of a step, a constant.
+@inline(always) func tile(outputs: Int, vectors: Int, _ at: Operands, apart: Int) {
   var a = OutputSums(at, output: 0, vectors: vectors)
   var b = a
   var c = a
@@ -124,42 +119,41 @@ struct OutputSums {
     // Output by output: a broadcast weight then takes a register no longer than it must.
     a.add(w[0], x0, x1, x2, vectors: vectors)
     if outputs > 1 {
-      b.add(w[1], x0, x1, x2, vectors: vectors)
-      c.add(w[2], x0, x1, x2, vectors: vectors)
-      d.add(w[3], x0, x1, x2, vectors: vectors)
+      b.add(w[apart], x0, x1, x2, vectors: vectors)
+      c.add(w[2 &* apart], x0, x1, x2, vectors: vectors)
+      d.add(w[3 &* apart], x0, x1, x2, vectors: vectors)
     }
     if outputs > 4 {
-      e.add(w[4], x0, x1, x2, vectors: vectors)
-      f.add(w[5], x0, x1, x2, vectors: vectors)
-      g.add(w[6], x0, x1, x2, vectors: vectors)
-      h.add(w[7], x0, x1, x2, vectors: vectors)
+      e.add(w[4 &* apart], x0, x1, x2, vectors: vectors)
+      f.add(w[5 &* apart], x0, x1, x2, vectors: vectors)
+      g.add(w[6 &* apart], x0, x1, x2, vectors: vectors)
+      h.add(w[7 &* apart], x0, x1, x2, vectors: vectors)
     }
     w += at.wStep
     x += at.xStep
     left &-= 1
   }
-  a.write(at, output: 0, vectors: vectors, skip: skip)
+  a.write(at, output: 0, vectors: vectors)
   if outputs > 1 {
-    b.write(at, output: 1, vectors: vectors, skip: skip)
-    c.write(at, output: 2, vectors: vectors, skip: skip)
-    d.write(at, output: 3, vectors: vectors, skip: skip)
+    b.write(at, output: 1, vectors: vectors)
+    c.write(at, output: 2, vectors: vectors)
+    d.write(at, output: 3, vectors: vectors)
   }
   if outputs > 4 {
-    e.write(at, output: 4, vectors: vectors, skip: skip)
-    f.write(at, output: 5, vectors: vectors, skip: skip)
-    g.write(at, output: 6, vectors: vectors, skip: skip)
-    h.write(at, output: 7, vectors: vectors, skip: skip)
+    e.write(at, output: 4, vectors: vectors)
+    f.write(at, output: 5, vectors: vectors)
+    g.write(at, output: 6, vectors: vectors)
+    h.write(at, output: 7, vectors: vectors)
   }
 }
 
 /// 8 outputs times any number of vectors, in tiles that the registers of the build hold: 16 sums of 32 registers, 12 of
-/// 16, and 8 of 16 where a product takes a register too. A function by itself: within others it would be too large for the
-/// compiler to inline what it is made of.
-@inline(never) func tiles8(_ at: Operands, vectors: Int) {
+/// 16, and 8 of 16 where a product takes a register too.
+@inline(always) private func tiles8(_ at: Operands, vectors: Int, apart: Int) {
   var j = 0
   #if AVX512
     while j &+ 2 <= vectors {
-      tile(outputs: 8, vectors: 2, at.from(output: 0, lane: j &* lanes))
+      tile(outputs: 8, vectors: 2, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart)
       j &+= 2
     }
   #else
@@ -170,7 +164,7 @@ struct OutputSums {
         let left = vectors &- j
         if left != 2 && left != 4 {
           while o < 8 {
-            tile(outputs: 4, vectors: 3, at.from(output: o, lane: j &* lanes))
+            tile(outputs: 4, vectors: 3, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart)
             o &+= 4
           }
           j &+= 3
@@ -178,11 +172,16 @@ struct OutputSums {
         }
       #endif
       while o < 8 {
-        tile(outputs: 4, vectors: 2, at.from(output: o, lane: j &* lanes))
+        tile(outputs: 4, vectors: 2, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart)
         o &+= 4
       }
       j &+= 2
     }
   #endif
-  if j < vectors { tile(outputs: 8, vectors: 1, at.from(output: 0, lane: j &* lanes)) }
+  if j < vectors { tile(outputs: 8, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart) }
 }
+
+// Functions by themselves: within others they would be too large for the compiler to inline what they are made of.
+
+@inline(never) func denseTiles8(_ at: Operands, vectors: Int) { tiles8(at, vectors: vectors, apart: 1) }
+@inline(never) func outerTiles8(_ at: Operands, vectors: Int) { tiles8(at, vectors: vectors, apart: outerStride) }

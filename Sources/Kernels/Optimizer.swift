@@ -1,38 +1,5 @@
 import KernelInterface
 
-/// Values a step of `sumOfSquares` takes, into as many sums, whatever the vectors of the build.
-private let step = 32
-
-func sumOfSquares(_ count: Int, _ x: In) -> Double {
-  var c0 = SIMD8<Double>()
-  var c1 = SIMD8<Double>()
-  var c2 = SIMD8<Double>()
-  var c3 = SIMD8<Double>()
-  var i = 0
-  while i &+ step <= count {
-    c0 = addSquares(c0, loadPanel(x, i))
-    c1 = addSquares(c1, loadPanel(x, i &+ 8))
-    c2 = addSquares(c2, loadPanel(x, i &+ 16))
-    c3 = addSquares(c3, loadPanel(x, i &+ 24))
-    i &+= step
-  }
-  var tail = 0.0
-  while i < count {
-    let value = Double(x[i])
-    tail = fma(value, value, tail)
-    i &+= 1
-  }
-  let c = (c0 + c1) + (c2 + c3)
-  return (((c[0] + c[1]) + (c[2] + c[3])) + ((c[4] + c[5]) + (c[6] + c[7]))) + tail
-}
-
-@inline(always) private func addSquares(_ sum: SIMD8<Double>, _ x: W) -> SIMD8<Double> {
-  #if F32
-    let x = SIMD8<Double>(x)
-  #endif
-  return fma(x, x, sum)
-}
-
 func adam(_ step: AdamStep, _ count: Int, _ g: In, _ p: Out, _ m: Out, _ v: Out) {
   let numbers = AdamNumbers(step)
   let rest = count & (lanes &- 1)

@@ -25,9 +25,6 @@ private func buildsAgree<S: TestScalar>(_ type: S.Type) {
         table.scaleShift(features, stride, $0[0], $0[1], $0[2], $1[0])
       }
     }
-    all += fenced([x], [[S](repeating: 0, count: 70 * 70)]) {
-      table.outer(stride, $0[0], inputs, inputs, $0[0], inputs, inputs, $1[0], 70, false)
-    }
     let total = Fenced([Double](repeating: 1, count: stride), atStart: false)
     x.withUnsafeBufferPointer {
       table.addRows(features, stride, $0.baseAddress!, -1, total.pointer)

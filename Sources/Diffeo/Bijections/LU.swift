@@ -191,8 +191,8 @@ struct LU<S: Scalar>: Bijection {
   ) throws(DiffeoError) {
     guard let sink = adjoint.sink else { return }
     let (stride, scratch) = (adjoint.stride, adjoint.scratch)
-    sink.outer(lower, gV, tape.u, stride)
-    sink.outer(upper, reversedGU, tape.reversedX, stride)
+    try sink.outer(lower, gV, tape.u, stride, scratch)
+    try sink.outer(upper, reversedGU, tape.reversedX, stride, scratch)
     let (gLogScale, gBias) = (try tile(stride, scratch), try tile(stride, scratch))
     for i in 0..<dim {
       let mirrored = dim - 1 - i

@@ -1,36 +1,44 @@
 import KernelInterface
 
-/// Where pullbacks leave what the gradients of parameters are made of, row by row. The sums over rows are taken later
-/// and in the order of the rows, so that they have the same bits however the rows were split over threads.
+/// Where pullbacks add up the gradients of parameters over the rows of a tile. Tiles are added in their order, whichever
+/// thread they are on, so that a sum has the same bits for any number of threads.
 struct GradientSink<S: Scalar>: BitwiseCopyable {
-  /// For one slot of the flow: row-major, a row of the minibatch after the other.
-  struct Storage: BitwiseCopyable {
-    /// dL/doutputs of a dense layer, or what each row adds to the gradient of a vector.
-    var d: UnsafeMutablePointer<S>
-    var dStride: Int
-    /// Inputs of a dense layer.
-    var x: UnsafeMutablePointer<S>
-    var xStride: Int
+  /// For each slot of the flow. That of a dense layer is in the sorted order of its rows and columns (see DenseLayer).
+  let sums: UnsafePointer<UnsafeMutablePointer<S>>
+  let rows: Int
+  /// Whether sums go on; else they begin with this tile.
+  let adds: Bool
+
+  /// The gradient of a dense layer is the sum over rows of d x^T, and of d for the biases; d = dL/doutputs and the inputs
+  /// x are tiles.
+  func outer(
+    _ layer: DenseLayer<S>, _ d: UnsafePointer<S>, _ x: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch
+  ) throws(DiffeoError) {
+    if layer.hasBias { sum(layer.slot + 1, d, layer.outputs, stride) }
+    let mark = scratch.mark
+    var d = d
+    if stride != outerStride {
+      let copy = try scratch.take(layer.outputs * outerStride, of: S.self)
+      for o in 0..<layer.outputs { (copy + o * outerStride).update(from: d + o * stride, count: rows) }
+      d = UnsafePointer(copy)
+    }
+    let width = S.kernels.outerColumns
+    let blocks = try scratch.take((layer.inputs + width - 1) / width * width * rows, of: S.self)
+    for k in Swift.stride(from: 0, to: layer.inputs, by: width) {
+      S.kernels.transpose(x + k * stride, min(width, layer.inputs - k), stride, rows, blocks + k * rows, width)
+    }
+    S.kernels.outer(
+      rows, d, layer.outputs, layer.limits, blocks, layer.inputs, sums[layer.slot], layer.inputs, adds)
+    scratch.release(to: mark)
   }
 
-  /// Indexed by slot.
-  let storage: UnsafePointer<Storage>
-  /// Of this tile within the storage.
-  let firstRow: Int
-  let rows: Int
-
-  /// The gradient of a dense layer is the sum over rows of d x^T, and of d for the biases.
-  func outer(
-    _ layer: DenseLayer<S>, _ d: UnsafePointer<S>, _ x: UnsafePointer<S>, _ stride: Int
-  ) {
-    let s = storage[layer.slot]
-    S.kernels.transpose(d, layer.outputs, stride, rows, s.d + firstRow * s.dStride, s.dStride)
-    S.kernels.transpose(x, layer.inputs, stride, rows, s.x + firstRow * s.xStride, s.xStride)
+  /// How many numbers of an output of a dense layer `outer` touches: those that are masked are to be replaced by zeros.
+  static func inputsTouched(by output: Int, of layer: DenseLayer<S>) -> Int {
+    min(Tiling.wholeVectors(Int(layer.limits[min(output | 7, layer.outputs - 1)]), S.self), layer.inputs)
   }
 
   /// The gradient of a vector is the sum over rows of `contributions`, a tile.
   func sum(_ slot: Int, _ contributions: UnsafePointer<S>, _ count: Int, _ stride: Int) {
-    let s = storage[slot]
-    S.kernels.transpose(contributions, count, stride, rows, s.d + firstRow * s.dStride, s.dStride)
+    S.kernels.rowSums(count, contributions, stride, rows, sums[slot], adds)
   }
 }

@@ -179,12 +179,12 @@ struct IncrementalPullback<S: Scalar> {
     let gContext = try network.newContextGradient(stride, scratch)
     for i in 0..<network.layerCount {
       let isLast = i == network.layerCount - 1
-      sink?.outer(
+      try sink?.outer(
         network.layers[i], isLast ? UnsafePointer(gOutput) : UnsafePointer(gHidden[i].sums),
-        i == 0 ? tape.input + network.firstRow * stride : UnsafePointer(tape.hidden[i - 1].after), stride)
+        i == 0 ? tape.input + network.firstRow * stride : UnsafePointer(tape.hidden[i - 1].after), stride, scratch)
       if !isLast { try network.pullSides(i, tape, gHidden, gContext, stride, scratch, sink) }
     }
-    if let direct = network.direct { sink?.outer(direct, UnsafePointer(gOutput), tape.input, stride) }
+    if let direct = network.direct { try sink?.outer(direct, UnsafePointer(gOutput), tape.input, stride, scratch) }
     network.addContextGradient(gContext, gInput, stride)
   }
 

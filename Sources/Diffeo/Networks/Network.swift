@@ -304,21 +304,21 @@ struct Network<S: Scalar>: BitwiseCopyable {
     let gContext = try newContextGradient(stride, scratch)
     var g = gOutput
     for i in Swift.stride(from: layerCount - 1, through: 1, by: -1) {
-      sink?.outer(layers[i], g, UnsafePointer(tape.hidden[i - 1].after), stride)
+      try sink?.outer(layers[i], g, UnsafePointer(tape.hidden[i - 1].after), stride, scratch)
       try takeGradients(i - 1, gradients, stride, scratch, piecewise: false)
       layers[i].backward.apply(g, gradients[i - 1].after, stride)
       pull(i - 1, 0, layers[i].inputs, tape, gradients, stride)
       try pullSides(i - 1, tape, gradients, gContext, stride, scratch, sink)
       g = UnsafePointer(gradients[i - 1].sums)
     }
-    sink?.outer(layers[0], g, tape.input + firstRow * stride, stride)
+    try sink?.outer(layers[0], g, tape.input + firstRow * stride, stride, scratch)
     let gInput = try newInputGradient(stride, scratch)
     layers[0].backward.apply(g, gInput + firstRow * stride, stride)
     if layers[0].inputs < inputs {
       (gInput + contextRow * stride).update(repeating: 0, count: contextInputs * stride)
     }
     if let direct {
-      sink?.outer(direct, gOutput, tape.input, stride)
+      try sink?.outer(direct, gOutput, tape.input, stride, scratch)
       direct.backward.add(gOutput, gInput, stride)
     }
     addContextGradient(gContext, gInput, stride)
@@ -425,7 +425,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
       if let activation = step.sideActivation {
         S.kernels.activatePullback(activation, width * stride, units.sideBefore, units.side, gSide)
       }
-      sink?.outer(layers[matrix], gSide, tape.input + contextRow * stride, stride)
+      try sink?.outer(layers[matrix], gSide, tape.input + contextRow * stride, stride, scratch)
       layers[matrix].backward.add(gSide, gContext, stride)
     }
     scratch.release(to: mark)

@@ -16,9 +16,7 @@ final class Trainer<S: Scalar> {
   private let moment1: ParameterVector<S>
   private let moment2: ParameterVector<S>
   private let updates: [Update]
-  private let updateSums: UnsafeMutablePointer<Double>
   private let noise: DequantizationNoise?
-  private let pool = Pool()
 
   private let data: DataSet<S>
   private var trainRows: [Int32]
@@ -96,14 +94,13 @@ final class Trainer<S: Scalar> {
     moment1 = try ParameterVector(count: parameters.count)
     moment2 = try ParameterVector(count: parameters.count)
     likelihood = try LikelihoodGradient(
-      spec, model, parameters, rows: min(options.batchSize, batch.rows))
+      spec, model, parameters, gradient, workspace, rows: min(options.batchSize, batch.rows))
     // Short rows are not worth a call each, and of masks that share their weights each shows others.
     let wide = model.denseLayers.filter { $0.isSorted && $0.inputs >= 256 }
     let dense = Dictionary(grouping: wide, by: \.slot).filter { $0.value.count == 1 }
     updates = spec.slots.flatMap(\.slots).enumerated().filter { $0.element.role != .constant }.flatMap { i, slot in
       dense[i].map { Update.shown(of: $0[0], decays: slot.role == .weight) } ?? Update.all(of: slot)
     }
-    updateSums = try pool.take(updates.count)
     noise = model.dequantizes ? DequantizationNoise(seed: options.seed) : nil
     model.prepare(parameters.pointer)
     try setFromData()
@@ -253,22 +250,14 @@ final class Trainer<S: Scalar> {
     // As equal as can be, so that no step hangs on a few rows left over.
     let (batch, batches, rows) = (report.batch, report.batchesPerEpoch, trainRows.count)
     let range = batch * rows / batches..<(batch + 1) * rows / batches
-    epochSum += try computeGradient(range)
+    let (logProb, squares) = try computeGradient(range)
+    epochSum += logProb
     epochRows += range.count
     report.batch += 1
     report.trainLogProb = epochSum / Double(epochRows)
     report.learningRate = options.learningRate(step: step, of: Double(options.maxEpochs) * Double(batches))
     step += 1
 
-    try workspace.forEach(updates.count) { i, _ throws(DiffeoError) in
-      let part = updates[i]
-      updateSums[i] = 0
-      for row in 0..<part.rows {
-        updateSums[i] += S.kernels.sumOfSquares(part.count, gradient.pointer + part.offset + row * part.stride)
-      }
-    }
-    var squares = 0.0
-    for i in 0..<updates.count { squares += updateSums[i] }
     report.gradientNorm = squares.squareRoot()
     guard report.gradientNorm.isFinite else {
       report.skippedSteps += 1
@@ -279,11 +268,12 @@ final class Trainer<S: Scalar> {
       clip: options.clipNorm > 0 ? min(1, options.clipNorm / max(report.gradientNorm, 1e-300)) : 1)
   }
 
-  /// Of the mean log-likelihood of some of trainRows. Gives its sum.
-  private func computeGradient(_ range: Range<Int>) throws(DiffeoError) -> Double {
+  /// Of the mean log-likelihood of some of trainRows. Gives the sum of the log-likelihoods, and of the squares of the
+  /// gradient.
+  private func computeGradient(_ range: Range<Int>) throws(DiffeoError) -> (logProb: Double, squares: Double) {
     try trainRows.withUnsafeBufferPointer { order throws(DiffeoError) in
-      guard let order = order.baseAddress else { return 0 }
-      return try likelihood.compute(rows: range.count, number: step, workspace, into: gradient.pointer) {
+      guard let order = order.baseAddress else { return (0, 0) }
+      return try likelihood.compute(rows: range.count, number: step) {
         (rows, pass) throws(DiffeoError) in
         try load(data, order + range.lowerBound + rows.lowerBound, rows.count, &pass, epoch: report.epoch)
       }
@@ -292,7 +282,7 @@ final class Trainer<S: Scalar> {
 
   /// The mean log-likelihood of all training rows, and its gradient at the present parameters, as a step sees them.
   func objective() throws(DiffeoError) -> (mean: Double, gradient: [S]) {
-    let total = try computeGradient(0..<trainRows.count)
+    let total = try computeGradient(0..<trainRows.count).logProb
     return (total / Double(trainRows.count), (0..<gradient.count).map { gradient.pointer[$0] })
   }
 
