@@ -30,7 +30,7 @@ protocol Bijection: BitwiseCopyable {
 }
 
 /// A tile of rows on its way through the layers.
-struct Pass<S: Scalar> {
+struct Pass<S: Scalar>: BitwiseCopyable {
   let dim: Int
   let stride: Int
   /// [dim][stride], the present values.
@@ -75,6 +75,10 @@ struct Pass<S: Scalar> {
     x = spare
     spare = recording ? try scratch.take(count) : old
     return result
+  }
+
+  func negateLogDet() {
+    for r in 0..<stride { logDet[r] = -logDet[r] }
   }
 
   @inline(__always)

@@ -39,7 +39,8 @@ package final class Flow<S: Scalar>: Sendable {
 
   package func run<T: Scalar>(_ operation: Operation<T>, _ batch: Batch<T>, _ workspace: Workspace) throws(DiffeoError)
   {
-    try workspace.forEach(Tiling.count(batch.rows), TileTask(model: model, operation: operation, batch: batch))
+    let task = TileTask(model, operation, batch, threads: workspace.threads)
+    try workspace.forEach(task.count, task)
   }
 }
 

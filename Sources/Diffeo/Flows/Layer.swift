@@ -84,21 +84,22 @@ struct LayerSpec: Equatable, Sendable {
 }
 
 struct Layer<S: Scalar>: BitwiseCopyable {
+  /// Pointers into memory of the flow: a value would be copied for each use.
   enum Kind: BitwiseCopyable {
-    case autoregressive(Autoregressive<S>)
-    case coupling(Coupling<S>)
-    case permutation(Permutation<S>)
-    case actNorm(ActNorm<S>)
-    case standardize(Standardize<S>)
-    case batchNorm(BatchNorm<S>)
-    case lu(LU<S>)
-    case householder(Householder<S>)
-    case domain(Domain<S>)
-    case wrap(Wrap<S>)
-    case dequantize(Dequantize<S>)
-    case elementwise(Elementwise<S>)
-    case planar(Planar<S>)
-    case radial(Radial<S>)
+    case autoregressive(UnsafeMutablePointer<Autoregressive<S>>)
+    case coupling(UnsafeMutablePointer<Coupling<S>>)
+    case permutation(UnsafeMutablePointer<Permutation<S>>)
+    case actNorm(UnsafeMutablePointer<ActNorm<S>>)
+    case standardize(UnsafeMutablePointer<Standardize<S>>)
+    case batchNorm(UnsafeMutablePointer<BatchNorm<S>>)
+    case lu(UnsafeMutablePointer<LU<S>>)
+    case householder(UnsafeMutablePointer<Householder<S>>)
+    case domain(UnsafeMutablePointer<Domain<S>>)
+    case wrap(UnsafeMutablePointer<Wrap<S>>)
+    case dequantize(UnsafeMutablePointer<Dequantize<S>>)
+    case elementwise(UnsafeMutablePointer<Elementwise<S>>)
+    case planar(UnsafeMutablePointer<Planar<S>>)
+    case radial(UnsafeMutablePointer<Radial<S>>)
   }
 
   enum Tape: BitwiseCopyable {
@@ -118,7 +119,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     case radial(Radial<S>.Tape)
   }
 
-  private var kind: Kind
+  private let kind: Kind
   private let inverted: Bool
 
   /// offset: of the layer's parameters in the vector of the flow; slot: of its first slot among those of the flow.
@@ -126,58 +127,50 @@ struct Layer<S: Scalar>: BitwiseCopyable {
     inverted = spec.inverted
     switch spec.kind {
     case .autoregressive(let s):
-      kind = .autoregressive(try .init(s, offset: offset, slot: slot, pool: pool))
-    case .coupling(let s): kind = .coupling(try .init(s, offset: offset, slot: slot, pool: pool))
-    case .permutation(let s): kind = .permutation(try .init(s, pool: pool))
-    case .actNorm(let s): kind = .actNorm(try .init(s, offset: offset, slot: slot, pool: pool))
-    case .standardize(let s): kind = .standardize(try .init(s, offset: offset, pool: pool))
-    case .batchNorm(let s): kind = .batchNorm(try .init(s, offset: offset, slot: slot, pool: pool))
-    case .lu(let s): kind = .lu(try .init(s, offset: offset, slot: slot, pool: pool))
-    case .householder(let s): kind = .householder(try .init(s, offset: offset, slot: slot, pool: pool))
-    case .domain(let s): kind = .domain(try .init(s, offset: offset, pool: pool))
-    case .wrap(let s): kind = .wrap(try .init(s, offset: offset, slot: slot, pool: pool))
-    case .dequantize(let s): kind = .dequantize(.init(s))
-    case .elementwise(let s): kind = .elementwise(try .init(s, offset: offset, slot: slot, pool: pool))
-    case .planar(let s): kind = .planar(try .init(s, offset: offset, slot: slot, pool: pool))
-    case .radial(let s): kind = .radial(try .init(s, offset: offset, slot: slot, pool: pool))
+      kind = .autoregressive(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
+    case .coupling(let s): kind = .coupling(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
+    case .permutation(let s): kind = .permutation(try pool.place(.init(s, pool: pool)))
+    case .actNorm(let s): kind = .actNorm(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
+    case .standardize(let s): kind = .standardize(try pool.place(.init(s, offset: offset, pool: pool)))
+    case .batchNorm(let s): kind = .batchNorm(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
+    case .lu(let s): kind = .lu(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
+    case .householder(let s): kind = .householder(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
+    case .domain(let s): kind = .domain(try pool.place(.init(s, offset: offset, pool: pool)))
+    case .wrap(let s): kind = .wrap(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
+    case .dequantize(let s): kind = .dequantize(try pool.place(.init(s)))
+    case .elementwise(let s): kind = .elementwise(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
+    case .planar(let s): kind = .planar(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
+    case .radial(let s): kind = .radial(try pool.place(.init(s, offset: offset, slot: slot, pool: pool)))
     }
   }
 
-  mutating func prepare(_ parameters: UnsafePointer<S>) {
+  func prepare(_ parameters: UnsafePointer<S>) {
     switch kind {
-    case .autoregressive(let layer): layer.prepare(parameters)
-    case .coupling(let layer): layer.prepare(parameters)
-    case .permutation(let layer): layer.prepare(parameters)
-    case .actNorm(var layer):
-      layer.prepare(parameters)
-      kind = .actNorm(layer)
-    case .standardize(var layer):
-      layer.prepare(parameters)
-      kind = .standardize(layer)
-    case .batchNorm(var layer):
-      layer.prepare(parameters)
-      kind = .batchNorm(layer)
-    case .lu(var layer):
-      layer.prepare(parameters)
-      kind = .lu(layer)
-    case .householder(let layer): layer.prepare(parameters)
-    case .domain(let layer): layer.prepare(parameters)
-    case .wrap(let layer): layer.prepare(parameters)
-    case .dequantize(let layer): layer.prepare(parameters)
-    case .elementwise(let layer): layer.prepare(parameters)
-    case .planar(let layer): layer.prepare(parameters)
-    case .radial(let layer): layer.prepare(parameters)
+    case .autoregressive(let l): l.pointee.prepare(parameters)
+    case .coupling(let l): l.pointee.prepare(parameters)
+    case .permutation(let l): l.pointee.prepare(parameters)
+    case .actNorm(let l): l.pointee.prepare(parameters)
+    case .standardize(let l): l.pointee.prepare(parameters)
+    case .batchNorm(let l): l.pointee.prepare(parameters)
+    case .lu(let l): l.pointee.prepare(parameters)
+    case .householder(let l): l.pointee.prepare(parameters)
+    case .domain(let l): l.pointee.prepare(parameters)
+    case .wrap(let l): l.pointee.prepare(parameters)
+    case .dequantize(let l): l.pointee.prepare(parameters)
+    case .elementwise(let l): l.pointee.prepare(parameters)
+    case .planar(let l): l.pointee.prepare(parameters)
+    case .radial(let l): l.pointee.prepare(parameters)
     }
   }
 
   var denseLayers: [DenseLayer<S>] {
     switch kind {
-    case .autoregressive(let layer): layer.parameters.network.denseLayers
-    case .coupling(let layer): layer.denseLayers
-    case .lu(let layer): layer.denseLayers
-    case .radial(let layer): layer.denseLayers
-    case .elementwise(let layer): layer.denseLayers
-    case .planar(let layer): layer.denseLayers
+    case .autoregressive(let l): l.pointee.parameters.network.denseLayers
+    case .coupling(let l): l.pointee.denseLayers
+    case .lu(let l): l.pointee.denseLayers
+    case .radial(let l): l.pointee.denseLayers
+    case .elementwise(let l): l.pointee.denseLayers
+    case .planar(let l): l.pointee.denseLayers
     case .permutation, .actNorm, .standardize, .batchNorm, .householder, .domain, .wrap, .dequantize: []
     }
   }
@@ -188,7 +181,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
 
   /// If it normalises by the minibatch in training: not when inverted.
   var batchNorm: BatchNorm<S>? {
-    if case .batchNorm(let layer) = kind, !inverted { layer } else { nil }
+    if case .batchNorm(let l) = kind, !inverted { l.pointee } else { nil }
   }
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
@@ -201,20 +194,20 @@ struct Layer<S: Scalar>: BitwiseCopyable {
   private func run(_ pass: inout Pass<S>, inverse: Bool) throws(DiffeoError) -> Tape {
     switch kind {
     case .autoregressive(let l):
-      .autoregressive(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .coupling(let l): .coupling(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .permutation(let l): .permutation(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .actNorm(let l): .actNorm(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .standardize(let l): .standardize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .batchNorm(let l): .batchNorm(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .lu(let l): .lu(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .householder(let l): .householder(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .domain(let l): .domain(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .wrap(let l): .wrap(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .dequantize(let l): .dequantize(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .elementwise(let l): .elementwise(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .planar(let l): .planar(inverse ? try l.inverse(&pass) : try l.forward(&pass))
-    case .radial(let l): .radial(inverse ? try l.inverse(&pass) : try l.forward(&pass))
+      .autoregressive(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .coupling(let l): .coupling(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .permutation(let l): .permutation(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .actNorm(let l): .actNorm(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .standardize(let l): .standardize(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .batchNorm(let l): .batchNorm(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .lu(let l): .lu(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .householder(let l): .householder(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .domain(let l): .domain(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .wrap(let l): .wrap(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .dequantize(let l): .dequantize(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .elementwise(let l): .elementwise(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .planar(let l): .planar(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
+    case .radial(let l): .radial(inverse ? try l.pointee.inverse(&pass) : try l.pointee.forward(&pass))
     }
   }
 
@@ -230,33 +223,33 @@ struct Layer<S: Scalar>: BitwiseCopyable {
   {
     switch (kind, tape) {
     case (.autoregressive(let l), .autoregressive(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     case (.coupling(let l), .coupling(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     case (.permutation(let l), .permutation(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     case (.actNorm(let l), .actNorm(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     case (.standardize(let l), .standardize(let t)):
-      inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+      inverse ? l.pointee.inversePullback(&adjoint, t) : l.pointee.forwardPullback(&adjoint, t)
     case (.batchNorm(let l), .batchNorm(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     case (.lu(let l), .lu(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     case (.householder(let l), .householder(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     case (.domain(let l), .domain(let t)):
-      inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+      inverse ? l.pointee.inversePullback(&adjoint, t) : l.pointee.forwardPullback(&adjoint, t)
     case (.wrap(let l), .wrap(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : l.pointee.forwardPullback(&adjoint, t)
     case (.dequantize(let l), .dequantize(let t)):
-      inverse ? l.inversePullback(&adjoint, t) : l.forwardPullback(&adjoint, t)
+      inverse ? l.pointee.inversePullback(&adjoint, t) : l.pointee.forwardPullback(&adjoint, t)
     case (.elementwise(let l), .elementwise(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     case (.planar(let l), .planar(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     case (.radial(let l), .radial(let t)):
-      inverse ? try l.inversePullback(&adjoint, t) : try l.forwardPullback(&adjoint, t)
+      inverse ? try l.pointee.inversePullback(&adjoint, t) : try l.pointee.forwardPullback(&adjoint, t)
     default: throw DiffeoError(.internal, "a tape of another layer")
     }
   }

@@ -46,30 +46,51 @@ final class Model<S: Scalar>: @unchecked Sendable {
 
   func begin(_ pass: inout Pass<S>) { context?.apply(pass.context, pass.stride) }
 
+  /// Tiles that go through a layer one after the other, and then through the next: its weights are fetched once for all.
+  typealias Passes = UnsafeMutableBufferPointer<Pass<S>>
+
   /// Data to noise through the first `count` layers.
-  func forward(_ pass: inout Pass<S>, layers count: Int? = nil) throws(DiffeoError) {
-    for i in 0..<(count ?? layerCount) { _ = try layers[i].forward(&pass) }
-  }
-
-  /// log p of each row of pass.x is left in pass.logDet.
-  func logProb(_ pass: inout Pass<S>) throws(DiffeoError) {
-    try forward(&pass)
-    _ = try base.addLogDensity(&pass)
-  }
-
-  /// Rows of a seed in pass.x, their log p in pass.logDet.
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
-    try base.sample(seed, firstRow, &pass)
-    _ = try base.addLogDensity(&pass)
-    // What the layers add is the log-determinant of the other direction.
-    for r in 0..<pass.stride { pass.logDet[r] = -pass.logDet[r] }
-    try inverse(&pass)
-    for r in 0..<pass.stride { pass.logDet[r] = -pass.logDet[r] }
+  func forward(_ passes: Passes, layers count: Int? = nil) throws(DiffeoError) {
+    for i in 0..<(count ?? layerCount) {
+      for p in passes.indices { _ = try layers[i].forward(&passes[p]) }
+    }
   }
 
   /// Noise to data.
-  func inverse(_ pass: inout Pass<S>) throws(DiffeoError) {
-    for i in stride(from: layerCount - 1, through: 0, by: -1) { _ = try layers[i].inverse(&pass) }
+  func inverse(_ passes: Passes) throws(DiffeoError) {
+    for i in stride(from: layerCount - 1, through: 0, by: -1) {
+      for p in passes.indices { _ = try layers[i].inverse(&passes[p]) }
+    }
+  }
+
+  /// log p of each row of pass.x is left in pass.logDet.
+  func logProb(_ passes: Passes) throws(DiffeoError) {
+    try forward(passes)
+    for p in passes.indices { _ = try base.addLogDensity(&passes[p]) }
+  }
+
+  /// Rows of a seed in pass.x, their log p in pass.logDet; `firstRow` of a pass, too.
+  func sample(_ seed: UInt64, _ passes: Passes, firstRow: (Int) -> UInt64) throws(DiffeoError) {
+    for p in passes.indices {
+      try base.sample(seed, firstRow(p), &passes[p])
+      _ = try base.addLogDensity(&passes[p])
+      // What the layers add is the log-determinant of the other direction.
+      passes[p].negateLogDet()
+    }
+    try inverse(passes)
+    for p in passes.indices { passes[p].negateLogDet() }
+  }
+
+  // One tile alone
+
+  func forward(_ pass: inout Pass<S>, layers count: Int) throws(DiffeoError) {
+    try withUnsafeMutablePointer(to: &pass) { pass throws(DiffeoError) in
+      try forward(Passes(start: pass, count: 1), layers: count)
+    }
+  }
+
+  func logProb(_ pass: inout Pass<S>) throws(DiffeoError) {
+    try withUnsafeMutablePointer(to: &pass) { pass throws(DiffeoError) in try logProb(Passes(start: pass, count: 1)) }
   }
 
   // MARK: - Gradients

@@ -12,47 +12,81 @@ package enum Operation<T: Scalar> {
   case sample(seed: UInt64, firstRow: UInt64, Out, logProb: Out?)
 }
 
-/// An operation on the tiles of a batch.
+/// An operation on a batch, a few tiles at a time.
 struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
-  let model: Model<S>
-  let operation: Operation<T>
-  let batch: Batch<T>
+  private let model: Model<S>
+  private let operation: Operation<T>
+  private let batch: Batch<T>
+  private let tilesTogether: Int
+
+  init(_ model: Model<S>, _ operation: Operation<T>, _ batch: Batch<T>, threads: Int) {
+    self.model = model
+    self.operation = operation
+    self.batch = batch
+    if case .logProbGradient = operation {
+      // The memory of a pass that records is for one tile as much as a cache holds.
+      tilesTogether = 1
+    } else {
+      // Four save most of what there is to save; but every thread is to find enough to do.
+      tilesTogether = min(max(Tiling.count(batch.rows) / (4 * threads), 1), 4)
+    }
+  }
+
+  var count: Int { (Tiling.count(batch.rows) + tilesTogether - 1) / tilesTogether }
 
   func run(_ index: Int, _ scratch: Scratch) throws(DiffeoError) {
-    let range = Tiling.range(index, batch.rows)
-    var recording = false
-    if case .logProbGradient = operation { recording = true }
-    var pass = try model.newPass(Tiling.stride(range.count, S.self), recording: recording, scratch)
-    pass.load(batch, range, contextDim: model.contextDim)
-    model.begin(&pass)
+    let first = index * tilesTogether
+    let tiles = first..<min(first + tilesTogether, Tiling.count(batch.rows))
+    let passes = Model<S>.Passes(start: try scratch.take(tiles.count), count: tiles.count)
+    for p in passes.indices { passes[p] = try begin(first + p, scratch) }
     switch operation {
     case .logProb(let logProb):
-      try model.logProb(&pass)
-      storeLogProb(pass, range, logProb)
+      try model.logProb(passes)
+      for p in passes.indices { storeLogProb(passes[p], rows(first + p), logProb) }
 
     case .logProbGradient(let logProb, let x, let context):
-      let weight = try scratch.take(pass.stride, of: S.self)
-      weight.update(repeating: 1, count: pass.stride)
-      let (g, gContext) = try model.logProbGradient(&pass, weight: weight, sink: nil)
-      if let logProb { storeLogProb(pass, range, logProb) }
-      if let x { store(g, pass.stride, range, x, model.dim) }
-      if let context { store(gContext, pass.stride, range, context, model.contextDim) }
+      for p in passes.indices {
+        let (rows, stride) = (rows(first + p), passes[p].stride)
+        let weight = try scratch.take(stride, of: S.self)
+        weight.update(repeating: 1, count: stride)
+        let (g, gContext) = try model.logProbGradient(&passes[p], weight: weight, sink: nil)
+        if let logProb { storeLogProb(passes[p], rows, logProb) }
+        if let x { store(g, stride, rows, x, model.dim) }
+        if let context { store(gContext, stride, rows, context, model.contextDim) }
+      }
 
     case .toNoise(let z, let logDet):
-      try model.forward(&pass)
-      store(pass.x, pass.stride, range, z, model.dim)
-      storeLogDet(pass, range, logDet)
+      try model.forward(passes)
+      for p in passes.indices { store(passes[p], rows(first + p), z, logDet) }
 
     case .fromNoise(let x, let logDet):
-      try model.inverse(&pass)
-      store(pass.x, pass.stride, range, x, model.dim)
-      storeLogDet(pass, range, logDet)
+      try model.inverse(passes)
+      for p in passes.indices { store(passes[p], rows(first + p), x, logDet) }
 
     case .sample(let seed, let firstRow, let x, let logProb):
-      try model.sample(seed, firstRow &+ UInt64(range.lowerBound), &pass)
-      store(pass.x, pass.stride, range, x, model.dim)
-      storeLogDet(pass, range, logProb)
+      try model.sample(seed, passes) { firstRow &+ UInt64(rows(first + $0).lowerBound) }
+      for p in passes.indices { store(passes[p], rows(first + p), x, logProb) }
     }
+  }
+
+  private func rows(_ tile: Int) -> Range<Int> { Tiling.range(tile, batch.rows) }
+
+  private func begin(_ tile: Int, _ scratch: Scratch) throws(DiffeoError) -> Pass<S> {
+    let rows = rows(tile)
+    var recording = false
+    if case .logProbGradient = operation { recording = true }
+    var pass = try model.newPass(Tiling.stride(rows.count, S.self), recording: recording, scratch)
+    pass.load(batch, rows, contextDim: model.contextDim)
+    model.begin(&pass)
+    return pass
+  }
+
+  @inline(__always)
+  private func store(
+    _ pass: Pass<S>, _ rows: Range<Int>, _ x: UnsafeMutablePointer<T>, _ logDet: UnsafeMutablePointer<T>?
+  ) {
+    store(pass.x, pass.stride, rows, x, model.dim)
+    if let logDet { for r in rows { logDet[r] = T(pass.logDet[r - rows.lowerBound]) } }
   }
 
   @inline(__always)
@@ -61,11 +95,6 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
     _ columns: Int
   ) {
     Tiling.store(tile, stride, target + range.lowerBound * columns, range.count, columns)
-  }
-
-  @inline(__always)
-  private func storeLogDet(_ pass: Pass<S>, _ range: Range<Int>, _ logDet: UnsafeMutablePointer<T>?) {
-    if let logDet { for r in range { logDet[r] = T(pass.logDet[r - range.lowerBound]) } }
   }
 
   /// All weights are finite, so without a NaN in x or the context a NaN here comes from an overflow, or an infinity: far

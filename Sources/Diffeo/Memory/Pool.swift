@@ -13,6 +13,12 @@ final class Pool {
     return block.bindMemory(to: T.self, capacity: count)
   }
 
+  func place<T: BitwiseCopyable>(_ value: T) throws(DiffeoError) -> UnsafeMutablePointer<T> {
+    let place = try take(1, of: T.self)
+    place.pointee = value
+    return place
+  }
+
   func copy<T: BitwiseCopyable>(_ values: [T]) throws(DiffeoError) -> UnsafePointer<T> {
     let copy = try take(values.count, of: T.self)
     for (i, value) in values.enumerated() { copy[i] = value }
