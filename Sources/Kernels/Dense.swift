@@ -217,144 +217,117 @@ private struct PanelRow {
   }
 }
 
-/// 8 panels, or 4, and one row: enough sums that none waits for the one before it to be ready. Where ends ascend, as in a
-/// MADE, they make stairs: the panels run together, one after the other drops out, and k ascends in each. Of the panels
-/// `present` are there, 1 or more; the last stands in for those that are not.
+/// 8 panels, or 4, and one row: enough sums that none waits for the one before it to be ready. `count`, here and below, and
+/// `first` are constants wherever this is inlined.
+private struct PanelsOfRow {
+  var a, b, c, d, e, f, g, h: PanelRow
+  /// How far k got.
+  var k = 0
+
+  /// Of the panels `present` are there, 1 or more; the last stands in for those that are not.
+  @inline(always) init(
+    _ count: Int, _ panels: UnsafePointer<Panel>, present: Int, _ weights: In, _ kBegin: Int, _ kEnd: Int,
+    _ fromBias: Bool, _ y: Out
+  ) {
+    let last = present &- 1
+    a = PanelRow(0, panels, weights, kBegin, kEnd, fromBias, y)
+    b = PanelRow(smaller(1, last), panels, weights, kBegin, kEnd, fromBias, y)
+    c = PanelRow(smaller(2, last), panels, weights, kBegin, kEnd, fromBias, y)
+    d = PanelRow(smaller(3, last), panels, weights, kBegin, kEnd, fromBias, y)
+    (e, f, g, h) = (d, d, d, d)
+    if count > 4 {
+      e = PanelRow(smaller(4, last), panels, weights, kBegin, kEnd, fromBias, y)
+      f = PanelRow(smaller(5, last), panels, weights, kBegin, kEnd, fromBias, y)
+      g = PanelRow(smaller(6, last), panels, weights, kBegin, kEnd, fromBias, y)
+      h = PanelRow(smaller(7, last), panels, weights, kBegin, kEnd, fromBias, y)
+    }
+  }
+
+  /// To where all have terms, each by itself.
+  @inline(always) mutating func begin(_ count: Int, _ x: In) {
+    k = larger(larger(a.part.low, b.part.low), larger(c.part.low, d.part.low))
+    if count > 4 { k = larger(k, larger(larger(e.part.low, f.part.low), larger(g.part.low, h.part.low))) }
+    a.add(from: a.part.low, to: smaller(k, a.part.high), x)
+    b.add(from: b.part.low, to: smaller(k, b.part.high), x)
+    c.add(from: c.part.low, to: smaller(k, c.part.high), x)
+    d.add(from: d.part.low, to: smaller(k, d.part.high), x)
+    if count > 4 {
+      e.add(from: e.part.low, to: smaller(k, e.part.high), x)
+      f.add(from: f.part.low, to: smaller(k, f.part.high), x)
+      g.add(from: g.part.low, to: smaller(k, g.part.high), x)
+      h.add(from: h.part.low, to: smaller(k, h.part.high), x)
+    }
+  }
+
+  /// The panels from `first` on together, as far as all of them have terms.
+  @inline(always) mutating func together(from first: Int, of count: Int, _ x: In) {
+    var end = count > 4 ? h.part.high : d.part.high
+    if count > 4 {
+      if first <= 6 { end = smaller(end, g.part.high) }
+      if first <= 5 { end = smaller(end, f.part.high) }
+      if first <= 4 { end = smaller(end, e.part.high) }
+      if first <= 3 { end = smaller(end, d.part.high) }
+    }
+    if first <= 2 { end = smaller(end, c.part.high) }
+    if first <= 1 { end = smaller(end, b.part.high) }
+    if first <= 0 { end = smaller(end, a.part.high) }
+    while k < end {
+      let x = W(repeating: x[k])
+      if first <= 0 { a.add(k, x) }
+      if first <= 1 { b.add(k, x) }
+      if first <= 2 { c.add(k, x) }
+      if first <= 3 { d.add(k, x) }
+      if count > 4 {
+        if first <= 4 { e.add(k, x) }
+        if first <= 5 { f.add(k, x) }
+        if first <= 6 { g.add(k, x) }
+        h.add(k, x)
+      }
+      k &+= 1
+    }
+  }
+
+  @inline(always) func write(_ count: Int, _ lower: S) {
+    a.write(lower)
+    b.write(lower)
+    c.write(lower)
+    d.write(lower)
+    if count > 4 {
+      e.write(lower)
+      f.write(lower)
+      g.write(lower)
+      h.write(lower)
+    }
+  }
+}
+
+/// Where ends ascend, as in a MADE, panels make stairs: they run together, one after the other drops out, and k ascends in
+/// each.
 @inline(always)
 private func panelsOfRow(
   _ count: Int, _ panels: UnsafePointer<Panel>, present: Int, _ weights: In, _ kBegin: Int, _ kEnd: Int,
   _ fromBias: Bool, _ lower: S, _ x: In, _ y: Out
 ) {
-  let last = present &- 1
-  var a = PanelRow(0, panels, weights, kBegin, kEnd, fromBias, y)
-  var b = PanelRow(smaller(1, last), panels, weights, kBegin, kEnd, fromBias, y)
-  var c = PanelRow(smaller(2, last), panels, weights, kBegin, kEnd, fromBias, y)
-  var d = PanelRow(smaller(3, last), panels, weights, kBegin, kEnd, fromBias, y)
-  var e = d
-  var f = d
-  var g = d
-  var h = d
+  var sums = PanelsOfRow(count, panels, present: present, weights, kBegin, kEnd, fromBias, y)
+  sums.begin(count, x)
+  sums.together(from: 0, of: count, x)
+  sums.a.add(from: sums.k, to: sums.a.part.high, x)
+  sums.together(from: 1, of: count, x)
+  sums.b.add(from: sums.k, to: sums.b.part.high, x)
+  sums.together(from: 2, of: count, x)
+  sums.c.add(from: sums.k, to: sums.c.part.high, x)
+  sums.together(from: 3, of: count, x)
+  sums.d.add(from: sums.k, to: sums.d.part.high, x)
   if count > 4 {
-    e = PanelRow(smaller(4, last), panels, weights, kBegin, kEnd, fromBias, y)
-    f = PanelRow(smaller(5, last), panels, weights, kBegin, kEnd, fromBias, y)
-    g = PanelRow(smaller(6, last), panels, weights, kBegin, kEnd, fromBias, y)
-    h = PanelRow(smaller(7, last), panels, weights, kBegin, kEnd, fromBias, y)
+    sums.together(from: 4, of: count, x)
+    sums.e.add(from: sums.k, to: sums.e.part.high, x)
+    sums.together(from: 5, of: count, x)
+    sums.f.add(from: sums.k, to: sums.f.part.high, x)
+    sums.together(from: 6, of: count, x)
+    sums.g.add(from: sums.k, to: sums.g.part.high, x)
+    sums.together(from: 7, of: count, x)
   }
-  var low = larger(larger(a.part.low, b.part.low), larger(c.part.low, d.part.low))
-  if count > 4 {
-    low = larger(low, larger(larger(e.part.low, f.part.low), larger(g.part.low, h.part.low)))
-  }
-  a.add(from: a.part.low, to: smaller(low, a.part.high), x)
-  b.add(from: b.part.low, to: smaller(low, b.part.high), x)
-  c.add(from: c.part.low, to: smaller(low, c.part.high), x)
-  d.add(from: d.part.low, to: smaller(low, d.part.high), x)
-  if count > 4 {
-    e.add(from: e.part.low, to: smaller(low, e.part.high), x)
-    f.add(from: f.part.low, to: smaller(low, f.part.high), x)
-    g.add(from: g.part.low, to: smaller(low, g.part.high), x)
-    h.add(from: h.part.low, to: smaller(low, h.part.high), x)
-  }
-  // Up to where a panel and all after it have terms.
-  let toH = h.part.high
-  let toG = smaller(g.part.high, toH)
-  let toF = smaller(f.part.high, toG)
-  let toE = smaller(e.part.high, toF)
-  let toD = count > 4 ? smaller(d.part.high, toE) : d.part.high
-  let toC = smaller(c.part.high, toD)
-  let toB = smaller(b.part.high, toC)
-  let toA = smaller(a.part.high, toB)
-  var k = low
-  while k < toA {
-    let x = W(repeating: x[k])
-    a.add(k, x)
-    b.add(k, x)
-    c.add(k, x)
-    d.add(k, x)
-    if count > 4 {
-      e.add(k, x)
-      f.add(k, x)
-      g.add(k, x)
-      h.add(k, x)
-    }
-    k &+= 1
-  }
-  a.add(from: k, to: a.part.high, x)
-  while k < toB {
-    let x = W(repeating: x[k])
-    b.add(k, x)
-    c.add(k, x)
-    d.add(k, x)
-    if count > 4 {
-      e.add(k, x)
-      f.add(k, x)
-      g.add(k, x)
-      h.add(k, x)
-    }
-    k &+= 1
-  }
-  b.add(from: k, to: b.part.high, x)
-  while k < toC {
-    let x = W(repeating: x[k])
-    c.add(k, x)
-    d.add(k, x)
-    if count > 4 {
-      e.add(k, x)
-      f.add(k, x)
-      g.add(k, x)
-      h.add(k, x)
-    }
-    k &+= 1
-  }
-  c.add(from: k, to: c.part.high, x)
-  while k < toD {
-    let x = W(repeating: x[k])
-    d.add(k, x)
-    if count > 4 {
-      e.add(k, x)
-      f.add(k, x)
-      g.add(k, x)
-      h.add(k, x)
-    }
-    k &+= 1
-  }
-  d.add(from: k, to: d.part.high, x)
-  if count > 4 {
-    while k < toE {
-      let x = W(repeating: x[k])
-      e.add(k, x)
-      f.add(k, x)
-      g.add(k, x)
-      h.add(k, x)
-      k &+= 1
-    }
-    e.add(from: k, to: e.part.high, x)
-    while k < toF {
-      let x = W(repeating: x[k])
-      f.add(k, x)
-      g.add(k, x)
-      h.add(k, x)
-      k &+= 1
-    }
-    f.add(from: k, to: f.part.high, x)
-    while k < toG {
-      let x = W(repeating: x[k])
-      g.add(k, x)
-      h.add(k, x)
-      k &+= 1
-    }
-    g.add(from: k, to: g.part.high, x)
-    h.add(from: k, to: h.part.high, x)
-  }
-  a.write(lower)
-  b.write(lower)
-  c.write(lower)
-  d.write(lower)
-  if count > 4 {
-    e.write(lower)
-    f.write(lower)
-    g.write(lower)
-    h.write(lower)
-  }
+  sums.write(count, lower)
 }
 
 // One function for each shape: together in one they would be too large for the compiler to inline all of the above.
@@ -417,15 +390,17 @@ private func denseOutputsInLanes(
 ) {
   var p = first
   if stride == 1 {
+    let most = registersForEight ? 8 : 4
     while p < last {
+      // What does not fill a group goes first: in a MADE these sums are the shortest.
       let left = last &- p
-      if left > 4 && registersForEight {
-        dense8x1(panels + p, smaller(8, left), weights, kBegin, kEnd, fromBias, lower, x, y + 8 &* p)
-        p &+= 8
+      let present = left & (most &- 1) == 0 ? most : left & (most &- 1)
+      if registersForEight && present > 4 {
+        dense8x1(panels + p, present, weights, kBegin, kEnd, fromBias, lower, x, y + 8 &* p)
       } else {
-        dense4x1(panels + p, smaller(4, left), weights, kBegin, kEnd, fromBias, lower, x, y + 8 &* p)
-        p &+= 4
+        dense4x1(panels + p, present, weights, kBegin, kEnd, fromBias, lower, x, y + 8 &* p)
       }
+      p &+= present
     }
     return
   }
