@@ -253,15 +253,18 @@ public struct KernelTable<S>: Sendable {
 }
 
 /// Eight outputs of a packed matrix: at `offset` in its weights 8 biases, then for each k of begin..<end 8 weights.
-/// Outputs past the last one are padded with zeros, and their rows of y exist.
+/// `outputs` of them are there, 1 to 8. Those past the last one are padded with zeros; their rows of y exist, and may be
+/// anything afterwards.
 public struct Panel: Sendable, BitwiseCopyable {
   public var offset: Int
   public var begin: Int
   public var end: Int
-  public init(offset: Int, begin: Int, end: Int) {
+  public var outputs: Int
+  public init(offset: Int, begin: Int, end: Int, outputs: Int = 8) {
     self.offset = offset
     self.begin = begin
     self.end = end
+    self.outputs = outputs
   }
 }
 

@@ -46,7 +46,7 @@ private func denseRowsInLanes(
       start: fromBias ? weights + part.bias : nil,
       w: weights + part.weights(part.low), wStep: 8, x: x + part.low &* stride, xStep: stride,
       y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low, lower: lower)
-    denseTiles8(at, vectors: vectors)
+    if panels[p].outputs > 4 { denseTiles8(at, vectors: vectors) } else { denseTiles4(at, vectors: vectors) }
     p &+= 1
   }
 }

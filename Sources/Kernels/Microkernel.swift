@@ -147,13 +147,13 @@ struct OutputSums {
   }
 }
 
-/// 8 outputs times any number of vectors, in tiles that the registers of the build hold: 16 sums of 32 registers, 12 of
+/// 4 or 8 outputs times any number of vectors, in tiles that the registers of the build hold: 16 sums of 32 registers, 12 of
 /// 16, and 8 of 16 where a product takes a register too.
-@inline(always) private func tiles8(_ at: Operands, vectors: Int, apart: Int) {
+@inline(always) private func tiles(outputs: Int, vectors: Int, _ at: Operands, apart: Int) {
   var j = 0
   #if AVX512
     while j &+ 2 <= vectors {
-      tile(outputs: 8, vectors: 2, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart)
+      tile(outputs: outputs, vectors: 2, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart)
       j &+= 2
     }
   #else
@@ -163,7 +163,7 @@ struct OutputSums {
         // Of three vectors, or of two rather than leave one over.
         let left = vectors &- j
         if left != 2 && left != 4 {
-          while o < 8 {
+          while o < outputs {
             tile(outputs: 4, vectors: 3, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart)
             o &+= 4
           }
@@ -171,17 +171,20 @@ struct OutputSums {
           continue
         }
       #endif
-      while o < 8 {
+      while o < outputs {
         tile(outputs: 4, vectors: 2, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart)
         o &+= 4
       }
       j &+= 2
     }
   #endif
-  if j < vectors { tile(outputs: 8, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart) }
+  if j < vectors { tile(outputs: outputs, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart) }
 }
 
 // Functions by themselves: within others they would be too large for the compiler to inline what they are made of.
 
-@inline(never) func denseTiles8(_ at: Operands, vectors: Int) { tiles8(at, vectors: vectors, apart: 1) }
-@inline(never) func outerTiles8(_ at: Operands, vectors: Int) { tiles8(at, vectors: vectors, apart: outerStride) }
+@inline(never) func denseTiles8(_ at: Operands, vectors: Int) { tiles(outputs: 8, vectors: vectors, at, apart: 1) }
+@inline(never) func denseTiles4(_ at: Operands, vectors: Int) { tiles(outputs: 4, vectors: vectors, at, apart: 1) }
+@inline(never) func outerTiles8(_ at: Operands, vectors: Int) {
+  tiles(outputs: 8, vectors: vectors, at, apart: outerStride)
+}
