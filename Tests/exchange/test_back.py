@@ -63,7 +63,7 @@ SCALES = [
     "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
     "reciprocal_sigmoid", "atan",
 ]  # fmt: skip
-ACTIVATIONS = ["relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"]
+ACTIVATIONS = ["relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"]
 ZUKO = {
     "transformer": Spline(5, -3, 3, min_width=0, min_height=0, logit_bound=np.log(1000) / 2, derivative="exp")
 }  # fmt: skip

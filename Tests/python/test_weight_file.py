@@ -71,6 +71,7 @@ ACTIVATIONS = {
     "softplus": lambda a: np.logaddexp(0, a),
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "gelu": lambda a: 0.5 * a * (1 + np.tanh(np.sqrt(2 / np.pi) * (a + 0.044715 * a**3))),
+    "gelu_erf": lambda a: 0.5 * a * np.vectorize(math.erfc)(-a / np.sqrt(2)),
 }
 LOG_SCALES = {
     "soft_clip": lambda a, c, e: a / (1 + np.abs(a) / c),

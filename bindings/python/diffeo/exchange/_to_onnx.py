@@ -15,6 +15,15 @@ from ._layers import Dense, Layer, Network, Real
 from ._read import Parts
 
 OPSET, IR = 17, 8  # as of ONNX 1.12, in 2022
+NORMAL_TAIL = (
+    -4.445136353605862e-11, 1.1696529105076675e-10, 6.292078679667772e-10, -8.510067291525694e-10,
+    -4.560985282531475e-09, 1.4229543969952314e-09, 2.281718958450826e-08, 1.4646717608478525e-08,
+    -8.836619569126603e-08, -1.5651866434607109e-07, 2.735553067099946e-07, 1.0225715175515716e-06,
+    -6.303827237271143e-07, -5.9205916412860635e-06, 7.168454813833569e-07, 3.5144796375948626e-05,
+    -1.9082891229431116e-06, -0.000231094953562083, 0.00013334431569876615, 0.0016308184594349203,
+    -0.003479692367597778, -0.007540188966828071, 0.06039657489094285, -0.18652185795965473, 0.3871374007422145,
+    -0.6078966419718921, 0.7552851304157515,
+)  # fmt: skip
 
 
 class Value:
@@ -114,6 +123,18 @@ class Graph:
             total = (total + (-1) ** k / (2 * k + 1)) * square
         return a * (total + 1.0) * 8.0
 
+    def normal_cdf(self, a: Value) -> Value:
+        """(1 + erf(a / sqrt(2))) / 2; ONNX Runtime has erf in float32 only: else as in Sources/Kernels/NormalTail.swift."""
+        if self.dtype == np.float32:
+            return (self.op("Erf", a * float(np.sqrt(0.5))) + 1.0) * 0.5
+        u = self.minimum(abs(a), 40.0)
+        r = self.op("Reciprocal", u + 4.0)
+        z, tail = r * -8.0 + 1.0, r * 0.0
+        for coefficient in NORMAL_TAIL:
+            tail = tail * z + coefficient
+        tail = tail * r * self.exp(u * u * -0.5)
+        return self.op("Where", self.op("Less", a, 0.0), tail, tail * -1.0 + 1.0)
+
     def sigmoid(self, a: Value) -> Value:
         """1 / (1 + exp(-a))."""
         return self.op("Sigmoid", a)
@@ -144,6 +165,7 @@ ACTIVATIONS: dict[str, Callable[[Graph, Value], Value]] = {
     "softplus": lambda m, a: m.softplus(a),
     "sigmoid": lambda m, a: m.sigmoid(a),
     "gelu": lambda m, a: a * m.sigmoid((a + a * a * a * 0.044715) * (2 * float(np.sqrt(2 / np.pi)))),
+    "gelu_erf": lambda m, a: a * m.normal_cdf(a),
 }
 
 

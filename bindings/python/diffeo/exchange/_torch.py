@@ -96,7 +96,7 @@ def activation(function: Any, path: str, part: Any) -> str:
     if name is None:
         known = ", ".join(ACTIVATIONS)
         described = getattr(function, "__name__", None) or repr(function)
-        raise ConversionError(path, part, f"the activation {described} is none of {known} (gelu: that of tanh)")
+        raise ConversionError(path, part, f"the activation {described} is none of {known}")
     return name
 
 

@@ -114,7 +114,7 @@ def _mlp(net: Any, context: int, path: str, *, masked: bool = False) -> Network:
     if len(dense) > 1:
         name = probe_activation(lambda a: _activated(net.activation, a))
     if name is None:
-        raise ConversionError(path, net, f"the activation is none of {', '.join(ACTIVATIONS)} (gelu: that of tanh)")
+        raise ConversionError(path, net, f"the activation is none of {', '.join(ACTIVATIONS)}")
     return Network(tuple(dense), name, context)
 
 
