@@ -499,7 +499,7 @@ def log_prob(library, flow, x, context=None):
     def tensor(values):
         return None if values is None else torch.from_numpy(np.array(values))
 
-    torch.set_default_dtype(torch.float64)  # for what libraries make on the way
+    torch.set_default_dtype(getattr(torch, x.dtype.name))  # for what libraries make on the way
     with torch.no_grad():
         if library == "pyro":
             density = flow.log_prob(tensor(x))
