@@ -37,9 +37,8 @@ class Library:
     name: str
     layers: Mapping[str, Callable[[Layer, Parts], Any]]
     bases: Mapping[str, Callable[[Layer, Parts], Any]]
-    flow: Callable[
-        [Sequence[Any], Any, int], tuple[Any, Any]
-    ]  # of transforms, a base, dim; and its transform as a whole
+    # of transforms, a base and dim: a flow, and its transform as a whole
+    flow: Callable[[Sequence[Any], Any, int], tuple[Any, Any]]
     maps: Callable[[Any], tuple[Map, Map]]  # of a transform
     log_prob: Callable[[Any, Any, Any], Any]  # of a flow or a base, at tensors
 
