@@ -145,9 +145,9 @@ def rows(dim: int, context_dim: int, box: tuple[float, float] | None = None) -> 
 def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
     """Raise where the two sides differ; the rows, their context, and their log-densities by the library.
 
-    On the way back a library may be unable to go, or it and we may be right to different digits, where a small change of
-    the noise is a large one of the data: then what we found must be taken to the same noise by the library. One that can
-    only sample is compared on what it samples.
+    On the way back a library may be unable to go, or it and we may be right to different digits, where a small
+    change of the noise is a large one of the data: then what we found must be taken to the same noise by the
+    library. One that can only sample is compared on what it samples.
     """
     x, context = rows(source.dim, source.context_dim, source.box)
     inside = flow.from_noise(x, context)[0]  # in the support, at least if all is well
