@@ -30,7 +30,7 @@ test-python: python ## the tests of the Python package, installed from its wheel
 
 test-exchange: lib ## converts flows of other libraries, which are installed first (some minutes)
 	scripts/setup-exchange
-	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) PYTHONPATH=bindings/python .venv-exchange/bin/python -m pytest -q Tests/exchange
+	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) PYTHONPATH=$(abspath bindings/python) .venv-exchange/bin/python -m pytest -q Tests/exchange
 
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt

@@ -111,7 +111,8 @@ enum {
   DIFFEO_LEAKY_RELU = 5, /* a, 0.01 a below 0 */
   DIFFEO_SOFTPLUS = 6,   /* log(1 + exp(a)) */
   DIFFEO_SIGMOID = 7,
-  DIFFEO_GELU = 8        /* a Phi(a), with the tanh approximation of Hendrycks and Gimpel 2016 */
+  DIFFEO_GELU = 8,       /* a Phi(a), with the tanh approximation of Hendrycks and Gimpel 2016 */
+  DIFFEO_GELU_ERF = 9    /* a Phi(a) as it is, PyTorch's default. Phi: standard normal distribution function */
 };
 
 /* How an affine map z = s(a) x + t makes its scale s from a network output a; c and e are scale_bound and
@@ -359,7 +360,7 @@ typedef struct diffeo_architecture_options {
   int64_t bins;          /* splines: 8 */
   double bound;          /* splines: the box is [-bound, bound]; 0: 4, or pi for angles */
   int32_t periodic;      /* splines: 0. 1: all columns are angles of period 2 bound */
-  int32_t reserved;      /* 0 */
+  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
 } diffeo_architecture_options;
 
 DIFFEO_API diffeo_status diffeo_spline_options_init(diffeo_spline_options *options, size_t struct_size);

@@ -162,6 +162,7 @@ extension diffeo_architecture_options: SizedStruct {
     o.conditional = Int32(DIFFEO_MADE_GAUSSIAN)
     o.masks = 1
     o.bins = 8
+    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
     return o
   }
 
@@ -186,7 +187,7 @@ extension diffeo_architecture_options: SizedStruct {
       a.bins = Int(bins)
       a.bound = bound
       a.periodic = try flag(periodic, "periodic")
-      try requireZero(reserved)
+      a.blocks = try choice(blocks, "blocks")
       a.seed = seed
       return a
     }

@@ -271,10 +271,10 @@ public struct Panel: Sendable, BitwiseCopyable {
 /// Nonlinearities; raw values are those of the C header.
 public enum Activation: Int32, Sendable, BitwiseCopyable {
   case relu = 1
-  case tanh, elu, silu, leakyReLU, softplus, sigmoid, gelu
+  case tanh, elu, silu, leakyReLU, softplus, sigmoid, gelu, geluErf
 
   /// Whether the derivative needs the input, not just the output.
-  public var needsInput: Bool { self == .silu || self == .gelu }
+  public var needsInput: Bool { self == .silu || self == .gelu || self == .geluErf }
 }
 
 /// s(a) of an affine map; kinds are those of the C header, formulas too. `bound` is c, `epsilon` is e, `low` and `high`

@@ -19,7 +19,7 @@ func activatePullback(_ f: Activation, _ count: Int, _ a: In, _ h: In, _ g: Out)
   // Derivatives come from the input or from the output, never both. a may be missing where it is not needed.
   let from: In
   switch f {
-  case .silu, .gelu: from = a
+  case .silu, .gelu, .geluErf: from = a
   default: from = h
   }
   inVectors(count, Streams(from, from, from, g, g)) { activatePullbackVectors(f, $0, $1.a, $1.g) }
@@ -46,10 +46,13 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
   case .softplus: return softplus(a)
   case .sigmoid: return sigmoid(a)
   case .gelu: return weighted(a, bySigmoidOf: geluArgument(a))
+  case .geluErf:
+    let least = V(repeating: -S.greatestFiniteMagnitude)
+    return a.replacing(with: least, where: a .< least) * normalCDF(a).value
   }
 }
 
-/// The derivative from the input of silu and gelu, from the output of the others.
+/// The derivative from the input of silu and both gelu, from the output of the others.
 @inline(always) private func derivative(_ f: Activation, _ x: V) -> V {
   let one = V(repeating: 1)
   switch f {
@@ -69,6 +72,10 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
     let a = limited(x, V(repeating: 50))
     let (s, complement) = sigmoidAndComplement(geluArgument(a))
     return s * fma(a * complement, geluArgumentSlope(a), one)
+  case .geluErf:
+    let a = limited(x, V(repeating: 50))
+    let (value, density) = normalCDF(a)
+    return fma(a, density, value)
   }
 }
 

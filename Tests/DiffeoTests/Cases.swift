@@ -224,7 +224,7 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
     cases += conventions + elementwise + mixtures
     let activations: [Activation] = [
-      .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu,
+      .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu, .geluErf,
     ]
     for activation in activations {
       cases.append(

@@ -70,6 +70,15 @@ extension StoredFlow {
     try builder.addCoupling(conditioner, mask: .even, seed: 0)
     conditioner.hidden = []
     try builder.addAutoregressive(conditioner, order: .reversed, randomDegrees: false, inverted: true, seed: 0)
+    conditioner.network = .init(hidden: [2, 2, 3], activation: .tanh)
+    conditioner.network.blocks = .preactivation
+    conditioner.network.normalized = true
+    conditioner.network.contextMode = .shift
+    try builder.addCoupling(conditioner, mask: .odd, seed: 0)
+    conditioner.network = .init(hidden: [2, 2], activation: .geluErf)
+    conditioner.network.blocks = .residual
+    conditioner.network.contextMode = .gate
+    try builder.addAutoregressive(conditioner, order: .natural, randomDegrees: false, seed: 0)
     let flow: AnyFlow =
       switch dtype {
       case .f32: .f32(try Flow.random(builder.spec, seed: 3))

@@ -4,7 +4,9 @@ import Testing
 
 // The elementary functions, reached through the kernels made of them, against extended precision.
 
-let activations: [Activation] = [.relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu]
+let activations: [Activation] = [
+  .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu, .geluErf,
+]
 
 /// Values everywhere: dense where functions bend, every magnitude, and the ends of the ranges.
 func probes<S: TestScalar>(_ type: S.Type) -> [S] {
@@ -45,6 +47,7 @@ private func exactly(_ f: Activation, _ a: Float80) -> Float80 {
   case .gelu:
     let u = 2 * (2 / Float80.pi).squareRoot() * (a + 0.044715 * a * a * a)
     return a == -.infinity ? 0 : a / (1 + exp(-u))
+  case .geluErf: return a == -.infinity ? 0 : a * erfc(-a / Float80(2).squareRoot()) / 2
   }
 }
 
@@ -66,6 +69,8 @@ private func activationsAreAccurate<S: TestScalar>(_ build: Build<S>) {
     // Far out a product with a subnormal sigmoid is inaccurate, and gelu magnifies an error of its argument.
     case .silu: a = all.filter { !($0 < S(Glibc.log(Double(S.leastNormalMagnitude)))) }
     case .gelu: a = all.filter { !($0 < -4) }
+    // Here, too, while the distribution function is normal.
+    case .geluErf: a = all.filter { !($0 < (S.self == Float.self ? -12.9 : -37.5)) }
     default: a = all
     }
     let (error, at) = worst(activate(build, f, a), a) { exactly(f, $0) }
@@ -74,6 +79,7 @@ private func activationsAreAccurate<S: TestScalar>(_ build: Build<S>) {
     case .relu: bound = 0
     case .leakyReLU: bound = 1.1
     case .gelu: bound = 25
+    case .geluErf: bound = 6.2
     case .elu: bound = 1.1
     case .softplus: bound = 1.6
     case .sigmoid: bound = 1.8
@@ -117,7 +123,7 @@ private func limitsAreRight<S: TestScalar>(_ build: Build<S>) {
   let table: [(Activation, [S])] = [
     (.relu, [inf, 0, 0]), (.tanh, [1, -1, 0]), (.elu, [inf, -1, 0]), (.silu, [inf, 0, 0]),
     (.leakyReLU, [inf, -inf, 0]), (.softplus, [inf, 0, S(Glibc.log(2.0))]), (.sigmoid, [1, 0, 0.5]),
-    (.gelu, [inf, 0, 0]),
+    (.gelu, [inf, 0, 0]), (.geluErf, [inf, 0, 0]),
   ]
   for (f, expected) in table {
     let out = activate(build, f, [inf, -inf, 0, .nan])

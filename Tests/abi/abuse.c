@@ -538,6 +538,7 @@ static void building(void) {
     ARCHITECTURE(activation, DIFFEO_EINVAL);
     ARCHITECTURE(dtype, DIFFEO_EDTYPE);
     ARCHITECTURE(conditional, DIFFEO_EINVAL);
+    ARCHITECTURE(blocks, DIFFEO_EINVAL);
     FIELD(diffeo_spline_options, D.spline_options_init, boundary, c, DIFFEO_EINVAL, piece, spline(spec, &o));
     FIELD(diffeo_mixture_options, D.mixture_options_init, family, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
     FIELD(diffeo_mixture_options, D.mixture_options_init, target, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
@@ -573,7 +574,6 @@ static void building(void) {
     ARCHITECTURE(scale, DIFFEO_EINVAL);
     ARCHITECTURE(batch_norm, DIFFEO_EINVAL);
     ARCHITECTURE(periodic, DIFFEO_EINVAL);
-    ARCHITECTURE(reserved, DIFFEO_EINVAL);
     AUTOREGRESSIVE(reserved);
     AUTOREGRESSIVE(normalized);
     COUPLING(reserved);

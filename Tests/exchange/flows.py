@@ -244,6 +244,8 @@ def zuko_flows():
         "mixture": mixture(0, kind="diagonal"),
         "mixture-spherical": mixture(0, kind="spherical", tied=True),
         "mixture-context": mixture(2, kind="diagonal", epsilon=0.0),
+        "maf-residual-narrow": MAF(2, 1, residual=True, transforms=2, hidden_features=(2, 1)),  # a unit that no output sees
+        "maf-gelu": MAF(3, 1, activation=nn.GELU, **small),
     }
 
 
@@ -344,23 +346,33 @@ def pyro_flows():
     import pyro.distributions as d
     import pyro.distributions.transforms as t
     import torch
-    from pyro.nn import AutoRegressiveNN, DenseNN
+    from pyro.nn import AutoRegressiveNN, ConditionalAutoRegressiveNN, ConditionalDenseNN, DenseNN
     from torch import nn
 
     dim, bins = 5, 4
 
-    def flow(*transforms):
+    def flow(*transforms, kind=d.TransformedDistribution):
         for seed, each in enumerate(transforms):
             if isinstance(each, nn.Module):
                 randomise(each, seed, 0.2)
             if isinstance(each, t.BatchNorm):
                 each.gamma.data = 0.5 + each.gamma.data.abs()
         loc = torch.zeros(dim, dtype=torch.float64)
-        return d.TransformedDistribution(d.Normal(loc, torch.full_like(loc, 1.5)), list(transforms))
+        return kind(d.Normal(loc, torch.full_like(loc, 1.5)), list(transforms))
 
     hyper = DenseNN(2, [8], [3 * bins, 3 * bins, 3 * (bins - 1)])
     made = AutoRegressiveNN(dim, [9], param_dims=[bins, bins, bins - 1])
     affine = t.AffineAutoregressive
+    context = 3
+
+    def conditional(*transforms):
+        return flow(*transforms, kind=d.ConditionalTransformedDistribution)
+
+    def given(**more):
+        return ConditionalAutoRegressiveNN(dim, context, [9], **more)
+
+    splines = {"count_bins": bins, "order": "quadratic"}
+    sizes = [dim * bins, dim * bins, dim * (bins - 1)]
     return {
         "affine-autoregressive": flow(
             affine(AutoRegressiveNN(dim, [9, 8])),
@@ -372,6 +384,25 @@ def pyro_flows():
         "spline-autoregressive": flow(t.SplineAutoregressive(dim, made, bins, order="quadratic")),
         "spline": flow(t.Spline(dim, bins, order="quadratic")),
         "planar-radial": flow(t.Planar(dim), t.Radial(dim)),
+        "conditional-affine": conditional(
+            t.ConditionalAffineAutoregressive(given(nonlinearity=nn.Tanh())),
+            t.Permute(torch.tensor([2, 0, 1, 4, 3])),
+            t.ConditionalAffineAutoregressive(given(), stable=True),
+            t.ConditionalAffineCoupling(2, ConditionalDenseNN(2, context, [8], [3, 3])),
+            t.BatchNorm(dim),
+        ),
+        "conditional-spline": conditional(
+            t.ConditionalSpline(DenseNN(context, [8], sizes), dim, bins, order="quadratic"),
+            t.ConditionalSplineAutoregressive(dim, given(param_dims=[bins, bins, bins - 1]), **splines),
+        ),
+        "conditional-inverse": conditional(
+            t.ConditionalAffineAutoregressive(given()).inv,
+            t.conditional_planar(dim, context, [8]).inv,
+            t.conditional_radial(dim, context, [8]).inv,
+        ),
+        "conditional-planar-radial": conditional(
+            t.conditional_planar(dim, context, [8]), t.conditional_radial(dim, context, [8])
+        ),
     }
 
 
@@ -498,10 +529,10 @@ def log_prob(library, flow, x, context=None):
     def tensor(values):
         return None if values is None else torch.from_numpy(np.array(values))
 
-    torch.set_default_dtype(torch.float64)  # for what libraries make on the way
+    torch.set_default_dtype(getattr(torch, x.dtype.name))  # for what libraries make on the way
     with torch.no_grad():
         if library == "pyro":
-            density = flow.log_prob(tensor(x))
+            density = (flow if context is None else flow.condition(tensor(context))).log_prob(tensor(x))
             return (density.sum(dim=1) if density.dim() > 1 else density).numpy()
         if library == "FrEIA":
             given = {} if context is None else {"c": [tensor(context)]}

@@ -15,6 +15,7 @@ CANNOT = {
     ("normflows", "planar-radial"),
     ("flowjax", "planar-sampler"),
     ("pyro", "planar-radial"),
+    ("pyro", "conditional-planar-radial"),
 }  # the library cannot say its density
 
 

@@ -71,65 +71,127 @@ ACTIVATIONS = {
     "softplus": lambda a: np.logaddexp(0, a),
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "gelu": lambda a: 0.5 * a * (1 + np.tanh(np.sqrt(2 / np.pi) * (a + 0.044715 * a**3))),
+    "gelu_erf": lambda a: 0.5 * a * np.vectorize(math.erfc)(-a / np.sqrt(2)),
 }
 LOG_SCALES = {
-    "soft_clip": lambda a, c, e: a / (1 + np.abs(a) / c),
-    "exp": lambda a, c, e: a,
-    "tanh": lambda a, c, e: c * np.tanh(a / c),
-    "softplus": lambda a, c, e: np.log(np.logaddexp(0, a + np.log(np.expm1(1 - e))) + e),
-    "sigmoid": lambda a, c, e: np.log(1 / (1 + np.exp(-a - 2)) + e),
+    "soft_clip": lambda a, said: a / (1 + np.abs(a) / said["scale_bound"]),
+    "exp": lambda a, said: a,
+    "tanh": lambda a, said: said["scale_bound"] * np.tanh(a / said["scale_bound"]),
+    "softplus": lambda a, said: np.log(
+        np.logaddexp(0, a + np.log(np.expm1(1 - said["scale_epsilon"]))) + said["scale_epsilon"]
+    ),
+    "sigmoid": lambda a, said: np.log(1 / (1 + np.exp(-a - 2)) + said["scale_epsilon"]),
+    "gated": lambda a, said: -np.logaddexp(0, -a - 2),
+    "clamped_softplus": lambda a, said: np.log(
+        np.minimum(np.logaddexp(0, a) + said["scale_epsilon"], said["scale_bound"])
+    ),
+    "clamped_exp": lambda a, said: np.clip(a, said["log_scale_low"], said["log_scale_high"]),
+    "reciprocal_sigmoid": lambda a, said: np.logaddexp(0, -a),
+    "atan": lambda a, said: said["scale_bound"] * np.arctan(a),
 }
 
 
-def outputs_of(layer, inputs, masks=None):
-    count = len(layer["network"])
-    for i in range(count):
-        weight = layer[f"network/{i}/weight"][:]
-        inputs = inputs @ (weight if masks is None else weight * masks[i]).T + layer[f"network/{i}/bias"][:]
-        if i < count - 1:
-            inputs = ACTIVATIONS[layer.attrs["activation"].decode()](inputs)
-    return inputs
+def word(layer, name, otherwise=""):
+    return layer.attrs.get(name, otherwise.encode()).decode()
 
 
-def network(layer, inputs, masks=None):
-    """Its outputs, as one a and one t for each transformed column: log s and t."""
-    inputs = outputs_of(layer, inputs, masks)
-    rule = layer.attrs["scale"].decode()
-    if rule == "additive":
-        return np.zeros_like(inputs), inputs
-    a, t = inputs[:, 0::2], inputs[:, 1::2]
-    return LOG_SCALES[rule](a, layer.attrs["scale_bound"], layer.attrs["scale_epsilon"]), t
+def outputs_of(layer, columns, context, degrees=None, network="network", activation="activation"):
+    """What a network makes of columns and context; with the degrees of what it reads, hidden layers and outputs."""
+    f, blocks, mode = ACTIVATIONS[word(layer, activation)], word(layer, "blocks", "plain"), word(layer, "context_mode")
+    widths = layer["hidden"][:]
+
+    def sees(before, after):
+        return degrees[after][:, None] > (degrees[before] if after > len(widths) else degrees[before] - 1)
+
+    def matrix(name, h, before, after):
+        weight = layer[f"{network}/{name}/weight"][:]
+        if degrees is not None:
+            weight = weight * sees(before, after)[:, : weight.shape[1]]
+        return h @ weight.T + layer[f"{network}/{name}/bias"][:]
+
+    def of_context(name):
+        return context @ layer[f"{network}/{name}/weight"][:].T + layer[f"{network}/{name}/bias"][:]
+
+    read = np.hstack([columns, context])
+    h = matrix("0", columns if mode == "shift" else read, 0, 1)
+    if mode == "shift":
+        h = h + f(of_context("context"))
+    for i in range(len(widths)):
+        if blocks == "plain":
+            h = matrix(f"{i + 1}", f(h), i + 1, i + 2)
+            continue
+        if i > 0 and widths[i] != widths[i - 1]:
+            h = matrix(f"{i}", h, i, i + 1)
+        y = h
+        if layer.attrs.get("normalized", 0):
+            y = layer[f"{network}/{i}/scale"][:] * y + layer[f"{network}/{i}/shift"][:]
+        y = matrix(f"{i}/inner", f(y) if blocks == "preactivation" else y, i + 1, i + 1)
+        if mode == "shift":
+            y = y + context @ layer[f"{network}/{i}/context/weight"][:].T
+        y = matrix(f"{i}/outer", f(y), i + 1, i + 1)
+        h = h + (y / (1 + np.exp(-of_context(f"{i}/gate"))) if mode == "gate" else y)
+    if blocks != "plain":
+        h = matrix(f"{len(widths)}", h, len(widths), len(widths) + 1)
+    if layer.attrs.get("direct", 0):
+        h = h + read @ (layer[f"{network}/direct/weight"][:] * sees(0, len(widths) + 1)).T
+    return h
+
+
+def moved(layer, x, outputs, backwards):
+    """The map of one number, x [n, k], and its logarithmic derivative; outputs [n, k, parameters]."""
+    if layer.attrs.get("transformer") in MAPS:
+        assert not backwards
+        return MAPS[layer.attrs["transformer"]](layer.attrs, x, outputs)
+    rule, t = word(layer, "scale"), outputs[..., -1]
+    log_scale = np.zeros(x.shape) if rule == "additive" else LOG_SCALES[rule](outputs[..., 0], layer.attrs)
+    if rule == "gated":
+        t = (1 - np.exp(log_scale)) * t
+    return ((x - t) * np.exp(-log_scale), -log_scale) if backwards else (x * np.exp(log_scale) + t, log_scale)
 
 
 def coupling(layer, x, context, inverse):
     kept = layer["mask"][:] == 1
-    log_scale, t = network(layer, np.hstack([x[:, kept], context]))
+    read = seen(layer, x[:, kept])
+    outputs = outputs_of(layer, read, context)
+    if "scale_activation" in layer.attrs:
+        a = outputs_of(layer, read, context, network="scale_network", activation="scale_activation")
+        outputs = np.stack([a, outputs], axis=-1)
     z = x.copy()
-    z[:, ~kept] = (x[:, ~kept] - t) * np.exp(-log_scale) if inverse else x[:, ~kept] * np.exp(log_scale) + t
-    return z, (-1 if inverse else 1) * log_scale.sum(axis=1)
+    z[:, ~kept], log_det = moved(layer, x[:, ~kept], outputs.reshape(len(x), (~kept).sum(), -1), inverse)
+    return z, log_det.sum(axis=1)
 
 
 def autoregressive(layer, x, context, inverse):
-    dim, order = x.shape[1], layer["order"][:]
+    dim, order, hidden = x.shape[1], layer["order"][:], len(layer["hidden"])
     place = np.empty(dim, int)
     place[order] = np.arange(1, dim + 1)
-    sees = np.concatenate([place, np.zeros(context.shape[1], int)])
-    masks = []
-    for i in range(len(layer["hidden"])):
-        degrees = layer[f"degrees_{i}"][:]
-        masks.append(degrees[:, None] >= sees)
-        sees = degrees
-    outputs = 1 if layer.attrs["scale"] == b"additive" else 2
-    masks.append(np.repeat(place, outputs)[:, None] > sees)
+    own = np.repeat(place, seen(layer, x).shape[1] // dim)
+    last = layer[f"network/{hidden}/bias"].shape[0]
+    degrees = [np.concatenate([own, np.zeros(context.shape[1], int)])]
+    degrees += [*(layer[f"degrees_{i}"][:] for i in range(hidden)), np.repeat(place, last // dim)]
+
+    def step(y):
+        outputs = outputs_of(layer, seen(layer, y), context, degrees).reshape(len(x), dim, -1)
+        return moved(layer, x, outputs, inverse != bool(layer.attrs.get("inverse_map", 0)))
+
     if not inverse:
-        log_scale, t = network(layer, np.hstack([x, context]), masks)
-        return x * np.exp(log_scale) + t, log_scale.sum(axis=1)
+        z, log_det = step(x)
+        return z, log_det.sum(axis=1)
     z = np.zeros_like(x)
     for column in order:
-        log_scale, t = network(layer, np.hstack([z, context]), masks)
-        z[:, column] = ((x - t) * np.exp(-log_scale))[:, column]
-    log_scale, _ = network(layer, np.hstack([z, context]), masks)
-    return z, -log_scale.sum(axis=1)
+        z[:, column] = step(z)[0][:, column]
+    return z, step(z)[1].sum(axis=1)
+
+
+def elementwise(layer, x, context, inverse):
+    columns = layer["columns"][:]
+    if "network" in layer:
+        outputs = outputs_of(layer, x[:, :0], context).reshape(len(x), len(columns), -1)
+    else:
+        outputs = np.tile(layer["parameters"][:], (len(x), 1, 1))
+    z = x.copy()
+    z[:, columns], log_det = moved(layer, x[:, columns], outputs, inverse)
+    return z, log_det.sum(axis=1)
 
 
 def affine(log_scale, shift, x, inverse):
@@ -139,8 +201,6 @@ def affine(log_scale, shift, x, inverse):
 
 def forward(layer, x, context):
     kind, inverse = layer.attrs["kind"].decode(), bool(layer.attrs.get("inverse", 0))
-    if layer.attrs.get("transformer") in MAPS:
-        return {"coupling": other_coupling, "autoregressive": other_autoregressive}[kind](layer, x, context)
     if kind == "standardize":
         return affine(np.log(layer["std"][:]), layer["mean"][:], x, not inverse)
     if kind == "actnorm":
@@ -150,7 +210,8 @@ def forward(layer, x, context):
         return x[:, np.argsort(order) if inverse else order], 0
     if not inverse and kind in OTHERS:
         return OTHERS[kind](layer, x, context)
-    return {"coupling": coupling, "autoregressive": autoregressive}[kind](layer, x, context, inverse)
+    both_ways = {"coupling": coupling, "autoregressive": autoregressive, "elementwise": elementwise}
+    return both_ways[kind](layer, x, context, inverse)
 
 
 # Layers and bases that came later, from data to noise.
@@ -219,33 +280,6 @@ def seen(layer, columns):
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(columns), -1)
 
 
-def other_coupling(layer, x, context):
-    kept = layer["mask"][:] == 1
-    outputs = outputs_of(layer, np.hstack([seen(layer, x[:, kept]), context]))
-    z = x.copy()
-    outputs = outputs.reshape(len(x), (~kept).sum(), -1)
-    z[:, ~kept], log_det = MAPS[layer.attrs["transformer"]](layer.attrs, x[:, ~kept], outputs)
-    return z, log_det.sum(axis=1)
-
-
-def other_autoregressive(layer, x, context):
-    dim, order = x.shape[1], layer["order"][:]
-    place = np.empty(dim, int)
-    place[order] = np.arange(1, dim + 1)
-    per_column = 2 if layer.attrs.get("boundary") == b"periodic" else 1
-    sees = np.concatenate([np.repeat(place, per_column), np.zeros(context.shape[1], int)])
-    masks = []
-    for i in range(len(layer["hidden"])):
-        degrees = layer[f"degrees_{i}"][:]
-        masks.append(degrees[:, None] >= sees)
-        sees = degrees
-    last = layer[f"network/{len(masks)}/bias"].shape[0]
-    masks.append(np.repeat(place, last // dim)[:, None] > sees)
-    outputs = outputs_of(layer, np.hstack([seen(layer, x), context]), masks).reshape(len(x), dim, -1)
-    z, log_det = MAPS[layer.attrs["transformer"]](layer.attrs, x, outputs)
-    return z, log_det.sum(axis=1)
-
-
 def lu(layer, x, context):
     dim, scale = x.shape[1], layer["sign"][:] * np.exp(layer["log_scale"][:])
     lower, upper = np.tril(layer["lower"][:], -1) + np.eye(dim), np.triu(layer["upper"][:], 1) + np.diag(scale)
@@ -298,7 +332,7 @@ def vectors(component, names, shapes, x, context):
     """Those of each row, trained or by a network of the context."""
     sizes = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
     if "network" in component:
-        all_of_them = outputs_of(component, context)
+        all_of_them = outputs_of(component, x[:, :0], context)
     else:
         all_of_them = np.tile(np.concatenate([component[name][:].ravel() for name in names]), (len(x), 1))
     parts = np.split(all_of_them, sizes[:-1], axis=1)
@@ -393,7 +427,33 @@ def test_the_document_tells_what_a_file_means(tmp_path, activation, scale):
 
 
 SMOOTH = {"hidden": (5,), "activation": "tanh"}
+BLOCKS = {"hidden": (5, 5, 4), "activation": "tanh"}
+
+
+def both(**more):
+    """A coupling layer and an autoregressive one, and the latter inverted."""
+    options = SMOOTH | more
+    return lambda s: s.add_coupling(**options).add_autoregressive(**options).add_autoregressive(**options).invert()
+
+
 LATER = {
+    **{
+        f"{blocks} blocks, context {mode}": both(
+            **BLOCKS, blocks=blocks, context_mode=mode, normalized=blocks == "preactivation"
+        )
+        for blocks in ("residual", "preactivation")
+        for mode in ("input", "gate", "shift")
+    },
+    "plain networks, context shift": both(context_mode="shift", hidden=(5, 4)),
+    "planar of residual blocks": lambda s: s.add_planar((5, 5), "tanh", blocks="residual"),
+    "inverse map": lambda s: s.add_autoregressive(**SMOOTH, inverse_map=True)
+    .add_autoregressive(**SMOOTH, inverse_map=True, scale="gated").invert(),
+    "direct connections": lambda s: s.add_autoregressive(**SMOOTH, direct=True, order="reversed"),
+    "two networks": lambda s: s.add_coupling(**SMOOTH, scale_activation="relu", scale="tanh"),
+    "elementwise": lambda s: s.add_elementwise().add_elementwise(columns=[1, 3], scale="exp").invert(),
+    "elementwise of the context": lambda s: s.add_elementwise(hidden=(5,), scale="additive")
+    .add_elementwise(hidden=(), columns=[0, 2]),
+    "elementwise splines": lambda s: s.add_elementwise(columns=[0, 3], transformer=diffeo.Spline(4)),
     "lu": lambda s: s.add_lu(seed=1),
     "householder": lambda s: s.add_householder(3),
     "logit": lambda s: s.add_domain("logit", [0, 2], low=[-9, -8], high=[9, 10]),

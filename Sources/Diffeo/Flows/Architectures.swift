@@ -8,6 +8,7 @@ package struct Architecture: Sendable {
   package var transforms = 0
   package var hidden = Architecture.defaultHidden
   package var activation = Activation.relu
+  package var blocks = NetworkBlocks.plain
   package var dtype = DType.f32
   /// nil: the default of the architecture.
   package var scale: ScaleRule.Kind?
@@ -172,14 +173,17 @@ package struct Architecture: Sendable {
     .spline(bins: bins, low: -splineBound, high: splineBound, boundary: periodic ? .periodic : .linear)
   }
 
-  private var network: SpecBuilder.Network? {
-    contextDim > 0 ? SpecBuilder.Network(hidden: hidden, activation: activation) : nil
+  private var conventions: NetworkConventions {
+    var network = NetworkConventions(hidden: hidden, activation: activation)
+    network.blocks = blocks
+    return network
   }
+
+  private var network: SpecBuilder.Network? { contextDim > 0 ? conventions : nil }
 
   private func conditioner(_ transformer: SpecBuilder.Transformer) -> SpecBuilder.Conditioner {
     var conditioner = SpecBuilder.Conditioner()
-    conditioner.hidden = hidden
-    conditioner.activation = activation
+    conditioner.network = conventions
     conditioner.transformer = transformer
     return conditioner
   }

@@ -176,7 +176,7 @@ struct NetworkSpec: Equatable, Sendable {
     var p = parameters
     let gain: Double
     switch activation {
-    case .relu, .leakyReLU, .elu, .silu, .gelu, .softplus: gain = 2
+    case .relu, .leakyReLU, .elu, .silu, .gelu, .geluErf, .softplus: gain = 2
     case .tanh, .sigmoid: gain = 1
     }
     func draw(_ part: Part) {
@@ -216,7 +216,7 @@ struct NetworkSpec: Equatable, Sendable {
 extension Activation {
   private static let names: [(Activation, String)] = [
     (.relu, "relu"), (.tanh, "tanh"), (.elu, "elu"), (.silu, "silu"), (.leakyReLU, "leaky_relu"),
-    (.softplus, "softplus"), (.sigmoid, "sigmoid"), (.gelu, "gelu"),
+    (.softplus, "softplus"), (.sigmoid, "sigmoid"), (.gelu, "gelu"), (.geluErf, "gelu_erf"),
   ]
   var name: String { Activation.names.first { $0.0 == self }?.1 ?? "?" }
 

@@ -44,6 +44,7 @@ VERSION_STRING = "0.1.0"
 DTYPES = {"float32": 1, "float64": 2}
 ACTIVATIONS = {
     "relu": 1, "tanh": 2, "elu": 3, "silu": 4, "leaky_relu": 5, "softplus": 6, "sigmoid": 7, "gelu": 8,
+    "gelu_erf": 9,
 }  # fmt: skip
 SCALES = {
     "soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6, "gated": 7, "clamped_softplus": 8,
@@ -298,7 +299,7 @@ class ArchitectureOptions(Structure):
         ("bins", c_int64),
         ("bound", c_double),
         ("periodic", c_int32),
-        ("reserved", c_int32),
+        ("blocks", c_int32),
     ]
 
 

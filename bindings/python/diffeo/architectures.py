@@ -20,6 +20,7 @@ def nice(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     random_order: bool = False,
     actnorm: bool = False,
     batch_norm: bool = False,
@@ -43,8 +44,10 @@ def nice(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     random_order : bool
         Draw the masks with the seed, in place of even and odd columns in turn.
     actnorm : bool
@@ -74,6 +77,7 @@ def nice(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         random_order=random_order,
         actnorm=actnorm,
         batch_norm=batch_norm,
@@ -90,6 +94,7 @@ def realnvp(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     scale: str = "soft_clip",
     random_order: bool = False,
     actnorm: bool = False,
@@ -114,8 +119,10 @@ def realnvp(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
         How scales are made: see `Spec.add_autoregressive`.
     random_order : bool
@@ -142,6 +149,7 @@ def realnvp(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         scale=scale,
         random_order=random_order,
         actnorm=actnorm,
@@ -159,6 +167,7 @@ def glow(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     scale: str = "sigmoid",
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
@@ -180,8 +189,10 @@ def glow(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
         How scales are made: see `Spec.add_autoregressive`.
     standardize : bool
@@ -202,6 +213,7 @@ def glow(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         scale=scale,
         standardize=standardize,
         dtype=dtype,
@@ -215,6 +227,7 @@ def made(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     conditional: str = "gaussian",
     components: SupportsIndex = 8,
     masks: SupportsIndex = 1,
@@ -233,8 +246,10 @@ def made(
         Widths of the hidden layers.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     conditional : {"gaussian", "mixture", "bernoulli"}
         Of each column given those before it; for bernoulli the data are 0 and 1, and log_prob is of a
         probability.
@@ -262,6 +277,7 @@ def made(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         conditional=conditional,
         components=components,
         masks=masks,
@@ -279,6 +295,7 @@ def maf(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     scale: str = "soft_clip",
     components: SupportsIndex = 0,
     random_order: bool = False,
@@ -302,8 +319,10 @@ def maf(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
         How scales are made: see `Spec.add_autoregressive`.
     components : int
@@ -337,6 +356,7 @@ def maf(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         scale=scale,
         components=components,
         random_order=random_order,
@@ -355,6 +375,7 @@ def iaf(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     scale: str = "soft_clip",
     random_order: bool = False,
     actnorm: bool = False,
@@ -379,8 +400,10 @@ def iaf(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
         How scales are made: see `Spec.add_autoregressive`.
     random_order : bool
@@ -407,6 +430,7 @@ def iaf(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         scale=scale,
         random_order=random_order,
         actnorm=actnorm,
@@ -424,6 +448,7 @@ def planar(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     actnorm: bool = False,
     batch_norm: bool = False,
     standardize: bool = True,
@@ -447,8 +472,10 @@ def planar(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     actnorm : bool
         Put an actnorm layer before each of the planar layers.
     batch_norm : bool
@@ -471,6 +498,7 @@ def planar(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         actnorm=actnorm,
         batch_norm=batch_norm,
         standardize=standardize,
@@ -486,6 +514,7 @@ def radial(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     actnorm: bool = False,
     batch_norm: bool = False,
     standardize: bool = True,
@@ -509,8 +538,10 @@ def radial(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     actnorm : bool
         Put an actnorm layer before each of the radial layers.
     batch_norm : bool
@@ -533,6 +564,7 @@ def radial(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         actnorm=actnorm,
         batch_norm=batch_norm,
         standardize=standardize,
@@ -548,6 +580,7 @@ def cdf_flow(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     components: SupportsIndex = 8,
     random_order: bool = False,
     standardize: bool = True,
@@ -570,8 +603,10 @@ def cdf_flow(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     components : int
         Gaussians a column.
     random_order : bool
@@ -594,6 +629,7 @@ def cdf_flow(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         components=components,
         random_order=random_order,
         standardize=standardize,
@@ -609,6 +645,7 @@ def spline_coupling(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     bins: SupportsIndex = 8,
     bound: float | None = None,
     periodic: bool = False,
@@ -633,8 +670,10 @@ def spline_coupling(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     bins : int
         Of each spline.
     bound : float, optional
@@ -661,6 +700,7 @@ def spline_coupling(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         bins=bins,
         bound=bound,
         periodic=periodic,
@@ -677,6 +717,7 @@ def spline_autoregressive(
     hidden: Integers = (128, 128),
     context_dim: SupportsIndex = 0,
     activation: str = "relu",
+    blocks: str = "plain",
     bins: SupportsIndex = 8,
     bound: float | None = None,
     periodic: bool = False,
@@ -701,8 +742,10 @@ def spline_autoregressive(
         Widths of the hidden layers in each of them.
     context_dim : int
         Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
         Nonlinearity of the hidden layers.
+    blocks : {"plain", "residual", "preactivation"}
+        What the hidden layers are: see `Spec.add_autoregressive`.
     bins : int
         Of each spline.
     bound : float, optional
@@ -731,6 +774,7 @@ def spline_autoregressive(
         hidden=hidden,
         context_dim=context_dim,
         activation=activation,
+        blocks=blocks,
         bins=bins,
         bound=bound,
         periodic=periodic,
@@ -746,6 +790,7 @@ def _create(
     *,
     hidden: Integers,
     activation: str,
+    blocks: str,
     dtype: npt.DTypeLike,
     seed: SupportsIndex,
     scale: str | None = None,
@@ -757,6 +802,7 @@ def _create(
     options = _abi.defaults(_abi.ArchitectureOptions, lib.diffeo_architecture_options_init)
     options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
     options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
+    options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
     options.dtype = dtype_code(dtype)
     options.seed = seed64(seed)
     options.conditional = choice(conditional, _abi.CONDITIONALS, "conditional")

@@ -186,7 +186,7 @@ class Spec:
         ----------
         hidden : sequence of int
             Widths of the hidden layers of the MADE.
-        activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"}
+        activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
             Nonlinearity of the hidden layers.
         order : {"natural", "reversed", "random"} or sequence of int
             In which order the columns are taken; a sequence names them from first to last.

@@ -57,6 +57,15 @@ def test_facts(name, dtype):
 
 
 @flows
+def test_residual_blocks(name):
+    """They are in every network, and begin near the identity like plain ones."""
+    plain, residual = (make(name, context_dim=2, blocks=blocks) for blocks in ("plain", "residual"))
+    assert residual.parameter_count > plain.parameter_count
+    assert "residual blocks" in str(residual)
+    assert "residual blocks" not in str(plain)
+
+
+@flows
 @dtypes
 @pytest.mark.parametrize("context_dim", [0, 2])
 def test_there_and_back(name, dtype, context_dim):

@@ -48,7 +48,7 @@ def convert(flow: Any, dtype: str | None = None) -> Flow:
     Parameters
     ----------
     flow : object
-        A trained flow of nflows, glasflow, zuko, normflows or flowjax.
+        A trained flow of nflows, glasflow, zuko, normflows, flowjax, Pyro or FrEIA.
     dtype : {"float32", "float64"}, optional
         What the new flow computes in; by default that of the weights.
 

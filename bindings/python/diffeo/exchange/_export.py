@@ -1,55 +1,84 @@
-"""What the exporters to libraries of PyTorch share: layers by their kind, and both sides on the same rows."""
+"""What the exporters share: layers by their kind, and both sides on the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from . import _read
-from ._check import TOLERANCE, Map, Source, Step, _agree, _rows
+from ._check import Map, Source, Step, agree, same_density
 from ._error import ConversionError, NoCounterpartError
-from ._layers import Layer, real
+from ._layers import Layer, Real, real
 from ._read import Parts
-from ._torch import double
-
-Maker: TypeAlias = Callable[[Layer, Parts], Any]
+from ._torch import array, computing, double, tensor
 
 
-def steps(
-    parts: Parts, library: str, table: Mapping[str, Maker], maps: Callable[[Any], tuple[Map, Map]]
-) -> list[tuple[Any, Step]]:
-    """The modules of all layers, each with both sides of it."""
-    found = []
-    for i, layer in enumerate(parts.layers):
-        module = make(table, layer, parts, _read.path_of(i), library)
-        found.append((module, Step(_read.path_of(i), layer.kind, [layer], *maps(module))))
-    return found
+def maker(table: Mapping[str, Callable[..., Any]], layer: Layer, path: str, library: str) -> Callable[..., Any]:
+    """What the table makes of such a layer or base; if that cannot be had, the error says which one it is."""
+
+    def made(*arguments: Any) -> Any:
+        try:
+            if layer.kind not in table:
+                raise NoCounterpartError(f"it has no counterpart in {library}")
+            return table[layer.kind](*arguments)
+        except NoCounterpartError as error:
+            raise ConversionError(path, layer.kind, str(error)) from error
+
+    return made
 
 
-def make(table: Mapping[str, Maker], layer: Layer, parts: Parts, path: str, library: str) -> Any:
-    """The module of a layer or of the base."""
-    try:
-        if layer.kind not in table:
-            raise NoCounterpartError(f"it has no counterpart in {library}")
-        with double():
-            return table[layer.kind](layer, parts)
-    except NoCounterpartError as error:
-        raise ConversionError(path, layer.kind, str(error)) from error
+@dataclass(frozen=True)
+class Library:
+    """A library of PyTorch: tables of functions of a layer and the parts, and how it computes."""
+
+    name: str
+    layers: Mapping[str, Callable[[Layer, Parts], Any]]
+    bases: Mapping[str, Callable[[Layer, Parts], Any]]
+    # of transforms, a base and dim: a flow, and its transform as a whole
+    flow: Callable[[Sequence[Any], Any, int], tuple[Any, Any]]
+    maps: Callable[[Any], tuple[Map, Map]]  # of a transform
+    log_prob: Callable[[Any, Any, Any], Any]  # of a flow or a base, at tensors
 
 
-def checked(
-    library: str, flow: Any, parts: Parts, chain: Sequence[Step], maps: tuple[Map, Map], density: Any, base: Any
-) -> Any:
+def export(library: Library, parts: Parts) -> Any:
     """The flow of the library, which computes what Diffeo does, in the dtype of the flow."""
-    name = type(flow).__qualname__
-    words = parts.base.attributes
-    box = (float(real(words["low"])), float(real(words["high"]))) if parts.base.kind == "uniform" else None
+    with double():
+        paths = [_read.path_of(i) for i in range(len(parts.layers))]
+        made = [
+            maker(library.layers, layer, path, library.name)(layer, parts)
+            for layer, path in zip(parts.layers, paths, strict=True)
+        ]
+        base = maker(library.bases, parts.base, "base", library.name)(parts.base, parts)
+        flow, whole = library.flow(made, base, parts.dim)
+        flow = flow.double().eval()
+    chain = [
+        Step(path, layer.kind, [layer], *library.maps(part))
+        for layer, path, part in zip(parts.layers, paths, made, strict=True)
+    ]
+
+    def log_prob(part: Any) -> Callable[[Real, Real | None], Real]:
+        def run(x: Real, context: Real | None) -> Real:
+            with computing(x.dtype.name):
+                return array(library.log_prob(part, tensor(x), tensor(context)))
+
+        return run
+
+    name, words = type(flow).__qualname__, parts.base.attributes
     source = Source(
-        library, name, parts.dim, list(chain), parts.base, density, base, *maps, context=parts.context, box=box
-    )
-    flow.eval()
-    _agree(source, _read.in_float64(parts.flow), *_rows(source, 64, 0), TOLERANCE["float64"])
-    return flow.double() if parts.flow.dtype == "float64" else flow.float()
+        library.name, name, parts.dim, chain, parts.base, log_prob(flow), log_prob(base), *library.maps(whole),
+        context=parts.context,
+    )  # fmt: skip
+    if parts.base.kind == "uniform":
+        source.box = float(real(words["low"])), float(real(words["high"]))
+    wide = _read.in_float64(parts.flow)
+    x, context, _ = agree(source, wide)
+    if parts.flow.dtype == np.float32:
+        flow = flow.float()
+        same_density(library.name, name, log_prob(flow), parts.flow, wide, (x, context))
+    return flow
 
 
 def affine_only(layer: Layer) -> None:

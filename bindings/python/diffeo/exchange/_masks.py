@@ -25,10 +25,7 @@ def degrees(dim: int, per_column: int, network: Network) -> tuple[Integer, list[
     hidden = [np.max(seen * rank, axis=1, initial=0) for seen in levels[1:]]
     alive = [each < dim for each in hidden]
     if not all(each.all() for each in alive):
-        if network.kind != "plain":
-            raise ValueError("hidden units of residual blocks see the last column")
-        dense = [_cut(d, keep) for d, keep in zip(network.dense[:-1], alive, strict=True)]
-        network = replace(network, dense=(*dense, network.dense[-1]))
+        network = _without(network, alive)
         hidden = [np.where(keep, each, 0) for each, keep in zip(hidden, alive, strict=True)]
     return order, hidden, network
 
@@ -53,6 +50,19 @@ def _levels(network: Network, dim: int) -> list[Mask]:
         count[-1] += 1
     # a unit keeps its place from block to block: one degree for all of them
     return [own, *(level for level, n in zip(runs, count, strict=True) for _ in range(n))]
+
+
+def _without(network: Network, alive: list[Mask]) -> Network:
+    """Some hidden units read nothing: those that nobody sees. In residual blocks they do so wherever they are."""
+    first, *others, last = network.dense
+    if network.kind == "plain":
+        dense = (_cut(d, keep) for d, keep in zip((first, *others), alive, strict=True))
+        return replace(network, dense=(*dense, last))
+    blocks = (
+        replace(b, inner=_cut(b.inner, keep), outer=_cut(b.outer, keep), link=b.link and _cut(b.link, keep))
+        for b, keep in zip(network.blocks, alive, strict=True)
+    )
+    return replace(network, dense=(_cut(first, alive[0]), last), blocks=tuple(blocks))
 
 
 def _cut(dense: Dense, keep: Mask) -> Dense:

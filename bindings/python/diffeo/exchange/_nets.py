@@ -25,6 +25,7 @@ ACTIVATIONS: dict[str, Callable[[], Any]] = {
     "softplus": lambda: nn.Softplus(threshold=40.0),
     "sigmoid": nn.Sigmoid,
     "gelu": lambda: nn.GELU(approximate="tanh"),
+    "gelu_erf": nn.GELU,
 }
 
 

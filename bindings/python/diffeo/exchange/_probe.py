@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -15,6 +16,9 @@ _GRID = np.concatenate([np.linspace(-8, 8, 81), [-60.0, -30.0, 30.0, 60.0]])
 
 def _sigmoid(a: Real) -> Real:
     return np.where(a >= 0, 1 / (1 + np.exp(-np.abs(a))), np.exp(-np.abs(a)) / (1 + np.exp(-np.abs(a))))
+
+
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def softplus(a: Real) -> Real:
@@ -31,6 +35,7 @@ ACTIVATIONS: dict[str, Function] = {
     "softplus": softplus,
     "sigmoid": _sigmoid,
     "gelu": lambda a: 0.5 * a * (1 + np.tanh(np.sqrt(2 / np.pi) * (a + 0.044715 * a**3))),
+    "gelu_erf": lambda a: 0.5 * a * _erfc(-np.sqrt(0.5) * a),
 }
 
 

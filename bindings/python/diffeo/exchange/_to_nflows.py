@@ -13,11 +13,11 @@ from nflows.transforms.made import MaskedLinear
 
 from . import _layers, _read
 from ._error import NoCounterpartError
-from ._export import affine_only, checked, make, steps
+from ._export import Library, affine_only, export
 from ._layers import Layer, Mask, Network, Transformer, inverse_softplus
 from ._nets import Outputs, SoftplusScale, net
 from ._read import Parts
-from ._torch import array, double, mapped, tensor
+from ._torch import mapped, tensor
 from .nflows import spline_outputs
 
 
@@ -215,20 +215,21 @@ def _normal(base: Layer, parts: Parts) -> Any:
 BASES = {"standard_normal": lambda base, parts: distributions.StandardNormal([parts.dim]), "normal": _normal}
 
 
+def _flow(chain: Sequence[Any], base: Any, dim: int) -> tuple[Any, Any]:
+    whole = transforms.CompositeTransform(chain)
+    return flows.Flow(whole, base), whole
+
+
+LIBRARY = Library(
+    "nflows",
+    {kind: _directed(make, kind) for kind, make in TABLE.items()},
+    BASES,
+    _flow,
+    lambda part: (mapped(part.forward), mapped(part.inverse)),
+    lambda part, x, context: part.log_prob(x, context=context),
+)
+
+
 def flow(parts: Parts) -> Any:
     """The flow of nflows."""
-    table = {kind: _directed(make, kind) for kind, make in TABLE.items()}
-    found = steps(parts, "nflows", table, lambda part: (mapped(part.forward), mapped(part.inverse)))
-    base = make(BASES, parts.base, parts, "base", "nflows")
-    with double():
-        made = flows.Flow(transforms.CompositeTransform([part for part, _ in found]), base).double()
-
-    def density(part: Any) -> Any:
-        def log_prob(x: Any, context: Any) -> Any:
-            with double():
-                return array(part.log_prob(tensor(x), context=tensor(context)))
-
-        return log_prob
-
-    whole = mapped(made._transform.forward), mapped(made._transform.inverse)
-    return checked("nflows", made, parts, [step for _, step in found], whole, density(made), density(base))
+    return export(LIBRARY, parts)

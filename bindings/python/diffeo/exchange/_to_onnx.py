@@ -10,11 +10,22 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import _read
-from ._error import ConversionError, NoCounterpartError
-from ._layers import Dense, Layer, Network, Real
+from ._check import rows, same_density
+from ._error import NoCounterpartError
+from ._export import maker
+from ._layers import Dense, Layer, Network, Real, real
 from ._read import Parts
 
 OPSET, IR = 17, 8  # as of ONNX 1.12, in 2022
+NORMAL_TAIL = (
+    -4.445136353605862e-11, 1.1696529105076675e-10, 6.292078679667772e-10, -8.510067291525694e-10,
+    -4.560985282531475e-09, 1.4229543969952314e-09, 2.281718958450826e-08, 1.4646717608478525e-08,
+    -8.836619569126603e-08, -1.5651866434607109e-07, 2.735553067099946e-07, 1.0225715175515716e-06,
+    -6.303827237271143e-07, -5.9205916412860635e-06, 7.168454813833569e-07, 3.5144796375948626e-05,
+    -1.9082891229431116e-06, -0.000231094953562083, 0.00013334431569876615, 0.0016308184594349203,
+    -0.003479692367597778, -0.007540188966828071, 0.06039657489094285, -0.18652185795965473, 0.3871374007422145,
+    -0.6078966419718921, 0.7552851304157515,
+)  # fmt: skip
 
 
 class Value:
@@ -114,6 +125,18 @@ class Graph:
             total = (total + (-1) ** k / (2 * k + 1)) * square
         return a * (total + 1.0) * 8.0
 
+    def normal_cdf(self, a: Value) -> Value:
+        """(1 + erf(a / sqrt(2))) / 2; ONNX Runtime has erf in float32 only: else as in Kernels/NormalTail.swift."""
+        if self.dtype == np.float32:
+            return (self.op("Erf", a * float(np.sqrt(0.5))) + 1.0) * 0.5
+        u = self.minimum(abs(a), 40.0)
+        r = self.op("Reciprocal", u + 4.0)
+        z, tail = r * -8.0 + 1.0, r * 0.0
+        for coefficient in NORMAL_TAIL:
+            tail = tail * z + coefficient
+        tail = tail * r * self.exp(u * u * -0.5)
+        return self.op("Where", self.op("Less", a, 0.0), tail, tail * -1.0 + 1.0)
+
     def sigmoid(self, a: Value) -> Value:
         """1 / (1 + exp(-a))."""
         return self.op("Sigmoid", a)
@@ -144,6 +167,7 @@ ACTIVATIONS: dict[str, Callable[[Graph, Value], Value]] = {
     "softplus": lambda m, a: m.softplus(a),
     "sigmoid": lambda m, a: m.sigmoid(a),
     "gelu": lambda m, a: a * m.sigmoid((a + a * a * a * 0.044715) * (2 * float(np.sqrt(2 / np.pi)))),
+    "gelu_erf": lambda m, a: a * m.normal_cdf(a),
 }
 
 
@@ -308,26 +332,42 @@ BASES: dict[str, Callable[[Graph, Layer, State, Parts], Value]] = {
 
 
 def write(parts: Parts, path: str | os.PathLike[str]) -> None:
-    """The file."""
+    """The file. ONNX's own evaluator holds it to the flow, in float64 and in the dtype of the flow."""
     try:
-        import onnx
-        from onnx import helper
+        import onnx.reference
     except ImportError as error:
-        raise ImportError("to_onnx needs onnx: pip install onnx") from error
-    m = Graph(parts.flow.dtype)
+        raise ImportError("to_onnx needs onnx 1.13 or later: pip install onnx") from error
+    wide = _read.in_float64(parts.flow)
+    for flow in (wide, parts.flow) if parts.flow.dtype == np.float32 else (wide,):
+        model = _model(parts, flow.dtype)
+        onnx.checker.check_model(model, full_check=True)
+        evaluator = onnx.reference.ReferenceEvaluator(model)
+
+        def log_prob(x: Real, context: Real | None, evaluator: Any = evaluator) -> Real:
+            given = {"x": x} if context is None else {"x": x, "context": context}
+            return real(evaluator.run(None, given)[0])
+
+        same_density("ONNX", "log_prob", log_prob, flow, wide, rows(parts.dim, parts.context))
+    Path(path).write_bytes(model.SerializeToString())
+
+
+def _model(parts: Parts, dtype: np.dtype[Any]) -> Any:
+    from onnx import helper
+
+    m = Graph(dtype)
     x, context = Value(m, "x"), Value(m, "context") if parts.context else None
     log_det: Value | float = 0.0
     constant = 0.0
     for i, layer in enumerate(parts.layers):
-        x, more = _made(TABLE, layer, _read.path_of(i))(m, layer, (x, context), parts)
+        x, more = maker(TABLE, layer, _read.path_of(i), "ONNX")(m, layer, (x, context), parts)
         if isinstance(more, float):
             constant += more
         else:
             log_det = more + log_det
-    density = _made(BASES, parts.base, "base")(m, parts.base, (x, context), parts) + constant
+    density = maker(BASES, parts.base, "base", "ONNX")(m, parts.base, (x, context), parts) + constant
     m.op("Add", density, log_det)
     m.nodes[-1].output[0] = "log_prob"
-    number = helper.np_dtype_to_tensor_dtype(parts.flow.dtype)
+    number = helper.np_dtype_to_tensor_dtype(dtype)
     shapes = {"x": ["rows", parts.dim]} | ({"context": ["rows", parts.context]} if parts.context else {})
     graph = helper.make_graph(
         m.nodes, "log_prob", [helper.make_tensor_value_info(name, number, shape) for name, shape in shapes.items()],
@@ -336,18 +376,4 @@ def write(parts: Parts, path: str | os.PathLike[str]) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="diffeo")
     model.ir_version = IR
     helper.set_model_props(model, dict(parts.flow.metadata))
-    onnx.checker.check_model(model, full_check=True)
-    Path(path).write_bytes(model.SerializeToString())
-
-
-def _made(table: Any, layer: Layer, path: str) -> Any:
-    if layer.kind not in table:
-        raise ConversionError(path, layer.kind, "it is not exported to ONNX")
-
-    def made(*arguments: Any) -> Any:
-        try:
-            return table[layer.kind](*arguments)
-        except NoCounterpartError as error:
-            raise ConversionError(path, layer.kind, str(error)) from error
-
-    return made
+    return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -30,11 +31,11 @@ from zuko.transforms import (
 
 from . import _layers, _read
 from ._error import NoCounterpartError
-from ._export import affine_only, checked, make, steps
+from ._export import Library, affine_only, export
 from ._layers import Layer, Transformer
 from ._nets import MATHS, Outputs, net, stages
 from ._read import Parts
-from ._torch import array, double, tensor
+from ._torch import tensor
 from .zuko import _maps
 
 # --------------------------------------------------------------------------------------------------------- univariates
@@ -213,21 +214,22 @@ def _uniform(base: Layer, parts: Parts) -> Any:
 BASES = {"standard_normal": _normal, "normal": _normal, "uniform": _uniform}
 
 
+def _flow(chain: Sequence[Any], base: Any, dim: int) -> tuple[Any, Any]:
+    identity = UnconditionalTransform(PermutationTransform, torch.arange(dim), buffer=True)
+    made = Flow(chain or [identity], base)  # it wants one transform at least
+    return made, made.transform
+
+
+LIBRARY = Library(
+    "zuko",
+    {kind: _directed(make) for kind, make in TABLE.items()},
+    BASES,
+    _flow,
+    _maps,
+    lambda part, x, context: part(context).log_prob(x),
+)
+
+
 def flow(parts: Parts) -> Any:
     """The flow of zuko."""
-    found = steps(parts, "zuko", {kind: _directed(make) for kind, make in TABLE.items()}, _maps)
-    base = make(BASES, parts.base, parts, "base", "zuko")
-    with double():
-        identity = _layers.permutation(np.arange(parts.dim))  # zuko wants one transform at least
-        made = Flow([part for part, _ in found] or [_permutation(identity, parts)], base).double()
-
-    def density(part: Any) -> Any:
-        def log_prob(x: Any, context: Any) -> Any:
-            with double():
-                return array(part(tensor(context)).log_prob(tensor(x)))
-
-        return log_prob
-
-    return checked(
-        "zuko", made, parts, [step for _, step in found], _maps(made.transform), density(made), density(base)
-    )
+    return export(LIBRARY, parts)

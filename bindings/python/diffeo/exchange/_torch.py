@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -36,13 +36,18 @@ def in_double(module: Any) -> tuple[Any, str]:
         return copy.deepcopy(module).cpu().double().eval(), "float64" if torch.float64 in names else "float32"
 
 
-@contextmanager
-def double() -> Iterator[None]:
+def double() -> AbstractContextManager[None]:
     """What libraries make on the way is in float64, without gradients."""
+    return computing("float64")
+
+
+@contextmanager
+def computing(dtype: str) -> Iterator[None]:
+    """The same in float32 or float64."""
     import torch
 
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(getattr(torch, dtype))
     try:
         with torch.no_grad():
             yield
@@ -96,7 +101,7 @@ def activation(function: Any, path: str, part: Any) -> str:
     if name is None:
         known = ", ".join(ACTIVATIONS)
         described = getattr(function, "__name__", None) or repr(function)
-        raise ConversionError(path, part, f"the activation {described} is none of {known} (gelu: that of tanh)")
+        raise ConversionError(path, part, f"the activation {described} is none of {known}")
     return name
 
 

@@ -114,7 +114,7 @@ def _mlp(net: Any, context: int, path: str, *, masked: bool = False) -> Network:
     if len(dense) > 1:
         name = probe_activation(lambda a: _activated(net.activation, a))
     if name is None:
-        raise ConversionError(path, net, f"the activation is none of {', '.join(ACTIVATIONS)} (gelu: that of tanh)")
+        raise ConversionError(path, net, f"the activation is none of {', '.join(ACTIVATIONS)}")
     return Network(tuple(dense), name, context)
 
 
@@ -174,6 +174,8 @@ def _spline(made: Any, build: Any, outputs: int, path: str) -> tuple[Transformer
     far = build(extreme)
     gaps = {name: np.diff(real(each)) / (high - low) for name, each in (("x", made.x_pos), ("y", made.y_pos))}
     least = {name: float(each[2] - each[1]) / (high - low) for name, each in (("x", far.x_pos), ("y", far.y_pos))}
+    if old and count == 1:
+        least = {"x": 1e-3, "y": 1e-3}  # both bins are half of the interval, whatever their minimum
     minimum = float(far.derivatives[-1])
     words: dict[str, Any] = {"min_width": least["x"], "min_height": least["y"], "min_derivative": minimum}
     if old:

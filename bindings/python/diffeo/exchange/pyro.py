@@ -7,6 +7,8 @@ their own kind in torch: ConditionalTransformedDistribution is read likewise.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,9 +70,21 @@ def _net(net: Any, path: str, inputs: int) -> Network:
     return Network((dense[0].columns(order), *dense[1:]), activation(net.f, path, net), context)
 
 
+def _of_context(net: Any, path: str) -> Network:
+    """A DenseNN that reads the context alone."""
+    network = _net(net, path, int(net.input_dim))
+    return replace(network, context=network.inputs)
+
+
 def _transposed(columns: int, count: int) -> Any:
     """All numbers of a column from one number of all columns after the other."""
     return np.arange(columns * count).reshape(count, columns).T.ravel()
+
+
+def _by_column(columns: int, bins: int) -> Any:
+    """The same from widths of all columns, column by column, then heights, then derivatives."""
+    widths, heights, derivatives = np.split(np.arange(columns * (3 * bins - 1)), [columns * bins, 2 * columns * bins])
+    return np.concatenate([each.reshape(columns, -1) for each in (widths, heights, derivatives)], axis=1).ravel()
 
 
 def _scale(part: Any, path: str, kwargs: Any) -> tuple[Transformer, float]:
@@ -109,20 +123,34 @@ def _affine_coupling(part: Any, path: str) -> list[Step]:
     return _leaf(part, path, _layers.coupling(mask, transformer, _affine(network, moved, offset)))
 
 
-def _spline(part: Any, path: str) -> Transformer:
+def _spline(part: Any, path: str, said: Mapping[str, Any] | None = None) -> Transformer:
     """Its derivative at the ends of the box is 0.999."""
-    if part.order != "quadratic":
+    said = vars(part) if said is None else {"order": "linear", "bound": 3.0, "count_bins": 8, **said}
+    if said["order"] != "quadratic":
         raise ConversionError(path, part, "splines of linear order; order='quadratic' converts")
-    bound = float(part.bound)
-    return _layers.spline(part.count_bins, -bound, bound, "linear", boundary_derivative=1 - 1e-3)
+    bound = float(said["bound"])
+    return _layers.spline(said["count_bins"], -bound, bound, "linear", boundary_derivative=1 - 1e-3)
+
+
+def _splines(network: Network, transformer: Transformer, columns: int, index: Any) -> Network:
+    """Outputs in our order and for our derivatives."""
+    return network.select(index).with_last(lambda last: last.then(*spline_outputs(transformer, columns)))
 
 
 def _spline_autoregressive(part: Any, path: str) -> list[Step]:
-    transformer = _spline(part.spline, path)
-    dim = part.arn.input_dim
-    network = _net(part.arn, f"{path}.arn", dim).select(_transposed(dim, transformer.parameters))
-    network = network.with_last(lambda last: last.then(*spline_outputs(transformer, dim)))
+    conditional = hasattr(part, "condition")
+    net = part.nn if conditional else part.arn
+    transformer = _spline(part, path, part.kwargs) if conditional else _spline(part.spline, path)
+    dim = net.input_dim
+    index = _transposed(dim, transformer.parameters)
+    network = _splines(_net(net, f"{path}.arn", dim), transformer, dim, index)
     return _leaf(part, path, _layers.autoregressive(dim, transformer, network))
+
+
+def _conditional_spline(part: Any, path: str) -> list[Step]:
+    transformer, dim = _spline(part, path), part.input_dim
+    network = _splines(_of_context(part.nn, f"{path}.nn"), transformer, dim, _by_column(dim, part.count_bins))
+    return _leaf(part, path, _layers.coupling(np.zeros(dim, np.int64), transformer, network))
 
 
 def _spline_layer(part: Any, path: str) -> Layer:
@@ -137,12 +165,10 @@ def _spline_coupling(part: Any, path: str) -> list[Step]:
     """The columns that it keeps go through splines of their own, before which the network reads them."""
     upper = part.upper_spline
     transformer = _spline(upper, f"{path}.upper_spline")
-    moved, bins = upper.input_dim, upper.count_bins
+    moved = upper.input_dim
     dim = part.split_dim + moved
-    cuts = np.split(np.arange(moved * transformer.parameters), [moved * bins, 2 * moved * bins])
-    index = np.concatenate([cut.reshape(moved, -1) for cut in cuts], axis=1).ravel()
-    network = _net(upper.nn, f"{path}.upper_spline.nn", part.split_dim).select(index)
-    network = network.with_last(lambda last: last.then(*spline_outputs(transformer, moved)))
+    network = _net(upper.nn, f"{path}.upper_spline.nn", part.split_dim)
+    network = _splines(network, transformer, moved, _by_column(moved, upper.count_bins))
     layers = [_layers.coupling(np.arange(dim) < part.split_dim, transformer, network)]
     if not part.identity:
         own = _layers.embed(_spline_layer(part.lower_spline, f"{path}.lower_spline"), np.arange(part.split_dim), dim)
@@ -160,6 +186,12 @@ def _batch_norm(part: Any, path: str) -> list[Step]:
 def _planar(part: Any, path: str) -> list[Step]:
     values = {"u": array(part.u), "w": array(part.w), "b": array(part.bias)}
     return _leaf(part, path, Layer("planar", parameters=values))
+
+
+def _conditional_planar(part: Any, path: str) -> list[Step]:
+    """Its network gives b, u, w; ours u, w, b."""
+    network = _of_context(part.nn, f"{path}.nn")
+    return _leaf(part, path, Layer("planar", network=network.select(np.roll(np.arange(network.outputs), -1))))
 
 
 def _radial(part: Any, path: str) -> list[Step]:
@@ -187,24 +219,35 @@ def _tanh(part: Any, path: str) -> list[Step]:
     return _leaf(part, path, doubled, _layers.domain("logit", low=-1, high=1).inverted())
 
 
-def _composed(part: Any, path: str) -> list[Step]:
-    return [step for i, each in enumerate(part.parts) for step in read(TABLE, each, f"{path}.parts.{i}")]
+def _chain(parts: Any, path: str) -> list[Step]:
+    return [step for i, each in enumerate(parts) for step in read(TABLE, each, f"{path}.{i}")]
 
 
 TABLE: dict[str, Reader] = {
-    "ComposeTransform": _composed,
+    "ComposeTransform": lambda part, path: _chain(part.parts, f"{path}.parts"),
     "_InverseTransform": lambda part, path: reverse(read(TABLE, part._inv, f"{path}._inv")),
     "AffineAutoregressive": _affine_autoregressive,
     "ConditionalAffineAutoregressive": _affine_autoregressive,
+    "_ConditionalInverseTransformModule": lambda part, path: reverse(
+        read(TABLE, part._transform, f"{path}._transform")
+    ),
+    "ConditionalComposeTransformModule": lambda part, path: _chain(part.transforms, f"{path}.transforms"),
+    "ConstantConditionalTransform": lambda part, path: read(TABLE, part.transform, f"{path}.transform"),
     "AffineCoupling": _affine_coupling,
     "ConditionalAffineCoupling": _affine_coupling,
     "SplineAutoregressive": _spline_autoregressive,
+    "ConditionalSplineAutoregressive": _spline_autoregressive,
+    "ConditionalSpline": _conditional_spline,
     "SplineCoupling": _spline_coupling,
     "Spline": lambda part, path: _leaf(part, path, _spline_layer(part, path)),
     "Permute": lambda part, path: _leaf(part, path, _layers.permutation(integers(part.permutation))),
     "BatchNorm": _batch_norm,
     "Planar": _planar,
+    "ConditionalPlanar": _conditional_planar,
     "Radial": _radial,
+    "ConditionalRadial": lambda part, path: _leaf(
+        part, path, Layer("radial", network=_of_context(part.nn, f"{path}.nn"))
+    ),
     "Householder": lambda part, path: _leaf(part, path, _layers.householder(array(part.u_unnormed)[::-1])),
     "LowerCholeskyAffine": _cholesky,
     "AffineTransform": _affine_transform,
@@ -223,7 +266,7 @@ def _base(base: Any) -> tuple[Layer, int]:
     inside = base
     while hasattr(inside, "base_dist"):
         inside = inside.base_dist
-    shape = tuple(base.batch_shape) + tuple(base.event_shape)
+    shape = (*getattr(base, "batch_shape", ()), *getattr(base, "event_shape", ()))
     if len(shape) != 1:
         raise ConversionError("base_dist", base, f"its shape is {shape}, not that of a vector")
     match type(inside).__name__:
@@ -259,16 +302,19 @@ def source(flow: Any) -> Source:
     """What a TransformedDistribution is."""
     if not hasattr(flow, "transforms") or not hasattr(flow, "base_dist"):
         raise ConversionError("", flow, "only a TransformedDistribution is converted")
-    parameters = [p for t in flow.transforms for p in getattr(t, "parameters", list)()]
+    parameters = [p for t in flow.transforms for p in getattr(getattr(t, "transform", t), "parameters", list)()]
     dtype = "float64" if any("float64" in str(p.dtype) for p in parameters) else "float32"
     with double():
         flow = _in_double(copy.deepcopy(flow), set())
-    toward_data = [step for i, each in enumerate(flow.transforms) for step in read(TABLE, each, f"transforms.{i}")]
-    steps, (base, dim) = reverse(toward_data), _base(flow.base_dist)
+    toward_data = _chain(flow.transforms, "transforms")
+    known = flow.base_dist
+    if type(known).__name__ == "ConstantConditionalDistribution":
+        known = known.base_dist
+    steps, (base, dim) = reverse(toward_data), _base(known)
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         with double():
-            log_prob = array(flow.base_dist.log_prob(tensor(z)))
+            log_prob = array(known.log_prob(tensor(z)))
             return log_prob.sum(axis=1) if log_prob.ndim > 1 else log_prob
 
     def chain(parts: list[Step]) -> Map:
