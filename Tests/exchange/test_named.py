@@ -10,7 +10,8 @@ import flows
 import numpy as np
 import pytest
 
-LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax", "pyro", "FrEIA"]
+LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax", "pyro", "FrEIA", "distrax", "tfp"]
+MODULES = {"tfp": "tensorflow_probability"}
 CANNOT = {
     ("normflows", "planar-radial"),
     ("flowjax", "planar-sampler"),
@@ -23,7 +24,7 @@ def pytest_generate_tests(metafunc):
         cases = []
         for library in LIBRARIES:
             try:
-                importlib.import_module(library)
+                importlib.import_module(MODULES.get(library, library))
             except ImportError:
                 cases.append(pytest.param(None, id=library, marks=pytest.mark.skip(f"{library} is not installed")))
                 continue

@@ -79,9 +79,8 @@ class Trace:
 
     inputs: int
     rows: dict[int, Affine] = field(default_factory=dict)
-    depths: list[list[int]] = field(default_factory=lambda: [[0]])
     sizes: dict[int, int] = field(default_factory=dict)
-    activations: set[str] = field(default_factory=set)
+    activations: dict[int, str] = field(default_factory=dict)
     dtypes: set[str] = field(default_factory=set)
     closed: dict[Value, Value] = field(default_factory=dict)
 
@@ -145,17 +144,15 @@ class Trace:
             depends = numbers(lambda y: tail(y)[0].ravel(), size)
             if (depends < 0).any():
                 raise NotDenseError("a hidden unit is constant")
-            self.activations.add(_activation(tail, size))
+            name = _activation(tail, size)
             shape = np.shape(tail(np.zeros(size))[0])
             made = self.units(outputs.depth + 1, shape)
             assert made.affine is not None
             (group,) = made.affine.weights
+            self.activations[group] = name
             self.rows[group] = Affine(
                 outputs.depth, rows.bias[depends], {g: w[depends] for g, w in rows.weights.items()}
             )
-            while len(self.depths) <= outputs.depth + 1:
-                self.depths.append([])
-            self.depths[outputs.depth + 1].append(group)
             self.closed[value] = made
         return self.closed[value]
 
@@ -179,13 +176,17 @@ class Trace:
 
         return found, tail
 
-    def dense(self, rows: Affine) -> Dense:
-        """A layer that reads all units of its depth; a weight of 0 is hidden by a mask, as far as can be known."""
-        blocks = [
-            rows.weights.get(group, np.zeros((len(rows.bias), self.sizes[group]))) for group in self.depths[rows.depth]
-        ]
-        weight = np.concatenate(blocks, axis=1)
-        return Dense.of(weight, rows.bias, weight != 0)
+    def dense(self, last: Affine) -> tuple[list[Dense], set[str]]:
+        """All layers that end with these rows; a weight of 0 is hidden by a mask, as far as can be known."""
+        layers, names, rows = [], set(), last
+        while True:
+            groups = sorted(rows.weights) if rows.depth else [0]
+            weight = np.concatenate([rows.weights[group] for group in groups], axis=1)
+            layers.insert(0, Dense.of(weight, rows.bias, weight != 0))
+            if rows.depth == 0:
+                return layers, names
+            names |= {self.activations[group] for group in groups}
+            rows = _stack([self.rows[group] for group in groups], self.sizes)
 
 
 @dataclass
@@ -215,15 +216,10 @@ def read(function: Callable[[Any], Sequence[Any]], inputs: int, context: int = 0
     if not outputs.parts:  # they depend on nothing
         nothing = Dense.of(np.zeros((1, inputs + context)))
         return Network((nothing,), context=context), lambda y: tail(y[:0]), set()
-    if len(trace.activations) > 1:
-        raise NotDenseError(f"it has several activations: {', '.join(sorted(trace.activations))}")
-    dense = []
-    for groups in trace.depths[1 : outputs.depth + 1]:
-        rows = [trace.rows[group] for group in groups]
-        dense.append(trace.dense(_stack(rows, trace.sizes)))
-    dense.append(trace.dense(_flat(outputs, trace.sizes)))
-    activation = next(iter(trace.activations), "relu")
-    return Network(tuple(dense), activation, context), tail, trace.dtypes
+    dense, activations = trace.dense(_flat(outputs, trace.sizes))
+    if len(activations) > 1:
+        raise NotDenseError(f"it has several activations: {', '.join(sorted(activations))}")
+    return Network(tuple(dense), next(iter(activations), "relu"), context), tail, trace.dtypes
 
 
 def _unknown(*values: Any) -> Any:

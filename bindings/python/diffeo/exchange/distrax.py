@@ -32,7 +32,7 @@ def _split(part: Part) -> list[Step]:
     first = np.arange(part.dim) < part.value.split_index
     kept = ~first if part.value.swap else first
     index, moved = np.flatnonzero(kept), int((~kept).sum())
-    return coupling(part, lambda v, x: v.bijector(v.conditioner(x[:, index])), kept, np.ones(moved, bool))
+    return coupling(part, lambda v, x: v.bijector(v.conditioner(x[..., index])), kept, np.ones(moved, bool))
 
 
 TABLE: dict[str, Reader] = {
@@ -52,13 +52,15 @@ TABLE: dict[str, Reader] = {
 def remade(value: Any, dtypes: set[str]) -> Any:
     """A copy in float64, by the constructor if its arguments are to be had."""
     kind = type(value)
+    if kind.__name__ == "DistributionFromTFP":
+        return widened(value.__getattr__("copy").__self__, dtypes)  # what it wraps
     names = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
     if kind.__name__ == "ScalarAffine":  # of which one argument follows from another
         names.remove("log_scale")
     if kind.__name__ == "LowerUpperTriangularAffine":
         packed = np.tril(value.lower, -1) + np.asarray(value.upper)
         return kind(widened(packed, dtypes), widened(value.bias, dtypes))
-    if all(hasattr(value, f"_{name}") for name in names):
+    if kind.__name__ != "Lambda" and all(hasattr(value, f"_{name}") for name in names):
         return kind(**{name: widened(getattr(value, f"_{name}"), dtypes) for name in names})
     made = copy.copy(value)
     made.__dict__.update({name: widened(each, dtypes) for name, each in vars(value).items()})

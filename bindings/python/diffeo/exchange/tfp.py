@@ -34,6 +34,11 @@ class Part:
     dim: int
     context: int
     dtypes: set[str]  # of the arrays that were found
+    lead: tuple[int, ...] = (1,)  # a row is a batch of one; or (), where a network takes no batches
+
+    def row(self, x: Any) -> Any:
+        """A row as its functions take it."""
+        return x.reshape(*self.lead, -1)
 
     def child(self, name: str, get: Callable[[Any], Any]) -> Part:
         """A part of it."""
@@ -74,14 +79,14 @@ def named(value: Any) -> str:
 
 
 def _one(function: Callable[[Any, Any], Any], part: Part) -> Callable[[Real, Real | None], Any]:
-    """A function of one row, as a batch of one, and its context: of many."""
+    """A function of one row and the part that belongs to its context, as one of many."""
 
     def run(x: Real, context: Real | None) -> Any:
         import jax
 
         given = np.zeros((len(x), 0)) if context is None else context[:, : part.context]
         with double():
-            return jax.vmap(lambda row, c: function(part.of(c), row[None]))(x, given)
+            return jax.vmap(lambda row, c: function(part.of(c), part.row(row)))(x, given)
 
     return run
 
@@ -131,13 +136,13 @@ def peeled(inner: Any) -> tuple[Any, bool]:
                 return inner, turned
 
 
-def _fields(inner: Any, columns: int, chosen: Any) -> list[Any]:
+def _fields(inner: Any, lead: tuple[int, ...], columns: int, chosen: Any) -> list[Any]:
     """What makes the map of each of the chosen columns."""
     import jax
     import jax.numpy as jnp
 
     def of(values: Any, count: int) -> Any:
-        return jnp.broadcast_to(values, (1, columns, count))[0][chosen]
+        return jnp.broadcast_to(values, (*lead, columns, count)).reshape(columns, count)[chosen]
 
     if named(inner) == "RationalQuadraticSpline":
         if hasattr(inner, "x_pos"):
@@ -148,9 +153,9 @@ def _fields(inner: Any, columns: int, chosen: Any) -> list[Any]:
             slopes = jnp.broadcast_to(inner.knot_slopes, (*sizes[0].shape[:-1], sizes[0].shape[-1] - 1))
             slopes = jnp.pad(slopes, [(0, 0)] * (slopes.ndim - 1) + [(1, 1)], constant_values=1.0)
         return [jnp.asarray(low), *(of(each, each.shape[-1]) for each in (*sizes, slopes))]
-    zeros = jnp.zeros((1, columns))
-    t, s = jax.jvp(inner.forward, (zeros,), (jnp.ones((1, columns)),))
-    return [s[0][chosen], t[0][chosen]]
+    zeros = jnp.zeros((*lead, columns))
+    t, s = jax.jvp(inner.forward, (zeros,), (zeros + 1,))
+    return [s.reshape(columns)[chosen], t.reshape(columns)[chosen]]
 
 
 def conditional(
@@ -163,10 +168,10 @@ def conditional(
     chosen = np.flatnonzero(moved)
 
     def at(v: Any) -> tuple[Any, bool]:
-        return peeled(build(part.of(v[part.dim :]), v[None, : part.dim]))
+        return peeled(build(part.of(v[part.dim :]), part.row(v[: part.dim])))
 
     def function(v: Any) -> list[Any]:
-        return _fields(at(v)[0], len(moved), chosen)
+        return _fields(at(v)[0], part.lead, len(moved), chosen)
 
     with double():
         try:
@@ -174,7 +179,7 @@ def conditional(
             match = _conditional.spline
             if named(inner) != "RationalQuadraticSpline":
                 match = _conditional.affine
-                zero, one, three = (np.asarray(inner.forward(np.full((1, len(moved)), a))) for a in (0.0, 1.0, 3.0))
+                zero, one, three = (np.asarray(inner.forward(np.full((*part.lead, len(moved)), a))) for a in (0.0, 1.0, 3.0))
                 if not np.allclose(three - zero, 3 * (one - zero), rtol=1e-9, atol=1e-9):
                     raise NotDenseError(f"the map of a column, {named(inner)}, is neither affine nor a spline")
             network, tail, dtypes = read_network(function, part.dim, part.context)
@@ -201,11 +206,9 @@ def _real_nvp(part: Part) -> list[Step]:
     count = nvp._num_masked if nvp._num_masked is not None else int(np.round(part.dim * nvp._fraction_masked))
     first = np.arange(part.dim) < count % part.dim
     kept = ~first if nvp._reverse_mask else first
-    if not kept.any():
-        first = kept = np.zeros(part.dim, bool)
     moved = int((~kept).sum())
     index = np.flatnonzero(kept)
-    return coupling(part, lambda value, x: value._bijector_fn(x[:, index], moved), kept, np.ones(moved, bool))
+    return coupling(part, lambda value, x: value._bijector_fn(x[..., index], moved), kept, np.ones(moved, bool))
 
 
 def _autoregressive(part: Part) -> list[Step]:
@@ -229,7 +232,7 @@ def affine(part: Part) -> list[Step]:
     import jax
 
     def at(x: Any) -> Any:
-        return directed(part.value, x[None], False)[0][0]
+        return directed(part.value, part.row(x), False)[0].reshape(-1)
 
     with double():
         try:
@@ -254,7 +257,7 @@ def affine(part: Part) -> list[Step]:
 def spline(part: Part) -> list[Step]:
     """Splines of each column, from their positions and derivatives: minima are not needed any more."""
     with double():
-        low, widths, heights, slopes = map(real, _fields(part.value, part.dim, np.arange(part.dim)))
+        low, widths, heights, slopes = map(real, _fields(part.value, (), part.dim, np.arange(part.dim)))
     bins, total = widths.shape[1], widths.sum(axis=1)
     if np.ptp(total) > 1e-9:
         raise part.refused("its columns have different intervals")
@@ -335,8 +338,8 @@ TABLE: dict[str, Reader] = {
 
 def _base(part: Part) -> Layer:
     base = part.value
-    while named(base) in ("Independent", "Sample", "DistributionFromTFP"):
-        base = base.distribution if hasattr(base, "distribution") else base._tfp_distribution
+    while _kind(base) in WRAPPERS:
+        base = base.distribution
 
     def vector(values: Any) -> Real:
         return np.array(np.broadcast_to(real(values), part.dim))
@@ -357,8 +360,8 @@ def _base(part: Part) -> Layer:
     raise part.refused("Diffeo has no such base distribution")
 
 
-BASES = ("Normal", "MultivariateNormalDiag", "Uniform", "Logistic")
-
+WRAPPERS = ("Independent", "Sample")
+BASES = ("Normal", "MultivariateNormalDiag", "Uniform", "Logistic", *WRAPPERS)
 
 def _kind(base: Any) -> str:
     return next((name for kind in type(base).__mro__ if (name := kind.__name__.lstrip("_")) in BASES), "")
@@ -373,7 +376,7 @@ def widened(value: Any, dtypes: set[str]) -> Any:
     import jax.numpy as jnp
 
     if isinstance(value, (jax.Array, np.ndarray, np.floating)) and jnp.issubdtype(value.dtype, jnp.floating):
-        dtypes.add(str(value.dtype))
+        dtypes |= {str(value.dtype)} if isinstance(value, jax.Array) else set()
         return jnp.asarray(value, jnp.float64)
     if isinstance(value, float):
         return jnp.asarray(value, jnp.float64)
@@ -413,6 +416,10 @@ def sourced(library: str, flow: Any, context: int) -> Source:
             shapes = f"the event shape {event} and the batch shape {batch}"
             raise ConversionError("", value, f"it has {shapes}: a flow of vectors is converted")
         part = Part("", of, value, int(event[0]), context, dtypes)
+        try:
+            value.log_prob(np.zeros((1, part.dim)))
+        except (TypeError, ValueError):
+            part = replace(part, lead=())
         rest, steps = part, []
         while hasattr(rest.value, "bijector") and hasattr(rest.value, "distribution") and not _kind(rest.value):
             steps += reverse(inner(rest))
@@ -420,7 +427,7 @@ def sourced(library: str, flow: Any, context: int) -> Source:
         base = _base(rest)
 
     def density(part: Part) -> Callable[[Real, Real | None], Real]:
-        run = _one(lambda value, x: value.log_prob(x)[0], part)
+        run = _one(lambda value, x: value.log_prob(x).sum(), part)
         return lambda x, given: real(run(x, given))
 
     maps = chained(steps)
