@@ -605,9 +605,9 @@ def tfp_flows():
         b.Householder(jnp.full(5, 5**-0.5)),
         b.Permute([4, 3, 2, 1, 0]),
     ]
-    tanh = b.Chain([b.Tanh(), b.Scale(0.3)])
-    domains = [b.Exp(), b.Invert(b.Softplus()), b.Shift(1.0), b.Softplus()]
-    blocks = b.Blockwise([b.Chain(domains), b.Sigmoid(low=-1.0, high=2.0), tanh], block_sizes=[2, 2, 1])
+    tanh = b.Chain([b.Tanh(), b.Scale(0.3 * jnp.ones(()))])
+    domains = [b.Exp(), b.Invert(b.Softplus()), b.Shift(jnp.ones(())), b.Softplus()]
+    blocks = b.Blockwise([b.Chain(domains), b.Sigmoid(-jnp.ones(()), 2 * jnp.ones(())), tanh], block_sizes=[2, 2, 1])
     base = d.MultivariateNormalTriL(jnp.arange(5.0), jnp.tril(matrix))
     return {
         "maf": d.TransformedDistribution(normal, b.Chain([maf(), order, maf(activation=jnp.tanh)])),
