@@ -557,7 +557,7 @@ def tfp_flows():
     from tensorflow_probability.substrates.jax import distributions as d
 
     rng, dim, bins = np.random.default_rng(0), 5, 4
-    normal = d.Sample(d.Normal(0.0, 1.0), sample_shape=[dim])
+    normal = d.Sample(d.Normal(jnp.zeros(()), 1.0), sample_shape=[dim])
     matrix = jnp.eye(dim) + WEIGHT * rng.normal(size=(dim, dim))
     order = b.Permute([2, 0, 1, 4, 3])
 

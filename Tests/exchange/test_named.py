@@ -35,9 +35,15 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("case", cases)
 
 
+CONVERTED = {}
+
+
 @pytest.fixture
 def converted(case):
-    return diffeo.convert(case[2], dtype="float64")
+    library, name, theirs = case
+    if (library, name) not in CONVERTED:
+        CONVERTED[library, name] = diffeo.convert(theirs, dtype="float64")
+    return CONVERTED[library, name]
 
 
 def rows(flow, seed=5, count=40):

@@ -14,15 +14,24 @@ from ._probe import scale as probe_scale
 
 # The map, which of the outputs of the network each of its own is for each column (-1: none), and factor and offset
 Found: TypeAlias = tuple[Transformer, Integer, Real, Real]
+ROWS = 100
 FAR = 1e4  # a logit that leaves nothing for the others
 
 
 def _on(tail: Tail, size: int) -> Callable[[Any], list[Real]]:
-    """The tail at many rows of outputs."""
+    """The tail at rows of outputs, a hundred at a time: it is compiled once."""
     import jax
 
-    run = jax.jit(jax.vmap(lambda y: [each.astype(float) for each in tail(y)]))
-    return lambda y: [real(each) for each in run(np.reshape(y, (-1, size)))]
+    run = jax.jit(jax.vmap(tail))
+
+    def at(y: Any) -> list[Real]:
+        rows = np.reshape(y, (-1, size))
+        wide = np.zeros((-(-len(rows) // ROWS) * ROWS, size))
+        wide[: len(rows)] = rows
+        found = [run(wide[i : i + ROWS]) for i in range(0, len(wide), ROWS)]
+        return [np.concatenate([real(each) for each in parts])[: len(rows)] for parts in zip(*found, strict=True)]
+
+    return at
 
 
 def affine(tail: Tail, size: int) -> Found:
