@@ -507,9 +507,7 @@ def distrax_flows():
         return masked(mask, lambda p: d.ScalarAffine(p[..., 0], scale(p[..., 1])), 2, activation)
 
     def spline(mask, boundary="unconstrained", low=-2.0, high=3.0, **more):
-        return masked(
-            mask, lambda p: d.RationalQuadraticSpline(p, low, high, boundary, **more), 3 * bins + 1, jnp.tanh
-        )
+        return masked(mask, lambda p: d.RationalQuadraticSpline(p, low, high, boundary, **more), 3 * bins + 1, jnp.tanh)
 
     def split(swap):
         kept = 3 if swap else 2

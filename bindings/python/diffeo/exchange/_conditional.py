@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -34,12 +35,25 @@ def _on(tail: Tail, size: int) -> Callable[[Any], list[Real]]:
     return at
 
 
+def _only(tail: Tail, k: int) -> Callable[[Any], Any]:
+    """One of the arrays that a tail gives, flat."""
+    return lambda y: tail(y)[k].ravel()
+
+
+def _array(at: Callable[[Any], list[Real]], k: int, y: Any) -> Real:
+    return at(y)[k]
+
+
+def _column(of_all: Callable[[Real], Real], column: int, a: Real) -> Real:
+    return np.array(of_all(a)[:, column])
+
+
 def affine(tail: Tail, size: int) -> Found:
     """Of a tail that gives s and t of s x + t for each column."""
     at = _on(tail, size)
     (s, _) = at(np.zeros((1, size)))
     columns = s.shape[1]
-    own = [numbers(lambda y, k=k: tail(y)[k].ravel(), size) for k in (0, 1)]
+    own = [numbers(_only(tail, k), size) for k in (0, 1)]
     one, two, three = (at(np.full((1, size), value))[1][0] for value in (0.0, 1.0, -2.0))
     if not np.allclose(three - one, -2 * (two - one), rtol=1e-9, atol=1e-9):
         raise NotDenseError("the shift is not one of the outputs of the network")
@@ -51,8 +65,12 @@ def affine(tail: Tail, size: int) -> Found:
             raise NotDenseError("its scale is not positive")
         return _layers.affine("exp"), *_woven((own[0], np.zeros(columns), np.log(s[0])), shift)
     scales = []
+
+    def of_all(a: Real) -> Real:
+        return at(np.repeat(a[:, None], size, axis=1))[0]
+
     for column in range(columns):
-        found = probe_scale(lambda a, column=column: at(np.repeat(a[:, None], size, axis=1))[0][:, column])
+        found = probe_scale(partial(_column, of_all, column))
         if found is None:
             raise NotDenseError("its scale is none that Diffeo knows")
         scales.append(found)
@@ -71,7 +89,7 @@ def _woven(*parts: tuple[Any, Any, Any]) -> tuple[Integer, Real, Real]:
 def spline(tail: Tail, size: int) -> Found:
     """Of a tail that gives low, widths, heights and derivatives at all knots for each column."""
     at = _on(tail, size)
-    low, widths, heights, slopes = (each[0] for each in at(np.zeros((1, size))))
+    low, widths, heights = (each[0] for each in at(np.zeros((1, size)))[:3])
     columns, bins = widths.shape
     high = float(low) + widths.sum(axis=1)
     if np.ptp(high) > 1e-9 or np.ptp(heights.sum(axis=1) - widths.sum(axis=1)) > 1e-9:
@@ -79,10 +97,10 @@ def spline(tail: Tail, size: int) -> Found:
     total = round(float(high[0] - low), 12)
     parts, minima = [], {}
     for k, name in ((1, "min_width"), (2, "min_height")):
-        least, found = _softmax(lambda y, k=k: at(y)[k], lambda y, k=k: tail(y)[k], size, (columns, bins), total)
+        least, found = _softmax(partial(_array, at, k), _only(tail, k), size, (columns, bins), total)
         minima[name] = least
         parts.append(found)
-    boundary, least, found = _slopes(lambda y: at(y)[3], lambda y: tail(y)[3], size, columns, bins)
+    boundary, least, found = _slopes(partial(_array, at, 3), _only(tail, 3), size, columns, bins)
     minima["min_derivative"] = least
     parts.append(found)
     index, factor, offset = (np.concatenate(each, axis=1).ravel() for each in zip(*parts, strict=True))
@@ -126,7 +144,7 @@ def _slopes(
     at: Callable[[Real], Real], traced: Callable[[Any], Any], size: int, columns: int, bins: int
 ) -> tuple[str, float, tuple[Any, Any, Any]]:
     """The boundary, the minimum, and which outputs: derivatives at the ends may be constant, or the same."""
-    own = numbers(lambda y: traced(y).ravel(), size).reshape(columns, bins + 1)
+    own = numbers(traced, size).reshape(columns, bins + 1)
     begin = at(np.zeros((1, size)))[0]
     first, last = own[:, 0], own[:, -1]
     if (own[:, [0, -1]] < 0).all() and (begin[:, [0, -1]] == 1).all():

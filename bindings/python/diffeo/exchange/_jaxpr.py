@@ -1,8 +1,8 @@
 """Networks that are functions of JAX, whatever library made them: read from the operations that they do.
 
-A trace of the function is a list of operations. Those that are affine are composed into matrices, up to a matrix product
-of something that is not affine: there a hidden layer ends, whose units must be one activation of one affine number each.
-What follows the last of such layers stays a function, `tail`, of affine outputs.
+A trace of the function is a list of operations. Those that are affine are composed into matrices, up to a product of a
+matrix and something that is not affine: there a hidden layer ends, whose units must be one activation of one affine
+number each. What follows the last of such layers stays a function, `tail`, of affine outputs.
 """
 
 from __future__ import annotations
@@ -178,7 +178,9 @@ class Trace:
 
     def dense(self, last: Affine) -> tuple[list[Dense], set[str]]:
         """All layers that end with these rows; a weight of 0 is hidden by a mask, as far as can be known."""
-        layers, names, rows = [], set(), last
+        layers: list[Dense] = []
+        names: set[str] = set()
+        rows = last
         while True:
             groups = sorted(rows.weights) if rows.depth else [0]
             weight = np.concatenate([rows.weights[group] for group in groups], axis=1)
@@ -308,9 +310,7 @@ def _stack(parts: Sequence[Affine], sizes: dict[int, int] | None = None) -> Affi
         known |= {group: w.shape[-1] for group, w in each.weights.items()}
     groups = sorted({group for each in parts for group in each.weights})
     weights = {
-        group: np.concatenate(
-            [each.weights.get(group, np.zeros((len(each.bias), known[group]))) for each in parts]
-        )
+        group: np.concatenate([each.weights.get(group, np.zeros((len(each.bias), known[group]))) for each in parts])
         for group in groups
     }
     return Affine(parts[0].depth, np.concatenate([each.bias for each in parts]), weights)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,11 +50,15 @@ class Part:
     def each(self, name: str) -> list[Part]:
         """Parts of it in a list."""
         count = len(getattr(self.value, name))
-        return [self.child(f"{name}[{i}]", lambda part, i=i: getattr(part, name)[i]) for i in range(count)]
+        return [self.child(f"{name}[{i}]", partial(_item, name, i)) for i in range(count)]
 
     def refused(self, reason: str) -> ConversionError:
         """Why it does not convert."""
         return ConversionError(self.path, self.value, reason)
+
+
+def _item(name: str, i: int, value: Any) -> Any:
+    return getattr(value, name)[i]
 
 
 Reader: TypeAlias = Callable[[Part], list[Step]]
@@ -158,9 +163,7 @@ def _fields(inner: Any, lead: tuple[int, ...], columns: int, chosen: Any) -> lis
     return [s.reshape(columns)[chosen], t.reshape(columns)[chosen]]
 
 
-def conditional(
-    part: Part, build: Callable[[Any, Any], Any], moved: Any
-) -> tuple[_layers.Transformer, Network, bool]:
+def conditional(part: Part, build: Callable[[Any, Any], Any], moved: Any) -> tuple[_layers.Transformer, Network, bool]:
     """The map that `build` makes of a part and what its network reads, for the moved ones of its columns.
 
     Also whether that map is turned round.
@@ -179,7 +182,9 @@ def conditional(
             match = _conditional.spline
             if named(inner) != "RationalQuadraticSpline":
                 match = _conditional.affine
-                zero, one, three = (np.asarray(inner.forward(np.full((*part.lead, len(moved)), a))) for a in (0.0, 1.0, 3.0))
+                zero, one, three = (
+                    np.asarray(inner.forward(np.full((*part.lead, len(moved)), a))) for a in (0.0, 1.0, 3.0)
+                )
                 if not np.allclose(three - zero, 3 * (one - zero), rtol=1e-9, atol=1e-9):
                     raise NotDenseError(f"the map of a column, {named(inner)}, is neither affine nor a spline")
             network, tail, dtypes = read_network(function, part.dim, part.context)
@@ -192,9 +197,7 @@ def conditional(
     return transformer, network.select(index, factor, offset), turned
 
 
-def coupling(
-    part: Part, build: Callable[[Any, Any], Any], kept: Any, moved: Any
-) -> list[Step]:
+def coupling(part: Part, build: Callable[[Any, Any], Any], kept: Any, moved: Any) -> list[Step]:
     """A coupling layer, of which `build` makes the map of columns, of which the moved ones count."""
     transformer, network, turned = conditional(part, build, moved)
     layer = _layers.coupling(kept, transformer, network.reading(np.flatnonzero(kept)))
@@ -283,7 +286,7 @@ def _sigmoid(part: Part) -> list[Step]:
 
 
 def tanh(part: Part) -> list[Step]:
-    """tanh(x) is 2 sigmoid(2 x) - 1."""
+    """As 2 sigmoid(2 x) - 1."""
     doubled = _layers.elementwise_affine(np.log(2), 0)
     return leaf(part, doubled, _layers.domain("logit", low=-1, high=1).inverted())
 
@@ -362,6 +365,7 @@ def _base(part: Part) -> Layer:
 
 WRAPPERS = ("Independent", "Sample")
 BASES = ("Normal", "MultivariateNormalDiag", "Uniform", "Logistic", *WRAPPERS)
+
 
 def _kind(base: Any) -> str:
     return next((name for kind in type(base).__mro__ if (name := kind.__name__.lstrip("_")) in BASES), "")
