@@ -168,6 +168,8 @@ def conditional(part: Part, build: Callable[[Any, Any], Any], moved: Any) -> tup
 
     Also whether that map is turned round.
     """
+    import jax.numpy as jnp
+
     chosen = np.flatnonzero(moved)
 
     def at(v: Any) -> tuple[Any, bool]:
@@ -178,7 +180,7 @@ def conditional(part: Part, build: Callable[[Any, Any], Any], moved: Any) -> tup
 
     with double():
         try:
-            inner, turned = at(np.linspace(-1, 1, part.dim + part.context))
+            inner, turned = at(jnp.linspace(-1, 1, part.dim + part.context))
             match = _conditional.spline
             if named(inner) != "RationalQuadraticSpline":
                 match = _conditional.affine
