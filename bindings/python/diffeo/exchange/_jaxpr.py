@@ -77,7 +77,6 @@ def numbers(function: Callable[[Any], Any], size: int) -> Integer:
 class Trace:
     """The units found so far: the rows that each group of them computes its activation of."""
 
-    inputs: int
     rows: dict[int, Affine] = field(default_factory=dict)
     sizes: dict[int, int] = field(default_factory=dict)
     activations: dict[int, str] = field(default_factory=dict)
@@ -212,7 +211,7 @@ def read(function: Callable[[Any], Sequence[Any]], inputs: int, context: int = 0
     import jax
 
     traced = jax.make_jaxpr(function)(np.zeros(inputs + context))
-    trace = Trace(inputs + context)
+    trace = Trace()
     x = trace.units(0, (inputs + context,))
     outputs, tail = trace.outputs(trace.run(traced.jaxpr, traced.consts, [x]))
     if not outputs.parts:  # they depend on nothing

@@ -51,6 +51,8 @@ TABLE: dict[str, Reader] = {
 
 def remade(value: Any, dtypes: set[str]) -> Any:
     """A copy in float64, by the constructor if its arguments are to be had."""
+    import jax.numpy as jnp
+
     kind = type(value)
     if kind.__name__ == "DistributionFromTFP":
         return widened(value.__getattr__("copy").__self__, dtypes)  # what it wraps
@@ -58,7 +60,7 @@ def remade(value: Any, dtypes: set[str]) -> Any:
     if kind.__name__ == "ScalarAffine":  # of which one argument follows from another
         names.remove("log_scale")
     if kind.__name__ == "LowerUpperTriangularAffine":
-        packed = np.tril(value.lower, -1) + np.asarray(value.upper)
+        packed = jnp.tril(value.lower, -1) + value.upper
         return kind(widened(packed, dtypes), widened(value.bias, dtypes))
     if kind.__name__ != "Lambda" and all(hasattr(value, f"_{name}") for name in names):
         return kind(**{name: widened(getattr(value, f"_{name}"), dtypes) for name in names})

@@ -410,10 +410,11 @@ def source(flow: Any, context: int = 0) -> Source:
 def sourced(library: str, flow: Any, context: int) -> Source:
     """What a flow of either library is."""
     dtypes: set[str] = set()
-    make = flow if callable(flow) and not hasattr(flow, "log_prob") else lambda c: flow
 
     def of(c: Any) -> Any:
-        return widened(make(c), dtypes)
+        if hasattr(flow, "log_prob") or not callable(flow):
+            return widened(flow, dtypes)
+        return widened(flow(c), set())  # made now, in float64: the weights of its networks tell
 
     with double():
         value = of(np.zeros(context))
