@@ -595,7 +595,7 @@ def tfp_flows():
 
     linear = [
         b.Shift(jnp.arange(5.0)),
-        b.Scale(2.0),
+        b.Scale(jnp.full((), 2.0)),
         b.Scale(log_scale=jnp.arange(5.0) / 5),
         b.ScaleMatvecDiag(jnp.array([1.0, -2.0, 0.5, 1.5, -1.0])),
         b.ScaleMatvecTriL(jnp.tril(matrix)),
