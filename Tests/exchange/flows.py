@@ -5,6 +5,7 @@ library by its public interface. Libraries are imported when they are needed.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -488,13 +489,174 @@ def flowjax_flows():
     }
 
 
+# ---------------------------------------------------------------------------------- distrax and TensorFlow Probability
+
+
+def dense(rng, *sizes, activation=None, masks=None, weight=WEIGHT):
+    """A network of plain JAX that its closure holds, as flax and haiku have it after `apply`: of the last axis."""
+    import jax
+    import jax.numpy as jnp
+
+    layers = []
+    for i, (inputs, outputs) in enumerate(pairwise(sizes)):
+        matrix = weight * rng.normal(size=(inputs, outputs)) * (1 if masks is None else masks[i])
+        layers.append((jnp.asarray(matrix), jnp.asarray(weight * rng.normal(size=outputs))))
+    *hidden, (last, bias) = layers
+
+    def network(x):
+        for matrix, shift in hidden:
+            x = (activation or jax.nn.relu)(x @ matrix + shift)
+        return x @ last + bias
+
+    return network
+
+
+def made(rng, dim, hidden, **more):
+    """Shift and log-scale of each column of the columns before it: TFP's AutoregressiveNetwork is not on JAX."""
+    degrees = [np.arange(dim) + 1, *(np.arange(width) % max(1, dim - 1) + 1 for width in hidden)]
+    masks = [after[None] >= before[:, None] for before, after in pairwise(degrees)]
+    masks.append(np.repeat(degrees[0][None] > degrees[-1][:, None], 2, axis=1))
+    network = dense(rng, dim, *hidden, 2 * dim, masks=masks, **more)
+    return lambda x: network(x).reshape(*x.shape[:-1], dim, 2)
+
+
+def distrax_flows():
+    import distrax as d
+    import jax
+    import jax.numpy as jnp
+
+    rng, dim, bins = np.random.default_rng(0), 5, 4
+    normal = d.Independent(d.Normal(jnp.zeros(dim), jnp.ones(dim)), 1)
+    even = jnp.arange(dim) % 2 == 0
+    matrix = jnp.eye(dim) + WEIGHT * rng.normal(size=(dim, dim))
+
+    def masked(mask, make, count, activation=None):
+        network = dense(rng, dim, 8, 7, dim * count, activation=activation)
+        return d.MaskedCoupling(mask, lambda x: network(x).reshape(*x.shape[:-1], dim, count), make)
+
+    def affine(mask, scale=jnp.exp, activation=None):
+        return masked(mask, lambda p: d.ScalarAffine(p[..., 0], scale(p[..., 1])), 2, activation)
+
+    def spline(mask, boundary="unconstrained", low=-2.0, high=3.0, **more):
+        return masked(mask, lambda p: d.RationalQuadraticSpline(p, low, high, boundary, **more), 3 * bins + 1, jnp.tanh)
+
+    def split(swap):
+        kept = 3 if swap else 2
+        network = dense(rng, kept, 8, 2 * (dim - kept), activation=jax.nn.silu)
+
+        def make(p):
+            shift, log_scale = jnp.split(p, 2, axis=-1)
+            return d.ScalarAffine(shift, log_scale=2 * jnp.tanh(log_scale))
+
+        return d.SplitCoupling(dim - kept if swap else kept, 1, network, make, swap=swap)
+
+    def each(bijector):
+        return d.Block(bijector, 1)
+
+    uniform = d.Independent(d.Uniform(jnp.full(dim, -1.0), jnp.ones(dim)), 1)
+    linear = [
+        each(d.ScalarAffine(jnp.arange(5.0), jnp.arange(1.0, 6.0))),
+        each(d.Shift(jnp.arange(5.0))),
+        d.DiagLinear(jnp.array([1.0, -2.0, 0.5, 1.5, -1.0])),
+        d.TriangularLinear(matrix),
+        d.Inverse(d.TriangularLinear(matrix, is_lower=False)),
+        d.UnconstrainedAffine(matrix.T, jnp.arange(5.0)),
+        d.LowerUpperTriangularAffine(matrix, jnp.arange(5.0)),
+        d.DiagPlusLowRankLinear(jnp.arange(1.0, 6.0), matrix[:, :2], matrix[:, 2:4]),
+    ]
+    values = jnp.asarray(rng.normal(size=(dim, 3 * bins + 1)))
+    nonlinear = [d.Sigmoid(), d.ScalarAffine(0.3, 0.5), d.Tanh(), d.ScalarAffine(0.0, 0.2)]
+    nonlinear.append(d.RationalQuadraticSpline(values, -2.0, 2.0))
+    pair = [affine(even, lambda a: jax.nn.softplus(a) + 1e-3), d.Inverse(affine(~even, jax.nn.sigmoid, jnp.tanh))]
+    return {
+        "coupling": d.Transformed(normal, d.Chain([affine(even), *pair])),
+        "split": d.Transformed(normal, d.Chain([split(False), split(True)])),
+        "spline": d.Transformed(normal, d.Chain([spline(even), spline(~even, "identity", min_bin_size=0.1)])),
+        "spline-lower": d.Transformed(normal, d.Chain([spline(even, "lower_identity", min_knot_slope=0.01)])),
+        "spline-circular": d.Transformed(uniform, spline(even, "circular", -1.0, 1.0)),
+        "linear": d.Transformed(d.MultivariateNormalDiag(jnp.arange(5.0), jnp.arange(1.0, 6.0)), d.Chain(linear)),
+        "nonlinear": d.Transformed(normal, d.Chain([each(bijector) for bijector in nonlinear])),
+    }
+
+
+def tfp_flows():
+    import jax
+    import jax.numpy as jnp
+    from tensorflow_probability.substrates.jax import bijectors as b
+    from tensorflow_probability.substrates.jax import distributions as d
+
+    rng, dim, bins = np.random.default_rng(0), 5, 4
+    normal = d.Sample(d.Normal(jnp.zeros(()), 1.0), sample_shape=[dim])
+    matrix = jnp.eye(dim) + WEIGHT * rng.normal(size=(dim, dim))
+    order = b.Permute([2, 0, 1, 4, 3])
+
+    def nvp(kept, **more):
+        network = dense(rng, abs(kept), 8, 7, 2 * (dim - abs(kept)), **more)
+        return b.RealNVP(kept, shift_and_log_scale_fn=lambda x, count: jnp.split(network(x), 2, axis=-1))
+
+    def two(kept):
+        t, s = (dense(rng, kept, width, dim - kept, activation=jnp.tanh) for width in (6, 7))
+        return b.RealNVP(fraction_masked=kept / dim, shift_and_log_scale_fn=lambda x, count: (t(x), jnp.tanh(s(x))))
+
+    def maf(**more):
+        return b.MaskedAutoregressiveFlow(made(rng, dim, [9, 8], **more))
+
+    def clipped():
+        network = made(rng, dim, [9])
+
+        def shift_and_log_scale(x):
+            p = network(x)
+            return p[..., 0], jnp.clip(p[..., 1], -5.0, 3.0)
+
+        return b.MaskedAutoregressiveFlow(shift_and_log_scale)
+
+    def spline(kept):
+        """As in the documentation of RationalQuadraticSpline."""
+        moved = dim - kept
+        body = dense(rng, kept, 8, 8)
+        heads = [dense(rng, 8, moved * count) for count in (bins, bins, bins - 1)]
+
+        def make(x, count):
+            h = jax.nn.relu(body(x))
+            w, v, s = (head(h).reshape(*x.shape[:-1], moved, -1) for head in heads)
+            w, v = (jax.nn.softmax(each) * (4 - bins * 1e-2) + 1e-2 for each in (w, v))
+            return b.RationalQuadraticSpline(w, v, jax.nn.softplus(s) + 1e-3, range_min=-2.0)
+
+        return b.RealNVP(kept, bijector_fn=make)
+
+    linear = [
+        b.Shift(jnp.arange(5.0)),
+        b.Scale(jnp.full((), 2.0)),
+        b.Scale(log_scale=jnp.arange(5.0) / 5),
+        b.ScaleMatvecDiag(jnp.array([1.0, -2.0, 0.5, 1.5, -1.0])),
+        b.ScaleMatvecTriL(jnp.tril(matrix)),
+        b.Invert(b.ScaleMatvecLU(matrix, jnp.array([2, 0, 1, 4, 3]))),
+        b.Householder(jnp.full(5, 5**-0.5)),
+        b.Permute([4, 3, 2, 1, 0]),
+    ]
+    tanh = b.Chain([b.Tanh(), b.Scale(0.3 * jnp.ones(()))])
+    domains = [b.Exp(), b.Invert(b.Softplus()), b.Shift(jnp.ones(())), b.Softplus()]
+    blocks = b.Blockwise([b.Chain(domains), b.Sigmoid(-jnp.ones(()), 2 * jnp.ones(())), tanh], block_sizes=[2, 2, 1])
+    base = d.MultivariateNormalTriL(jnp.arange(5.0), jnp.tril(matrix))
+    return {
+        "maf": d.TransformedDistribution(normal, b.Chain([maf(), order, maf(activation=jnp.tanh)])),
+        "iaf": d.TransformedDistribution(normal, b.Chain([b.Invert(maf()), order, b.Invert(clipped())])),
+        "realnvp": d.TransformedDistribution(normal, b.Chain([nvp(2), order, nvp(-2), b.Invert(nvp(3)), two(3)])),
+        "spline": d.TransformedDistribution(normal, b.Chain([spline(2), order, spline(3)])),
+        "linear": d.TransformedDistribution(base, b.Chain(linear)),
+        "blocks": d.TransformedDistribution(d.MultivariateNormalDiag(jnp.arange(5.0) / 5, jnp.full(5, 0.5)), blocks),
+    }
+
+
 TORCH = {"nflows": nflows_flows, "glasflow": glasflow_flows, "zuko": zuko_flows, "normflows": normflows_flows}
 TORCH |= {"pyro": pyro_flows, "FrEIA": freia_flows}
-JAX = {"flowjax": flowjax_flows}
+JAX = {"flowjax": flowjax_flows, "distrax": distrax_flows, "tfp": tfp_flows}
 
 
 def named(library):
     """All named flows of a library, by name."""
+    if library in ("distrax", "tfp"):  # their networks are functions
+        return JAX[library]()
     if library in JAX:
         return {name: randomise_jax(flow, seed) for seed, (name, flow) in enumerate(JAX[library]().items())}
     import torch
@@ -523,7 +685,7 @@ def _shift_triangle(flow):
 def log_prob(library, flow, x, context=None):
     """By the library's public interface."""
     if library in JAX:
-        return np.asarray(flow.log_prob(x, context))
+        return np.asarray(flow.log_prob(x) if library != "flowjax" else flow.log_prob(x, context))
     import torch
 
     def tensor(values):

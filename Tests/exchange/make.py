@@ -20,6 +20,7 @@ from diffeo.exchange import source_of
 
 FOLDER = Path(__file__).parent / "fixtures"
 ROWS = 8
+PACKAGES = {"pyro": "pyro-ppl", "tfp": "tfp-nightly"}
 
 
 def golden(flow, source, seed):
@@ -46,7 +47,7 @@ def main(libraries):
             old.unlink()
         for seed, (name, theirs) in enumerate(flows.named(library).items()):
             flow, source = diffeo.convert(theirs, dtype="float64"), source_of(theirs)
-            flow.metadata["library"] = f"{library} {version({'pyro': 'pyro-ppl'}.get(library, library))}"
+            flow.metadata["library"] = f"{library} {version(PACKAGES.get(library, library))}"
             path = FOLDER / f"{library}-{name}.h5"
             flow.save(path)
             with h5py.File(path, "r+") as file:

@@ -12,7 +12,7 @@ fixtures = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
 def test_there_are_fixtures():
-    assert len(FILES) > 70
+    assert len(FILES) > 90
 
 
 @pytest.fixture

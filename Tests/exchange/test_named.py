@@ -10,7 +10,8 @@ import flows
 import numpy as np
 import pytest
 
-LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax", "pyro", "FrEIA"]
+LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax", "pyro", "FrEIA", "distrax", "tfp"]
+MODULES = {"tfp": "tensorflow_probability"}
 CANNOT = {
     ("normflows", "planar-radial"),
     ("flowjax", "planar-sampler"),
@@ -24,7 +25,7 @@ def pytest_generate_tests(metafunc):
         cases = []
         for library in LIBRARIES:
             try:
-                importlib.import_module(library)
+                importlib.import_module(MODULES.get(library, library))
             except ImportError:
                 cases.append(pytest.param(None, id=library, marks=pytest.mark.skip(f"{library} is not installed")))
                 continue
@@ -35,9 +36,15 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("case", cases)
 
 
+CONVERTED = {}
+
+
 @pytest.fixture
 def converted(case):
-    return diffeo.convert(case[2], dtype="float64")
+    library, name, theirs = case
+    if (library, name) not in CONVERTED:
+        CONVERTED[library, name] = diffeo.convert(theirs, dtype="float64")
+    return CONVERTED[library, name]
 
 
 def rows(flow, seed=5, count=40):

@@ -1,4 +1,4 @@
-"""Random configurations of four libraries, converted: the converter compares both sides and refuses what differs.
+"""Random configurations of six libraries, converted: the converter compares both sides and refuses what differs.
 
 Hypothesis draws dimensions, depths, widths, contexts, activations and splines; EXAMPLES in the environment says how
 many of each. Needs the libraries: make test-exchange.
@@ -21,6 +21,12 @@ many = settings(
     deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),
     print_blob=True,
+)
+# JAX compiles each flow: fewer of them, and failures as they are found
+few = settings(
+    many,
+    max_examples=int(os.environ.get("EXAMPLES", "10")),
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate),
 )
 dims, contexts, widths = st.integers(1, 12), st.integers(0, 3), st.integers(1, 24)
 seeds = st.integers(0, 2**31 - 1)
@@ -205,3 +211,147 @@ def test_flowjax(data):
     make = data.draw(st.sampled_from([f.coupling_flow, f.masked_autoregressive_flow]))
     flow = make(jax.random.key(seed), **arguments)
     check("flowjax", flows.randomise_jax(flow, seed, 0.2), context)
+
+
+def jax_activations():
+    import jax
+
+    names = ["relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu"]
+    return st.sampled_from([*(getattr(jax.nn, name) for name in names), partial(jax.nn.gelu, approximate=False)])
+
+
+def given_context(data, build, context):
+    """A function of a context that makes a flow, converted; against the flows that it makes."""
+    library = build(np.zeros(context)).__class__.__module__.partition(".")[0]
+    convert = diffeo.exchange.from_distrax if library == "distrax" else diffeo.exchange.from_tfp
+    converted = convert(build, dtype="float64", context=context)
+    assert converted.context_dim == context
+    given = np.random.default_rng(0).normal(size=(4, context))
+    x = converted.sample(4, given, seed=1)
+    expected = [float(np.asarray(build(c).log_prob(row[None]))[0]) for row, c in zip(x, given, strict=True)]
+    np.testing.assert_allclose(converted.log_prob(x, given), expected, rtol=1e-8, atol=1e-8)
+
+
+def after(x, c):
+    """A network's inputs: columns, and the same context for each row."""
+    import jax.numpy as jnp
+
+    return jnp.concatenate([x, jnp.broadcast_to(c, (*x.shape[:-1], len(c)))], axis=-1)
+
+
+@few
+@given(st.data())
+def test_distrax(data):
+    jax = pytest.importorskip("jax")
+    d = pytest.importorskip("distrax")
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    dim, context = data.draw(st.integers(2, 8)), data.draw(contexts)
+    rng = np.random.default_rng(data.draw(seeds))
+    makers = []
+    for _ in range(data.draw(st.integers(1, 2))):
+        kind = data.draw(st.sampled_from(["affine", "spline", "split", "matrix"]))
+        hidden, bins = data.draw(st.lists(widths, max_size=3)), data.draw(st.integers(2, 6))
+        more = {"activation": data.draw(jax_activations()), "weight": 0.2}
+        boundary = data.draw(st.sampled_from(["unconstrained", "identity", "lower_identity", "upper_identity"]))
+        mask, turned = rng.permutation(np.arange(dim) < data.draw(st.integers(1, dim - 1))), data.draw(st.booleans())
+        scale = data.draw(st.sampled_from([jnp.exp, lambda a: jnp.exp(2 * jnp.tanh(a)), jax.nn.sigmoid]))
+        count = 3 * bins + 1 if kind == "spline" else 2
+        kept = dim - int(mask.sum()) if turned else int(mask.sum())
+        if kind == "split":
+            network = flows.dense(rng, kept + context, *hidden, (dim - kept) * count, **more)
+        else:
+            network = flows.dense(rng, dim + context, *hidden, dim * count, **more)
+
+        def part(c, kind=kind, network=network, mask=mask, count=count, scale=scale, boundary=boundary, turned=turned):
+            def conditioner(x):
+                p = network(after(x, c))
+                return p.reshape(*p.shape[:-1], -1, count)
+
+            def affine(p):
+                return d.ScalarAffine(p[..., 0], scale(p[..., 1]))
+
+            if kind == "split":
+                return d.SplitCoupling(int(mask.sum()), 1, conditioner, affine, swap=turned)
+            if kind == "spline":
+                made = d.MaskedCoupling(
+                    jnp.asarray(mask), conditioner, lambda p: d.RationalQuadraticSpline(p, -2.0, 1.5, boundary)
+                )
+            else:
+                made = d.MaskedCoupling(jnp.asarray(mask), conditioner, affine)
+            return d.Inverse(made) if turned else made
+
+        matrix = jnp.asarray(np.eye(dim) + 0.2 * rng.normal(size=(dim, dim)) / dim)
+        makers.append(part if kind != "matrix" else lambda c, m=matrix: d.LowerUpperTriangularAffine(m, m[0]))
+
+    def build(c):
+        base = d.MultivariateNormalDiag(jnp.zeros(dim), jnp.full(dim, 1.2))
+        return d.Transformed(base, d.Chain([make(c) for make in makers]))
+
+    if context:
+        given_context(data, build, context)
+    else:
+        check("distrax", build(np.zeros(0)), 0)
+
+
+@few
+@given(st.data())
+def test_tfp(data):
+    jax = pytest.importorskip("jax")
+    tfp = pytest.importorskip("tensorflow_probability.substrates.jax")
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    b, d = tfp.bijectors, tfp.distributions
+    dim, context = data.draw(st.integers(1, 8)), data.draw(contexts)
+    rng = np.random.default_rng(data.draw(seeds))
+    makers = []
+    for _ in range(data.draw(st.integers(1, 2))):
+        kind = data.draw(st.sampled_from(["maf", "permute", "tril"] + (["nvp", "fraction"] if dim > 1 else [])))
+        hidden, turned = data.draw(st.lists(widths, min_size=1, max_size=3)), data.draw(st.booleans())
+        more = {"activation": data.draw(jax_activations()), "weight": 0.2}
+        bound = data.draw(st.sampled_from([None, 1.0, 3.0]))
+        kept = data.draw(st.integers(1, dim - 1)) if dim > 1 else 1
+
+        def clipped(shift, log_scale, bound=bound):
+            return shift, log_scale if bound is None else jnp.clip(log_scale, -bound, bound)
+
+        match kind:
+            case "maf":
+                network, shift = flows.made(rng, dim, hidden, **more), flows.dense(rng, context, 3, 2 * dim)
+
+                def part(c, network=network, shift=shift, clipped=clipped):
+                    def function(x):
+                        p = network(x) + (shift(c).reshape(dim, 2) if len(c) else 0)
+                        return clipped(p[..., 0], p[..., 1])
+
+                    return b.MaskedAutoregressiveFlow(function)
+
+            case "nvp" | "fraction":
+                network = flows.dense(rng, kept + context, *hidden, 2 * (dim - kept), **more)
+                sign = data.draw(st.sampled_from([1, -1]))
+                words = {"num_masked": sign * kept} if kind == "nvp" else {"fraction_masked": sign * kept / dim}
+
+                def part(c, network=network, clipped=clipped, words=words):
+                    def function(x, count):
+                        return clipped(*jnp.split(network(after(x, c)), 2, axis=-1))
+
+                    return b.RealNVP(**words, shift_and_log_scale_fn=function)
+
+            case "permute":
+                order = rng.permutation(dim)
+                part = lambda c, order=order: b.Permute(order)  # noqa: E731
+            case "tril":
+                matrix = jnp.asarray(np.tril(np.eye(dim) + 0.2 * rng.normal(size=(dim, dim)) / dim))
+                part = lambda c, matrix=matrix: b.ScaleMatvecTriL(matrix)  # noqa: E731
+        makers.append((lambda c, part=part: b.Invert(part(c))) if turned else part)
+
+    def build(c):
+        base = d.MultivariateNormalDiag(jnp.zeros(dim), jnp.full(dim, 1.2))
+        return d.TransformedDistribution(base, b.Chain([make(c) for make in makers]))
+
+    if context:
+        given_context(data, build, context)
+    else:
+        check("tfp", build(np.zeros(0)), 0)

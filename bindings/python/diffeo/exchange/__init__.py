@@ -23,11 +23,13 @@ from ._read import to_numpy
 __all__ = [
     "ConversionError",
     "convert",
+    "from_distrax",
     "from_flowjax",
     "from_freia",
     "from_nflows",
     "from_normflows",
     "from_pyro",
+    "from_tfp",
     "from_zuko",
     "source_of",
     "to_nflows",
@@ -36,7 +38,7 @@ __all__ = [
     "to_zuko",
 ]
 
-LIBRARIES = ("nflows", "zuko", "normflows", "flowjax", "pyro", "freia")
+LIBRARIES = ("nflows", "zuko", "normflows", "flowjax", "pyro", "freia", "distrax", "tfp")
 
 
 def convert(flow: Any, dtype: str | None = None) -> Flow:
@@ -48,7 +50,7 @@ def convert(flow: Any, dtype: str | None = None) -> Flow:
     Parameters
     ----------
     flow : object
-        A trained flow of nflows, glasflow, zuko, normflows, flowjax, Pyro or FrEIA.
+        A trained flow of nflows, glasflow, zuko, normflows, flowjax, Pyro, FrEIA, distrax or TensorFlow Probability.
     dtype : {"float32", "float64"}, optional
         What the new flow computes in; by default that of the weights.
 
@@ -99,6 +101,22 @@ from_normflows = _named("normflows", "a flow of normflows")
 from_flowjax = _named("flowjax", "a distribution of flowjax")
 from_pyro = _named("pyro", "a TransformedDistribution of Pyro, or of torch")
 from_freia = _named("freia", "a SequenceINN of FrEIA, with standard normal noise")
+
+
+def from_distrax(flow: Any, dtype: str | None = None, *, context: int = 0) -> Flow:
+    """Convert a Transformed distribution of distrax, or a function of so many columns of context that makes one.
+
+    See `convert`.
+    """
+    return _made(import_module(".distrax", __package__).source(flow, context), dtype)
+
+
+def from_tfp(flow: Any, dtype: str | None = None, *, context: int = 0) -> Flow:
+    """Convert a TransformedDistribution of TensorFlow Probability on JAX, or a function of a context that makes one.
+
+    See `convert`.
+    """
+    return _made(import_module(".tfp", __package__).source(flow, context), dtype)
 
 
 def to_nflows(flow: Flow) -> Any:

@@ -451,7 +451,7 @@ def _source(flow: Any) -> Source:
             raise ConversionError(path, rest, "Diffeo has no such base distribution")
         toward_noise += reverse(read(TABLE, rest.bijection, f"{path}.bijection".lstrip(".")))
         rest, path = rest.base_dist, f"{path}.base_dist".lstrip(".")
-    maps = _chained(toward_noise)
+    maps = chained(toward_noise)
 
     def density(of: Any) -> Callable[[Real, Real | None], Real]:
         def run(x: Real, context: Real | None) -> Real:
@@ -478,7 +478,7 @@ def _source(flow: Any) -> Source:
     return made
 
 
-def _chained(steps: list[Step]) -> tuple[Map, Map]:
+def chained(steps: list[Step]) -> tuple[Map, Map]:
     """The library's own maps one after the other."""
 
     def chain(maps: list[Map]) -> Map:
