@@ -245,7 +245,7 @@ def zuko_flows():
         "mixture": mixture(0, kind="diagonal"),
         "mixture-spherical": mixture(0, kind="spherical", tied=True),
         "mixture-context": mixture(2, kind="diagonal", epsilon=0.0),
-        "maf-residual-narrow": MAF(2, 1, residual=True, transforms=2, hidden_features=(2, 1)),  # a unit that no output sees
+        "maf-residual-narrow": MAF(2, 1, residual=True, transforms=2, hidden_features=(2, 1)),  # one unit is cut
         "maf-gelu": MAF(3, 1, activation=nn.GELU, **small),
     }
 
