@@ -178,10 +178,12 @@ struct OutputSums {
       j &+= 2
     }
   #endif
-  if j < vectors { tile(outputs: outputs, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart) }
+  if j < vectors {
+    tile(outputs: outputs, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart)
+  }
 }
 
-// Functions by themselves: within others they would be too large for the compiler to inline what they are made of.
+// Functions by themselves: within others they would be too large for the compiler to inline what they consist of.
 
 @inline(never) func denseTiles8(_ at: Operands, vectors: Int) { tiles(outputs: 8, vectors: vectors, at, apart: 1) }
 @inline(never) func denseTiles4(_ at: Operands, vectors: Int) { tiles(outputs: 4, vectors: vectors, at, apart: 1) }
