@@ -319,7 +319,8 @@ def test_tfp(data):
 
         match kind:
             case "maf":
-                network, shift = flows.made(rng, dim, hidden, **more), flows.dense(rng, context, 3, 2 * dim)
+                network = flows.made(rng, dim, hidden, **more)
+                shift = flows.dense(rng, context, *[3 for _ in hidden], 2 * dim, **more)  # as deep: the two are one
 
                 def part(c, network=network, shift=shift, clipped=clipped):
                     def function(x):
