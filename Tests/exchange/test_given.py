@@ -1,0 +1,124 @@
+"""What people hand over that is not quite a flow: wrappers, parts, other types.
+
+Needs the libraries: make test-exchange.
+"""
+
+import warnings
+
+import diffeo
+import numpy as np
+import pytest
+from diffeo.exchange import ConversionError
+
+torch = pytest.importorskip("torch")
+nflows = pytest.importorskip("nflows")
+zuko = pytest.importorskip("zuko")
+from nflows.distributions import StandardNormal  # noqa: E402
+from nflows.flows import Flow, MaskedAutoregressiveFlow  # noqa: E402
+from nflows.transforms import LULinear  # noqa: E402
+
+
+class Holder(torch.nn.Module):
+    """As a Lightning module or an estimator holds its flow."""
+
+    def __init__(self, *flows):
+        super().__init__()
+        self.loss = torch.nn.Linear(2, 1)
+        for name, flow in zip(("flow", "other"), flows, strict=False):
+            setattr(self, name, flow)
+
+
+class Posterior:
+    """No module, but it has one."""
+
+    def __init__(self, net):
+        self.net = net
+
+
+def maf():
+    return zuko.flows.MAF(3, transforms=1, hidden_features=(4,))
+
+
+def made_by_nflows():
+    return MaskedAutoregressiveFlow(3, 4, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (lambda: Holder(maf()), r"Holder\): it is no flow itself, but has one at \.flow: convert\(that\.flow\)"),
+        (lambda: Posterior(Holder(made_by_nflows())), r"has one at \.net\.flow"),
+        (lambda: torch.nn.ModuleList([maf()]), r"convert\(that\[0\]\)"),
+        (lambda: Holder(maf(), maf()), r"has some at \.flow, \.other"),
+        (lambda: Holder(), "a flow of none of nflows, zuko"),
+        (lambda: torch.nn.DataParallel(Holder(maf())), r"Holder\): .* at \.flow"),
+        (lambda: maf()(), "only a lazy flow is converted"),
+        (lambda: maf().transform, "only a lazy flow is converted"),
+        (lambda: made_by_nflows()._transform, "only a whole Flow is converted"),
+        (lambda: made_by_nflows()._distribution, "only a whole Flow is converted"),
+        (lambda: torch.distributions.Normal(0.0, 1.0), "only a TransformedDistribution is converted"),
+        (lambda: zuko.flows.GMM(3, covariance_type="full"), "covariances are full"),
+    ],
+)
+def test_what_is_no_flow(given, reason):
+    with pytest.raises(ConversionError, match=reason):
+        diffeo.convert(given())
+
+
+def test_named_functions_say_the_same():
+    with pytest.raises(ConversionError, match=r"has one at \.flow"):
+        diffeo.exchange.from_zuko(Holder(maf()))
+    with pytest.raises(ConversionError, match="only a lazy flow is converted"):
+        diffeo.exchange.from_zuko(made_by_nflows())
+
+
+@pytest.mark.parametrize("wrap", [torch.nn.DataParallel, torch.compile])
+def test_wrappers_of_torch(wrap):
+    flow = made_by_nflows()
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_array_equal(diffeo.convert(wrap(flow)).log_prob(x), diffeo.convert(flow).log_prob(x))
+
+
+@pytest.mark.parametrize("context", [0, 2])
+def test_a_base_by_itself(context):
+    theirs = zuko.flows.GMM(3, context, components=4, covariance_type="diagonal", **{"epsilon": 0.0} if context else {})
+    flow = diffeo.convert(theirs, dtype="float64")
+    x, c = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.double()(c if context else None).log_prob(x).numpy()
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), c.numpy() if context else None), expected, rtol=1e-10)
+
+
+def test_graphs():
+    framework = pytest.importorskip("FrEIA.framework")
+    start = framework.InputNode(4)
+    node = framework.Node(start, pytest.importorskip("FrEIA.modules").PermuteRandom, {"seed": 0})
+    graph = framework.GraphINN([start, node, framework.OutputNode(node)])
+    with pytest.raises(ConversionError, match="only a SequenceINN is converted"):
+        diffeo.convert(graph)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "double", np.float64, np.dtype("float64"), torch.float64])
+def test_dtypes(dtype):
+    assert diffeo.convert(made_by_nflows(), dtype=dtype).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", ["float16", "words", 5, np.int64, torch.float16])
+def test_other_dtypes(dtype):
+    with pytest.raises(ValueError, match="it must be float32 or float64"):
+        diffeo.convert(made_by_nflows(), dtype=dtype)
+
+
+def test_exporters_want_our_flows():
+    for function in (diffeo.exchange.to_zuko, diffeo.exchange.to_nflows, diffeo.exchange.to_numpy):
+        with pytest.raises(TypeError, match=r"not str: diffeo.load reads one from a file"):
+            function("flow.h5")
+        with pytest.raises(TypeError, match=r"not MAF, such as diffeo.convert gives"):
+            function(maf())
+
+
+def test_warnings_of_the_library_are_its_own():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        flow = diffeo.convert(Flow(LULinear(3, identity_init=False), StandardNormal([3])))
+        diffeo.exchange.to_nflows(flow)
