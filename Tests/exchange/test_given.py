@@ -122,3 +122,86 @@ def test_warnings_of_the_library_are_its_own():
         warnings.simplefilter("error")
         flow = diffeo.convert(Flow(LULinear(3, identity_init=False), StandardNormal([3])))
         diffeo.exchange.to_nflows(flow)
+
+
+class Standardize(torch.nn.Module):
+    """As sbi does it."""
+
+    def __init__(self, mean, std):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, x):
+        return (x - self.mean) / self.std
+
+
+def standardize():
+    return Standardize(torch.tensor([100.0, -0.2, 3.0, 0.5]), torch.tensor([2.0, 0.1, 30.0, 1.0]))
+
+
+def batch_norm():
+    norm = torch.nn.BatchNorm1d(4)
+    norm.running_mean[:], norm.running_var[:], norm.weight.data[:] = torch.randn(4), torch.rand(4) + 0.5, 1.5
+    return norm
+
+
+EMBEDDINGS = {
+    "identity": (lambda: torch.nn.Sequential(torch.nn.Identity()), 4),
+    "standardize": (lambda: torch.nn.Sequential(standardize(), torch.nn.Identity()), 4),
+    "batch norm": (lambda: torch.nn.Sequential(batch_norm(), torch.nn.Identity()), 4),
+    "batch norm alone": (batch_norm, 4),
+    "linear": (lambda: torch.nn.Linear(10, 4), 10),
+    "fewer": (lambda: torch.nn.Linear(2, 4), 2),
+    "negative": (lambda: Standardize(torch.ones(4), -torch.ones(4)), 4),
+    "two": (lambda: torch.nn.Sequential(standardize(), torch.nn.Linear(4, 7), torch.nn.Linear(7, 4)), 4),
+}
+
+
+def conditional(kind, embedding):
+    from nflows.distributions import ConditionalDiagonalNormal
+    from nflows.nn.nets import ResidualNet
+    from nflows.transforms import AffineCouplingTransform, CompositeTransform, MaskedAffineAutoregressiveTransform
+
+    torch.manual_seed(0)
+    if kind == "coupling":
+        parts = [
+            AffineCouplingTransform(
+                torch.tensor([0, 1, 0]), lambda i, o: ResidualNet(i, o, 8, context_features=4, num_blocks=2)
+            )
+        ]
+    else:
+        words = {"use_residual_blocks": kind == "residual", "random_mask": False, "context_features": 4}
+        parts = [MaskedAffineAutoregressiveTransform(3, 8, num_blocks=2, **words) for _ in range(2)]
+    base = StandardNormal([3])
+    if kind == "coupling":
+        base = ConditionalDiagonalNormal([3], context_encoder=torch.nn.Linear(4, 6))
+    return Flow(CompositeTransform(parts), base, embedding_net=embedding).double().eval()
+
+
+@pytest.mark.parametrize("kind", ["coupling", "residual", "feed-forward"])
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_affine_embeddings(kind, name):
+    make, width = EMBEDDINGS[name]
+    torch.manual_seed(1)
+    theirs = conditional(kind, make())
+    flow = diffeo.convert(theirs)
+    assert flow.context_dim == width
+    x, context = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, width, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.log_prob(x, context)
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "embedding",
+    [
+        lambda: torch.nn.Sequential(torch.nn.Linear(5, 6), torch.nn.ReLU(), torch.nn.Linear(6, 4)),
+        lambda: torch.nn.Tanh(),
+        lambda: torch.nn.Linear(5, 3),
+        lambda: torch.nn.Conv1d(1, 4, 3),
+    ],
+)
+def test_other_embeddings(embedding):
+    with pytest.raises(ConversionError, match=r"_embedding_net \(\w+\): only affine ones are converted: give the flow"):
+        diffeo.convert(conditional("residual", embedding()))
