@@ -205,3 +205,32 @@ def test_affine_embeddings(kind, name):
 def test_other_embeddings(embedding):
     with pytest.raises(ConversionError, match=r"_embedding_net \(\w+\): only affine ones are converted: give the flow"):
         diffeo.convert(conditional("residual", embedding()))
+
+
+def test_classes_with_code_of_their_own():
+    from nflows.transforms import CompositeTransform
+
+    class Twice(LULinear):
+        def forward(self, x, context=None):
+            z, log_det = super().forward(x, context)
+            return 2 * z, log_det + 3 * np.log(2)
+
+    class Shifted(Flow):
+        def log_prob(self, x, context=None):
+            return super().log_prob(x, context) + 1
+
+    class Named(LULinear):
+        pass
+
+    hint = r"Twice\): its results differ .*: \S+Twice is a subclass of LULinear, with code of its own\?"
+    with pytest.raises(ConversionError, match=hint) as caught:
+        diffeo.convert(Flow(CompositeTransform([Named(3), Twice(3, identity_init=False)]), StandardNormal([3])))
+    assert caught.value.path == "_transform._transforms.1"
+    with pytest.raises(ConversionError, match=r"log_prob differs .*Shifted is a subclass of Flow, with code"):
+        diffeo.convert(Shifted(Named(3), StandardNormal([3])))
+    diffeo.convert(Flow(Named(3), StandardNormal([3])))
+
+
+def test_maps_that_have_no_transformer():
+    with pytest.raises(ConversionError, match="no transformer for its map of one number, Unconstrained"):
+        diffeo.convert(zuko.flows.UNAF(3))

@@ -38,6 +38,9 @@ def program(tmp_path_factory):
         check=True,
     )
 
+    said = subprocess.run([built], capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (1, "usage: density FLOW.H5\n")
+
     def run(path):
         said = subprocess.run([built, path], capture_output=True, text=True)
         assert said.returncode == 0, said.stderr

@@ -20,6 +20,7 @@ from ..errors import FormatError
 from ..flow import Flow
 from ._check import Source
 from ._check import convert as _convert
+from ._dispatch import own_class, unwrapped
 from ._dispatch import source_of as _source_of
 from ._error import ConversionError
 from ._read import parts as _parts
@@ -83,6 +84,12 @@ def _converted(flow: Any, library: str | None, dtype: npt.DTypeLike | None, **mo
             return _convert(source, chosen)
     except FormatError as error:
         raise ConversionError("", source.name, f"Diffeo refuses it: {error}") from error
+    except ConversionError as error:
+        part = next((step.part for step in source.steps if step.path == error.path), unwrapped(flow))
+        cause = own_class(part)
+        if not cause or "differ" not in error.reason:
+            raise
+        raise ConversionError(error.path, part, f"{error.reason}: {cause}") from error
 
 
 def _dtype(dtype: Any) -> str | None:

@@ -57,12 +57,13 @@ def unwrapped(flow: Any) -> Any:
     return flow
 
 
-def own_class(part: Any, library: str) -> str:
+def own_class(part: Any) -> str:
     """What the class of a part is derived from, if it is not the library's own; else nothing."""
-    kinds = [kind for kind in type(part).__mro__ if _has(library, kind)]
-    if not kinds or kinds[0] is type(part):
+    kinds = type(part).__mro__
+    own = next((i for i, kind in enumerate(kinds) if any(_has(library, kind) for library in LIBRARIES)), 0)
+    if not own:
         return ""
-    return f"{type(part).__qualname__} is a subclass of {kinds[0].__qualname__}, perhaps with code of its own"
+    return f"{kinds[0].__qualname__} is a subclass of {kinds[own].__qualname__}, with code of its own?"
 
 
 def _converter(library: str) -> Any:
