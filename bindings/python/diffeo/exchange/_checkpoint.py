@@ -16,7 +16,7 @@ def loaded(flow: Any, path: str, key: str | None) -> Any:
     flow = unwrapped(flow)
     if hasattr(flow, "load_state_dict"):
         stored, wanted = _names(_tensors(path)), flow.state_dict()
-        found = _under(stored, f"{key}." if key else "")
+        found = _under(stored, f"{key.rstrip('.')}." if key else "")
         for prefix in WRAPPERS * 2:
             if found.keys() != wanted.keys() and all(name.startswith(prefix) for name in found):
                 found = _under(found, prefix)
