@@ -234,3 +234,18 @@ def test_classes_with_code_of_their_own():
 def test_maps_that_have_no_transformer():
     with pytest.raises(ConversionError, match="no transformer for its map of one number, Unconstrained"):
         diffeo.convert(zuko.flows.UNAF(3))
+
+
+def test_activations_are_listed():
+    from nflows.transforms import AffineCouplingTransform
+
+    class Network(torch.nn.Sequential):
+        def forward(self, x, context=None):
+            return super().forward(x)
+
+    def network(inputs, outputs):
+        return Network(torch.nn.Linear(inputs, 5), torch.nn.Mish(), torch.nn.Linear(5, outputs))
+
+    part = AffineCouplingTransform(torch.tensor([0, 1, 0]), network)
+    with pytest.raises(ConversionError, match="one activation between all of them, of relu, tanh, elu"):
+        diffeo.convert(Flow(part, StandardNormal([3])))
