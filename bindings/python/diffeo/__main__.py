@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from importlib import import_module
 from typing import Any
 
 from .errors import Error
 from .exchange import ConversionError, convert
+from .exchange._checkpoint import loaded
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="what builds the flow, without arguments: the weights are loaded into it",
     )
     command.add_argument("-o", "--output", required=True, metavar="FLOW.H5", help="the weight file to write")
-    command.add_argument("--key", help="where in the checkpoint the state dict is, such as model.state_dict")
+    command.add_argument(
+        "--key", help="where the flow is in the checkpoint: keys, and the prefix of names, such as state_dict.flow"
+    )
     command.add_argument("--dtype", choices=["float32", "float64"], help="by default that of the weights")
     command.set_defaults(run=_convert)
     options = parser.parse_args(arguments)
@@ -42,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    flow = convert(_loaded(_built(options.like), options.checkpoint, options.key), options.dtype)
+    flow = convert(loaded(_built(options.like), options.checkpoint, options.key), options.dtype)
     flow.save(options.output)
     print(f"{options.output}: {flow!r}")
 
@@ -58,27 +62,19 @@ def _built(name: str) -> Any:
         if not hasattr(made, part):
             raise ValueError(f"--like {name}: there is no {part!r}")
         made = getattr(made, part)
-    return made() if callable(made) and not hasattr(made, "log_prob") else made
-
-
-def _loaded(flow: Any, path: str, key: str | None) -> Any:
-    if not hasattr(flow, "load_state_dict"):
-        from equinox import tree_deserialise_leaves
-
-        return tree_deserialise_leaves(path, flow)
-    import torch
-
-    # Tensors only: a checkpoint that is a whole pickled program is not run
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    for part in key.split(".") if key else ():
-        if part not in state:
-            raise ValueError(f"{path} has no {part!r}, but {', '.join(map(str, state))}")
-        state = state[part]
-    try:
-        flow.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
-    return flow
+    if not isinstance(made, type) and (hasattr(made, "load_state_dict") or hasattr(made, "log_prob")):
+        return made  # a flow
+    if not callable(made):
+        raise ValueError(f"--like {name}: it is {type(made).__qualname__}, not a function that builds the flow")
+    wanted = [
+        each.name
+        for each in inspect.signature(made).parameters.values()
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    if wanted:
+        reason = f"it wants {', '.join(wanted)}; a function without arguments must build the flow"
+        raise ValueError(f"--like {name}: {reason}")
+    return made()
 
 
 if __name__ == "__main__":

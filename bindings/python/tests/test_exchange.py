@@ -202,6 +202,56 @@ def test_a_program_that_is_not_a_flow():
         diffeo.convert(object())
 
 
+@pytest.mark.parametrize("dtype", ["float16", "words", 5, np.int64])
+def test_other_dtypes(dtype):
+    with pytest.raises(ValueError, match="it must be float32 or float64"):
+        diffeo.convert(object(), dtype=dtype)
+
+
+def test_arrays_of_what_is_no_flow_of_ours():
+    with pytest.raises(TypeError, match=r"not str: diffeo\.load reads one from a file"):
+        diffeo.exchange.to_numpy("flow.h5")
+    with pytest.raises(TypeError, match=r"not object, such as diffeo\.convert gives"):
+        diffeo.exchange.to_numpy(object())
+
+
+def test_the_network_of_an_affine_embedding():
+    """For every way in which a network reads its context."""
+    rng = np.random.default_rng(0)
+    matrix, shift = rng.normal(size=(2, 3)), rng.normal(size=2)
+    inner, outer = random_dense(rng, 4, 4), random_dense(rng, 4, 4)
+    first, last = random_dense(rng, 4, 1), random_dense(rng, 2, 4)
+    networks = [
+        Network((random_dense(rng, 4, 3), last), "tanh", 2),
+        Network(
+            (random_dense(rng, 4, 3), last),
+            "tanh",
+            2,
+            "preactivation",
+            (_layers.Block(inner, outer, gate=random_dense(rng, 4, 2)),),
+            "gate",
+        ),
+        Network(
+            (first, last),
+            "tanh",
+            2,
+            "preactivation",
+            (_layers.Block(inner, outer, context=rng.normal(size=(4, 2))),),
+            "shift",
+            random_dense(rng, 4, 2),
+        ),
+    ]
+    x, context = rng.normal(size=(10, 2)), rng.normal(size=(10, 3))
+    for network in networks:
+        layers = [
+            _layers.coupling([1, 0], _layers.affine("exp"), each)
+            for each in (network, network.embedding(matrix, shift))
+        ]
+        flows = [_layers.flow([layer], Layer("standard_normal"), 2, n) for layer, n in zip(layers, (2, 3), strict=True)]
+        expected = flows[0].to_noise(x, context @ matrix.T + shift)[0]
+        np.testing.assert_allclose(flows[1].to_noise(x, context)[0], expected, rtol=1e-12, atol=1e-12)
+
+
 def test_the_command_line(tmp_path):
     def command(*arguments):
         return subprocess.run(

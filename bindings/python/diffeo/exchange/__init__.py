@@ -8,14 +8,20 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ..errors import FormatError
 from ..flow import Flow
 from ._check import Source
 from ._check import convert as _convert
+from ._dispatch import own_class, unwrapped
+from ._dispatch import source_of as _source_of
 from ._error import ConversionError
 from ._read import parts as _parts
 from ._read import to_numpy
@@ -38,10 +44,8 @@ __all__ = [
     "to_zuko",
 ]
 
-LIBRARIES = ("nflows", "zuko", "normflows", "flowjax", "pyro", "freia", "distrax", "tfp")
 
-
-def convert(flow: Any, dtype: str | None = None) -> Flow:
+def convert(flow: Any, dtype: npt.DTypeLike | None = None) -> Flow:
     """Turn a flow of another library into one of Diffeo, which computes the same.
 
     Both sides are compared on random rows in float64: densities, noise, and the way back. The library is found by the
@@ -52,7 +56,7 @@ def convert(flow: Any, dtype: str | None = None) -> Flow:
     flow : object
         A trained flow of nflows, glasflow, zuko, normflows, flowjax, Pyro, FrEIA, distrax or TensorFlow Probability.
     dtype : {"float32", "float64"}, optional
-        What the new flow computes in; by default that of the weights.
+        What the new flow computes in, also as a dtype of NumPy or torch; by default that of the weights.
 
     Returns
     -------
@@ -63,32 +67,47 @@ def convert(flow: Any, dtype: str | None = None) -> Flow:
     ConversionError
         For a part that Diffeo has nothing for, by its path, or if the two sides differ.
     """
-    return _made(source_of(flow), dtype)
+    return _converted(flow, None, dtype)
 
 
 def source_of(flow: Any) -> Source:
     """Return the parts of a flow of another library, with the layers they become and what the library computes."""
-    for kind in type(flow).__mro__:
-        root = kind.__module__.partition(".")[0]
-        for library in LIBRARIES:
-            converter = import_module(f".{library}", __package__)
-            if root in converter.MODULES:
-                source: Source = converter.source(flow)
-                return source
-    names = ", ".join(LIBRARIES)
-    raise ConversionError("", flow, f"it is a flow of none of {names}")
+    return _source_of(flow)
 
 
-def _made(source: Source, dtype: str | None) -> Flow:
+def _converted(flow: Any, library: str | None, dtype: npt.DTypeLike | None, **more: Any) -> Flow:
+    chosen = _dtype(dtype)
+    source = _source_of(flow, library, **more)
     try:
-        return _convert(source, dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _convert(source, chosen)
     except FormatError as error:
         raise ConversionError("", source.name, f"Diffeo refuses it: {error}") from error
+    except ConversionError as error:
+        part = next((step.part for step in source.steps if step.path == error.path), unwrapped(flow))
+        cause = own_class(part)
+        if not cause or "differ" not in error.reason:
+            raise
+        raise ConversionError(error.path, part, f"{error.reason}: {cause}") from error
+
+
+def _dtype(dtype: Any) -> str | None:
+    if dtype is None:
+        return None
+    words = str(dtype)  # NumPy does not know those of torch
+    try:
+        name = words[6:] if words.startswith("torch.") else np.dtype(dtype).name
+    except TypeError:
+        name = ""
+    if name not in ("float32", "float64"):
+        raise ValueError(f"dtype is {dtype!r}; it must be float32 or float64")
+    return name
 
 
 def _named(library: str, words: str) -> Callable[..., Flow]:
-    def convert(flow: Any, dtype: str | None = None) -> Flow:
-        return _made(import_module(f".{library}", __package__).source(flow), dtype)
+    def convert(flow: Any, dtype: npt.DTypeLike | None = None) -> Flow:
+        return _converted(flow, library, dtype)
 
     convert.__name__ = convert.__qualname__ = f"from_{library}"
     convert.__doc__ = f"Convert {words}: see `convert`."
@@ -103,20 +122,27 @@ from_pyro = _named("pyro", "a TransformedDistribution of Pyro, or of torch")
 from_freia = _named("freia", "a SequenceINN of FrEIA, with standard normal noise")
 
 
-def from_distrax(flow: Any, dtype: str | None = None, *, context: int = 0) -> Flow:
+def from_distrax(flow: Any, dtype: npt.DTypeLike | None = None, *, context: int = 0) -> Flow:
     """Convert a Transformed distribution of distrax, or a function of so many columns of context that makes one.
 
     See `convert`.
     """
-    return _made(import_module(".distrax", __package__).source(flow, context), dtype)
+    return _converted(flow, "distrax", dtype, context=context)
 
 
-def from_tfp(flow: Any, dtype: str | None = None, *, context: int = 0) -> Flow:
+def from_tfp(flow: Any, dtype: npt.DTypeLike | None = None, *, context: int = 0) -> Flow:
     """Convert a TransformedDistribution of TensorFlow Probability on JAX, or a function of a context that makes one.
 
     See `convert`.
     """
-    return _made(import_module(".tfp", __package__).source(flow, context), dtype)
+    return _converted(flow, "tfp", dtype, context=context)
+
+
+def _quietly(exporter: str, flow: Flow) -> Any:
+    parts = _parts(flow)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_module(exporter, __package__).flow(parts)
 
 
 def to_nflows(flow: Flow) -> Any:
@@ -133,7 +159,7 @@ def to_nflows(flow: Flow) -> Any:
     ConversionError
         For a layer or a base that nflows has nothing for, by its path in the weight file, or if the two sides differ.
     """
-    return import_module("._to_nflows", __package__).flow(_parts(flow))
+    return _quietly("._to_nflows", flow)
 
 
 def to_zuko(flow: Flow) -> Any:
@@ -143,7 +169,7 @@ def to_zuko(flow: Flow) -> Any:
     -------
     zuko.lazy.Flow
     """
-    return import_module("._to_zuko", __package__).flow(_parts(flow))
+    return _quietly("._to_zuko", flow)
 
 
 def to_onnx(flow: Flow, path: str | os.PathLike[str]) -> None:
@@ -157,4 +183,5 @@ def to_onnx(flow: Flow, path: str | os.PathLike[str]) -> None:
     ConversionError
         For a layer or a base that is not made of affine maps, by its path in the weight file.
     """
-    import_module("._to_onnx", __package__).write(_parts(flow), path)
+    parts = _parts(flow)
+    import_module("._to_onnx", __package__).write(parts, path)

@@ -12,10 +12,12 @@ class ConversionError(Exception):
     ----------
     path : str
         Where in the flow, such as ``"_transform._transforms.3"``.
+    reason : str
+        The message without that.
     """
 
     def __init__(self, path: str, part: Any, reason: str) -> None:
-        self.path = path
+        self.path, self.reason = path, reason
         kind = part if isinstance(part, str) else type(part).__qualname__
         super().__init__(f"{path or 'the flow'} ({kind}): {reason}")
 

@@ -149,6 +149,29 @@ class Network:
         index = np.concatenate([np.arange(width), np.full(context, -1)])
         return replace(self.with_first(lambda first: first.columns(index)), context=context)
 
+    def embedding(self, matrix: Real, shift: Real) -> Network:
+        """The same of the context matrix c + shift, in terms of c."""
+        if not self.context:
+            return self
+
+        def fed(dense: Dense, start: int = 0) -> Dense:
+            tail, free = dense.weight[:, start:], np.ones((len(dense.bias), matrix.shape[1]), bool)
+            weight = np.concatenate([dense.weight[:, :start], tail @ matrix], axis=1)
+            return Dense(weight, dense.bias + tail @ shift, np.concatenate([dense.sees[:, :start], free], axis=1))
+
+        blocks = list(self.blocks)
+        for i, block in enumerate(blocks):
+            if block.gate is not None:
+                block = replace(block, gate=fed(block.gate))
+            if block.context is not None:
+                inner = replace(block.inner, bias=block.inner.bias + block.context @ shift)
+                block = replace(block, inner=inner, context=block.context @ matrix)
+            blocks[i] = block
+        found = replace(self, blocks=tuple(blocks), context=matrix.shape[1])
+        if self.context_layer is not None:
+            return replace(found, context_layer=fed(self.context_layer))
+        return found.with_first(lambda first: fed(first, self.inputs))
+
     def parameters(self, prefix: str = "network") -> dict[str, Real]:
         """Datasets of a weight file."""
         arrays: dict[str, Real] = {}

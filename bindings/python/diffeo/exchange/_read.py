@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,6 +34,10 @@ def to_numpy(flow: Flow) -> dict[str, Any]:
     dict
         Copies: changing them does not change the flow.
     """
+    if not isinstance(flow, Flow):
+        path = isinstance(flow, (str, os.PathLike))
+        hint = ": diffeo.load reads one from a file" if path else ", such as diffeo.convert gives"
+        raise TypeError(f"it takes a flow of Diffeo, not {type(flow).__qualname__}{hint}")
     with _opened(BytesIO(flow.to_bytes()), "r") as file:
         found: dict[str, Any] = {"/": _attributes(file)}
 

@@ -179,8 +179,9 @@ def plain(module: Any, inputs: int, path: str) -> Network:
                 h = function(h) if i < len(dense) - 1 else h
             if h.shape == theirs.shape and np.allclose(h, theirs, rtol=1e-8, atol=1e-8):
                 return Network((dense[0].columns(order), *dense[1:]), name, context)
+    known = ", ".join(ACTIVATIONS)
     raise ConversionError(
-        path, module, "its network is not one of linear layers with one of Diffeo's activations between all of them"
+        path, module, f"its network is not one of linear layers with one activation between all of them, of {known}"
     )
 
 

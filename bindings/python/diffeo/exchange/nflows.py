@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from . import _layers
-from ._check import Source, Step, reverse
+from ._check import Map, Mapped, Source, Step, reverse
 from ._error import ConversionError
-from ._layers import Block, Dense, Layer, Network, Transformer, real
+from ._layers import Block, Dense, Layer, Network, Real, Transformer, real
 from ._probe import Scale, sigmoid_scale, softplus, softplus_scale
 from ._probe import scale as probe_scale
 from ._torch import (
@@ -22,6 +22,7 @@ from ._torch import (
     double,
     in_double,
     integers,
+    is_linear,
     leaf,
     linear,
     mapped,
@@ -394,14 +395,53 @@ def read_base(table: Any, base: Any, path: str) -> Layer:
 # ---------------------------------------------------------------------------------------------------------------- flow
 
 
-def _embedding(net: Any) -> Layer | None:
-    if type(net).__name__ == "Identity" or net is None:
-        return None
-    if type(net).__name__ == "BatchNorm1d":
-        scale, shift = normalisation(net)
+def _affine(net: Any, width: int) -> tuple[Real, Real]:
+    """The matrix and the shift of an embedding that is affine, by what it computes."""
+    first = next((module for module in net.modules() if is_linear(module)), None)
+    inputs = width if first is None else first.weight.shape[1]
+    far = 1024.0 * np.eye(inputs)
+    x = np.random.default_rng(0).normal(size=(32, inputs))
+    with double():
+        y = array(net(tensor(np.concatenate([np.zeros((1, inputs)), far, -far, x]))))
+    shift, matrix = y[0], (y[1 : inputs + 1] - y[inputs + 1 : 2 * inputs + 1]).T / 2048
+    if y.shape[1:] != (width,) or not np.allclose(y[2 * inputs + 1 :], x @ matrix.T + shift, rtol=1e-9, atol=1e-9):
+        raise ValueError("it is not affine")
+    return matrix, shift
+
+
+def _embedded(net: Any, steps: list[Step], base: Layer) -> tuple[list[Step], Layer, Layer | None]:
+    """The same of a context that the flow embeds: standardised, or with the embedding in the first matrices."""
+    layers = [base, *(layer for step in steps for layer in step.layers)]
+    width = max((layer.network.context for layer in layers if layer.network is not None), default=0)
+    if net is None or not width:
+        return steps, base, None
+    try:
+        matrix, shift = _affine(net, width)
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        advice = "only affine ones are converted: give the flow what the network makes of the context as its context"
+        raise ConversionError("_embedding_net", net, advice) from error
+
+    def given(function: Map) -> Map:
+        def run(x: Real, context: Real | None) -> Mapped:
+            if context is not None:
+                with double():
+                    context = array(net(tensor(context)))
+            return function(x, context)
+
+        return run
+
+    steps = [replace(step, forward=given(step.forward), backward=given(step.backward)) for step in steps]
+    scale = np.diag(matrix)
+    if np.array_equal(matrix, np.eye(width)) and not shift.any():
+        return steps, base, None
+    if matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.diag(scale)) and (scale > 0).all():
         values = {"mean": -shift / scale, "std": 1 / scale, "initialized": np.ones(1)}
-        return Layer("standardize", parameters=values)
-    raise ConversionError("_embedding_net", net, "give the flow what the network makes of the context as its context")
+        return steps, base, Layer("standardize", parameters=values)
+
+    def folded(layer: Layer) -> Layer:
+        return layer if layer.network is None else replace(layer, network=layer.network.embedding(matrix, shift))
+
+    return [replace(step, layers=[folded(each) for each in step.layers]) for step in steps], folded(base), None
 
 
 def source(flow: Any) -> Source:
@@ -415,7 +455,7 @@ def source(flow: Any) -> Source:
             part.temperature = part.temperature.double()
     steps = read(TABLE, flow._transform, "_transform")
     base = read_base(BASES, flow._distribution, "_distribution")
-    embedding = _embedding(getattr(flow, "_embedding_net", None))
+    steps, base, embedding = _embedded(getattr(flow, "_embedding_net", None), steps, base)
 
     def embedded(function: Any) -> Any:
         def run(x: Any, context: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _layers
-from ._check import Map, Source, Step, reverse
+from ._check import Map, Mapped, Source, Step, reverse
 from ._error import ConversionError
 from ._layers import Block, Layer, Network, Real, Transformer
 from ._torch import (
@@ -80,9 +80,9 @@ def _univariate(part: Any, path: str) -> tuple[Transformer, Any]:
             names = ", ".join(type(each).__name__ for each in made.transforms)
             if names == "CircularShiftTransform, MonotonicRQSTransform":
                 return _spline(made.transforms[1], extreme.transforms[1], part, path, "half_turn")
-            raise ConversionError(path, part, f"the map of one number {names}")
+            raise ConversionError(path, part, f"Diffeo has no transformer for its map of one number, {names}")
         case other:
-            raise ConversionError(path, part, f"the map of one number {other}")
+            raise ConversionError(path, part, f"Diffeo has no transformer for its map of one number, {other}")
 
 
 def _spline(made: Any, extreme: Any, part: Any, path: str, boundary: str) -> tuple[Transformer, Any]:
@@ -226,8 +226,11 @@ def _base(base: Any, path: str) -> Layer:
 def source(flow: Any) -> Source:
     """What a flow of zuko is."""
     flow, dtype = in_double(flow)
-    steps = read(TABLE, flow.transform, "transform")
-    base = _base(flow.base, "base")
+    if hasattr(flow, "transform"):
+        noise, steps, maps = flow.base, read(TABLE, flow.transform, "transform"), _maps(flow.transform)
+        base = _base(noise, "base")
+    else:  # a base by itself
+        noise, steps, maps, base = flow, [], (_identity, _identity), _base(flow, "")
 
     def log_prob(x: Real, context: Real | None) -> Real:
         with double():
@@ -235,17 +238,18 @@ def source(flow: Any) -> Source:
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         with double():
-            return array(flow.base(tensor(context)).log_prob(tensor(z)))
+            return array(noise(tensor(context)).log_prob(tensor(z)))
 
-    dim = _dim(flow, steps)
-    return Source(
-        "zuko", type(flow).__qualname__, dim, steps, base, log_prob, base_log_prob, *_maps(flow.transform), dtype
-    )
+    return Source("zuko", type(flow).__qualname__, _dim(noise), steps, base, log_prob, base_log_prob, *maps, dtype)
 
 
-def _dim(flow: Any, steps: list[Step]) -> int:
-    for part in [flow.base, *flow.base.modules()]:
+def _identity(x: Real, context: Real | None) -> Mapped:
+    return x, np.zeros(len(x))
+
+
+def _dim(noise: Any) -> int:
+    for part in noise.modules():
         if type(part).__name__ == "GMM":
             return int(part.shapes[1][1])
     with double():
-        return int(flow.base(None).event_shape[0])
+        return int(noise(None).event_shape[0])

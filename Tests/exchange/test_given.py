@@ -1,0 +1,251 @@
+"""What people hand over that is not quite a flow: wrappers, parts, other types.
+
+Needs the libraries: make test-exchange.
+"""
+
+import warnings
+
+import diffeo
+import numpy as np
+import pytest
+from diffeo.exchange import ConversionError
+
+torch = pytest.importorskip("torch")
+nflows = pytest.importorskip("nflows")
+zuko = pytest.importorskip("zuko")
+from nflows.distributions import StandardNormal  # noqa: E402
+from nflows.flows import Flow, MaskedAutoregressiveFlow  # noqa: E402
+from nflows.transforms import LULinear  # noqa: E402
+
+
+class Holder(torch.nn.Module):
+    """As a Lightning module or an estimator holds its flow."""
+
+    def __init__(self, *flows):
+        super().__init__()
+        self.loss = torch.nn.Linear(2, 1)
+        for name, flow in zip(("flow", "other"), flows, strict=False):
+            setattr(self, name, flow)
+
+
+class Posterior:
+    """No module, but it has one."""
+
+    def __init__(self, net):
+        self.net = net
+
+
+def maf():
+    return zuko.flows.MAF(3, transforms=1, hidden_features=(4,))
+
+
+def made_by_nflows():
+    return MaskedAutoregressiveFlow(3, 4, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (lambda: Holder(maf()), r"Holder\): it is no flow itself, but has one at \.flow: convert\(that\.flow\)"),
+        (lambda: Posterior(Holder(made_by_nflows())), r"has one at \.net\.flow"),
+        (lambda: torch.nn.ModuleList([maf()]), r"convert\(that\[0\]\)"),
+        (lambda: Holder(maf(), maf()), r"has some at \.flow, \.other"),
+        (lambda: Holder(), "a flow of none of nflows, zuko"),
+        (lambda: torch.nn.DataParallel(Holder(maf())), r"Holder\): .* at \.flow"),
+        (lambda: maf()(), "only a lazy flow is converted"),
+        (lambda: maf().transform, "only a lazy flow is converted"),
+        (lambda: made_by_nflows()._transform, "only a whole Flow is converted"),
+        (lambda: made_by_nflows()._distribution, "only a whole Flow is converted"),
+        (lambda: torch.distributions.Normal(0.0, 1.0), "only a TransformedDistribution is converted"),
+        (lambda: zuko.flows.GMM(3, covariance_type="full"), "covariances are full"),
+    ],
+)
+def test_what_is_no_flow(given, reason):
+    with pytest.raises(ConversionError, match=reason):
+        diffeo.convert(given())
+
+
+def test_named_functions_say_the_same():
+    with pytest.raises(ConversionError, match=r"has one at \.flow"):
+        diffeo.exchange.from_zuko(Holder(maf()))
+    with pytest.raises(ConversionError, match="only a lazy flow is converted"):
+        diffeo.exchange.from_zuko(made_by_nflows())
+
+
+@pytest.mark.parametrize("wrap", [torch.nn.DataParallel, torch.compile])
+def test_wrappers_of_torch(wrap):
+    flow = made_by_nflows()
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_array_equal(diffeo.convert(wrap(flow)).log_prob(x), diffeo.convert(flow).log_prob(x))
+
+
+@pytest.mark.parametrize("context", [0, 2])
+def test_a_base_by_itself(context):
+    theirs = zuko.flows.GMM(3, context, components=4, covariance_type="diagonal", **{"epsilon": 0.0} if context else {})
+    flow = diffeo.convert(theirs, dtype="float64")
+    x, c = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.double()(c if context else None).log_prob(x).numpy()
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), c.numpy() if context else None), expected, rtol=1e-10)
+
+
+def test_graphs():
+    framework = pytest.importorskip("FrEIA.framework")
+    start = framework.InputNode(4)
+    node = framework.Node(start, pytest.importorskip("FrEIA.modules").PermuteRandom, {"seed": 0})
+    graph = framework.GraphINN([start, node, framework.OutputNode(node)])
+    with pytest.raises(ConversionError, match="only a SequenceINN is converted"):
+        diffeo.convert(graph)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "double", np.float64, np.dtype("float64"), torch.float64])
+def test_dtypes(dtype):
+    assert diffeo.convert(made_by_nflows(), dtype=dtype).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", ["float16", "words", 5, np.int64, torch.float16])
+def test_other_dtypes(dtype):
+    with pytest.raises(ValueError, match="it must be float32 or float64"):
+        diffeo.convert(made_by_nflows(), dtype=dtype)
+
+
+def test_exporters_want_our_flows():
+    for function in (diffeo.exchange.to_zuko, diffeo.exchange.to_nflows, diffeo.exchange.to_numpy):
+        with pytest.raises(TypeError, match=r"not str: diffeo.load reads one from a file"):
+            function("flow.h5")
+        with pytest.raises(TypeError, match=r"not MAF, such as diffeo.convert gives"):
+            function(maf())
+
+
+def test_warnings_of_the_library_are_its_own():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        flow = diffeo.convert(Flow(LULinear(3, identity_init=False), StandardNormal([3])))
+        diffeo.exchange.to_nflows(flow)
+
+
+class Standardize(torch.nn.Module):
+    """As sbi does it."""
+
+    def __init__(self, mean, std):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, x):
+        return (x - self.mean) / self.std
+
+
+def standardize():
+    return Standardize(torch.tensor([100.0, -0.2, 3.0, 0.5]), torch.tensor([2.0, 0.1, 30.0, 1.0]))
+
+
+def batch_norm():
+    norm = torch.nn.BatchNorm1d(4)
+    norm.running_mean[:], norm.running_var[:], norm.weight.data[:] = torch.randn(4), torch.rand(4) + 0.5, 1.5
+    return norm
+
+
+EMBEDDINGS = {
+    "identity": (lambda: torch.nn.Sequential(torch.nn.Identity()), 4),
+    "standardize": (lambda: torch.nn.Sequential(standardize(), torch.nn.Identity()), 4),
+    "batch norm": (lambda: torch.nn.Sequential(batch_norm(), torch.nn.Identity()), 4),
+    "batch norm alone": (batch_norm, 4),
+    "linear": (lambda: torch.nn.Linear(10, 4), 10),
+    "fewer": (lambda: torch.nn.Linear(2, 4), 2),
+    "negative": (lambda: Standardize(torch.ones(4), -torch.ones(4)), 4),
+    "two": (lambda: torch.nn.Sequential(standardize(), torch.nn.Linear(4, 7), torch.nn.Linear(7, 4)), 4),
+}
+
+
+def conditional(kind, embedding):
+    from nflows.distributions import ConditionalDiagonalNormal
+    from nflows.nn.nets import ResidualNet
+    from nflows.transforms import AffineCouplingTransform, CompositeTransform, MaskedAffineAutoregressiveTransform
+
+    torch.manual_seed(0)
+    if kind == "coupling":
+        parts = [
+            AffineCouplingTransform(
+                torch.tensor([0, 1, 0]), lambda i, o: ResidualNet(i, o, 8, context_features=4, num_blocks=2)
+            )
+        ]
+    else:
+        words = {"use_residual_blocks": kind == "residual", "random_mask": False, "context_features": 4}
+        parts = [MaskedAffineAutoregressiveTransform(3, 8, num_blocks=2, **words) for _ in range(2)]
+    base = StandardNormal([3])
+    if kind == "coupling":
+        base = ConditionalDiagonalNormal([3], context_encoder=torch.nn.Linear(4, 6))
+    return Flow(CompositeTransform(parts), base, embedding_net=embedding).double().eval()
+
+
+@pytest.mark.parametrize("kind", ["coupling", "residual", "feed-forward"])
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_affine_embeddings(kind, name):
+    make, width = EMBEDDINGS[name]
+    torch.manual_seed(1)
+    theirs = conditional(kind, make())
+    flow = diffeo.convert(theirs)
+    assert flow.context_dim == width
+    x, context = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, width, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.log_prob(x, context)
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "embedding",
+    [
+        lambda: torch.nn.Sequential(torch.nn.Linear(5, 6), torch.nn.ReLU(), torch.nn.Linear(6, 4)),
+        lambda: torch.nn.Tanh(),
+        lambda: torch.nn.Linear(5, 3),
+        lambda: torch.nn.Conv1d(1, 4, 3),
+    ],
+)
+def test_other_embeddings(embedding):
+    with pytest.raises(ConversionError, match=r"_embedding_net \(\w+\): only affine ones are converted: give the flow"):
+        diffeo.convert(conditional("residual", embedding()))
+
+
+def test_classes_with_code_of_their_own():
+    from nflows.transforms import CompositeTransform
+
+    class Twice(LULinear):
+        def forward(self, x, context=None):
+            z, log_det = super().forward(x, context)
+            return 2 * z, log_det + 3 * np.log(2)
+
+    class Shifted(Flow):
+        def log_prob(self, x, context=None):
+            return super().log_prob(x, context) + 1
+
+    class Named(LULinear):
+        pass
+
+    hint = r"Twice\): its results differ .*: \S+Twice is a subclass of LULinear, with code of its own\?"
+    with pytest.raises(ConversionError, match=hint) as caught:
+        diffeo.convert(Flow(CompositeTransform([Named(3), Twice(3, identity_init=False)]), StandardNormal([3])))
+    assert caught.value.path == "_transform._transforms.1"
+    with pytest.raises(ConversionError, match=r"log_prob differs .*Shifted is a subclass of Flow, with code"):
+        diffeo.convert(Shifted(Named(3), StandardNormal([3])))
+    diffeo.convert(Flow(Named(3), StandardNormal([3])))
+
+
+def test_maps_that_have_no_transformer():
+    with pytest.raises(ConversionError, match="no transformer for its map of one number, Unconstrained"):
+        diffeo.convert(zuko.flows.UNAF(3))
+
+
+def test_activations_are_listed():
+    from nflows.transforms import AffineCouplingTransform
+
+    class Network(torch.nn.Sequential):
+        def forward(self, x, context=None):
+            return super().forward(x)
+
+    def network(inputs, outputs):
+        return Network(torch.nn.Linear(inputs, 5), torch.nn.Mish(), torch.nn.Linear(5, outputs))
+
+    part = AffineCouplingTransform(torch.tensor([0, 1, 0]), network)
+    with pytest.raises(ConversionError, match="one activation between all of them, of relu, tanh, elu"):
+        diffeo.convert(Flow(part, StandardNormal([3])))

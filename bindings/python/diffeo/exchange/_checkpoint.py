@@ -1,0 +1,100 @@
+"""Checkpoints of the command line: weights are found in them and loaded into a flow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ._dispatch import unwrapped
+
+WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile, before every name
+
+
+def loaded(flow: Any, path: str, key: str | None) -> Any:
+    """The flow with the weights of a checkpoint; a ValueError of one line says why it cannot be."""
+    flow = unwrapped(flow)
+    if hasattr(flow, "load_state_dict"):
+        stored, wanted = _names(_tensors(path)), flow.state_dict()
+        found = _under(stored, f"{key.rstrip('.')}." if key else "")
+        for prefix in WRAPPERS * 2:
+            if found.keys() != wanted.keys() and all(name.startswith(prefix) for name in found):
+                found = _under(found, prefix)
+        try:
+            flow.load_state_dict(found)
+        except RuntimeError as error:
+            raise ValueError(_misfit(wanted, found, stored, path)) from error
+        return flow
+    from equinox import tree_deserialise_leaves
+
+    try:
+        return tree_deserialise_leaves(path, flow)
+    except OSError:
+        raise
+    except Exception as error:  # of whatever reads the leaves
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{path} has not the leaves of a {type(flow).__qualname__}: {reason}") from error
+
+
+def _tensors(path: str) -> Any:
+    """What a file has; tensors only: a checkpoint that is a whole pickled program is not run."""
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # of pickle, zipfile and torch
+        kind = re.search(r"GLOBAL (\S+) was not an allowed global", str(error))
+        what = f"has a pickled {kind[1]}" if kind else "is no checkpoint of PyTorch"
+        advice = "save the tensors alone, torch.save(flow.state_dict(), ...)"
+        raise ValueError(f"{path} {what}, and only tensors are read: {advice}") from error
+
+
+def _names(state: Any, path: str = "") -> dict[str, Any]:
+    """Tensors by their path in dictionaries, with dots between keys."""
+    if not isinstance(state, Mapping):
+        return {path: state} if hasattr(state, "shape") else {}
+    return {
+        name: value
+        for key, inner in state.items()
+        for name, value in _names(inner, f"{path}.{key}" if path else str(key)).items()
+    }
+
+
+def _misfit(wanted: Mapping[str, Any], found: Mapping[str, Any], stored: Mapping[str, Any], path: str) -> str:
+    """Why what is found is not what is wanted."""
+    missing = [name for name in wanted if name not in found]
+    unknown = [name for name in found if name not in wanted]
+    if not found:
+        return f"{path} has nothing there; {_hint(wanted, stored)}"
+    if missing or unknown:
+        differ = [f"{what} {_few(names)}" for what, names in (("lacks", missing), ("has besides", unknown)) if names]
+        return f"{path} does not fit the flow: it {' and '.join(differ)}; {_hint(wanted, stored)}"
+    for name, value in wanted.items():
+        if value.shape != found[name].shape:
+            shapes = f"{tuple(found[name].shape)}, that of the flow {tuple(value.shape)}"
+            return f"{path} does not fit the flow: the shape of {name} is {shapes}"
+    return f"{path} does not fit the flow"
+
+
+def _under(stored: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name[len(prefix) :]: value for name, value in stored.items() if name.startswith(prefix)}
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + more
+
+
+def _hint(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
+    """The key under which all that is wanted is found, or else those there are."""
+    first = next(iter(wanted), "")
+    for name in stored:
+        key = name[: -len(first) - 1]
+        if name.endswith(f".{first}") and wanted.keys() == _under(stored, f"{key}.").keys():
+            return f"--key {key} does"
+    tops = list(dict.fromkeys(name.partition(".")[0] for name in stored))
+    return (
+        f"--key can be where the flow is in it, below {', '.join(tops[:8])}" if tops else "there are no tensors in it"
+    )

@@ -1,0 +1,118 @@
+"""Which library a flow is of: by its class, in wrappers too."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from ._check import Source
+from ._error import ConversionError
+
+# The classes that are flows, and what to say to one who gives something else
+FLOWS: dict[str, tuple[set[str], str]] = {
+    "nflows": ({"Flow"}, "only a whole Flow is converted, no transform or distribution by itself"),
+    "zuko": ({"LazyDistribution"}, "only a lazy flow is converted, not what it gives for a context: its distribution"),
+    "normflows": (
+        {"NormalizingFlow", "ConditionalNormalizingFlow", "ClassCondFlow", "MultiscaleFlow"},
+        "only a NormalizingFlow is converted, or one of its kind, no layer or base by itself",
+    ),
+    "flowjax": ({"AbstractDistribution"}, "only a distribution is converted, no bijection by itself"),
+    "pyro": (
+        {"TransformedDistribution", "ConditionalTransformedDistribution"},
+        "only a TransformedDistribution is converted",
+    ),
+    "freia": ({"SequenceINN"}, "only a SequenceINN is converted, the layers of a GraphINN must be put into one"),
+    "distrax": ({"Distribution"}, "only a Transformed distribution is converted"),
+    "tfp": ({"Distribution"}, "only a TransformedDistribution is converted"),
+}
+LIBRARIES = tuple(FLOWS)
+_FUNCTIONS = ("distrax", "tfp")  # which have flows that are functions of the context
+
+
+def source_of(flow: Any, library: str | None = None, **more: Any) -> Source:
+    """The parts of a flow of a library, by default that of its class."""
+    flow = unwrapped(flow)
+    name = library or _library(flow)
+    if name is None:
+        raise ConversionError("", flow, _elsewhere(flow) or f"it is a flow of none of {', '.join(LIBRARIES)}")
+    function = name in _FUNCTIONS and callable(flow) and not hasattr(flow, "log_prob")
+    if not function and not _is_flow(flow, name):
+        raise ConversionError("", flow, (library and _elsewhere(flow)) or FLOWS[name][1])
+    try:
+        with warnings.catch_warnings():  # those of the library are no business of who converts
+            warnings.simplefilter("ignore")
+            source: Source = _converter(name).source(flow, **more)
+    except (AttributeError, TypeError, KeyError, IndexError) as error:  # it has other parts than flows of its class
+        raise ConversionError("", flow, f"its parts cannot be read: {error}") from error
+    return source
+
+
+def unwrapped(flow: Any) -> Any:
+    """What torch.compile and DataParallel have wrapped."""
+    inside = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
+    while type(flow).__module__.startswith("torch.") and type(flow).__name__ in inside:
+        flow = getattr(flow, inside[type(flow).__name__])
+    return flow
+
+
+def own_class(part: Any) -> str:
+    """What the class of a part is derived from, if it is not the library's own; else nothing."""
+    kinds = type(part).__mro__
+    own = next((i for i, kind in enumerate(kinds) if any(_has(library, kind) for library in LIBRARIES)), 0)
+    if not own:
+        return ""
+    return f"{kinds[0].__qualname__} is a subclass of {kinds[own].__qualname__}, with code of its own?"
+
+
+def _converter(library: str) -> Any:
+    return import_module(f".{library}", __package__)
+
+
+def _has(library: str, kind: type) -> bool:
+    root, name, *_ = f"{kind.__module__}.".split(".")
+    if root == "torch" and name != "distributions":
+        return False  # every module is derived from one of torch
+    return root in _converter(library).MODULES
+
+
+def _library(flow: Any) -> str | None:
+    for kind in type(flow).__mro__:
+        for library in LIBRARIES:
+            if _has(library, kind):
+                return library
+    return None
+
+
+def _is_flow(value: Any, library: str) -> bool:
+    names, _ = FLOWS[library]
+    return any(kind.__name__ in names and _has(library, kind) for kind in type(value).__mro__)
+
+
+def _elsewhere(value: Any) -> str:
+    """Where a module of torch, or something that has one, keeps a flow."""
+    found: list[str] = []
+    for path, part in _parts(value):
+        library = None if any(path.startswith(f"{outer}.") for outer in found) else _library(part)
+        if library and _is_flow(part, library):
+            found.append(path)
+    if not found:
+        return ""
+    places = [_attribute(path) for path in found]
+    if len(places) == 1:
+        return f"it is no flow itself, but has one at {places[0]}: convert(that{places[0]})"
+    return f"it is no flow itself, but has some at {', '.join(places)}: convert(that{places[0]}) and so on"
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if hasattr(value, "named_modules"):
+        yield from ((path, part) for path, part in value.named_modules() if path)
+        return
+    for name, part in getattr(value, "__dict__", {}).items():
+        if hasattr(part, "named_modules"):
+            yield from ((f"{name}.{path}".rstrip("."), inner) for path, inner in part.named_modules())
+
+
+def _attribute(path: str) -> str:
+    return "".join(f"[{name}]" if name.isdigit() else f".{name}" for name in path.split("."))
