@@ -404,13 +404,20 @@ def _embedding(net: Any) -> Layer | None:
     raise ConversionError("_embedding_net", net, "give the flow what the network makes of the context as its context")
 
 
+# Constants that follow from others and are kept rounded to float32: always, or once the flow was cast
+DERIVED = {
+    "_log_z": lambda base: 0.5 * np.prod(base._shape) * np.log(2 * np.pi),
+    "log_negative_slope": lambda part: np.log(part.negative_slope),
+}
+
+
 def source(flow: Any) -> Source:
     """What a flow of nflows is."""
     flow, dtype = in_double(flow)
     for part in flow.modules():
-        # Constants that are no buffers stay in float32
-        if hasattr(part, "log_negative_slope"):
-            part.log_negative_slope = tensor(np.log(real(part.negative_slope)))
+        for constant, value in DERIVED.items():
+            if hasattr(part, constant):
+                setattr(part, constant, tensor(real(value(part))))
         if getattr(vars(part).get("temperature"), "ndim", 0):
             part.temperature = part.temperature.double()
     steps = read(TABLE, flow._transform, "_transform")
