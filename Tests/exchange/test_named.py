@@ -82,8 +82,7 @@ def test_float32(case, converted):
     exact = converted.log_prob(x, context)
     try:
         narrow = diffeo.convert(case[2], dtype="float32")
-    except diffeo.exchange.ConversionError as error:
-        assert "dtype='float64'" in str(error)
+    except diffeo.exchange.ConversionError:
         narrow = in_float32(converted)
         assert np.max(np.abs(narrow.log_prob(x, context) - exact) / (1 + np.abs(exact))) > 2e-5
         return

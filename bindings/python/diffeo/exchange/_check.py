@@ -11,7 +11,7 @@ import numpy as np
 from ..flow import Flow
 from . import _layers
 from ._error import ConversionError
-from ._layers import Layer, Network, Real, real
+from ._layers import Layer, Mask, Network, Real, real
 
 Mapped: TypeAlias = tuple[Real, Real]
 Map: TypeAlias = Callable[[Real, Real | None], Mapped]
@@ -150,8 +150,8 @@ def samples(flow: Flow, context: Real | None) -> Real:
 
 
 def _in_turn(own: Real, wide: Real) -> Real:
-    odd = (np.arange(len(own)) % 2 == 1) & np.isfinite(own).all(axis=1)
-    return np.where(odd[:, None], own, wide)
+    odd: Mask = np.arange(len(own)) % 2 == 1
+    return np.where((odd & np.isfinite(own).all(axis=1))[:, None], own, wide)
 
 
 def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
