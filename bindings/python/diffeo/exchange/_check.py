@@ -151,7 +151,8 @@ def samples(flow: Flow, context: Real | None) -> Real:
 
 def _in_turn(own: Real, wide: Real) -> Real:
     odd: Mask = np.arange(len(own)) % 2 == 1
-    return np.where((odd & np.isfinite(own).all(axis=1))[:, None], own, wide)
+    usable: Mask = np.logical_and(odd, np.isfinite(own).all(axis=1))
+    return np.where(usable[:, None], own, wide)
 
 
 def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
@@ -169,7 +170,7 @@ def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
         return *source.to_noise(x, context), source.log_prob(x, context)
 
     try:
-        beyond = ~np.isfinite(source.to_noise(x, context)[0]).all(axis=1)
+        beyond: Mask = ~np.isfinite(source.to_noise(x, context)[0]).all(axis=1)
         x = np.where(beyond[:, None], own, x)
         z, log_det, log_prob = scored(x, context)
     except NotImplementedError:
