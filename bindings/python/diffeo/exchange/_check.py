@@ -170,7 +170,7 @@ def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
         return *source.to_noise(x, context), source.log_prob(x, context)
 
     try:
-        beyond: Mask = ~np.isfinite(source.to_noise(x, context)[0]).all(axis=1)
+        beyond: Mask = np.logical_not(np.isfinite(source.to_noise(x, context)[0]).all(axis=1))
         x = np.where(beyond[:, None], own, x)
         z, log_det, log_prob = scored(x, context)
     except NotImplementedError:
