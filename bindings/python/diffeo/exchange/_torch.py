@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ._check import Map, Mapped, Step
 from ._error import ConversionError
-from ._layers import Dense, Network, Real, real
+from ._layers import Block, Dense, Network, Real, real
 from ._probe import ACTIVATIONS
 from ._probe import activation as probe_activation
 
@@ -152,6 +153,54 @@ def chain(modules: Any, path: str, part: Any) -> tuple[list[Dense], str, list[An
     if len(names) > 1:
         raise ConversionError(path, part, f"the network has several activations: {', '.join(sorted(names))}")
     return dense, names.pop() if names else "relu", between
+
+
+def exported(module: Any) -> bool:
+    """Whether it is a network that an exporter has made, of _nets.py."""
+    return type(module).__module__ == f"{__package__}._nets"
+
+
+def network_of(module: Any, path: str) -> Network:
+    """The network that _nets.py made a module of, with the weights that it has now."""
+    if hasattr(module, "nets"):
+        networks = [network_of(each, f"{path}.nets.{i}") for i, each in enumerate(module.nets)]
+        if len(networks) > 1:
+            raise ConversionError(path, module, "its shifts and its scales have networks of their own")
+        return networks[0].select(integers(module.index))
+    first, last = linear(module.first), module.rest[-1] if len(module.rest) else None
+    blocks, dense, link = [], [first], None
+    names, kind = set(), "plain"
+    for part in module.rest:
+        if hasattr(part, "inner"):
+            before = list(part.before)
+            names.add(activation(part.act, path, module))
+            scaled = before.pop(0) if before and hasattr(before[0], "scale") else None
+            kind = "preactivation" if before else "residual"
+            found = Block(linear(part.inner), linear(part.outer), link)
+            if scaled is not None:
+                found = replace(found, scale=array(scaled.scale), shift=array(scaled.shift))
+            if part.context is not None:
+                found = replace(found, context=array(part.context.weight))
+            if part.gate is not None:
+                found = replace(found, gate=linear(part.gate))
+            blocks.append(found)
+            link = None
+        elif not is_linear(part):
+            names.add(activation(part, path, module))
+        elif part is last or not any(hasattr(each, "inner") for each in module.rest):
+            dense.append(linear(part))
+        else:
+            link = linear(part)
+    context, mode, layer = len(first.weight[0]) - module.inputs if len(first.weight) else 0, "input", None
+    if module.added is not None:
+        layer = linear(module.added[0])
+        names.add(activation(module.added[1], path, module))
+        context, mode = layer.weight.shape[1], "shift"
+    elif any(block.gate is not None for block in blocks):
+        mode = "gate"
+    if len(names) > 1:
+        raise ConversionError(path, module, f"the network has several activations: {', '.join(sorted(names))}")
+    return Network(tuple(dense), names.pop() if names else "relu", context, kind, tuple(blocks), mode, layer)
 
 
 def plain(module: Any, inputs: int, path: str) -> Network:

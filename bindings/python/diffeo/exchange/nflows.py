@@ -5,6 +5,7 @@ Its transforms go from data to noise in the order of the list.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +21,14 @@ from ._torch import (
     activation,
     array,
     double,
+    exported,
     in_double,
     integers,
     is_linear,
     leaf,
     linear,
     mapped,
+    network_of,
     normalisation,
     plain,
     read,
@@ -69,6 +72,8 @@ def _block(block: Any, path: str, glu: bool) -> Block:
 
 def made(net: Any, path: str) -> Network:
     """A MADE, of residual or of feed-forward blocks."""
+    if exported(net):
+        return network_of(net, path)
     context = linear(net.context_layer) if hasattr(net, "context_layer") else None
     if all(hasattr(block, "linear_layers") for block in net.blocks) and len(net.blocks):
         network = residual_net(net, path, glu=False)
@@ -89,6 +94,8 @@ def made(net: Any, path: str) -> Network:
 
 
 def _network(net: Any, inputs: int, path: str) -> Network:
+    if exported(net):
+        return network_of(net, path)
     if hasattr(net, "initial_layer") and hasattr(net, "final_layer") and hasattr(net, "blocks"):
         if "Conv" in type(net).__name__:
             raise ConversionError(path, net, "convolutions are not converted, only networks of vectors")
@@ -196,6 +203,15 @@ def _spline_coupling(part: Any, path: str) -> list[Step]:
 
 
 def _affine_autoregressive(part: Any, path: str) -> list[Step]:
+    last = getattr(part.autoregressive_net, "last", None)
+    if exported(part.autoregressive_net) and last is not None:
+        network = network_of(part.autoregressive_net, f"{path}.autoregressive_net")
+        columns = integers(last.columns)
+        kept = columns == network.outputs // last.transformer.parameters
+        if not kept.any() and np.array_equal(columns, np.arange(part.features)):
+            return leaf(part, path, [_layers.autoregressive(part.features, last.transformer, network)])
+        network = network.reading(np.flatnonzero(kept))
+        return leaf(part, path, [_layers.coupling(kept.astype(np.int64), last.transformer, network)])
     network = made(part.autoregressive_net, f"{path}.autoregressive_net")
     scale = softplus_scale(getattr(part, "_epsilon", 1e-3))
     layer = _layers.autoregressive(part.features, scale.transformer, with_scale(network, scale))
@@ -444,13 +460,20 @@ def _embedded(net: Any, steps: list[Step], base: Layer) -> tuple[list[Step], Lay
     return [replace(step, layers=[folded(each) for each in step.layers]) for step in steps], folded(base), None
 
 
+# Constants that follow from others and are kept rounded to float32: always, or once the flow was cast
+DERIVED: dict[str, Callable[[Any], Any]] = {
+    "_log_z": lambda base: 0.5 * np.prod(base._shape) * np.log(2 * np.pi),
+    "log_negative_slope": lambda part: np.log(part.negative_slope),
+}
+
+
 def source(flow: Any) -> Source:
     """What a flow of nflows is."""
     flow, dtype = in_double(flow)
     for part in flow.modules():
-        # Constants that are no buffers stay in float32
-        if hasattr(part, "log_negative_slope"):
-            part.log_negative_slope = tensor(np.log(real(part.negative_slope)))
+        for constant, value in DERIVED.items():
+            if hasattr(part, constant):
+                setattr(part, constant, tensor(real(value(part))))
         if getattr(vars(part).get("temperature"), "ndim", 0):
             part.temperature = part.temperature.double()
     steps = read(TABLE, flow._transform, "_transform")

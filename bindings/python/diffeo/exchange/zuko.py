@@ -16,11 +16,13 @@ from ._torch import (
     array,
     chain,
     double,
+    exported,
     in_double,
     integers,
     is_linear,
     linear,
     mapped,
+    network_of,
     plain,
     read,
     tensor,
@@ -36,6 +38,8 @@ def _maps(part: Any) -> tuple[Map, Map]:
 
 def _network(net: Any, context: int, path: str) -> Network:
     """Modules of an MLP; those of a residual one are linear layers and blocks in turn."""
+    if exported(net):
+        return network_of(net, path)
     modules = list(net)
     blocks = [module for module in modules if type(module).__name__ == "Residual"]
     if not blocks:
@@ -58,6 +62,10 @@ def _network(net: Any, context: int, path: str) -> Network:
     return Network((linear(first), linear(last)), names.pop(), context, "residual", tuple(found))
 
 
+def _inputs(net: Any) -> int:
+    return 0 if exported(net) else int(net.in_features)
+
+
 # A univariate map is code: it is recognised by what it makes of extreme parameters.
 
 
@@ -65,6 +73,9 @@ def _univariate(part: Any, path: str) -> tuple[Transformer, Any]:
     """The transformer, and which of theirs each of our outputs of a column is."""
     import torch
 
+    ours = getattr(part.univariate, "keywords", {}).get("transformer")
+    if isinstance(ours, Transformer):  # of an exporter
+        return ours, [1, 0]
     with double():
         zeros = [torch.zeros(shape) for shape in part.shapes]
         made = part.univariate(*zeros)
@@ -107,8 +118,8 @@ def _outputs(columns: int, per: int, index: Any) -> Any:
 
 def _autoregressive(part: Any, path: str) -> list[Step]:
     transformer, index = _univariate(part, path)
-    dim = part.hyper.out_features // part.total
-    network = _network(part.hyper, part.hyper.in_features - dim, f"{path}.hyper")
+    dim = len(part.order) if exported(part.hyper) else part.hyper.out_features // part.total
+    network = _network(part.hyper, _inputs(part.hyper) - dim, f"{path}.hyper")
     network = network.select(_outputs(dim, part.total, index))
     return [Step(path, part, [_layers.autoregressive(dim, transformer, network)], *_maps(part))]
 
@@ -117,7 +128,7 @@ def _coupling(part: Any, path: str) -> list[Step]:
     transformer, index = _univariate(part, path)
     mask = integers(part.mask)
     moved = int((1 - mask).sum())
-    network = _network(part.hyper, part.hyper.in_features - int(mask.sum()), f"{path}.hyper")
+    network = _network(part.hyper, _inputs(part.hyper) - int(mask.sum()), f"{path}.hyper")
     network = network.select(_outputs(moved, part.total, index))
     return [Step(path, part, [_layers.coupling(mask, transformer, network)], *_maps(part))]
 
@@ -126,8 +137,8 @@ def _elementwise(part: Any, path: str) -> list[Step]:
     """By the context alone, or by trained vectors."""
     transformer, index = _univariate(part, path)
     if hasattr(part, "hyper"):
-        dim = part.hyper.out_features // part.total
-        network = _network(part.hyper, part.hyper.in_features, f"{path}.hyper")
+        network = _network(part.hyper, _inputs(part.hyper), f"{path}.hyper")
+        dim = network.outputs // part.total
         network = network.select(_outputs(dim, part.total, index))
         layer = _layers.coupling(np.zeros(dim, np.int64), transformer, network)
     else:
