@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ Map: TypeAlias = Callable[[Real, Real | None], Mapped]
 Rows: TypeAlias = tuple[Real, "Real | None"]  # and their context
 ROWS = 64
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
+EPS = {"float64": 2.0**-52, "float32": 2.0**-23}
 CONDITIONED = 1e-6  # where rounding changes more than this of a row, there is nothing to compare
 
 
@@ -95,6 +97,10 @@ class Source:
                 networks += [layer.network, layer.scale_network]
         return max((n.context for n in networks if isinstance(n, Network)), default=0)
 
+    def rounding(self, x: Real, context: Real | None, strict: bool = False) -> Rounding:
+        """What both sides may be off by at these rows."""
+        return Rounding(self.name, self.flow, x, context, strict)
+
     def flow(self, dtype: str, **more: Any) -> Flow:
         """The flow in Diffeo."""
         layers = [layer for step in self.steps for layer in step.layers]
@@ -158,7 +164,7 @@ def _in_turn(own: Real, wide: Real) -> Real:
 def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
     """Raise where the two sides differ; the rows, their context, and their log-densities by the library.
 
-    Neither side is held to digits that the library itself loses when x is rounded otherwise. On the way back a library
+    Neither side is held to digits that the flow loses to rounding. On the way back a library
     may be unable to go, or it and we may be right to different digits, where a small change of the noise is a large
     one of the data: then what we found must be taken to the same noise by the library. One that can only sample is
     compared on what it samples.
@@ -188,7 +194,7 @@ def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
     noise, log_det_ours = flow.to_noise(x, context)
     ours = {"to_noise": noise, "the log-determinant": log_det_ours, "log_prob": flow.log_prob(x, context)}
     try:
-        _compare(source, ours, (z, log_det, log_prob), Rounding(source, source.steps, x, context, strict=True))
+        _compare(source, ours, (z, log_det, log_prob), source.rounding(x, context, strict=True))
     except ConversionError:
         _blame(source, x, context, z)
         raise
@@ -202,54 +208,51 @@ def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
     except (ConversionError, NotImplementedError):
         again, log_det_again = source.to_noise(found, given)
         ours = {"the noise of what from_noise finds": z, "the log-determinant of from_noise": -log_det}
-        _compare(source, ours, (again, log_det_again), Rounding(source, source.steps, found, given))
+        _compare(source, ours, (again, log_det_again), source.rounding(found, given))
     return x, context, log_prob
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """Parts of a library, from data to noise at x, where they cannot be held to digits that they lose themselves.
+    """What nobody can be held to at x, because a flow magnifies the rounding of its own steps.
 
-    `strict`: they are to keep most of them at a quarter of the rows at least.
+    It is seen in float32, where the same steps lose as much times 2^29. `strict`: a quarter of the rows at least must
+    keep most of their digits.
     """
 
-    source: Source
-    steps: Sequence[Step]
+    name: str
+    make: Callable[[str], Flow]  # of a dtype
     x: Real
     context: Real | None
     strict: bool = False
 
     def lost(self) -> list[Real]:
-        """What noise, log-determinant and density of a row may be off by.
+        """What noise, log-determinant and density of a row may be off by; infinite where they have too few digits.
 
-        That is how far they move if the last digit of what each part reads does, and a few times that, as parts round
-        inside. The columns of a row are mixed on the way, so that its largest counts.
+        That is a few times what is seen. The columns of a row are mixed on the way, so that its largest counts.
         """
         rng = np.random.default_rng(1)
+        wide, narrow = self.make("float64"), self.make("float32")
 
-        def run(digits: int) -> list[Real]:
-            x, log_det = self.x, np.zeros(len(self.x))
-            for step in self.steps:
-                x, more = step.forward(x + np.spacing(x) * rng.integers(-digits, digits + 1, x.shape), self.context)
-                log_det = log_det + more
-            return [x, log_det, self.source.base_log_prob(x, self.context) + log_det]
+        def run(flow: Flow, x: Real) -> list[Real]:
+            noise, log_det = flow.to_noise(x, self.context)
+            return [real(each) for each in (noise, log_det, flow.log_prob(x, self.context))]
 
+        found, beyond = [], np.zeros(len(self.x), bool)
         with np.errstate(all="ignore"):
-            try:
-                exact, moved = run(0), [run(1) for _ in range(8)]
-            except Exception:  # it can only sample, or raises what it likes beyond the support
-                return [np.zeros(1)] * 3
-            found, beyond = [], np.zeros(len(self.x), bool)
+            exact = run(wide, self.x)
+            nudged = [run(narrow, self.x * (1 + rng.integers(-1, 2, self.x.shape) * EPS["float32"])) for _ in range(4)]
             for i, value in enumerate(exact):
-                far = np.nanmax([np.abs(other[i] - value) for other in moved], axis=0, initial=0.0)
+                far = np.max([np.abs(other[i] - value) for other in nudged], axis=0)
+                far = np.where(np.isfinite(value), np.where(np.isnan(far), np.inf, far), 0.0)
                 size = np.where(np.isfinite(value), np.abs(value), 0.0)
                 if value.ndim > 1:
                     far, size = far.max(axis=1), size.max(axis=1)
-                found.append(16 * far + TOLERANCE["float64"] * size)
+                found.append(16 * far * EPS["float64"] / EPS["float32"] + TOLERANCE["float64"] * size)
                 beyond |= ~(found[-1] <= CONDITIONED * (1 + size))
         if self.strict and beyond.mean() > 0.75:
-            reason = f"rounding x in its last digit changes what {self.source.library} computes of most rows"
-            raise ConversionError("", self.source.name, f"{reason} by more than {CONDITIONED:.0e}: nothing to compare")
+            reason = "rounding changes the numbers of most rows"
+            raise ConversionError("", self.name, f"{reason} by more than {CONDITIONED:.0e}: nothing to compare")
         noise, *others = (np.where(beyond, np.inf, most) for most in found)
         return [noise[:, None], *others]
 
@@ -277,7 +280,6 @@ def _compare(
 
 def _blame(source: Source, x: Real, context: Real | None, z: Real) -> None:
     """Raise for the first part whose results differ."""
-    base = Layer("standard_normal")
     passes: list[tuple[Step, Real, Real, Real]] = []
     try:
         for step in source.steps:
@@ -291,10 +293,15 @@ def _blame(source: Source, x: Real, context: Real | None, z: Real) -> None:
             passes.insert(0, (step, before, z, -log_det))
             z = before
     for step, before, after, log_det in passes:
-        alone = _layers.flow(step.layers, base, source.dim, source.context_dim, context_layer=source.context_layer)
-        ours = alone.to_noise(before, context)
+        make = partial(_alone, source, step)
+        ours = make("float64").to_noise(before, context)
         lost = [np.zeros(1)] * 3
         if _differ(ours[0], after) or _differ(ours[1], log_det):
-            lost = Rounding(source, [step], before, context).lost()
+            lost = Rounding(source.name, make, before, context).lost()
         if worst := _differ(ours[0], after, lost=lost[0]) or _differ(ours[1], log_det, lost=lost[1]):
             raise ConversionError(step.path, step.part, f"its results differ from those of Diffeo by {worst:.1e}")
+
+
+def _alone(source: Source, step: Step, dtype: str) -> Flow:
+    base, context_layer = Layer("standard_normal"), source.context_layer
+    return _layers.flow(step.layers, base, source.dim, source.context_dim, context_layer=context_layer, dtype=dtype)
