@@ -174,5 +174,5 @@ class SoftplusScale(nn.Module):  # type: ignore[misc]
             a, t = y.unflatten(-1, (-1, 2)).unbind(-1)
             s, t = scale_and_shift(MATHS, self.transformer, a, t)
         s, t = nn.functional.pad(s, (0, 1), value=1.0), nn.functional.pad(t, (0, 1))
-        b = torch.where(s > 20, s, s + torch.log(-torch.expm1(-s)))  # torch's softplus is linear from 20 on
+        b = s + torch.log(-torch.expm1(-s))
         return torch.stack((b, t), dim=-1)[..., self.columns, :].flatten(-2)
