@@ -17,8 +17,7 @@ var outerColumns: Int {
 
 func outer(
   _ rows: Int, _ d: In, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In, _ inputs: Int, _ g: Out,
-  _ gStride: Int,
-  _ adds: Bool
+  _ gStride: Int, _ adds: Bool
 ) {
   var zeros = W()
   withUnsafePointer(to: &zeros) {

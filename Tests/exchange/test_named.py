@@ -76,7 +76,7 @@ def test_density(case, converted):
 
 
 def test_float32(case, converted):
-    """Held to 1e-4, or refused: then float32 is not enough for what the flow makes."""
+    """Held to 1e-4, but for rare samples, or refused: then float32 is not enough for what the flow makes."""
     _, context = rows(converted, count=2000)
     x = converted.sample(2000, context, seed=3)
     exact = converted.log_prob(x, context)
@@ -87,6 +87,7 @@ def test_float32(case, converted):
         assert np.max(np.abs(narrow.log_prob(x, context) - exact) / (1 + np.abs(exact))) > 2e-5
         return
     error = np.abs(narrow.log_prob(x, context) - exact) / (1 + np.abs(exact))
+    assert np.max(error[:40]) < 1e-4
     assert np.quantile(error, 0.9) < 1e-4
 
 

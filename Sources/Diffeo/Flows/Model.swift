@@ -69,7 +69,7 @@ final class Model<S: Scalar>: @unchecked Sendable {
     for p in passes.indices { _ = try base.addLogDensity(&passes[p]) }
   }
 
-  /// Rows of a seed in pass.x, their log p in pass.logDet; `firstRow` of a pass, too.
+  /// Rows of a seed in pass.x, their log p in pass.logDet. `firstRow` gives the number of the first one of each pass.
   func sample(_ seed: UInt64, _ passes: Passes, firstRow: (Int) -> UInt64) throws(DiffeoError) {
     for p in passes.indices {
       try base.sample(seed, firstRow(p), &passes[p])

@@ -24,7 +24,7 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
     self.operation = operation
     self.batch = batch
     if case .logProbGradient = operation {
-      // The memory of a pass that records is for one tile as much as a cache holds.
+      // What a recording pass keeps of a single tile fills a cache already.
       tilesTogether = 1
     } else {
       // Four save most of what there is to save; but every thread is to find enough to do.
