@@ -16,6 +16,8 @@ public struct KernelTable<S>: Sendable {
 
   /// Rows a vector holds.
   public var lanes: Int
+  /// Rows of a tile that fill the registers of `dense` best. Any number is right.
+  public var tileRows: Int
 
   // Matrices
 
@@ -180,7 +182,7 @@ public struct KernelTable<S>: Sendable {
   public var adam: @Sendable (_ step: AdamStep, _ count: Int, _ g: In, _ p: Out, _ m: Out, _ v: Out) -> Void
 
   public init(
-    lanes: Int,
+    lanes: Int, tileRows: Int,
     dense:
       @escaping @Sendable (
         UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, Double, In, Out, Int
@@ -217,6 +219,7 @@ public struct KernelTable<S>: Sendable {
     adam: @escaping @Sendable (AdamStep, Int, In, Out, Out, Out) -> Void
   ) {
     self.lanes = lanes
+    self.tileRows = tileRows
     self.dense = dense
     self.outer = outer
     self.outerColumns = outerColumns

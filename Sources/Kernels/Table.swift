@@ -10,7 +10,7 @@ import KernelInterface
 
 @inline(always) func table() -> KernelTable<S> {
   KernelTable<S>(
-    lanes: lanes, dense: dense, outer: outer, outerColumns: outerColumns, rowSums: rowSums,
+    lanes: lanes, tileRows: tileRows, dense: dense, outer: outer, outerColumns: outerColumns, rowSums: rowSums,
     triangularSolve: triangularSolve, reflect: reflect, transpose: transpose, activate: activate,
     activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
     affineInversePullback: affineInversePullback, spline: spline, splineInverse: splineInverse,

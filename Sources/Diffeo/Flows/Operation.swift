@@ -17,26 +17,40 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
   private let model: Model<S>
   private let operation: Operation<T>
   private let batch: Batch<T>
-  private let tilesTogether: Int
+  private let tileCount: Int
+  /// Tiles of a job, and of the last jobs.
+  private let together: Int
+  private let atLast: Int
+  private let fullJobs: Int
 
   init(_ model: Model<S>, _ operation: Operation<T>, _ batch: Batch<T>, threads: Int) {
     self.model = model
     self.operation = operation
     self.batch = batch
+    tileCount = Tiling.count(batch.rows, tileRows: S.kernels.tileRows)
     if case .logProbGradient = operation {
       // What a recording pass keeps of a single tile fills a cache already.
-      tilesTogether = 1
+      together = 1
     } else {
-      // Four save most of what there is to save; but every thread is to find enough to do.
-      tilesTogether = min(max(Tiling.count(batch.rows) / (4 * threads), 1), 4)
+      // Four save most of what there is to save.
+      together = 4
     }
+    // In the end a thread is not to wait long for the others.
+    atLast = threads == 1 ? together : 1
+    fullJobs = max(0, tileCount - (threads == 1 ? 0 : 4 * threads)) / together
   }
 
-  var count: Int { (Tiling.count(batch.rows) + tilesTogether - 1) / tilesTogether }
+  var count: Int { fullJobs + (tileCount - fullJobs * together + atLast - 1) / atLast }
 
-  func run(_ index: Int, _ scratch: Scratch) throws(DiffeoError) {
-    let first = index * tilesTogether
-    let tiles = first..<min(first + tilesTogether, Tiling.count(batch.rows))
+  private func tiles(_ job: Int) -> Range<Int> {
+    if job < fullJobs { return job * together..<(job + 1) * together }
+    let first = fullJobs * together + (job - fullJobs) * atLast
+    return first..<min(first + atLast, tileCount)
+  }
+
+  func run(_ job: Int, _ scratch: Scratch) throws(DiffeoError) {
+    let tiles = tiles(job)
+    let first = tiles.lowerBound
     let passes = Model<S>.Passes(start: try scratch.take(tiles.count), count: tiles.count)
     for p in passes.indices { passes[p] = try begin(first + p, scratch) }
     switch operation {
@@ -69,7 +83,7 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
     }
   }
 
-  private func rows(_ tile: Int) -> Range<Int> { Tiling.range(tile, batch.rows) }
+  private func rows(_ tile: Int) -> Range<Int> { Tiling.range(tile, batch.rows, tileRows: S.kernels.tileRows) }
 
   private func begin(_ tile: Int, _ scratch: Scratch) throws(DiffeoError) -> Pass<S> {
     let rows = rows(tile)

@@ -67,18 +67,20 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
         }
       }
     }
-    for p in 0..<backward.panelCount {
-      let panel = backward.panels[p]
-      let target = backward.weights + panel.offset
-      for r in panel.begin..<panel.end {
+    // A few panels at a time: a row is read by whole lines of the cache, from where it may be far away.
+    for first in stride(from: 0, to: backward.panelCount, by: 4) {
+      let group = first..<min(first + 4, backward.panelCount)
+      for r in backward.panels[first].begin..<backward.panels[first].end {
         let row = source + Int(rowOrder[r]) * inputs
-        let cells = target + 8 * (1 + r - panel.begin)
         let limit = Int(limits[r])
-        if isSorted, 8 * p + 8 <= limit {
-          cells.update(from: row + 8 * p, count: 8)
-        } else {
-          for o in 0..<min(8, inputs - 8 * p) {
-            cells[o] = 8 * p + o < limit ? row[Int(columnOrder[8 * p + o])] : 0
+        for p in group where backward.panels[p].begin <= r && r < backward.panels[p].end {
+          let cells = backward.weights + backward.panels[p].offset + 8 * (1 + r - backward.panels[p].begin)
+          if isSorted, 8 * p + 8 <= limit {
+            cells.update(from: row + 8 * p, count: 8)
+          } else {
+            for o in 0..<min(8, inputs - 8 * p) {
+              cells[o] = 8 * p + o < limit ? row[Int(columnOrder[8 * p + o])] : 0
+            }
           }
         }
       }

@@ -2,13 +2,14 @@ import KernelInterface
 
 /// How a batch is cut into tiles.
 enum Tiling {
-  /// Rows of a full tile. A tile's activations stay in the second-level cache; four AVX-512 vectors of Float.
+  /// Rows of a full tile where sums over its rows show in the results: the same for all kernels. A tile's activations
+  /// stay in the second-level cache.
   static let rows = 64
 
-  static func count(_ rows: Int) -> Int { (rows + Tiling.rows - 1) / Tiling.rows }
+  static func count(_ rows: Int, tileRows: Int = Tiling.rows) -> Int { (rows + tileRows - 1) / tileRows }
 
-  static func range(_ tile: Int, _ rows: Int) -> Range<Int> {
-    tile * Tiling.rows..<min((tile + 1) * Tiling.rows, rows)
+  static func range(_ tile: Int, _ rows: Int, tileRows: Int = Tiling.rows) -> Range<Int> {
+    tile * tileRows..<min((tile + 1) * tileRows, rows)
   }
 
   /// With few rows the kernels take outputs as lanes, with more they take rows as lanes, and want whole vectors: one that
