@@ -33,6 +33,17 @@ public struct KernelTable<S>: Sendable {
       _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: Double, _ x: In, _ y: Out, _ stride: Int
     ) -> Void
 
+  /// The product with the transposed matrix, for a stride of whole vectors: for k < columns and every row r
+  ///     y[k * stride + r] = start + sum over panels p with end > k and their outputs o of weight(p, k, o) * g[(8p + o) * stride + r]
+  /// where start is 0, or the value y has if `adds`. Sums run over ascending 8p + o, one fused multiply-add a term. The
+  /// panels begin at 0, their ends ascend, and behind an end the weights are zeros up to a multiple of 8. So are
+  /// the rows of y there, but may be anything afterwards.
+  public var denseTransposed:
+    @Sendable (
+      _ panels: UnsafePointer<Panel>, _ weights: In, _ panelCount: Int, _ columns: Int, _ g: In, _ y: Out,
+      _ stride: Int, _ adds: Bool
+    ) -> Void
+
   /// Gradient of a weight matrix: for o < outputs, k < inputs, k < limits[o]
   ///     g[o * gStride + k] (+)= sum over r < rows, ascending, of d[o * outerStride + r] * x(r, k)
   /// `adds` adds the sum to g, else g is overwritten. Limits ascend; what g has behind them, up to a whole vector, may be
@@ -187,6 +198,7 @@ public struct KernelTable<S>: Sendable {
       @escaping @Sendable (
         UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, Double, In, Out, Int
       ) -> Void,
+    denseTransposed: @escaping @Sendable (UnsafePointer<Panel>, In, Int, Int, In, Out, Int, Bool) -> Void,
     outer: @escaping @Sendable (Int, In, Int, UnsafePointer<Int32>, In, Int, Out, Int, Bool) -> Void, outerColumns: Int,
     rowSums: @escaping @Sendable (Int, In, Int, Int, Out, Bool) -> Void,
     triangularSolve: @escaping @Sendable (UnsafePointer<Panel>, In, Int, Bool, In?, Out, Int) -> Void,
@@ -221,6 +233,7 @@ public struct KernelTable<S>: Sendable {
     self.lanes = lanes
     self.tileRows = tileRows
     self.dense = dense
+    self.denseTransposed = denseTransposed
     self.outer = outer
     self.outerColumns = outerColumns
     self.rowSums = rowSums

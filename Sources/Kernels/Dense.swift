@@ -51,6 +51,28 @@ private func denseRowsInLanes(
   }
 }
 
+func denseTransposed(
+  _ panels: UnsafePointer<Panel>, _ weights: In, _ panelCount: Int, _ columns: Int, _ g: In, _ y: Out, _ stride: Int,
+  _ adds: Bool
+) {
+  var zeros = W()
+  withUnsafePointer(to: &zeros) {
+    let zeros = UnsafeRawPointer($0).assumingMemoryBound(to: S.self)
+    var first = 0
+    var k = 0
+    while k < columns {
+      while first < panelCount && panels[first].end <= k { first &+= 1 }
+      var at = Operands(
+        start: adds ? nil : zeros, w: weights + 8 &* (1 &+ k), wStep: 1, x: g + 8 &* first &* stride, xStep: stride,
+        y: y + k &* stride, yStep: stride, steps: 0)
+      if first < panelCount { at.panels = panels + first }
+      at.panelCount = panelCount &- first
+      transposedTiles8(at, vectors: stride / lanes)
+      k &+= 8
+    }
+  }
+}
+
 /// The terms of a panel that a call asks for: low <= k < high, perhaps none.
 struct PanelPart {
   var bias: Int

@@ -19,6 +19,9 @@ struct Operands {
   var adds = false
   /// What is below it is replaced in the end; NaN is not.
   var lower: S
+  /// Of a transposed product: its steps are the outputs of these panels, and w is relative to their offsets.
+  var panels: UnsafePointer<Panel>?
+  var panelCount = 0
 
   @inline(always) init(
     start: In?, w: In, wStep: Int, x: In, xStep: Int, y: Out, yStep: Int, steps: Int, lower: S = -.infinity
@@ -88,31 +91,28 @@ struct OutputSums {
   }
 }
 
-/// 1, 4 or 8 outputs times up to 3 vectors. apart: the distance of the weights of a step, a constant.
-@inline(always) func tile(outputs: Int, vectors: Int, _ at: Operands, apart: Int) {
-  var a = OutputSums(at, output: 0, vectors: vectors)
-  var b = a
-  var c = a
-  var d = a
-  var e = a
-  var f = a
-  var g = a
-  var h = a
-  if outputs > 1 {
-    b = OutputSums(at, output: 1, vectors: vectors)
-    c = OutputSums(at, output: 2, vectors: vectors)
-    d = OutputSums(at, output: 3, vectors: vectors)
+/// Sums of 1, 4 or 8 outputs times up to 3 vectors. outputs, and apart, the distance of the weights of a step, are
+/// constants, too.
+struct TileSums {
+  var a, b, c, d, e, f, g, h: OutputSums
+
+  @inline(always) init(_ at: Operands, outputs: Int, vectors: Int) {
+    a = OutputSums(at, output: 0, vectors: vectors)
+    (b, c, d, e, f, g, h) = (a, a, a, a, a, a, a)
+    if outputs > 1 {
+      b = OutputSums(at, output: 1, vectors: vectors)
+      c = OutputSums(at, output: 2, vectors: vectors)
+      d = OutputSums(at, output: 3, vectors: vectors)
+    }
+    if outputs > 4 {
+      e = OutputSums(at, output: 4, vectors: vectors)
+      f = OutputSums(at, output: 5, vectors: vectors)
+      g = OutputSums(at, output: 6, vectors: vectors)
+      h = OutputSums(at, output: 7, vectors: vectors)
+    }
   }
-  if outputs > 4 {
-    e = OutputSums(at, output: 4, vectors: vectors)
-    f = OutputSums(at, output: 5, vectors: vectors)
-    g = OutputSums(at, output: 6, vectors: vectors)
-    h = OutputSums(at, output: 7, vectors: vectors)
-  }
-  var w = at.w
-  var x = at.x
-  var left = at.steps
-  while left > 0 {
+
+  @inline(always) mutating func step(_ w: In, _ x: In, outputs: Int, vectors: Int, apart: Int) {
     let x0 = load(x, 0)
     let x1 = vectors > 1 ? load(x, lanes) : x0
     let x2 = vectors > 2 ? load(x, 2 &* lanes) : x0
@@ -129,22 +129,45 @@ struct OutputSums {
       g.add(w[6 &* apart], x0, x1, x2, vectors: vectors)
       h.add(w[7 &* apart], x0, x1, x2, vectors: vectors)
     }
-    w += at.wStep
-    x += at.xStep
-    left &-= 1
   }
-  a.write(at, output: 0, vectors: vectors)
-  if outputs > 1 {
-    b.write(at, output: 1, vectors: vectors)
-    c.write(at, output: 2, vectors: vectors)
-    d.write(at, output: 3, vectors: vectors)
+
+  @inline(always) func write(_ at: Operands, outputs: Int, vectors: Int) {
+    a.write(at, output: 0, vectors: vectors)
+    if outputs > 1 {
+      b.write(at, output: 1, vectors: vectors)
+      c.write(at, output: 2, vectors: vectors)
+      d.write(at, output: 3, vectors: vectors)
+    }
+    if outputs > 4 {
+      e.write(at, output: 4, vectors: vectors)
+      f.write(at, output: 5, vectors: vectors)
+      g.write(at, output: 6, vectors: vectors)
+      h.write(at, output: 7, vectors: vectors)
+    }
   }
-  if outputs > 4 {
-    e.write(at, output: 4, vectors: vectors)
-    f.write(at, output: 5, vectors: vectors)
-    g.write(at, output: 6, vectors: vectors)
-    h.write(at, output: 7, vectors: vectors)
-  }
+}
+
+/// The sums of a tile. transposed, too, is a constant.
+@inline(always) func tile(outputs: Int, vectors: Int, _ at: Operands, apart: Int, transposed: Bool = false) {
+  var sums = TileSums(at, outputs: outputs, vectors: vectors)
+  var w = at.w
+  var x = at.x
+  var panel = 0
+  repeat {
+    var left = at.steps
+    if transposed, let panels = at.panels {
+      w = at.w + panels[panel].offset
+      left = panels[panel].outputs
+      panel &+= 1
+    }
+    while left > 0 {
+      sums.step(w, x, outputs: outputs, vectors: vectors, apart: apart)
+      w += at.wStep
+      x += at.xStep
+      left &-= 1
+    }
+  } while panel < at.panelCount
+  sums.write(at, outputs: outputs, vectors: vectors)
 }
 
 /// Rows for which only the best of the tiles below are used. Two vectors at a time leave half of what has 16 registers
@@ -161,11 +184,13 @@ var tileRows: Int {
 
 /// 4 or 8 outputs times any number of vectors, in tiles that the registers of the build hold: 16 sums of 32 registers, 12 of
 /// 16, and 8 of 16 where a product takes a register too.
-@inline(always) private func tiles(outputs: Int, vectors: Int, _ at: Operands, apart: Int) {
+@inline(always) private func tiles(outputs: Int, vectors: Int, _ at: Operands, apart: Int, transposed: Bool = false) {
   var j = 0
   #if AVX512
     while j &+ 2 <= vectors {
-      tile(outputs: outputs, vectors: 2, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart)
+      tile(
+        outputs: outputs, vectors: 2, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart,
+        transposed: transposed)
       j &+= 2
     }
   #else
@@ -176,7 +201,9 @@ var tileRows: Int {
         let left = vectors &- j
         if left != 2 && left != 4 {
           while o < outputs {
-            tile(outputs: 4, vectors: 3, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart)
+            tile(
+              outputs: 4, vectors: 3, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
+              transposed: transposed)
             o &+= 4
           }
           j &+= 3
@@ -184,14 +211,18 @@ var tileRows: Int {
         }
       #endif
       while o < outputs {
-        tile(outputs: 4, vectors: 2, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart)
+        tile(
+          outputs: 4, vectors: 2, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
+          transposed: transposed)
         o &+= 4
       }
       j &+= 2
     }
   #endif
   if j < vectors {
-    tile(outputs: outputs, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart)
+    tile(
+      outputs: outputs, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart,
+      transposed: transposed)
   }
 }
 
@@ -201,4 +232,7 @@ var tileRows: Int {
 @inline(never) func denseTiles4(_ at: Operands, vectors: Int) { tiles(outputs: 4, vectors: vectors, at, apart: 1) }
 @inline(never) func outerTiles8(_ at: Operands, vectors: Int) {
   tiles(outputs: 8, vectors: vectors, at, apart: outerStride)
+}
+@inline(never) func transposedTiles8(_ at: Operands, vectors: Int) {
+  tiles(outputs: 8, vectors: vectors, at, apart: 8, transposed: true)
 }

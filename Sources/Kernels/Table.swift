@@ -10,7 +10,8 @@ import KernelInterface
 
 @inline(always) func table() -> KernelTable<S> {
   KernelTable<S>(
-    lanes: lanes, tileRows: tileRows, dense: dense, outer: outer, outerColumns: outerColumns, rowSums: rowSums,
+    lanes: lanes, tileRows: tileRows, dense: dense, denseTransposed: denseTransposed, outer: outer,
+    outerColumns: outerColumns, rowSums: rowSums,
     triangularSolve: triangularSolve, reflect: reflect, transpose: transpose, activate: activate,
     activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
     affineInversePullback: affineInversePullback, spline: spline, splineInverse: splineInverse,

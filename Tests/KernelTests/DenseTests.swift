@@ -117,7 +117,67 @@ private func denseDoesNotDependOnTheWay<S: TestScalar>(_ build: Build<S>) {
   }
 }
 
+/// Panels that begin at 0 and end later and later, as in a MADE, with zeros up to a multiple of 8.
+private struct Stairs<S: TestScalar> {
+  var panels: [Panel] = []
+  var weights: [S] = []
+
+  init(ends: [Int], lastOutputs: Int, _ random: inout Random) {
+    for end in ends {
+      panels.append(Panel(offset: weights.count, begin: 0, end: end))
+      weights += random.numbers(8 + 8 * end)
+      weights += [S](repeating: 0, count: 8 * ((end + 7) / 8 * 8 - end))
+    }
+    panels[panels.count - 1].outputs = lastOutputs
+  }
+
+  /// The contract, literally.
+  func product(_ columns: Int, _ g: [S], _ y: [S], _ stride: Int, adds: Bool, fused: Bool) -> [S] {
+    var y = y
+    for k in 0..<columns {
+      for r in 0..<stride {
+        var sum = adds ? y[k * stride + r] : 0
+        for (p, panel) in panels.enumerated() where k < panel.end {
+          for o in 0..<panel.outputs {
+            let weight = weights[panel.offset + 8 + 8 * k + o]
+            sum = S.multiplyAdd(weight, g[(8 * p + o) * stride + r], sum, fused: fused)
+          }
+        }
+        y[k * stride + r] = sum
+      }
+    }
+    return y
+  }
+}
+
+private func transposedIsTheContract<S: TestScalar>(_ build: Build<S>) {
+  var random = Random(3)
+  for stride in strides(build) where stride % build.table.lanes == 0 {
+    for (ends, lastOutputs) in [([5], 3), ([0, 8, 8, 13, 30], 8), ([40, 40, 40], 1), ([3, 17], 7), ([0], 2)] {
+      let matrix = Stairs<S>(ends: ends, lastOutputs: lastOutputs, &random)
+      let columns = max(ends[ends.count - 1], 1)
+      // Of outputs that are not there, there are no rows.
+      let g: [S] = random.numbers((8 * (ends.count - 1) + lastOutputs) * stride)
+      let y: [S] = random.numbers((columns + 7) / 8 * 8 * stride)
+      for adds in [false, true] {
+        let result = matrix.panels.withUnsafeBufferPointer { panels in
+          fenced([matrix.weights, g], [y], atStart: adds) { input, output in
+            build.table.denseTransposed(
+              panels.baseAddress!, input[0], ends.count, columns, input[1], output[0], stride, adds)
+          }[0]
+        }
+        let expected = matrix.product(columns, g, y, stride, adds: adds, fused: build.fused)
+        #expect(
+          bits(Array(result[..<(columns * stride)])) == bits(Array(expected[..<(columns * stride)])),
+          "\(build.name) stride \(stride) ends \(ends) adds \(adds)")
+      }
+    }
+  }
+}
+
 @Suite struct DenseTests {
+  @Test(arguments: builds32) func transposed(_ build: Build<Float>) { transposedIsTheContract(build) }
+  @Test(arguments: builds64) func transposed(_ build: Build<Double>) { transposedIsTheContract(build) }
   @Test(arguments: builds32) func contract(_ build: Build<Float>) { denseIsTheContract(build) }
   @Test(arguments: builds64) func contract(_ build: Build<Double>) { denseIsTheContract(build) }
   @Test(arguments: builds32) func anyWay(_ build: Build<Float>) { denseDoesNotDependOnTheWay(build) }

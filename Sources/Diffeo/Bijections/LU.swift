@@ -157,11 +157,11 @@ struct LU<S: Scalar>: Bijection {
     let (gV, gU) = (try tile(stride, scratch), try tile(stride, scratch))
     for i in 0..<dim { (gV + Int(permutation[i]) * stride).update(from: adjoint.g + i * stride, count: stride) }
     gU.update(from: gV, count: dim * stride)
-    lower.backward.add(gV, gU, stride)
+    lower.pull(gV, gU, stride, adds: true)
     let (reversedGU, reversedG) = (try tile(stride, scratch), try tile(stride, scratch))
     reverse(gU, reversedGU, stride)
     scale(reversedGU, reversedG, stride)
-    upper.backward.add(reversedGU, reversedG, stride)
+    upper.pull(reversedGU, reversedG, stride, adds: true)
     try gradients(adjoint, tape, gV: gV, reversedGU: reversedGU, logDetSign: 1)
     reverse(reversedG, adjoint.g, stride)
     scratch.release(to: mark)

@@ -120,7 +120,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
   }
 
   private let kind: Kind
-  private let inverted: Bool
+  let inverted: Bool
 
   /// offset: of the layer's parameters in the vector of the flow; slot: of its first slot among those of the flow.
   init(_ spec: LayerSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {

@@ -7,8 +7,12 @@ final class Model<S: Scalar>: @unchecked Sendable {
   private let layers: UnsafeMutablePointer<Layer<S>>
   private var context: Standardize<S>?
   private var base: Base<S>
+  /// Those whose W^T is packed, by layer and of the base.
+  private let transposed: [[DenseLayer<S>]]
 
-  init(_ spec: FlowSpec) throws(DiffeoError) {
+  /// wholeVectors: pullbacks are asked for in the direction of the data and with strides of whole vectors only, as in
+  /// training; most layers then take W^T from the packed W (DenseLayer.pull), which halves the cost of a preparation.
+  init(_ spec: FlowSpec, wholeVectors: Bool = false) throws(DiffeoError) {
     dim = spec.dim
     contextDim = spec.contextDim
     layerCount = spec.layers.count
@@ -23,6 +27,9 @@ final class Model<S: Scalar>: @unchecked Sendable {
       range.skip(layer.kind.spec.slots)
     }
     base = try Base(spec.base, offset: range.offset, slot: range.slot, pool: pool)
+    transposed =
+      UnsafeBufferPointer(start: layers, count: layerCount).map { wholeVectors && !$0.inverted ? [] : $0.denseLayers }
+      + [wholeVectors ? [] : base.denseLayers]
   }
 
   /// Takes over new parameters. Not while others use the model.
@@ -34,6 +41,7 @@ final class Model<S: Scalar>: @unchecked Sendable {
   /// Of one layer, or of the base as number layerCount: different ones may be prepared at once.
   func prepare(_ parameters: UnsafePointer<S>, layer: Int) {
     if layer < layerCount { layers[layer].prepare(parameters) } else { base.prepare(parameters) }
+    for dense in transposed[layer] { dense.prepareBackward(parameters) }
   }
 
   var denseLayers: [DenseLayer<S>] { (0..<layerCount).flatMap { layers[$0].denseLayers } + base.denseLayers }

@@ -11,7 +11,7 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
   /// Whether both orders change nothing.
   let isSorted: Bool
   let limits: UnsafePointer<Int32>
-  /// W x + b, and W^T g.
+  /// W x + b, and W^T g; the second only where it is prepared, too (see Model).
   let forward: PackedMatrix<S>
   let backward: PackedMatrix<S>
   /// Of the weights in the parameter vector, [outputs, inputs]; the biases, if there are any, follow.
@@ -45,6 +45,17 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
     }
   }
 
+  /// x = W^T g, or x += W^T g. Whole vectors of rows take `forward` for it, a few rows `backward`: the bits are the same.
+  func pull(_ g: UnsafePointer<S>, _ x: UnsafeMutablePointer<S>, _ stride: Int, adds: Bool = false) {
+    if stride % S.kernels.lanes == 0 {
+      S.kernels.denseTransposed(forward.panels, forward.weights, forward.panelCount, inputs, g, x, stride, adds)
+    } else if adds {
+      backward.add(g, x, stride)
+    } else {
+      backward.apply(g, x, stride)
+    }
+  }
+
   /// Packs the present parameters of the flow.
   func prepare(_ parameters: UnsafePointer<S>) {
     let source = parameters + offset
@@ -67,6 +78,11 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
         }
       }
     }
+  }
+
+  /// Packs the transposed matrix of the present parameters.
+  func prepareBackward(_ parameters: UnsafePointer<S>) {
+    let source = parameters + offset
     // A few panels at a time: a row is read by whole lines of the cache, from where it may be far away.
     for first in stride(from: 0, to: backward.panelCount, by: 4) {
       let group = first..<min(first + 4, backward.panelCount)

@@ -306,20 +306,20 @@ struct Network<S: Scalar>: BitwiseCopyable {
     for i in Swift.stride(from: layerCount - 1, through: 1, by: -1) {
       try sink?.outer(layers[i], g, UnsafePointer(tape.hidden[i - 1].after), stride, scratch)
       try takeGradients(i - 1, gradients, stride, scratch, piecewise: false)
-      layers[i].backward.apply(g, gradients[i - 1].after, stride)
+      layers[i].pull(g, gradients[i - 1].after, stride)
       pull(i - 1, 0, layers[i].inputs, tape, gradients, stride)
       try pullSides(i - 1, tape, gradients, gContext, stride, scratch, sink)
       g = UnsafePointer(gradients[i - 1].sums)
     }
     try sink?.outer(layers[0], g, tape.input + firstRow * stride, stride, scratch)
     let gInput = try newInputGradient(stride, scratch)
-    layers[0].backward.apply(g, gInput + firstRow * stride, stride)
+    layers[0].pull(g, gInput + firstRow * stride, stride)
     if layers[0].inputs < inputs {
       (gInput + contextRow * stride).update(repeating: 0, count: contextInputs * stride)
     }
     if let direct {
       try sink?.outer(direct, gOutput, tape.input, stride, scratch)
-      direct.backward.add(gOutput, gInput, stride)
+      direct.pull(gOutput, gInput, stride, adds: true)
     }
     addContextGradient(gContext, gInput, stride)
     return gInput
@@ -426,7 +426,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
         S.kernels.activatePullback(activation, width * stride, units.sideBefore, units.side, gSide)
       }
       try sink?.outer(layers[matrix], gSide, tape.input + contextRow * stride, stride, scratch)
-      layers[matrix].backward.add(gSide, gContext, stride)
+      layers[matrix].pull(gSide, gContext, stride, adds: true)
     }
     scratch.release(to: mark)
   }

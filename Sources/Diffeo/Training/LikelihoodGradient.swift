@@ -140,7 +140,7 @@ final class LikelihoodGradient<S: Scalar> {
   ) throws(DiffeoError) -> Tile {
     scratches[i].releaseAll()
     let rows = Tiling.range(i, piece.count)
-    var pass = try model.newPass(Tiling.stride(rows.count, S.self), recording: true, scratches[i])
+    var pass = try model.newPass(Tiling.wholeVectors(rows.count, S.self), recording: true, scratches[i])
     pass.minibatch = number
     try load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
     model.begin(&pass)

@@ -87,7 +87,7 @@ final class Trainer<S: Scalar> {
       validation = (data, order.suffix(held).sorted())
     }
     trainRows = order.prefix(batch.rows - held).sorted()
-    model = try Model(spec)
+    model = try Model(spec, wholeVectors: true)
     parameters = try ParameterVector(copy: flow.parameters)
     best = try ParameterVector(count: parameters.count)
     gradient = try ParameterVector(count: parameters.count)
