@@ -13,7 +13,7 @@ let vectorRoots = ["-Xcc", "-fno-math-errno"]
 let kernels: [Target] = instructionSets.flatMap { isa in
   ["F32", "F64"].map { scalar in
     .target(
-      name: "Kernels\(isa.name)\(scalar)", dependencies: ["KernelInterface"],
+      name: "Kernels\(isa.name)\(scalar)", dependencies: ["KernelInterface", "CShims"],
       path: "Sources/KernelBuilds/\(isa.name)\(scalar)",
       swiftSettings: [.define(isa.define), .define(scalar), .unsafeFlags(isa.flags + vectorRoots)])
   }

@@ -1,3 +1,4 @@
+import CShims
 import KernelInterface
 
 // The gradient of a weight matrix, g = d x: the tiles of `dense` with rows as steps, inputs k in the lanes and outputs o
@@ -44,12 +45,27 @@ func outerBlocks(
           start: zeros, w: d + o &* outerStride, wStep: 1, x: x + k &* rows, xStep: outerColumns,
           y: g + (o &* gStride &+ k), yStep: gStride, steps: rows)
         at.adds = adds
+        // The sums of a tile are known at its end: until then what they are added to is there.
+        prefetch(at.y, count, gStride, seen)
         let vectors = (seen &+ lanes &- 1) / lanes
         if vectors &* lanes <= width { outerTile(at, vectors: vectors, count) } else { outerCorner(at, width, count) }
       }
       o &+= 8
     }
     k &+= outerColumns
+  }
+}
+
+@inline(always)
+private func prefetch(_ g: Out, _ outputs: Int, _ gStride: Int, _ inputs: Int) {
+  var o = 0
+  while o < outputs {
+    var k = 0
+    while k < inputs {
+      cshims_prefetch(g + (o &* gStride &+ k))
+      k &+= 64 / MemoryLayout<S>.size
+    }
+    o &+= 1
   }
 }
 

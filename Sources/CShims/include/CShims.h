@@ -1,4 +1,4 @@
-/* What Swift cannot say: CPUID, macros and one thread-local buffer. */
+/* What Swift cannot say: CPUID, macros, a prefetch and one thread-local buffer. */
 #ifndef CSHIMS_H
 #define CSHIMS_H
 
@@ -10,6 +10,9 @@ int cshims_instruction_set(void);
 
 /* Processors that this process may run on, at least 1. */
 int cshims_processors(void);
+
+/* Has the line of the cache around an address, which is soon written, fetched. Any address will do. */
+static inline void cshims_prefetch(const void *address) { __builtin_prefetch(address, 1); }
 
 /* This thread's error text, 1024 bytes, never NULL. */
 char *cshims_error_text(void);
