@@ -1,3 +1,5 @@
+import CShims
+
 // What a build computes with. The sources are compiled once per instruction set and scalar type (see Package.swift),
 // so nothing here is generic: generic code and protocol conformances leave weak symbols behind, and the linker may then
 // give the AVX-512 copy of one to the baseline build. Private functions that are not inlined leave weak symbols too,
@@ -60,6 +62,15 @@ typealias Out = UnsafeMutablePointer<S>
 }
 @inline(always) func storePanel(_ v: W, _ p: Out, _ i: Int) {
   UnsafeMutableRawPointer(p + i).storeBytes(of: v, as: W.self)
+}
+
+/// Has so many numbers fetched into the first cache, which may be beyond the end of something.
+@inline(always) func prefetch(_ p: In, _ count: Int) {
+  var i = 0
+  while i < count {
+    cshims_prefetch(p + i)
+    i &+= 64 / MemoryLayout<S>.size
+  }
 }
 
 // MARK: a b + c

@@ -158,6 +158,8 @@ struct TileSums {
     if transposed, let panels = at.panels {
       w = at.w + panels[panel].offset
       left = panels[panel].outputs
+      // Panels are far from each other, and memory is slower than 64 steps of one: it is asked for 4 of them ahead.
+      prefetch(at.w + panels[smaller(panel &+ 4, at.panelCount &- 1)].offset, 64)
       panel &+= 1
     }
     while left > 0 {
@@ -170,11 +172,17 @@ struct TileSums {
   sums.write(at, outputs: outputs, vectors: vectors)
 }
 
-/// Rows for which only the best of the tiles below are used. Two vectors at a time leave half of what has 16 registers
-/// idle: with 64 rows AVX2 was 4 (float32) and 7 % (float64) slower.
+// Outputs times any number of vectors, in tiles that the registers of the build hold: 24 sums of 32 registers, 12 of 16,
+// and 8 of 16 where a product takes a register too. So with FMA there are tiles of three vectors, and of two rather than
+// leave one over.
+
+/// Rows of which tiles of three vectors leave none over; at d = 63 faster than 64 by 2 % (AVX-512), 4 % (AVX2) and in
+/// float64 by 4 and 3 to 7 %. On AVX-512 48 rows would do, too, but cost small flows 2 to 3 %.
 var tileRows: Int {
   @inline(always) get {
-    #if AVX2
+    #if AVX512
+      return 96
+    #elseif AVX2
       return 48
     #else
       return 64
@@ -182,43 +190,57 @@ var tileRows: Int {
   }
 }
 
-/// 4 or 8 outputs times any number of vectors, in tiles that the registers of the build hold: 16 sums of 32 registers, 12 of
-/// 16, and 8 of 16 where a product takes a register too.
-@inline(always) private func tiles(outputs: Int, vectors: Int, _ at: Operands, apart: Int, transposed: Bool = false) {
-  var j = 0
-  #if AVX512
-    while j &+ 2 <= vectors {
-      tile(
-        outputs: outputs, vectors: 2, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart,
-        transposed: transposed)
-      j &+= 2
-    }
+/// How often three vectors are taken together.
+@inline(always) private func threes(_ vectors: Int) -> Int {
+  #if AVX2 || AVX512
+    return vectors % 3 == 1 ? larger(vectors / 3 &- 1, 0) : vectors / 3
   #else
-    while vectors &- j > 1 {
+    return 0
+  #endif
+}
+
+/// Outputs of a tile of several vectors.
+@inline(always) private func together(_ outputs: Int) -> Int {
+  #if AVX512
+    return outputs
+  #else
+    return 4
+  #endif
+}
+
+/// 4 or 8 outputs times so many times three vectors.
+@inline(always) private func tilesOf3(outputs: Int, _ count: Int, _ at: Operands, apart: Int, transposed: Bool = false)
+{
+  #if AVX2 || AVX512
+    var j = 0
+    while j < 3 &* count {
       var o = 0
-      #if AVX2
-        // Of three vectors, or of two rather than leave one over.
-        let left = vectors &- j
-        if left != 2 && left != 4 {
-          while o < outputs {
-            tile(
-              outputs: 4, vectors: 3, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
-              transposed: transposed)
-            o &+= 4
-          }
-          j &+= 3
-          continue
-        }
-      #endif
       while o < outputs {
         tile(
-          outputs: 4, vectors: 2, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
+          outputs: together(outputs), vectors: 3, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
           transposed: transposed)
-        o &+= 4
+        o &+= together(outputs)
       }
-      j &+= 2
+      j &+= 3
     }
   #endif
+}
+
+/// 4 or 8 outputs times what is left then.
+@inline(always) private func tilesOf2(
+  outputs: Int, _ vectors: Int, _ at: Operands, apart: Int, transposed: Bool = false
+) {
+  var j = 0
+  while j &+ 2 <= vectors {
+    var o = 0
+    while o < outputs {
+      tile(
+        outputs: together(outputs), vectors: 2, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
+        transposed: transposed)
+      o &+= together(outputs)
+    }
+    j &+= 2
+  }
   if j < vectors {
     tile(
       outputs: outputs, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart,
@@ -226,13 +248,60 @@ var tileRows: Int {
   }
 }
 
-// Functions by themselves: within others they would be too large for the compiler to inline what they consist of.
-
-@inline(never) func denseTiles8(_ at: Operands, vectors: Int) { tiles(outputs: 8, vectors: vectors, at, apart: 1) }
-@inline(never) func denseTiles4(_ at: Operands, vectors: Int) { tiles(outputs: 4, vectors: vectors, at, apart: 1) }
-@inline(never) func outerTiles8(_ at: Operands, vectors: Int) {
-  tiles(outputs: 8, vectors: vectors, at, apart: outerStride)
+/// Both, each in a function by itself: in one the compiler would not inline what they consist of.
+@inline(always) private func tiles(
+  _ vectors: Int, _ at: Operands, apart: Int, of3: (Int, Operands) -> Void, of2: (Int, Operands) -> Void
+) {
+  let count = threes(vectors)
+  if count > 0 { of3(count, at) }
+  let left = vectors &- 3 &* count
+  if left > 0 { of2(left, at.from(output: 0, lane: 3 &* count &* lanes, apart: apart)) }
 }
-@inline(never) func transposedTiles8(_ at: Operands, vectors: Int) {
-  tiles(outputs: 8, vectors: vectors, at, apart: 8, transposed: true)
+
+@inline(always) func denseTiles8(_ at: Operands, vectors: Int) {
+  tiles(vectors, at, apart: 1) {
+    denseTiles8of3($0, $1)
+  } of2: {
+    denseTiles8of2($0, $1)
+  }
+}
+@inline(never) func denseTiles8of3(_ count: Int, _ at: Operands) { tilesOf3(outputs: 8, count, at, apart: 1) }
+@inline(never) func denseTiles8of2(_ vectors: Int, _ at: Operands) { tilesOf2(outputs: 8, vectors, at, apart: 1) }
+
+@inline(always) func denseTiles4(_ at: Operands, vectors: Int) {
+  tiles(vectors, at, apart: 1) {
+    denseTiles4of3($0, $1)
+  } of2: {
+    denseTiles4of2($0, $1)
+  }
+}
+@inline(never) func denseTiles4of3(_ count: Int, _ at: Operands) { tilesOf3(outputs: 4, count, at, apart: 1) }
+@inline(never) func denseTiles4of2(_ vectors: Int, _ at: Operands) { tilesOf2(outputs: 4, vectors, at, apart: 1) }
+
+@inline(always) func transposedTiles8(_ at: Operands, vectors: Int) {
+  tiles(vectors, at, apart: 8) {
+    transposedTiles8of3($0, $1)
+  } of2: {
+    transposedTiles8of2($0, $1)
+  }
+}
+@inline(never) func transposedTiles8of3(_ count: Int, _ at: Operands) {
+  tilesOf3(outputs: 8, count, at, apart: 8, transposed: true)
+}
+@inline(never) func transposedTiles8of2(_ vectors: Int, _ at: Operands) {
+  tilesOf2(outputs: 8, vectors, at, apart: 8, transposed: true)
+}
+
+@inline(always) func outerTiles8(_ at: Operands, vectors: Int) {
+  tiles(vectors, at, apart: outerStride) {
+    outerTiles8of3($0, $1)
+  } of2: {
+    outerTiles8of2($0, $1)
+  }
+}
+@inline(never) func outerTiles8of3(_ count: Int, _ at: Operands) {
+  tilesOf3(outputs: 8, count, at, apart: outerStride)
+}
+@inline(never) func outerTiles8of2(_ vectors: Int, _ at: Operands) {
+  tilesOf2(outputs: 8, vectors, at, apart: outerStride)
 }

@@ -1,14 +1,13 @@
-import CShims
 import KernelInterface
 
 // The gradient of a weight matrix, g = d x: the tiles of `dense` with rows as steps, inputs k in the lanes and outputs o
 // broadcast. Each g[o, k] is one sum over ascending rows, whichever tile it falls in, so the tiling does not show in the
 // bits.
 
-/// Inputs that a tile takes: 2 vectors, or 3 where that fills the registers better.
+/// Inputs that a tile takes: those of the widest.
 var outerColumns: Int {
   @inline(always) get {
-    #if AVX2
+    #if AVX2 || AVX512
       return 3 &* lanes
     #else
       return 2 &* lanes
@@ -46,26 +45,17 @@ func outerBlocks(
           y: g + (o &* gStride &+ k), yStep: gStride, steps: rows)
         at.adds = adds
         // The sums of a tile are known at its end: until then what they are added to is there.
-        prefetch(at.y, count, gStride, seen)
+        var row = 0
+        while row < count {
+          prefetch(In(at.y + row &* gStride), seen)
+          row &+= 1
+        }
         let vectors = (seen &+ lanes &- 1) / lanes
         if vectors &* lanes <= width { outerTile(at, vectors: vectors, count) } else { outerCorner(at, width, count) }
       }
       o &+= 8
     }
     k &+= outerColumns
-  }
-}
-
-@inline(always)
-private func prefetch(_ g: Out, _ outputs: Int, _ gStride: Int, _ inputs: Int) {
-  var o = 0
-  while o < outputs {
-    var k = 0
-    while k < inputs {
-      cshims_prefetch(g + (o &* gStride &+ k))
-      k &+= 64 / MemoryLayout<S>.size
-    }
-    o &+= 1
   }
 }
 

@@ -4,7 +4,13 @@ func transpose(_ x: In, _ features: Int, _ stride: Int, _ rows: Int, _ out: Out,
   while i &+ 8 <= features {
     var r = 0
     while r &+ 8 <= rows {
-      transpose8x8(x + (i &* stride &+ r), stride, out + (r &* outStride &+ i), outStride)
+      let square = x + (i &* stride &+ r)
+      var next = 8
+      while next < 16 {
+        prefetch(square + next &* stride, 1)
+        next &+= 1
+      }
+      transpose8x8(square, stride, out + (r &* outStride &+ i), outStride)
       r &+= 8
     }
     while r < rows {
