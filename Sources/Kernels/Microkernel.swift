@@ -176,8 +176,8 @@ struct TileSums {
 // and 8 of 16 where a product takes a register too. So with FMA there are tiles of three vectors, and of two rather than
 // leave one over.
 
-/// Rows of which tiles of three vectors leave none over; at d = 63 faster than 64 by 2 % (AVX-512), 4 % (AVX2) and in
-/// float64 by 4 and 3 to 7 %. On AVX-512 48 rows would do, too, but cost small flows 2 to 3 %.
+/// Rows of which tiles of three vectors leave none over; at d = 63 faster than 64 by 2 % (AVX-512) and 4 % (AVX2), in
+/// float64 by 4 and 3 to 7 %. 48 on AVX-512 would make small flows 4 to 5 % slower.
 var tileRows: Int {
   @inline(always) get {
     #if AVX512
@@ -190,118 +190,73 @@ var tileRows: Int {
   }
 }
 
-/// How often three vectors are taken together.
-@inline(always) private func threes(_ vectors: Int) -> Int {
+/// How many of the vectors are taken in threes.
+@inline(always) func inThrees(_ vectors: Int) -> Int {
   #if AVX2 || AVX512
-    return vectors % 3 == 1 ? larger(vectors / 3 &- 1, 0) : vectors / 3
+    return vectors % 3 == 1 ? larger(vectors &- 4, 0) : vectors &- vectors % 3
   #else
     return 0
   #endif
 }
 
-/// Outputs of a tile of several vectors.
-@inline(always) private func together(_ outputs: Int) -> Int {
-  #if AVX512
-    return outputs
-  #else
-    return 4
-  #endif
-}
-
-/// 4 or 8 outputs times so many times three vectors.
-@inline(always) private func tilesOf3(outputs: Int, _ count: Int, _ at: Operands, apart: Int, transposed: Bool = false)
-{
-  #if AVX2 || AVX512
-    var j = 0
-    while j < 3 &* count {
-      var o = 0
-      while o < outputs {
-        tile(
-          outputs: together(outputs), vectors: 3, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
-          transposed: transposed)
-        o &+= together(outputs)
-      }
-      j &+= 3
-    }
-  #endif
-}
-
-/// 4 or 8 outputs times what is left then.
-@inline(always) private func tilesOf2(
-  outputs: Int, _ vectors: Int, _ at: Operands, apart: Int, transposed: Bool = false
+/// 4 or 8 outputs times the vectors from the first one, all of them in threes, or all from there on in twos and ones.
+@inline(always) private func tiles(
+  outputs: Int, by size: Int, _ first: Int, _ end: Int, _ at: Operands, apart: Int, transposed: Bool = false
 ) {
-  var j = 0
-  while j &+ 2 <= vectors {
+  #if AVX512
+    let together = outputs
+  #else
+    let together = 4
+  #endif
+  var j = first
+  while j &+ size <= end {
     var o = 0
     while o < outputs {
       tile(
-        outputs: together(outputs), vectors: 2, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
+        outputs: together, vectors: size, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
         transposed: transposed)
-      o &+= together(outputs)
+      o &+= together
     }
-    j &+= 2
+    j &+= size
   }
-  if j < vectors {
+  if size < 3 && j < end {
     tile(
       outputs: outputs, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart,
       transposed: transposed)
   }
 }
 
-/// Both, each in a function by itself: in one the compiler would not inline what they consist of.
-@inline(always) private func tiles(
-  _ vectors: Int, _ at: Operands, apart: Int, of3: (Int, Operands) -> Void, of2: (Int, Operands) -> Void
-) {
-  let count = threes(vectors)
-  if count > 0 { of3(count, at) }
-  let left = vectors &- 3 &* count
-  if left > 0 { of2(left, at.from(output: 0, lane: 3 &* count &* lanes, apart: apart)) }
-}
+// Functions by themselves: in one the compiler would not inline what they consist of.
 
-@inline(always) func denseTiles8(_ at: Operands, vectors: Int) {
-  tiles(vectors, at, apart: 1) {
-    denseTiles8of3($0, $1)
-  } of2: {
-    denseTiles8of2($0, $1)
-  }
+@inline(never) func denseThrees8(_ end: Int, _ at: Operands) {
+  #if AVX2 || AVX512
+    tiles(outputs: 8, by: 3, 0, end, at, apart: 1)
+  #endif
 }
-@inline(never) func denseTiles8of3(_ count: Int, _ at: Operands) { tilesOf3(outputs: 8, count, at, apart: 1) }
-@inline(never) func denseTiles8of2(_ vectors: Int, _ at: Operands) { tilesOf2(outputs: 8, vectors, at, apart: 1) }
-
-@inline(always) func denseTiles4(_ at: Operands, vectors: Int) {
-  tiles(vectors, at, apart: 1) {
-    denseTiles4of3($0, $1)
-  } of2: {
-    denseTiles4of2($0, $1)
-  }
+@inline(never) func denseTwos8(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 8, by: 2, first, end, at, apart: 1)
 }
-@inline(never) func denseTiles4of3(_ count: Int, _ at: Operands) { tilesOf3(outputs: 4, count, at, apart: 1) }
-@inline(never) func denseTiles4of2(_ vectors: Int, _ at: Operands) { tilesOf2(outputs: 4, vectors, at, apart: 1) }
-
-@inline(always) func transposedTiles8(_ at: Operands, vectors: Int) {
-  tiles(vectors, at, apart: 8) {
-    transposedTiles8of3($0, $1)
-  } of2: {
-    transposedTiles8of2($0, $1)
-  }
+@inline(never) func denseThrees4(_ end: Int, _ at: Operands) {
+  #if AVX2 || AVX512
+    tiles(outputs: 4, by: 3, 0, end, at, apart: 1)
+  #endif
 }
-@inline(never) func transposedTiles8of3(_ count: Int, _ at: Operands) {
-  tilesOf3(outputs: 8, count, at, apart: 8, transposed: true)
+@inline(never) func denseTwos4(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 4, by: 2, first, end, at, apart: 1)
 }
-@inline(never) func transposedTiles8of2(_ vectors: Int, _ at: Operands) {
-  tilesOf2(outputs: 8, vectors, at, apart: 8, transposed: true)
+@inline(never) func transposedThrees(_ end: Int, _ at: Operands) {
+  #if AVX2 || AVX512
+    tiles(outputs: 8, by: 3, 0, end, at, apart: 8, transposed: true)
+  #endif
 }
-
-@inline(always) func outerTiles8(_ at: Operands, vectors: Int) {
-  tiles(vectors, at, apart: outerStride) {
-    outerTiles8of3($0, $1)
-  } of2: {
-    outerTiles8of2($0, $1)
-  }
+@inline(never) func transposedTwos(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 8, by: 2, first, end, at, apart: 8, transposed: true)
 }
-@inline(never) func outerTiles8of3(_ count: Int, _ at: Operands) {
-  tilesOf3(outputs: 8, count, at, apart: outerStride)
+@inline(never) func outerThrees(_ end: Int, _ at: Operands) {
+  #if AVX2 || AVX512
+    tiles(outputs: 8, by: 3, 0, end, at, apart: outerStride)
+  #endif
 }
-@inline(never) func outerTiles8of2(_ vectors: Int, _ at: Operands) {
-  tilesOf2(outputs: 8, vectors, at, apart: outerStride)
+@inline(never) func outerTwos(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 8, by: 2, first, end, at, apart: outerStride)
 }

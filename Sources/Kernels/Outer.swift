@@ -62,7 +62,12 @@ func outerBlocks(
 /// 1 to 8 outputs.
 @inline(always)
 private func outerTile(_ at: Operands, vectors: Int, _ outputs: Int) {
-  if outputs == 8 { return outerTiles8(at, vectors: vectors) }
+  if outputs == 8 {
+    let threes = inThrees(vectors)
+    if threes > 0 { outerThrees(threes, at) }
+    if threes < vectors { outerTwos(threes, vectors, at) }
+    return
+  }
   var o = 0
   while o < outputs {
     let four = outputs &- o >= 4
