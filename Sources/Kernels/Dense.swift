@@ -38,8 +38,7 @@ private func denseRowsInLanes(
   _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
   _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: S, _ x: In, _ y: Out, _ stride: Int
 ) {
-  let vectors = stride / lanes
-  let threes = inThrees(vectors)
+  let cut = Cut(vectors: stride / lanes)
   var p = first
   while p < last {
     let part = PanelPart(panels[p], kBegin, kEnd)
@@ -47,13 +46,7 @@ private func denseRowsInLanes(
       start: fromBias ? weights + part.bias : nil,
       w: weights + part.weights(part.low), wStep: 8, x: x + part.low &* stride, xStep: stride,
       y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low, lower: lower)
-    if panels[p].outputs > 4 {
-      if threes > 0 { denseThrees8(threes, at) }
-      if threes < vectors { denseTwos8(threes, vectors, at) }
-    } else {
-      if threes > 0 { denseThrees4(threes, at) }
-      if threes < vectors { denseTwos4(threes, vectors, at) }
-    }
+    if panels[p].outputs > 4 { dense8Tiles(cut, at) } else { dense4Tiles(cut, at) }
     p &+= 1
   }
 }
@@ -62,8 +55,7 @@ func denseTransposed(
   _ panels: UnsafePointer<Panel>, _ weights: In, _ panelCount: Int, _ columns: Int, _ g: In, _ y: Out, _ stride: Int,
   _ adds: Bool
 ) {
-  let vectors = stride / lanes
-  let threes = inThrees(vectors)
+  let cut = Cut(vectors: stride / lanes)
   var zeros = W()
   withUnsafePointer(to: &zeros) {
     let zeros = UnsafeRawPointer($0).assumingMemoryBound(to: S.self)
@@ -76,8 +68,7 @@ func denseTransposed(
         y: y + k &* stride, yStep: stride, steps: 0)
       if first < panelCount { at.panels = panels + first }
       at.panelCount = panelCount &- first
-      if threes > 0 { transposedThrees(threes, at) }
-      if threes < vectors { transposedTwos(threes, vectors, at) }
+      transposedTiles(cut, at)
       k &+= 8
     }
   }

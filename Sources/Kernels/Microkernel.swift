@@ -150,25 +150,39 @@ struct TileSums {
 /// The sums of a tile. transposed, too, is a constant.
 @inline(always) func tile(outputs: Int, vectors: Int, _ at: Operands, apart: Int, transposed: Bool = false) {
   var sums = TileSums(at, outputs: outputs, vectors: vectors)
-  var w = at.w
   var x = at.x
-  var panel = 0
-  repeat {
-    var left = at.steps
-    if transposed, let panels = at.panels {
-      w = at.w + panels[panel].offset
-      left = panels[panel].outputs
+  if transposed, let panels = at.panels {
+    var panel = 0
+    while panel < at.panelCount {
+      let w = at.w + panels[panel].offset
       // Panels are far from each other, and memory is slower than 64 steps of one: it is asked for 4 of them ahead.
       prefetch(at.w + panels[smaller(panel &+ 4, at.panelCount &- 1)].offset, 64)
+      let steps = panels[panel].outputs
+      var step = 0
+      if steps == 8 {
+        while step < 8 {
+          sums.step(w + step, x + step &* at.xStep, outputs: outputs, vectors: vectors, apart: apart)
+          step &+= 1
+        }
+      } else {
+        while step < steps {
+          sums.step(w + step, x + step &* at.xStep, outputs: outputs, vectors: vectors, apart: apart)
+          step &+= 1
+        }
+      }
+      x += 8 &* at.xStep
       panel &+= 1
     }
+  } else {
+    var w = at.w
+    var left = at.steps
     while left > 0 {
       sums.step(w, x, outputs: outputs, vectors: vectors, apart: apart)
       w += at.wStep
       x += at.xStep
       left &-= 1
     }
-  } while panel < at.panelCount
+  }
   sums.write(at, outputs: outputs, vectors: vectors)
 }
 
@@ -190,73 +204,101 @@ var tileRows: Int {
   }
 }
 
-/// How many of the vectors are taken in threes.
-@inline(always) func inThrees(_ vectors: Int) -> Int {
-  #if AVX2 || AVX512
-    return vectors % 3 == 1 ? larger(vectors &- 4, 0) : vectors &- vectors % 3
-  #else
-    return 0
-  #endif
+/// Vectors 0..<threes are taken in threes, those from there to `twos` in twos, and perhaps one is left.
+struct Cut {
+  var threes = 0
+  var twos: Int
+  var all: Int
+
+  @inline(always) init(vectors: Int) {
+    #if AVX2 || AVX512
+      threes = vectors % 3 == 1 ? larger(vectors &- 4, 0) : vectors &- vectors % 3
+    #endif
+    twos = vectors &- (vectors &- threes) % 2
+    all = vectors
+  }
 }
 
-/// 4 or 8 outputs times the vectors from the first one, all of them in threes, or all from there on in twos and ones.
+/// 4 or 8 outputs times the vectors first..<end, so many at a time.
 @inline(always) private func tiles(
-  outputs: Int, by size: Int, _ first: Int, _ end: Int, _ at: Operands, apart: Int, transposed: Bool = false
+  outputs: Int, by vectors: Int, _ first: Int, _ end: Int, _ at: Operands, apart: Int, transposed: Bool = false
 ) {
   #if AVX512
     let together = outputs
   #else
-    let together = 4
+    let together = vectors == 1 ? outputs : 4
   #endif
   var j = first
-  while j &+ size <= end {
+  while j < end {
     var o = 0
     while o < outputs {
       tile(
-        outputs: together, vectors: size, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
+        outputs: together, vectors: vectors, at.from(output: o, lane: j &* lanes, apart: apart), apart: apart,
         transposed: transposed)
       o &+= together
     }
-    j &+= size
-  }
-  if size < 3 && j < end {
-    tile(
-      outputs: outputs, vectors: 1, at.from(output: 0, lane: j &* lanes, apart: apart), apart: apart,
-      transposed: transposed)
+    j &+= vectors
   }
 }
 
-// Functions by themselves: in one the compiler would not inline what they consist of.
+// Each shape in a function by itself: in one the compiler would not inline what they consist of.
 
-@inline(never) func denseThrees8(_ end: Int, _ at: Operands) {
-  #if AVX2 || AVX512
-    tiles(outputs: 8, by: 3, 0, end, at, apart: 1)
-  #endif
+@inline(never) func dense8Threes(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 8, by: 3, first, end, at, apart: 1)
 }
-@inline(never) func denseTwos8(_ first: Int, _ end: Int, _ at: Operands) {
+@inline(never) func dense8Twos(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 8, by: 2, first, end, at, apart: 1)
 }
-@inline(never) func denseThrees4(_ end: Int, _ at: Operands) {
-  #if AVX2 || AVX512
-    tiles(outputs: 4, by: 3, 0, end, at, apart: 1)
-  #endif
+@inline(never) func dense8One(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 8, by: 1, first, end, at, apart: 1)
 }
-@inline(never) func denseTwos4(_ first: Int, _ end: Int, _ at: Operands) {
+@inline(always) func dense8Tiles(_ cut: Cut, _ at: Operands) {
+  if cut.threes > 0 { dense8Threes(0, cut.threes, at) }
+  if cut.twos > cut.threes { dense8Twos(cut.threes, cut.twos, at) }
+  if cut.all > cut.twos { dense8One(cut.twos, cut.all, at) }
+}
+
+@inline(never) func dense4Threes(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 4, by: 3, first, end, at, apart: 1)
+}
+@inline(never) func dense4Twos(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 4, by: 2, first, end, at, apart: 1)
 }
-@inline(never) func transposedThrees(_ end: Int, _ at: Operands) {
-  #if AVX2 || AVX512
-    tiles(outputs: 8, by: 3, 0, end, at, apart: 8, transposed: true)
-  #endif
+@inline(never) func dense4One(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 4, by: 1, first, end, at, apart: 1)
+}
+@inline(always) func dense4Tiles(_ cut: Cut, _ at: Operands) {
+  if cut.threes > 0 { dense4Threes(0, cut.threes, at) }
+  if cut.twos > cut.threes { dense4Twos(cut.threes, cut.twos, at) }
+  if cut.all > cut.twos { dense4One(cut.twos, cut.all, at) }
+}
+
+@inline(never) func transposedThrees(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 8, by: 3, first, end, at, apart: 8, transposed: true)
 }
 @inline(never) func transposedTwos(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 8, by: 2, first, end, at, apart: 8, transposed: true)
 }
-@inline(never) func outerThrees(_ end: Int, _ at: Operands) {
-  #if AVX2 || AVX512
-    tiles(outputs: 8, by: 3, 0, end, at, apart: outerStride)
-  #endif
+@inline(never) func transposedOne(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 8, by: 1, first, end, at, apart: 8, transposed: true)
+}
+@inline(always) func transposedTiles(_ cut: Cut, _ at: Operands) {
+  if cut.threes > 0 { transposedThrees(0, cut.threes, at) }
+  if cut.twos > cut.threes { transposedTwos(cut.threes, cut.twos, at) }
+  if cut.all > cut.twos { transposedOne(cut.twos, cut.all, at) }
+}
+
+@inline(never) func outerThrees(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 8, by: 3, first, end, at, apart: outerStride)
 }
 @inline(never) func outerTwos(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 8, by: 2, first, end, at, apart: outerStride)
+}
+@inline(never) func outerOne(_ first: Int, _ end: Int, _ at: Operands) {
+  tiles(outputs: 8, by: 1, first, end, at, apart: outerStride)
+}
+@inline(always) func outerTiles(_ cut: Cut, _ at: Operands) {
+  if cut.threes > 0 { outerThrees(0, cut.threes, at) }
+  if cut.twos > cut.threes { outerTwos(cut.threes, cut.twos, at) }
+  if cut.all > cut.twos { outerOne(cut.twos, cut.all, at) }
 }

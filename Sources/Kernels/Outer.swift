@@ -62,12 +62,7 @@ func outerBlocks(
 /// 1 to 8 outputs.
 @inline(always)
 private func outerTile(_ at: Operands, vectors: Int, _ outputs: Int) {
-  if outputs == 8 {
-    let threes = inThrees(vectors)
-    if threes > 0 { outerThrees(threes, at) }
-    if threes < vectors { outerTwos(threes, vectors, at) }
-    return
-  }
+  if outputs == 8 { return outerTiles(Cut(vectors: vectors), at) }
   var o = 0
   while o < outputs {
     let four = outputs &- o >= 4
