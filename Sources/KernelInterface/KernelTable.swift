@@ -34,10 +34,11 @@ public struct KernelTable<S>: Sendable {
     ) -> Void
 
   /// The product with the transposed matrix, for a stride of whole vectors: for k < columns and every row r
-  ///     y[k * stride + r] = start + sum over panels p with end > k and their outputs o of weight(p, k, o) * g[(8p + o) * stride + r]
+  ///     y[k * stride + r] = start + sum over panels p with end > k and their outputs o
+  ///                                 of weight(p, k, o) * g[(8p + o) * stride + r]
   /// where start is 0, or the value y has if `adds`. Sums run over ascending 8p + o, one fused multiply-add a term. The
-  /// panels begin at 0, their ends ascend, and behind an end the weights are zeros up to a multiple of 8. So are
-  /// the rows of y there, but may be anything afterwards.
+  /// panels begin at 0, their ends ascend, and behind an end there are zeros for weights up to a multiple of 8. y has rows
+  /// up to a multiple of 8, too: those behind the columns may be anything afterwards.
   public var denseTransposed:
     @Sendable (
       _ panels: UnsafePointer<Panel>, _ weights: In, _ panelCount: Int, _ columns: Int, _ g: In, _ y: Out,

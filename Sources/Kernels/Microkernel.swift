@@ -1,8 +1,8 @@
 import KernelInterface
 
-// The inner loops of `dense` with rows in lanes and of `outer`: sums[o] += w[o] * x over steps of w and x, where w[o]
-// is a number and x a vector. Sums stay in registers, one fused multiply-add a step, from a start value, so cutting the
-// steps or the outputs in any way gives the same bits.
+// The inner loops of `dense` with rows in lanes, of `denseTransposed` and of `outer`: sums[o] += w[o] * x over steps of w
+// and x, where w[o] is a number and x a vector. Sums stay in registers, one fused multiply-add a step, from a start value,
+// so cutting the steps or the outputs in any way gives the same bits.
 
 /// Where sums begin, what they add up and where they end: sums[o] of lane j belongs at y[o * yStep + j].
 struct Operands {

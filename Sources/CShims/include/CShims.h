@@ -11,8 +11,8 @@ int cshims_instruction_set(void);
 /* Processors that this process may run on, at least 1. */
 int cshims_processors(void);
 
-/* Has the line of the cache around an address, which is soon written, fetched. Any address will do. */
-static inline void cshims_prefetch(const void *address) { __builtin_prefetch(address, 1); }
+/* Has the line of the cache around an address fetched, for reading: other threads may read it, too. Any address will do. */
+static inline void cshims_prefetch(const void *address) { __builtin_prefetch(address); }
 
 /* This thread's error text, 1024 bytes, never NULL. */
 char *cshims_error_text(void);
