@@ -46,7 +46,11 @@ private func denseRowsInLanes(
       start: fromBias ? weights + part.bias : nil,
       w: weights + part.weights(part.low), wStep: 8, x: x + part.low &* stride, xStep: stride,
       y: y + 8 &* p &* stride, yStep: stride, steps: part.high &- part.low, lower: lower)
-    if panels[p].outputs > 4 { dense8Tiles(cut, at) } else { dense4Tiles(cut, at) }
+    if panels[p].outputs > 4 {
+      cut.run(at, dense8Threes, dense8Twos, dense8One)
+    } else {
+      cut.run(at, dense4Threes, dense4Twos, dense4One)
+    }
     p &+= 1
   }
 }
@@ -68,7 +72,7 @@ func denseTransposed(
         y: y + k &* stride, yStep: stride, steps: 0)
       if first < panelCount { at.panels = panels + first }
       at.panelCount = panelCount &- first
-      transposedTiles(cut, at)
+      cut.run(at, transposedThrees, transposedTwos, transposedOne)
       k &+= 8
     }
   }

@@ -155,7 +155,7 @@ struct TileSums {
     var panel = 0
     while panel < at.panelCount {
       let w = at.w + panels[panel].offset
-      // Panels are far from each other, and memory is slower than 64 steps of one: it is asked for 4 of them ahead.
+      // Panels are far from each other, and the steps of one are done before memory answers: it is asked 4 panels ahead.
       prefetch(at.w + panels[smaller(panel &+ 4, at.panelCount &- 1)].offset, 64)
       let steps = panels[panel].outputs
       var step = 0
@@ -190,8 +190,8 @@ struct TileSums {
 // and 8 of 16 where a product takes a register too. So with FMA there are tiles of three vectors, and of two rather than
 // leave one over.
 
-/// Rows of which tiles of three vectors leave none over; at d = 63 faster than 64 by 2 % (AVX-512) and 4 % (AVX2), in
-/// float64 by 4 and 3 to 7 %. 48 on AVX-512 would make small flows 4 to 5 % slower.
+/// Rows of which tiles of three vectors leave none over. At d = 63 on AVX2 4 %, float64 3 to 7 % faster than 64; on
+/// AVX-512 with these tiles 1 to 5 %, float64 3 to 4 % faster than 64 in twos, and 48 makes small flows 4 to 5 % slower.
 var tileRows: Int {
   @inline(always) get {
     #if AVX512
@@ -216,6 +216,16 @@ struct Cut {
     #endif
     twos = vectors &- (vectors &- threes) % 2
     all = vectors
+  }
+
+  /// Each function takes its vectors first..<end.
+  @inline(always) func run(
+    _ at: Operands, _ inThrees: (_ first: Int, _ end: Int, Operands) -> Void, _ inTwos: (Int, Int, Operands) -> Void,
+    _ alone: (Int, Int, Operands) -> Void
+  ) {
+    if threes > 0 { inThrees(0, threes, at) }
+    if twos > threes { inTwos(threes, twos, at) }
+    if all > twos { alone(twos, all, at) }
   }
 }
 
@@ -252,12 +262,6 @@ struct Cut {
 @inline(never) func dense8One(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 8, by: 1, first, end, at, apart: 1)
 }
-@inline(always) func dense8Tiles(_ cut: Cut, _ at: Operands) {
-  if cut.threes > 0 { dense8Threes(0, cut.threes, at) }
-  if cut.twos > cut.threes { dense8Twos(cut.threes, cut.twos, at) }
-  if cut.all > cut.twos { dense8One(cut.twos, cut.all, at) }
-}
-
 @inline(never) func dense4Threes(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 4, by: 3, first, end, at, apart: 1)
 }
@@ -267,12 +271,6 @@ struct Cut {
 @inline(never) func dense4One(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 4, by: 1, first, end, at, apart: 1)
 }
-@inline(always) func dense4Tiles(_ cut: Cut, _ at: Operands) {
-  if cut.threes > 0 { dense4Threes(0, cut.threes, at) }
-  if cut.twos > cut.threes { dense4Twos(cut.threes, cut.twos, at) }
-  if cut.all > cut.twos { dense4One(cut.twos, cut.all, at) }
-}
-
 @inline(never) func transposedThrees(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 8, by: 3, first, end, at, apart: 8, transposed: true)
 }
@@ -282,12 +280,6 @@ struct Cut {
 @inline(never) func transposedOne(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 8, by: 1, first, end, at, apart: 8, transposed: true)
 }
-@inline(always) func transposedTiles(_ cut: Cut, _ at: Operands) {
-  if cut.threes > 0 { transposedThrees(0, cut.threes, at) }
-  if cut.twos > cut.threes { transposedTwos(cut.threes, cut.twos, at) }
-  if cut.all > cut.twos { transposedOne(cut.twos, cut.all, at) }
-}
-
 @inline(never) func outerThrees(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 8, by: 3, first, end, at, apart: outerStride)
 }
@@ -296,9 +288,4 @@ struct Cut {
 }
 @inline(never) func outerOne(_ first: Int, _ end: Int, _ at: Operands) {
   tiles(outputs: 8, by: 1, first, end, at, apart: outerStride)
-}
-@inline(always) func outerTiles(_ cut: Cut, _ at: Operands) {
-  if cut.threes > 0 { outerThrees(0, cut.threes, at) }
-  if cut.twos > cut.threes { outerTwos(cut.threes, cut.twos, at) }
-  if cut.all > cut.twos { outerOne(cut.twos, cut.all, at) }
 }

@@ -62,7 +62,7 @@ func outerBlocks(
 /// 1 to 8 outputs.
 @inline(always)
 private func outerTile(_ at: Operands, vectors: Int, _ outputs: Int) {
-  if outputs == 8 { return outerTiles(Cut(vectors: vectors), at) }
+  if outputs == 8 { return Cut(vectors: vectors).run(at, outerThrees, outerTwos, outerOne) }
   var o = 0
   while o < outputs {
     let four = outputs &- o >= 4

@@ -27,6 +27,7 @@ struct PackedMatrix<S: Scalar>: BitwiseCopyable {
         end = max(end, range.upperBound)
       }
       panels[p] = Panel(offset: offset, begin: min(begin, end), end: end, outputs: min(8, rows - 8 * p))
+      // Zeros up to a multiple of 8: denseTransposed takes 8 columns at a time.
       offset += 8 * (1 + PackedMatrix.padded(end) - panels[p].begin)
     }
     weights = try pool.take(offset)
