@@ -9,7 +9,7 @@ LIBRARY = $(BUILD)/release/libdiffeo.so
 PYTHON = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: all lib test test-swift test-abi test-python test-exchange demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib test bits test-swift test-abi test-python test-exchange demo gallery bench install format lint sanitize clean help system python
 
 all: lib
 
@@ -20,6 +20,10 @@ test: test-swift test-abi test-python ## builds and runs every test
 
 test-swift: lib ## the tests of the core, in release: debug numerics are a hundred times slower
 	swift test -c release --disable-testable-imports --scratch-path $(BUILD)
+
+bits: system ## writes Tests/bits anew, the checksums that results are held to: where a number was meant to change
+	DIFFEO_WRITE_BITS=1 swift test -c release --disable-testable-imports --scratch-path $(BUILD) --filter resultsHaveTheirBits
+	DIFFEO_WRITE_BITS=1 DIFFEO_MAX_ISA=baseline swift test -c release --disable-testable-imports --scratch-path $(BUILD) --filter resultsHaveTheirBits
 
 test-abi: lib ## the tests of the header, the shared library and the C loader
 	Tests/abi/run $(LIBRARY)

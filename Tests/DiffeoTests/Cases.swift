@@ -384,7 +384,7 @@ struct Case: CustomTestStringConvertible, Sendable {
       for (name, map) in maps {
         for inverted in [false, true] {
           cases.append(
-            Case("\(inverted ? "inverse " : "")elementwise \(name)", dim: dim, contextDim: contextDim) {
+            Case("\(inverted ? "inverse " : "")elementwise map, \(name)", dim: dim, contextDim: contextDim) {
               try $0.addElementwise(map, network: contextDim > 0 ? .small(hidden: [12], .tanh) : nil)
               if inverted { try $0.invertLast() }
             })
@@ -544,8 +544,8 @@ struct Case: CustomTestStringConvertible, Sendable {
       add("maf", normal) { try $0.maf() }
       add("iaf", normal) { try $0.iaf() }
       // Random planar layers of one column on top of each other are steps: hardly invertible. (One is in `layers`.)
-      if dim > 1 { add("planar", normal) { try $0.planar() } }
-      add("radial", normal) { try $0.radial() }
+      if dim > 1 { add("planar flow", normal) { try $0.planar() } }
+      add("radial flow", normal) { try $0.radial() }
       add("cdf_flow", .square(-30...30)) { try $0.cdfFlow() }
       add("spline_coupling", normal) { try $0.splineCoupling() }
       add("spline_autoregressive", normal) { try $0.splineAutoregressive() }
