@@ -57,8 +57,11 @@ import Testing
     var lines: [(name: String, sums: String)] = []
     for c in Case.all {
       lines.append(
-        (c.name, "\(try checksums(Flow<Float>.random(c.spec(.f32), seed: 31))) | "
-          + "\(try checksums(Flow<Double>.random(c.spec(.f64), seed: 31)))"))
+        (
+          c.name,
+          "\(try checksums(Flow<Float>.random(c.spec(.f32), seed: 31))) | "
+            + "\(try checksums(Flow<Double>.random(c.spec(.f64), seed: 31)))"
+        ))
     }
     for path in Self.files {
       let name = String(path.split(separator: "/").last ?? "")
