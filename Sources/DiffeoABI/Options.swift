@@ -124,10 +124,10 @@ extension diffeo_base_options: SizedStruct {
   static var defaults: Self {
     var o = Self()
     o.struct_size = MemoryLayout<Self>.size
+    let defaults = BaseOptions()
     o.base = Int32(DIFFEO_BASE_STANDARD_NORMAL)
-    o.high = 1
-    o.df = 5
-    o.components = Int64(Architecture.defaultComponents)
+    (o.low, o.high, o.df) = (defaults.low, defaults.high, defaults.df)
+    o.components = Int64(defaults.components)
     return o
   }
 }

@@ -249,22 +249,12 @@ public func diffeo_spec_set_base(
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_base_options.read(options)
     try requireZero(o.reserved)
-    let network = try diffeo_network_options.network(o.network)
-    let withParameters = [DIFFEO_BASE_NORMAL, DIFFEO_BASE_STUDENT_T, DIFFEO_BASE_MIXTURE]
-    guard network == nil || withParameters.contains(Int(o.base)) else {
-      throw DiffeoError(.invalid, "base is \(o.base), which has no parameters for a network to give")
-    }
-    let base: SpecBuilder.Base
-    switch Int(o.base) {
-    case DIFFEO_BASE_STANDARD_NORMAL: base = .standardNormal
-    case DIFFEO_BASE_NORMAL: base = .normal(network)
-    case DIFFEO_BASE_LOGISTIC: base = .logistic
-    case DIFFEO_BASE_UNIFORM: base = .uniform(low: o.low, high: o.high)
-    case DIFFEO_BASE_STUDENT_T: base = .studentT(df: o.df, network)
-    case DIFFEO_BASE_MIXTURE: base = .mixture(components: Int(o.components), network)
-    default: throw DiffeoError(.invalid, "base is \(o.base), which is not known")
-    }
-    try handle.builder.setBase(base)
+    try handle.builder.setBase(
+      BaseChoice(
+        number: o.base,
+        BaseOptions(
+          low: o.low, high: o.high, df: o.df, components: Int(o.components),
+          network: diffeo_network_options.network(o.network))))
   }
 }
 

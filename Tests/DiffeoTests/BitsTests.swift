@@ -16,9 +16,11 @@ import Testing
     static let name = InstructionSet.chosen == .baseline ? "baseline" : "fma"
     static let path = "\(folder)/\(name).txt"
     static let libc: String = {
-      var text = [CChar](repeating: 0, count: 64)
-      confstr(Int32(_CS_GNU_LIBC_VERSION), &text, text.count)
-      return String(cString: text)
+      var text = [UInt8](repeating: 0, count: 64)
+      let length = text.withUnsafeMutableBytes {
+        confstr(Int32(_CS_GNU_LIBC_VERSION), $0.assumingMemoryBound(to: CChar.self).baseAddress, $0.count)
+      }
+      return String(decoding: text.prefix(max(length, 1) - 1), as: UTF8.self)
     }()
     static let isRewritten = getenv("DIFFEO_WRITE_BITS") != nil
 

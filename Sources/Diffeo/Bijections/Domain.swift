@@ -5,6 +5,8 @@ import KernelInterface
 /// of its support a flow with this layer has density 0. (Some maps have the whole line on both sides.)
 struct DomainSpec: BijectionSpec {
   static let kind = "domain"
+  typealias F32 = Domain<Float>
+  typealias F64 = Domain<Double>
 
   let dim: Int
   let map: DomainMap
@@ -286,7 +288,7 @@ struct Domain<S: Scalar>: Bijection {
   private let low: UnsafeMutablePointer<S>
   private let high: UnsafeMutablePointer<S>
 
-  init(_ spec: DomainSpec, offset: Int, pool: Pool) throws(DiffeoError) {
+  init(_ spec: DomainSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     map = spec.map
     self.offset = offset
     columns = try pool.copy(spec.columns.map { Int32($0) })

@@ -9,6 +9,8 @@ import KernelInterface
 /// theirs, and each minibatch of a training takes the next of them (order-agnostic and connectivity-agnostic training).
 struct MADESpec: DistributionSpec {
   static let kind = "made"
+  typealias F32 = MADE<Float>
+  typealias F64 = MADE<Double>
 
   /// p(x_i | ...).
   enum Conditional: Equatable, Sendable, BitwiseCopyable {
