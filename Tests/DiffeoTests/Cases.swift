@@ -125,7 +125,6 @@ struct Case: CustomTestStringConvertible, Sendable {
             .small(hidden: [12], .gelu), mask: dim == 1 ? .given([false]) : .random, seed: 3)
         }
       }
-      add("permutation") { try $0.addRandomPermutation(seed: 2) }
       add("actnorm") { try $0.addActNorm() }
       for inverted in [false, true] {
         let prefix = inverted ? "inverse " : ""
@@ -137,6 +136,7 @@ struct Case: CustomTestStringConvertible, Sendable {
             if inverted { try $0.invertLast() }
           }
         }
+        addBoth("permutation") { try $0.addRandomPermutation(seed: 2) }
         addBoth("elementwise affine") { try $0.addElementwiseAffine(shift: true) }
         addBoth("diagonal scaling") { try $0.addElementwiseAffine(shift: false) }
         addBoth("batch norm", .trainsOtherwise) { try $0.addBatchNorm() }
@@ -148,15 +148,15 @@ struct Case: CustomTestStringConvertible, Sendable {
         }
         addBoth("householder") { try $0.addHouseholder(reflections: 1) }
         addBoth("householder, three") { try $0.addHouseholder(reflections: 3) }
-      }
-      add("standardize, given") {
-        let dim = $0.spec.dim
-        try $0.addStandardize(
-          (
-            mean: (0..<dim).map { 0.7 - 0.31 * Double($0) },
-            deviation: (0..<dim).map { 0.45 + 0.61 * Double($0) }
-          ))
-        if $0.spec.contextDim > 0 { try $0.standardizeContext(nil) }
+        addBoth("standardize, given") {
+          let dim = $0.spec.dim
+          try $0.addStandardize(
+            (
+              mean: (0..<dim).map { 0.7 - 0.31 * Double($0) },
+              deviation: (0..<dim).map { 0.45 + 0.61 * Double($0) }
+            ))
+          if $0.spec.contextDim > 0 { try $0.standardizeContext(nil) }
+        }
       }
     }
     for inverted in [false, true] {

@@ -44,7 +44,7 @@ struct DomainSpec: BijectionSpec {
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     let name = try record.string("map")
     guard let map = DomainMap(rawValue: name) else {
-      throw DiffeoError(.format, "the map '\(name)' is not known")
+      throw DiffeoError.unknown("map", name)
     }
     let columns = try record.ints("columns")
     try self.init(

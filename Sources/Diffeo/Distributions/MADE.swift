@@ -140,7 +140,7 @@ extension MADESpec.Conditional {
     case "mixture":
       self = try .mixture(components: record.int("components"), bound: record.double("scale_bound"))
     case "bernoulli": self = .bernoulli
-    case let name: throw DiffeoError(.format, "the conditional '\(name)' is not known")
+    case let name: throw DiffeoError.unknown("conditional", name)
     }
   }
 

@@ -44,7 +44,7 @@ package struct FlowSpec: Equatable, Sendable {
     try self.init(dtype: dtype, dim: dim, contextDim: contextDim)
     if let context {
       guard context.kind == StandardizeSpec.kind else {
-        throw DiffeoError(.format, "the context map '\(context.kind)' is not known")
+        throw DiffeoError.unknown("context map", context.kind)
       }
       try standardizeContext(StandardizeSpec(context, dim: contextDim, contextDim: contextDim))
     }

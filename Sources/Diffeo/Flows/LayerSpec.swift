@@ -11,7 +11,7 @@ struct LayerSpec: Equatable, Sendable {
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     guard let kind = LayerSpec.kinds.first(where: { $0.kind == record.kind }) else {
-      throw DiffeoError(.format, "the layer kind '\(record.kind)' is not known")
+      throw DiffeoError.unknown("layer kind", record.kind)
     }
     spec = try kind.init(record, dim: dim, contextDim: contextDim)
     inverted = record["inverse"] == nil ? false : try record.bool("inverse")
@@ -42,7 +42,7 @@ struct BaseSpec: Equatable, Sendable {
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     guard let kind = BaseSpec.kinds.first(where: { $0.kind == record.kind }) else {
-      throw DiffeoError(.format, "the base '\(record.kind)' is not known")
+      throw DiffeoError.unknown("base", record.kind)
     }
     spec = try kind.init(record, dim: dim, contextDim: contextDim)
   }
