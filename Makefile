@@ -9,12 +9,15 @@ LIBRARY = $(BUILD)/release/libdiffeo.so
 PYTHON = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: all lib test bits test-swift test-abi test-python test-exchange demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib interface test bits test-swift test-abi test-python test-exchange demo gallery bench install format lint sanitize clean help system python
 
 all: lib
 
 lib: system ## builds the library: .build/release/libdiffeo.so
 	$(SWIFT_BUILD) --product diffeo
+
+interface: ## writes what repeats include/diffeo.h: the loader, symbols, Python's structs and signatures, docs/c-api.md
+	scripts/generate-interface
 
 test: test-swift test-abi test-python ## builds and runs every test
 
@@ -55,12 +58,12 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 
 format: ## formats the sources in place
 	swift format -i -r Sources Tests Package.swift
-	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml bindings/python Tests/abi Tests/exchange examples; fi
+	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/exchange examples; fi
 
 lint: python ## checks formatting and types
 	swift format lint --strict -r Sources Tests Package.swift
 	cd bindings/python && $(abspath .venv/bin/mypy) --strict diffeo
-	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python Tests/abi Tests/abi/run Tests/exchange examples
+	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/abi/run Tests/exchange examples
 
 sanitize: system ## runs the C tests against builds with the address and the thread sanitizer (slow)
 	Tests/abi/sanitize

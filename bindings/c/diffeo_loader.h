@@ -17,17 +17,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every function of diffeo.h, in its order, without the prefix; a test holds the two together. */
+/* Every function of diffeo.h, in its order, without the prefix: written by scripts/generate-interface. */
 #define DIFFEO_FUNCTIONS(X) \
-  X(version_number) X(version_string) X(status_name) X(last_error) X(workspace_create) \
-  X(workspace_destroy) X(workspace_threads) X(spline_options_init) X(mixture_options_init) \
-  X(autoregressive_options_init) X(coupling_options_init) X(network_options_init) X(elementwise_options_init) \
-  X(base_options_init) X(made_options_init) X(architecture_options_init) X(nice_create) X(realnvp_create) X(glow_create) X(made_create) \
+  X(version_number) X(version_string) X(status_name) X(last_error) X(workspace_create) X(workspace_destroy) \
+  X(workspace_threads) X(spline_options_init) X(mixture_options_init) X(autoregressive_options_init) \
+  X(coupling_options_init) X(network_options_init) X(elementwise_options_init) X(base_options_init) \
+  X(made_options_init) X(architecture_options_init) X(nice_create) X(realnvp_create) X(glow_create) X(made_create) \
   X(maf_create) X(iaf_create) X(planar_create) X(radial_create) X(cdf_flow_create) X(spline_coupling_create) \
   X(spline_autoregressive_create) X(spec_create) X(spec_destroy) X(spec_invert) X(spec_add_autoregressive) \
   X(spec_add_coupling) X(spec_add_permutation) X(spec_add_reverse) X(spec_add_random_permutation) X(spec_add_lu) \
-  X(spec_add_householder) X(spec_add_actnorm) X(spec_add_elementwise_affine) X(spec_add_batch_norm) \
-  X(spec_add_planar) X(spec_add_radial) X(spec_add_elementwise) X(spec_add_standardize) X(spec_standardize_context) X(spec_add_domain) \
+  X(spec_add_householder) X(spec_add_actnorm) X(spec_add_elementwise_affine) X(spec_add_batch_norm) X(spec_add_planar) \
+  X(spec_add_radial) X(spec_add_elementwise) X(spec_add_standardize) X(spec_standardize_context) X(spec_add_domain) \
   X(spec_add_wrap) X(spec_add_dequantize) X(spec_set_base) X(spec_set_base_made) X(flow_create) X(flow_destroy) \
   X(flow_load) X(flow_save) X(flow_load_memory) X(flow_save_memory) X(flow_dim) X(flow_context_dim) X(flow_dtype) \
   X(flow_layer_count) X(flow_parameter_count) X(flow_describe) X(flow_set_metadata) X(flow_metadata) \

@@ -1,170 +1,152 @@
-"""The table in diffeo/_abi.py against include/diffeo.h: names, arguments, structs, constants."""
+"""What is written from include/diffeo.h, and whether what changed in it breaks programs that are compiled already."""
 
 import ctypes
 import re
+import runpy
 import shutil
 import subprocess
-from ctypes import POINTER
 from pathlib import Path
 
 import diffeo
 import pytest
 from diffeo import _abi, errors
 
-HEADER = Path(__file__).resolve().parents[3] / "include" / "diffeo.h"
+PROJECT = Path(__file__).resolve().parents[3]
+HEADER = PROJECT / "include/diffeo.h"
 pytestmark = pytest.mark.skipif(not HEADER.is_file(), reason="not in a source checkout")
-
-VALUES = {
-    "int": ctypes.c_int,
-    "int32_t": ctypes.c_int32,
-    "int64_t": ctypes.c_int64,
-    "uint64_t": ctypes.c_uint64,
-    "size_t": ctypes.c_size_t,
-    "double": ctypes.c_double,
-    "diffeo_status": _abi.Status,
-    "diffeo_progress": _abi.Progress,
-    "void": None,
-}
-NAMED = {
-    "diffeo_workspace": _abi.WorkspaceStruct,
-    "diffeo_spec": _abi.SpecStruct,
-    "diffeo_flow": _abi.FlowStruct,
-    "diffeo_trainer": _abi.TrainerStruct,
-    **_abi.STRUCTS,
-}
-POINTERS = {
-    "char": ctypes.c_char_p,
-    "void": ctypes.c_void_p,
-    "size_t": POINTER(ctypes.c_size_t),
-    **{name: POINTER(struct) for name, struct in NAMED.items()},
-}
-BUFFERS = {"float": _abi.Float32s, "double": _abi.Float64s, "int64_t": _abi.Int64s}
-FIELDS = {"int64_t": POINTER(ctypes.c_int64), "uint8_t": POINTER(ctypes.c_uint8)}
 
 
 @pytest.fixture(scope="module")
-def code():
-    """The header without comments and preprocessor lines."""
-    text = re.sub(r"/\*.*?\*/", " ", HEADER.read_text(), flags=re.DOTALL)
-    return re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+def interface():
+    """The names of scripts/generate-interface."""
+    return runpy.run_path(str(PROJECT / "scripts/generate-interface"), run_name="interface")
 
 
-def split(declaration):
-    """'const float *x' -> ('float', 1, 'x')."""
-    match = re.fullmatch(r"(?:const\s+)?(\w+)\s*(\**)\s*(\w*)", declaration.strip())
-    assert match, declaration
-    return match[1], len(match[2]), match[3]
+@pytest.fixture(scope="module")
+def header(interface):
+    return interface["Header"](HEADER.read_text())
 
 
-def argument_type(declaration):
-    base, stars, _ = split(declaration)
-    if stars == 0:
-        return VALUES[base]
-    if stars == 2:
-        return POINTER(POINTERS[base])
-    return BUFFERS[base] if base in BUFFERS else POINTERS[base]
+@pytest.fixture(scope="module")
+def described():
+    return (PROJECT / "abi/diffeo.abi").read_text().splitlines()
 
 
-def functions(code):
-    found = {}
-    for result, name, arguments in re.findall(r"DIFFEO_API\s+([^()]*?)(\w+)\s*\(([^()]*)\)\s*;", code):
-        listed = [] if arguments.strip() == "void" else arguments.split(",")
-        found[name] = (argument_type(result), tuple(argument_type(each) for each in listed))
-    assert len(found) == code.count("DIFFEO_API") > 50
-    return found
+def test_nothing_is_stale(interface):
+    stale = [str(path.relative_to(PROJECT)) for path in interface["stale"]()]
+    assert not stale, "not what include/diffeo.h says: make interface"
 
 
-def structs(code):
-    found = {}
-    for name, body, again in re.findall(r"typedef struct (\w+) \{(.*?)\} (\w+);", code, flags=re.DOTALL):
-        assert name == again
-        fields = found[name] = []
-        for declaration in body.split(";")[:-1]:
-            first, *more = declaration.split(",")
-            base, stars, field = split(first)
-            for each in (field, *more):
-                fields.append((each.strip(), (FIELDS.get(base) or POINTERS[base]) if stars else VALUES[base]))
-    return found
-
-
-def test_every_function_has_the_arguments_of_the_header(code):
-    declared = functions(code)
-    ours = {name: (result, arguments) for name, result, arguments in _abi.signatures()}
-    assert ours.keys() == declared.keys()
-    for name in declared:
-        assert ours[name] == declared[name], name
-
-
-def test_functions_come_in_the_order_of_the_header(code):
-    assert [name for name, _, _ in _abi.signatures()] == list(functions(code))
-
-
-def test_every_function_is_exported_with_its_signature():
-    for name, result, arguments in _abi.signatures():
-        function = getattr(_abi.lib, name)
-        assert function.restype is result
-        assert tuple(function.argtypes) == arguments
-
-
-def test_handles_and_callbacks(code):
-    opaque = re.findall(r"typedef struct (\w+) (\w+);", code)
-    assert {name for name, _ in opaque} == NAMED.keys() - _abi.STRUCTS.keys()
-    ((result, arguments),) = re.findall(r"typedef (\w+) \(\*diffeo_progress\)\((.*?)\);", code)
-    assert _abi.Progress._restype_ is VALUES[result]
-    assert _abi.Progress._argtypes_ == tuple(argument_type(each) for each in arguments.split(","))
-
-
-def test_structs_have_the_fields_of_the_header(code):
-    declared = structs(code)
-    assert declared.keys() == _abi.STRUCTS.keys()
-    for name, fields in declared.items():
-        assert list(_abi.STRUCTS[name]._fields_) == fields, name
+def test_the_whole_header_is_read(header):
+    text = re.sub(r"/\*.*?\*/|^\s*#.*?$", " ", HEADER.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert len(header.functions) == text.count("DIFFEO_API") > 50
+    assert len(header.structs) + len(header.handles) == text.count("typedef struct") > 10
+    assert len(header.enums) == text.count("enum {") > 10
+    assert sum(len(enum.values) for enum in header.enums) == text.count(" = ")
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
-def test_structs_are_laid_out_as_by_the_c_compiler(tmp_path):
-    lines, expected = [], []
-    for name, struct in _abi.STRUCTS.items():
-        lines.append(f'  printf("%zu\\n", sizeof({name}));')
-        expected.append(ctypes.sizeof(struct))
-        for field, _ in struct._fields_:
-            lines.append(f'  printf("%zu\\n", offsetof({name}, {field}));')
-            expected.append(getattr(struct, field).offset)
-    source = ['#include "diffeo.h"', "#include <stdio.h>", "int main(void) {", *lines, "}"]
-    (tmp_path / "layout.c").write_text("\n".join(source))
-    subprocess.run(["cc", "-I", HEADER.parent, "layout.c", "-o", "layout"], cwd=tmp_path, check=True)
-    printed = subprocess.run([tmp_path / "layout"], capture_output=True, text=True, check=True).stdout
-    assert [int(line) for line in printed.split()] == expected
+def test_the_c_compiler_agrees_with_the_description(described, tmp_path):
+    """Each line of abi/diffeo.abi as something that compiles only if it is so."""
+    assertions = []
+    for line in filter(None, described):
+        match line.split(maxsplit=1):
+            case "enumerator", rest:
+                name, value = rest.split()
+                assertions.append(f"_Static_assert({name} == {value}, {name!r});".replace("'", '"'))
+            case "field", rest:
+                struct, field, offset, size, kind = re.fullmatch(
+                    r"(\w+)\.(\w+) offset (\d+) size (\d+) type (.*)", rest
+                ).groups()
+                member = f"(({struct} *)0)->{field}"
+                assertions.append(f'_Static_assert(offsetof({struct}, {field}) == {offset}, "{struct}.{field}");')
+                assertions.append(f'_Static_assert(sizeof({member}) == {size}, "{struct}.{field}");')
+                assertions.append(f"{kind} *field_{len(assertions)}(void) {{ return &{member}; }}")
+            case "function", rest:
+                result, name, arguments = re.fullmatch(r"(.*?)(diffeo_\w+)\((.*)\)", rest).groups()
+                assertions.append(f"{result} (*function_{len(assertions)})({arguments}) = {name};")
+            case "type", rest:
+                name, kind, arguments = re.fullmatch(r"(\w+) (\w+)(?: (\(.*\)))?", rest).groups()
+                kind = f"{kind} (*type_{name}){arguments}" if arguments else f"{kind} type_{name}"
+                assertions.append(f"extern {name} type_{name}; extern {kind};")
+            case "handle", name:
+                assertions.append(f"struct {name} *handle_{name}(void) {{ return ({name} *)0; }}")
+            case "soname", _:
+                pass
+            case _:
+                pytest.fail(f"what is {line!r}?")
+    source = "\n".join(['#include "diffeo.h"', "#include <stddef.h>", *assertions, ""])
+    (tmp_path / "described.c").write_text(source)
+    command = ["cc", "-std=c11", "-Wall", "-Werror", "-I", HEADER.parent, "-c", "described.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
 
 
-def test_every_enumerator_has_its_value(code):
-    declared = {}
-    for body in re.findall(r"enum \{(.*?)\}", code, flags=re.DOTALL):
-        for name, value in re.findall(r"(\w+) = (-?\d+)", body):
-            declared[name] = int(value)
-    ours = {"DIFFEO_OK": 0} | {kind.name: status for status, kind in errors.BY_STATUS.items()}
-    ours |= {f"DIFFEO_F{name.removeprefix('float')}": value for name, value in _abi.DTYPES.items()}
-    for prefix, table in {
-        "": _abi.ACTIVATIONS,
-        "SCALE_": _abi.SCALES,
-        "ORDER_": _abi.ORDERS,
-        "DEGREES_": _abi.DEGREES,
-        "MASK_": _abi.MASKS,
-        "BLOCKS_": _abi.BLOCKS,
-        "CONTEXT_": _abi.CONTEXT_MODES,
-        "BOUNDARY_": _abi.BOUNDARIES,
-        "DERIVATIVE_": _abi.DERIVATIVES,
-        "ENCODING_": _abi.ENCODINGS,
-        "FAMILY_": _abi.FAMILIES,
-        "TARGET_": _abi.TARGETS,
-        "BASE_": _abi.BASES,
-        "MADE_": _abi.CONDITIONALS,
-        "DOMAIN_": _abi.DOMAINS,
-        "SCHEDULE_": _abi.SCHEDULES,
-        "TRAIN_": _abi.STATES,
-    }.items():
-        ours |= {f"DIFFEO_{prefix}{name.upper()}": value for name, value in table.items()}
-    assert ours == declared
+def test_structs_have_no_gaps(header, interface):
+    """Bytes that no field has would be undefined, and a field put there later could not be told from them."""
+    for struct in header.structs:
+        places, size = interface["layout"](struct)
+        assert sum(size for _, size in places) == size, struct.name
+
+
+def test_a_change_only_adds_or_the_soname_moves(described):
+    """abi/released.abi is the description of the version released last."""
+    released = (PROJECT / "abi/released.abi").read_text().splitlines()
+    if released[0] == described[0]:
+        assert not set(released) - set(described), f"{described[0]} has changed what was released: docs/abi.md"
+        ends = {}
+        for line in filter(lambda line: line.startswith("field"), released):
+            struct, offset, size = re.match(r"field (\w+)\.\w+ offset (\d+) size (\d+)", line).groups()
+            ends[struct] = max(ends.get(struct, 0), int(offset) + int(size))
+        for line in set(described) - set(released):
+            if match := re.match(r"field (\w+)\.\w+ offset (\d+)", line):
+                assert int(match[2]) >= ends.get(match[1], 0), f"not at the end of its struct: {line}"
+
+
+def test_python_has_the_structs_of_the_description(described):
+    ours = [
+        f"field {name}.{field} offset {place.offset} size {place.size}"
+        for name, struct in _abi.STRUCTS.items()
+        for field, _ in struct._fields_
+        for place in [getattr(struct, field)]
+    ]
+    assert ours == [line.split(" type ")[0] for line in described if line.startswith("field ")]
+
+
+def test_every_function_is_exported_with_its_signature(header):
+    assert list(_abi.SIGNATURES) == [function.name for function in header.functions]
+    for name, (result, *arguments) in _abi.SIGNATURES.items():
+        function = getattr(_abi.lib, name)
+        assert function.restype is result
+        assert list(function.argtypes) == arguments
+
+
+def test_arguments_are_what_they_are_in_c(header):
+    """By what they hold and how often they point, which is written here a second time."""
+    sizes = {"int32_t": 4, "diffeo_status": 4, "int64_t": 8, "uint64_t": 8, "size_t": 8, "double": 8}
+    for function in header.functions:
+        for argument, ours in zip(function.arguments, _abi.SIGNATURES[function.name][1:], strict=True):
+            base = argument.type.removeprefix("const ").rstrip("*").strip()
+            if argument.type.endswith("*"):
+                assert ctypes.sizeof(ours) == 8
+                if issubclass(ours, ctypes.c_void_p) and base != "void":
+                    assert ours.dtype.name == {"float": "float32", "double": "float64"}.get(
+                        base, base.removesuffix("_t")
+                    )
+                elif base.startswith("diffeo_"):
+                    assert argument.type.endswith("**") == (hasattr(ours._type_, "_type_"))
+            elif base != "diffeo_progress":
+                assert ctypes.sizeof(ours) == sizes[base]
+                assert ours._type_.islower() == (not base.startswith(("uint", "size")))
+
+
+def test_statuses_are_exceptions():
+    ours = {"ok": 0} | {kind.name.removeprefix("DIFFEO_").lower(): status for status, kind in errors.BY_STATUS.items()}
+    assert ours == _abi.STATUSES
+
+
+def test_the_library_names_its_statuses_as_we_do():
+    for name, status in _abi.STATUSES.items():
+        assert _abi.lib.diffeo_status_name(status).decode() == f"DIFFEO_{name.upper()}"
 
 
 def test_versions():
@@ -176,9 +158,3 @@ def test_versions():
     assert major * 10000 + minor * 100 + patch == _abi.VERSION_NUMBER
     assert _abi.lib.diffeo_version_string().decode() == diffeo.__version__
     assert _abi.lib.diffeo_version_number() == _abi.VERSION_NUMBER
-
-
-def test_the_library_names_its_statuses_as_we_do():
-    for status, kind in errors.BY_STATUS.items():
-        assert _abi.lib.diffeo_status_name(status).decode() == kind.name
-    assert _abi.lib.diffeo_status_name(0) == b"DIFFEO_OK"

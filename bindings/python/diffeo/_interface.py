@@ -1,0 +1,394 @@
+"""What include/diffeo.h declares: written by scripts/generate-interface, never by hand."""
+# fmt: off
+# ruff: noqa: E501, I001
+
+from __future__ import annotations
+
+from ctypes import (
+    CFUNCTYPE, POINTER, Structure,
+    c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_uint8, c_uint64, c_void_p,
+)
+from typing import Any
+
+from ._ctypes import Float32s, Float64s, Int64s, Status
+
+VERSION_NUMBER = 100
+VERSION_STRING = "0.1.0"
+SONAME = "libdiffeo.so.0"
+
+# Enumerators, by the words for them.
+STATUSES = {"ok": 0, "einval": -1, "enomem": -2, "eshape": -3, "edtype": -4, "eio": -5, "eformat": -6, "eversion": -7, "enumeric": -8, "ecancelled": -9, "estate": -10, "eunsupported": -11, "einternal": -127}
+DTYPES = {"f32": 1, "f64": 2}
+ACTIVATIONS = {"relu": 1, "tanh": 2, "elu": 3, "silu": 4, "leaky_relu": 5, "softplus": 6, "sigmoid": 7, "gelu": 8, "gelu_erf": 9}
+SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6, "gated": 7, "clamped_softplus": 8, "clamped_exp": 9, "reciprocal_sigmoid": 10, "atan": 11}
+ORDERS = {"natural": 1, "reversed": 2, "random": 3, "given": 4}
+DEGREES = {"sequential": 1, "random": 2}
+MASKS = {"even": 1, "odd": 2, "first": 3, "last": 4, "random": 5, "given": 6}
+BLOCKS = {"plain": 1, "residual": 2, "preactivation": 3}
+CONTEXT_MODES = {"input": 1, "gate": 2, "shift": 3}
+BOUNDARIES = {"linear": 1, "periodic": 2, "interval": 3, "free": 4, "extended": 5, "half_turn": 6}
+DERIVATIVES = {"softplus": 1, "exp": 2}
+ENCODINGS = {"circle": 1, "numbers": 2}
+FAMILIES = {"normal": 1, "logistic": 2}
+TARGETS = {"uniform": 1, "logistic": 2}
+BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "student_t": 5, "mixture": 6}
+CONDITIONALS = {"gaussian": 1, "mixture": 2, "bernoulli": 3}
+DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4, "leaky_tanh": 5, "leaky_relu": 6, "log_tanh": 7}
+SCHEDULES = {"constant": 1, "cosine": 2}
+STATES = {"running": 0, "epoch_end": 1, "max_epochs": 2, "patience": 3, "cancelled": 4}
+
+
+# Handles: structs that are never defined, as in C. Pointers to each have a type of their own.
+
+
+class WorkspaceStruct(Structure):
+    pass
+
+
+Workspace = POINTER(WorkspaceStruct)
+
+
+class SpecStruct(Structure):
+    pass
+
+
+Spec = POINTER(SpecStruct)
+
+
+class FlowStruct(Structure):
+    pass
+
+
+Flow = POINTER(FlowStruct)
+
+
+class TrainerStruct(Structure):
+    pass
+
+
+Trainer = POINTER(TrainerStruct)
+
+
+class SplineOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("bins", c_int64),
+        ("low", c_double),
+        ("high", c_double),
+        ("min_width", c_double),
+        ("min_height", c_double),
+        ("min_derivative", c_double),
+        ("boundary", c_int32),
+        ("derivative", c_int32),
+        ("logit_bound", c_double),
+        ("derivative_bound", c_double),
+        ("boundary_derivative", c_double),
+        ("half_ends", c_int32),
+        ("encoding", c_int32),
+    ]
+
+
+class MixtureOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("components", c_int64),
+        ("family", c_int32),
+        ("target", c_int32),
+        ("scale_bound", c_double),
+    ]
+
+
+class AutoregressiveOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("order", c_int32),
+        ("order_given", POINTER(c_int64)),
+        ("degrees", c_int32),
+        ("scale", c_int32),
+        ("scale_bound", c_double),
+        ("scale_epsilon", c_double),
+        ("direct", c_int32),
+        ("inverse_map", c_int32),
+        ("seed", c_uint64),
+        ("spline", POINTER(SplineOptions)),
+        ("mixture", POINTER(MixtureOptions)),
+        ("blocks", c_int32),
+        ("context_mode", c_int32),
+        ("normalized", c_int32),
+        ("reserved", c_int32),
+        ("log_scale_low", c_double),
+        ("log_scale_high", c_double),
+    ]
+
+
+class CouplingOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("mask", c_int32),
+        ("mask_given", POINTER(c_uint8)),
+        ("scale", c_int32),
+        ("scale_activation", c_int32),
+        ("scale_bound", c_double),
+        ("scale_epsilon", c_double),
+        ("seed", c_uint64),
+        ("spline", POINTER(SplineOptions)),
+        ("mixture", POINTER(MixtureOptions)),
+        ("blocks", c_int32),
+        ("context_mode", c_int32),
+        ("normalized", c_int32),
+        ("reserved", c_int32),
+        ("log_scale_low", c_double),
+        ("log_scale_high", c_double),
+    ]
+
+
+class NetworkOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("reserved", c_int32),
+        ("blocks", c_int32),
+        ("normalized", c_int32),
+    ]
+
+
+class ElementwiseOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("columns", POINTER(c_int64)),
+        ("column_count", c_int64),
+        ("scale", c_int32),
+        ("reserved", c_int32),
+        ("scale_bound", c_double),
+        ("scale_epsilon", c_double),
+        ("log_scale_low", c_double),
+        ("log_scale_high", c_double),
+        ("spline", POINTER(SplineOptions)),
+        ("mixture", POINTER(MixtureOptions)),
+        ("network", POINTER(NetworkOptions)),
+    ]
+
+
+class BaseOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("base", c_int32),
+        ("reserved", c_int32),
+        ("low", c_double),
+        ("high", c_double),
+        ("df", c_double),
+        ("components", c_int64),
+        ("network", POINTER(NetworkOptions)),
+    ]
+
+
+class MadeOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("conditional", c_int32),
+        ("components", c_int64),
+        ("masks", c_int64),
+        ("order", c_int32),
+        ("degrees", c_int32),
+        ("order_given", POINTER(c_int64)),
+        ("direct", c_int32),
+        ("reserved", c_int32),
+        ("seed", c_uint64),
+        ("blocks", c_int32),
+        ("context_mode", c_int32),
+        ("normalized", c_int32),
+        ("reserved2", c_int32),
+    ]
+
+
+class ArchitectureOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("dim", c_int64),
+        ("context_dim", c_int64),
+        ("transforms", c_int64),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("dtype", c_int32),
+        ("scale", c_int32),
+        ("random_order", c_int32),
+        ("standardize", c_int32),
+        ("actnorm", c_int32),
+        ("seed", c_uint64),
+        ("batch_norm", c_int32),
+        ("conditional", c_int32),
+        ("components", c_int64),
+        ("masks", c_int64),
+        ("bins", c_int64),
+        ("bound", c_double),
+        ("periodic", c_int32),
+        ("blocks", c_int32),
+    ]
+
+
+class TrainOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("batch_size", c_int64),
+        ("max_epochs", c_int64),
+        ("patience", c_int64),
+        ("learning_rate", c_double),
+        ("beta1", c_double),
+        ("beta2", c_double),
+        ("epsilon", c_double),
+        ("weight_decay", c_double),
+        ("clip_norm", c_double),
+        ("validation_fraction", c_double),
+        ("schedule", c_int32),
+        ("threads", c_int32),
+        ("seed", c_uint64),
+    ]
+
+
+class TrainReport(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("epoch", c_int64),
+        ("batch", c_int64),
+        ("batches_per_epoch", c_int64),
+        ("train_rows", c_int64),
+        ("validation_rows", c_int64),
+        ("train_log_prob", c_double),
+        ("validation_log_prob", c_double),
+        ("best_log_prob", c_double),
+        ("best_epoch", c_int64),
+        ("gradient_norm", c_double),
+        ("learning_rate", c_double),
+        ("rows_per_second", c_double),
+        ("seconds", c_double),
+        ("seconds_left", c_double),
+        ("skipped_steps", c_int64),
+        ("state", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+STRUCTS: dict[str, type[Structure]] = {
+    "diffeo_spline_options": SplineOptions,
+    "diffeo_mixture_options": MixtureOptions,
+    "diffeo_autoregressive_options": AutoregressiveOptions,
+    "diffeo_coupling_options": CouplingOptions,
+    "diffeo_network_options": NetworkOptions,
+    "diffeo_elementwise_options": ElementwiseOptions,
+    "diffeo_base_options": BaseOptions,
+    "diffeo_made_options": MadeOptions,
+    "diffeo_architecture_options": ArchitectureOptions,
+    "diffeo_train_options": TrainOptions,
+    "diffeo_train_report": TrainReport,
+}
+
+Progress = CFUNCTYPE(c_int, POINTER(TrainReport), c_void_p)
+
+# name: (result, *arguments), in the order of the header
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "diffeo_version_number": (c_int32,),
+    "diffeo_version_string": (c_char_p,),
+    "diffeo_status_name": (c_char_p, Status),
+    "diffeo_last_error": (c_char_p,),
+    "diffeo_workspace_create": (Status, c_int32, POINTER(Workspace)),
+    "diffeo_workspace_destroy": (None, Workspace),
+    "diffeo_workspace_threads": (c_int32, Workspace),
+    "diffeo_spline_options_init": (Status, POINTER(SplineOptions), c_size_t),
+    "diffeo_mixture_options_init": (Status, POINTER(MixtureOptions), c_size_t),
+    "diffeo_autoregressive_options_init": (Status, POINTER(AutoregressiveOptions), c_size_t),
+    "diffeo_coupling_options_init": (Status, POINTER(CouplingOptions), c_size_t),
+    "diffeo_network_options_init": (Status, POINTER(NetworkOptions), c_size_t),
+    "diffeo_elementwise_options_init": (Status, POINTER(ElementwiseOptions), c_size_t),
+    "diffeo_base_options_init": (Status, POINTER(BaseOptions), c_size_t),
+    "diffeo_made_options_init": (Status, POINTER(MadeOptions), c_size_t),
+    "diffeo_architecture_options_init": (Status, POINTER(ArchitectureOptions), c_size_t),
+    "diffeo_nice_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_realnvp_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_glow_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_made_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_maf_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_iaf_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_planar_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_radial_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_cdf_flow_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_spline_coupling_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_spline_autoregressive_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_spec_create": (Status, c_int64, c_int64, c_int32, POINTER(Spec)),
+    "diffeo_spec_destroy": (None, Spec),
+    "diffeo_spec_invert": (Status, Spec),
+    "diffeo_spec_add_autoregressive": (Status, Spec, POINTER(AutoregressiveOptions)),
+    "diffeo_spec_add_coupling": (Status, Spec, POINTER(CouplingOptions)),
+    "diffeo_spec_add_permutation": (Status, Spec, Int64s),
+    "diffeo_spec_add_reverse": (Status, Spec),
+    "diffeo_spec_add_random_permutation": (Status, Spec, c_uint64),
+    "diffeo_spec_add_lu": (Status, Spec, c_int32, c_uint64),
+    "diffeo_spec_add_householder": (Status, Spec, c_int64),
+    "diffeo_spec_add_actnorm": (Status, Spec),
+    "diffeo_spec_add_elementwise_affine": (Status, Spec, c_int32),
+    "diffeo_spec_add_batch_norm": (Status, Spec, c_double, c_double),
+    "diffeo_spec_add_planar": (Status, Spec, POINTER(NetworkOptions)),
+    "diffeo_spec_add_radial": (Status, Spec, POINTER(NetworkOptions)),
+    "diffeo_spec_add_elementwise": (Status, Spec, POINTER(ElementwiseOptions)),
+    "diffeo_spec_add_standardize": (Status, Spec, Float64s, Float64s),
+    "diffeo_spec_standardize_context": (Status, Spec, Float64s, Float64s),
+    "diffeo_spec_add_domain": (Status, Spec, c_int32, Int64s, c_int64, Float64s, Float64s),
+    "diffeo_spec_add_wrap": (Status, Spec, c_double, c_double, c_int32, c_uint64),
+    "diffeo_spec_add_dequantize": (Status, Spec, c_int64),
+    "diffeo_spec_set_base": (Status, Spec, POINTER(BaseOptions)),
+    "diffeo_spec_set_base_made": (Status, Spec, POINTER(MadeOptions)),
+    "diffeo_flow_create": (Status, Spec, c_uint64, POINTER(Flow)),
+    "diffeo_flow_destroy": (None, Flow),
+    "diffeo_flow_load": (Status, c_char_p, POINTER(Flow)),
+    "diffeo_flow_save": (Status, Flow, c_char_p),
+    "diffeo_flow_load_memory": (Status, c_void_p, c_size_t, POINTER(Flow)),
+    "diffeo_flow_save_memory": (Status, Flow, c_void_p, c_size_t, POINTER(c_size_t)),
+    "diffeo_flow_dim": (c_int64, Flow),
+    "diffeo_flow_context_dim": (c_int64, Flow),
+    "diffeo_flow_dtype": (c_int32, Flow),
+    "diffeo_flow_layer_count": (c_int64, Flow),
+    "diffeo_flow_parameter_count": (c_int64, Flow),
+    "diffeo_flow_describe": (Status, Flow, c_char_p, c_size_t, POINTER(c_size_t)),
+    "diffeo_flow_set_metadata": (Status, Flow, c_char_p, c_char_p),
+    "diffeo_flow_metadata": (Status, Flow, c_char_p, c_char_p, c_size_t, POINTER(c_size_t)),
+    "diffeo_flow_metadata_count": (c_int64, Flow),
+    "diffeo_flow_metadata_key": (Status, Flow, c_int64, c_char_p, c_size_t, POINTER(c_size_t)),
+    "diffeo_flow_parameters_f32": (Status, Flow, Float32s),
+    "diffeo_flow_parameters_f64": (Status, Flow, Float64s),
+    "diffeo_flow_with_parameters_f32": (Status, Flow, Float32s, POINTER(Flow)),
+    "diffeo_flow_with_parameters_f64": (Status, Flow, Float64s, POINTER(Flow)),
+    "diffeo_flow_log_prob_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Workspace, Float32s),
+    "diffeo_flow_log_prob_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Workspace, Float64s),
+    "diffeo_flow_log_prob_gradient_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s, Float32s),
+    "diffeo_flow_log_prob_gradient_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s, Float64s),
+    "diffeo_flow_to_noise_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s),
+    "diffeo_flow_to_noise_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
+    "diffeo_flow_from_noise_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s),
+    "diffeo_flow_from_noise_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
+    "diffeo_flow_sample_f32": (Status, Flow, c_uint64, c_uint64, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s),
+    "diffeo_flow_sample_f64": (Status, Flow, c_uint64, c_uint64, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
+    "diffeo_train_options_init": (Status, POINTER(TrainOptions), c_size_t),
+    "diffeo_trainer_create_f32": (Status, Flow, POINTER(TrainOptions), Float32s, c_int64, Float32s, c_int64, POINTER(Trainer)),
+    "diffeo_trainer_create_f64": (Status, Flow, POINTER(TrainOptions), Float64s, c_int64, Float64s, c_int64, POINTER(Trainer)),
+    "diffeo_trainer_destroy": (None, Trainer),
+    "diffeo_trainer_set_validation_f32": (Status, Trainer, Float32s, c_int64, Float32s, c_int64),
+    "diffeo_trainer_set_validation_f64": (Status, Trainer, Float64s, c_int64, Float64s, c_int64),
+    "diffeo_trainer_step": (Status, Trainer, c_int64, POINTER(TrainReport)),
+    "diffeo_trainer_finished": (c_int32, Trainer),
+    "diffeo_trainer_best": (Status, Trainer, POINTER(Flow)),
+    "diffeo_trainer_current": (Status, Trainer, POINTER(Flow)),
+    "diffeo_trainer_cancel": (None, Trainer),
+    "diffeo_fit_f32": (Status, Flow, POINTER(TrainOptions), Float32s, c_int64, Float32s, c_int64, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
+    "diffeo_fit_f64": (Status, Flow, POINTER(TrainOptions), Float64s, c_int64, Float64s, c_int64, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
+}
