@@ -172,9 +172,7 @@ public func diffeo_flow_save_memory(
     guard image.count <= capacity else {
       throw DiffeoError(.invalid, "the file has \(image.count) bytes, capacity is \(capacity)")
     }
-    image.withUnsafeBytes {
-      if let base = $0.baseAddress { target.copyMemory(from: base, byteCount: $0.count) }
-    }
+    UnsafeMutableRawBufferPointer(start: target, count: image.count).copyBytes(from: image)
   }
 }
 

@@ -202,7 +202,10 @@ struct Coupling<S: Scalar>: Bijection {
     try map.runPullback(
       inverse: inverse, columns(stride), tape.x, tape.parameters, tape.logs, adjoint, gOutput)
     let gInput: UnsafeMutablePointer<S>
-    if let scaleNetwork, let scaleTape = tape.scaleNetwork {
+    if let scaleNetwork {
+      guard let scaleTape = tape.scaleNetwork else {
+        throw DiffeoError(.internal, "the network of the scales has left no tape")
+      }
       let gScales = try scratch.take(PackedMatrix<S>.padded(movedCount) * stride, of: S.self)
       let gShifts = try scratch.take(PackedMatrix<S>.padded(movedCount) * stride, of: S.self)
       for i in 0..<movedCount {

@@ -23,7 +23,7 @@ extension Flow {
     var x = [S](repeating: 0, count: rows * spec.dim)
     try context.withUnsafeBufferPointer { context throws(DiffeoError) in
       try x.withUnsafeMutableBufferPointer { x throws(DiffeoError) in
-        guard let target = x.baseAddress else { return }
+        guard let target = x.baseAddress else { throw DiffeoError(.internal, "the self-test has no rows") }
         let batch = Batch<S>(
           rows: rows, x: nil, context: context.baseAddress, contextIsShared: false)
         try run(.sample(seed: 1, firstRow: 0, target, logProb: nil), batch, workspace)
@@ -39,12 +39,15 @@ extension Flow {
       throw DiffeoError(
         .shape, "\(x.count) values of x and \(context.count) of context are not \(rows) rows")
     }
+    if rows == 0 { return [] }
     let workspace = try Workspace(threads: 1)
     var result = [S](repeating: 0, count: rows)
     try x.withUnsafeBufferPointer { x throws(DiffeoError) in
       try context.withUnsafeBufferPointer { context throws(DiffeoError) in
         try result.withUnsafeMutableBufferPointer { result throws(DiffeoError) in
-          guard let target = result.baseAddress else { return }
+          guard let target = result.baseAddress else {
+            throw DiffeoError(.internal, "there is no place for \(rows) log-densities")
+          }
           let batch = Batch(
             rows: rows, x: x.baseAddress, context: context.baseAddress, contextIsShared: false)
           try run(.logProb(target), batch, workspace)

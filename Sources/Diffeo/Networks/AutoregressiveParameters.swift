@@ -88,7 +88,7 @@ struct AutoregressiveParametersSpec: Equatable, Sendable {
 
   /// For one or more that share their weights: the lists of the first, then those of the second...
   static func describe(_ masks: [AutoregressiveParametersSpec], _ record: inout Record) {
-    guard let network = masks.first?.network else { return }
+    let network = masks[0].network
     network.conventions.describe(&record)
     if network.direct { record["direct"] = .bool(true) }
     record["hidden"] = .ints(network.hidden)

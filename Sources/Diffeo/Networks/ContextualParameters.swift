@@ -125,7 +125,8 @@ struct ContextualParameters<S: Scalar>: BitwiseCopyable {
   /// g: dL/dparameters. Adds to the gradient in the context.
   func pullback(_ adjoint: Adjoint<S>, _ tape: Tape, _ g: UnsafePointer<S>) throws(DiffeoError) {
     let stride = adjoint.stride
-    if let network, let tape = tape.network {
+    if let network {
+      guard let tape = tape.network else { throw DiffeoError(.internal, "a network has left no tape") }
       adjoint.addContext(try network.pullback(tape, g, stride, adjoint.scratch, adjoint.sink))
     } else if let sink = adjoint.sink {
       var first = 0

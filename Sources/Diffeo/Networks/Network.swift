@@ -416,7 +416,8 @@ struct Network<S: Scalar>: BitwiseCopyable {
       }
       sink.sum(norm.slot + 1, gSide, width, stride)
     }
-    if let matrix = step.side, let gContext {
+    if let matrix = step.side {
+      guard let gContext else { throw DiffeoError(.internal, "the context of a network has no gradient") }
       if step.gates {
         for j in 0..<width * stride { gSide[j] = g.state[j] * units.sums[j] }
       } else {
