@@ -45,5 +45,5 @@ let package = Package(
       ]),
     .testTarget(
       name: "KernelTests", dependencies: ["CShims", "KernelInterface"] + kernels.map { .byName(name: $0.name) }),
-    .testTarget(name: "DiffeoTests", dependencies: ["Diffeo", "WeightFile"]),
+    .testTarget(name: "DiffeoTests", dependencies: ["CDiffeo", "Diffeo", "WeightFile"]),
   ])

@@ -133,7 +133,6 @@ public func diffeo_trainer_cancel(_ trainer: OpaquePointer?) {
 
 // MARK: - Fit
 
-/// Written with nothing but what a caller has, too.
 private func fit<T: Scalar>(
   _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?, _ x: UnsafePointer<T>?,
   _ n: Int64,
@@ -157,14 +156,13 @@ private func fit<T: Scalar>(
       }
     }
     let flow = FlowHandle(try trainer.best(), metadata: handle.metadata)
-    let stoppedEarly = stopped && !trainer.report.finished
-    if stoppedEarly { trainer.cancel() }
-    do throws(DiffeoError) { try trainer.step(1) } catch  where error.code == .cancelled {}
-    trainer.report.write(to: report, size)
+    var last = trainer.report
+    let stoppedEarly = stopped && !last.finished
+    if stoppedEarly { last.cancel() }
+    last.write(to: report, size)
     target.pointee = flow.passed()
     if stoppedEarly {
-      throw DiffeoError(
-        .cancelled, "on_progress stopped the training after epoch \(trainer.report.epoch)")
+      throw DiffeoError(.cancelled, "on_progress stopped the training after epoch \(last.epoch)")
     }
   }
 }
@@ -230,10 +228,8 @@ extension TrainReport {
     r.seconds_left = secondsLeft
     r.skipped_steps = Int64(skippedSteps)
     r.state = state.rawValue
-    withUnsafeBytes(of: &r) { bytes in
-      if let base = bytes.baseAddress {
-        UnsafeMutableRawPointer(target).copyMemory(from: base, byteCount: min(size, bytes.count))
-      }
+    withUnsafeBytes(of: &r) {
+      UnsafeMutableRawBufferPointer(start: target, count: size).copyBytes(from: $0.prefix(size))
     }
   }
 }

@@ -1,3 +1,4 @@
+import CDiffeo
 import Glibc
 import Testing
 
@@ -30,6 +31,22 @@ import Testing
       expected -= 0.5 * (1 + log(2 * Double.pi) + log(variance))
     }
     #expect(abs(mean - expected) < 1e-6)
+  }
+
+  @Test func aPieceOfAMinibatchHasTheRowsOfTheHeader() throws {
+    var builder = try SpecBuilder(dim: 1, contextDim: 0, dtype: .f64)
+    try builder.addBatchNorm(epsilon: 1e-9)
+    let flow = try Flow<Double>(spec: builder.spec, seed: 1)
+    let piece = Int(DIFFEO_BATCH_NORM_ROWS)
+    #expect(piece == Tiling.minibatchRows)
+    // Two halves far from each other: by itself each is as narrow as they were together.
+    func mean(_ count: Int, apart: Double) throws -> Double {
+      var rows = Rows<Double>.random(count, builder.spec, seed: 5)
+      for i in 0..<count { rows.x[i] += i < count / 2 ? -apart : apart }
+      return try trainingObjective(flow, rows).mean
+    }
+    #expect(abs(try mean(2 * piece, apart: 100) - mean(2 * piece, apart: 0)) < 0.1)
+    #expect(try mean(piece, apart: 100) < mean(piece, apart: 0) - 3)
   }
 
   @Test func theObjectiveHasTheSameBitsForAnyNumberOfThreads() throws {

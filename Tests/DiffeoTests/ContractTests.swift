@@ -161,12 +161,10 @@ import Testing
     let rows = Rows<Double>.random(70, spec, seed: 6)
     var options = trainingOptions(batchSize: rows.count)
     options.learningRate = 0.001
-    let (after, fresh) = try withBatch(rows) { batch in
-      let trainer = try Trainer(try Flow<Double>.random(spec, seed: 14), options, batch)
-      // So many that an ensemble of 2, 3 or 5 masks is at its first one again.
-      for _ in 0..<30 { try trainer.step(1) { false } }
-      return (try trainer.objective(), try Trainer(trainer.currentFlow(), options, batch).objective())
-    }
+    let trainer = try withBatch(rows) { try Trainer(Flow<Double>.random(spec, seed: 14), options, $0) }
+    for _ in 0..<30 { try trainer.step(1) { false } }
+    let after = try trainer.objective.evaluated(trainer.rows, minibatch: 0)
+    let fresh = try trainingObjective(trainer.currentFlow(), rows)
     #expect(abs(after.mean - fresh.mean) < 1e-11 * (1 + abs(fresh.mean)))
     let scale = fresh.gradient.map(abs).max() ?? 0
     for (a, b) in zip(after.gradient, fresh.gradient) { #expect(abs(a - b) <= 1e-10 * (1 + scale)) }
@@ -507,10 +505,20 @@ import Testing
 func trainingObjective(_ flow: Flow<Double>, _ rows: Rows<Double>, threads: Int = 1) throws -> (
   mean: Double, gradient: [Double]
 ) {
-  try withBatch(rows) { try Trainer(flow, trainingOptions(batchSize: rows.count, threads: threads), $0).objective() }
+  let flow = try FlowInTraining(flow, threads: threads)
+  let source = try withBatch(rows) { try flow.rows($0, "x", seed: 0) }
+  return try Likelihood(flow, rows: rows.count).evaluated(source, minibatch: 0)
 }
 
-private func trainingOptions(batchSize: Int, threads: Int = 1) -> TrainOptions {
+extension Objective {
+  /// All rows as one minibatch.
+  func evaluated(_ rows: any RowSource<S>, minibatch: Int) throws -> (mean: Double, gradient: [S]) {
+    let sum = try computeGradient(rows, 0..<rows.count, minibatch: minibatch).sum
+    return (sum / Double(rows.count), (0..<gradient.count).map { gradient.pointer[$0] })
+  }
+}
+
+func trainingOptions(batchSize: Int, threads: Int = 1) -> TrainOptions {
   var options = TrainOptions()
   options.batchSize = batchSize
   options.validationFraction = 0
@@ -519,7 +527,7 @@ private func trainingOptions(batchSize: Int, threads: Int = 1) -> TrainOptions {
   return options
 }
 
-private func withBatch<R>(_ rows: Rows<Double>, _ body: (Batch<Double>) throws -> R) throws -> R {
+func withBatch<R>(_ rows: Rows<Double>, _ body: (Batch<Double>) throws -> R) throws -> R {
   try rows.x.withUnsafeBufferPointer { x in
     try rows.context.withUnsafeBufferPointer { context in
       try body(Batch(rows: rows.count, x: x.baseAddress, context: context.baseAddress, contextIsShared: false))

@@ -282,21 +282,8 @@ import Testing
     }
   }
 
-  private func trainer(_ flow: Flow<Double>, _ rows: Rows<Double>, threads: Int = 1) throws -> Trainer<
-    Double
-  > {
-    var options = TrainOptions()
-    options.batchSize = rows.count
-    options.validationFraction = 0
-    options.clipNorm = 0
-    options.threads = threads
-    return try rows.x.withUnsafeBufferPointer { x in
-      try rows.context.withUnsafeBufferPointer { context in
-        try Trainer(
-          flow, options,
-          Batch(rows: rows.count, x: x.baseAddress, context: context.baseAddress, contextIsShared: false))
-      }
-    }
+  private func trainer(_ flow: Flow<Double>, _ rows: Rows<Double>, threads: Int = 1) throws -> Trainer<Double> {
+    try withBatch(rows) { try Trainer(flow, trainingOptions(batchSize: rows.count, threads: threads), $0) }
   }
 
   @Test(arguments: ensembles) func trainingTakesTheMasksInTurn(_ conditional: SpecBuilder.MADEConditional) throws {
@@ -309,7 +296,7 @@ import Testing
     for step in 0..<7 {
       let now = try trainer.currentFlow()
       let alone = try Flow(spec: one(step % 3, of: spec), parameters: now.parameters)
-      let (mean, gradient) = try trainer.objective()
+      let (mean, gradient) = try trainer.objective.evaluated(trainer.rows, minibatch: step)
       let expected = try trainingObjective(alone, rows)
       #expect(abs(mean - expected.mean) < 1e-12 * abs(mean))
       // A sum over rows that are in another order.
@@ -319,7 +306,7 @@ import Testing
       let zeros = Set(gradient.indices.filter { gradient[$0] == 0 })
       #expect(zeros.count > 100 && zeros != hidden)
       hidden = zeros
-      let (other, otherGradient) = try threaded.objective()
+      let (other, otherGradient) = try threaded.objective.evaluated(threaded.rows, minibatch: step)
       #expect(other == mean && otherGradient == gradient)
       try trainer.step(1) { false }
       try threaded.step(1) { false }

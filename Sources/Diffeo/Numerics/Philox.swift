@@ -71,7 +71,7 @@ struct Philox {
     return order
   }
 
-  mutating func shuffle<T>(_ values: inout [T]) {
+  mutating func shuffle<Values: MutableCollection>(_ values: inout Values) where Values.Index == Int {
     var i = values.count - 1
     while i > 0 {
       values.swapAt(i, integer(below: i + 1))

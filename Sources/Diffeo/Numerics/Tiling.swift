@@ -5,6 +5,9 @@ enum Tiling {
   /// Rows of a full tile where sums over its rows show in the results: the same for all kernels. A tile's activations
   /// stay in the second-level cache.
   static let rows = 64
+  /// Rows of a minibatch that are worked on at once: a longer one is taken in pieces. Batch normalisation goes by a piece,
+  /// so the header has the number, too (DIFFEO_BATCH_NORM_ROWS).
+  static let minibatchRows = 512
 
   static func count(_ rows: Int, tileRows: Int = Tiling.rows) -> Int { (rows + tileRows - 1) / tileRows }
 

@@ -1,5 +1,3 @@
-import Glibc
-
 /// The gradient of the mean log-likelihood of a minibatch, tile by tile.
 ///
 /// Each thread takes some tiles, one after the other through a layer, forwards and then backwards: what it needs of the
@@ -26,22 +24,25 @@ final class LikelihoodGradient<S: Scalar> {
     var recording: Model<S>.Recording
     var adjoint: Adjoint<S>?
     let rows: Range<Int>
+
+    /// On the way back.
+    func turned() throws(DiffeoError) -> Adjoint<S> {
+      guard let adjoint else { throw DiffeoError(.internal, "the tile of rows \(rows) has not turned") }
+      return adjoint
+    }
   }
 
-  /// Gives gradients to `gradient`, with the threads of the workspace. parameters: those of the model, for running averages.
-  init(
-    _ spec: FlowSpec, _ model: Model<S>, _ parameters: ParameterVector<S>, _ gradient: ParameterVector<S>,
-    _ workspace: Workspace, rows: Int
-  ) throws(DiffeoError) {
-    self.model = model
-    self.parameters = parameters
-    self.workspace = workspace
-    maxTiles = min(8, Tiling.count(rows))
+  /// Gives gradients to `gradient`, and running averages to the parameters of the flow. rows: of a minibatch, at most.
+  init(_ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, rows: Int) throws(DiffeoError) {
+    model = flow.model
+    parameters = flow.parameters
+    workspace = flow.workspace
+    maxTiles = min(Tiling.minibatchRows / Tiling.rows, Tiling.count(rows))
     sums = try GradientSums(
-      spec, model, into: gradient.pointer, ownSums: maxTiles - Self.tilesInPlace(maxTiles, workspace))
+      flow.spec, model, into: gradient.pointer, ownSums: maxTiles - Self.tilesInPlace(maxTiles, workspace))
     norms = model.batchNorms
     scratches = (0..<maxTiles).map { _ in Scratch() }
-    statisticsPerTile = norms.isEmpty ? 0 : 2 * spec.dim
+    statisticsPerTile = norms.isEmpty ? 0 : 2 * flow.spec.dim
     statistics = try pool.take((maxTiles + 1) * statisticsPerTile)
     logProbs = try pool.take(maxTiles)
     tiles = .allocate(capacity: maxTiles)
@@ -58,7 +59,7 @@ final class LikelihoodGradient<S: Scalar> {
   /// number: its own in the training.
   func compute(
     rows: Int, number: Int, load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
-  ) throws(DiffeoError) -> (logProb: Double, squares: Double) {
+  ) throws(DiffeoError) -> (sum: Double, squares: Double) {
     var (total, squares) = (0.0, 0.0)
     self.number = number
     // As equal as can be: the statistics of a few rows left over would say nothing.
@@ -119,9 +120,8 @@ final class LikelihoodGradient<S: Scalar> {
     }
     for (k, (layer, norm)) in norms.enumerated().reversed() {
       try sum(count) { tile, sums throws(DiffeoError) in
-        guard let adjoint = tile.adjoint else { return }
         norm.addGradients(
-          adjoint, try model.tape(tile.recording, ofBatchNorm: layer), rows: tile.rows.count, sums)
+          try tile.turned(), try model.tape(tile.recording, ofBatchNorm: layer), rows: tile.rows.count, sums)
       }
       norm.setGradients(statistics, rows: piece.count)
       let previous = k > 0 ? norms[k - 1].layer + 1 : 0
@@ -147,11 +147,16 @@ final class LikelihoodGradient<S: Scalar> {
     return Tile(recording: try model.newRecording(pass), adjoint: nil, rows: rows)
   }
 
+  private func tile(_ i: Int) throws(DiffeoError) -> Tile {
+    guard let tile = tiles[i] else { throw DiffeoError(.internal, "tile \(i) of a minibatch has not begun") }
+    return tile
+  }
+
   /// From the way there to the way back.
   private func turn(_ tiles: Range<Int>, of count: Int, _ weight: S, _ adds: Bool) throws(DiffeoError) {
     let inPlace = Self.tilesInPlace(count, workspace)
     for i in tiles {
-      guard var tile = self.tiles[i] else { return }
+      var tile = try tile(i)
       let pass = tile.recording.pass
       let weights = try pass.scratch.take(pass.stride, of: S.self)
       weights.update(repeating: weight, count: pass.stride)
@@ -167,7 +172,7 @@ final class LikelihoodGradient<S: Scalar> {
   private func forward(_ tiles: Range<Int>, _ layers: Range<Int>) throws(DiffeoError) {
     for layer in layers {
       for i in tiles {
-        guard var tile = self.tiles[i] else { return }
+        var tile = try tile(i)
         try model.forward(&tile.recording, layers: layer..<layer + 1)
         self.tiles[i] = tile
       }
@@ -177,7 +182,8 @@ final class LikelihoodGradient<S: Scalar> {
   private func pullback(_ tiles: Range<Int>, _ layers: Range<Int>) throws(DiffeoError) {
     for layer in layers.reversed() {
       for i in tiles {
-        guard var tile = self.tiles[i], var adjoint = tile.adjoint else { return }
+        var tile = try tile(i)
+        var adjoint = try tile.turned()
         try model.pullback(&adjoint, tile.recording, layers: layer..<layer + 1)
         tile.adjoint = adjoint
         self.tiles[i] = tile
@@ -191,7 +197,7 @@ final class LikelihoodGradient<S: Scalar> {
   ) throws(DiffeoError) {
     statistics.update(repeating: 0, count: (count + 1) * statisticsPerTile)
     try workspace.forEach(count) { i, _ throws(DiffeoError) in
-      if let tile = tiles[i] { try add(tile, statistics + (i + 1) * statisticsPerTile) }
+      try add(tile(i), statistics + (i + 1) * statisticsPerTile)
     }
     for i in 1...count {
       for j in 0..<statisticsPerTile { statistics[j] += statistics[i * statisticsPerTile + j] }

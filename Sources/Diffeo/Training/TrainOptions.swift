@@ -1,5 +1,3 @@
-import Glibc
-
 /// As in the C header.
 package struct TrainOptions: Sendable {
   package enum Schedule: Int32, Sendable {
@@ -45,39 +43,4 @@ package struct TrainOptions: Sendable {
       threads >= 0 && threads <= Workspace.maxThreads, "threads", threads,
       "0 to \(Workspace.maxThreads)")
   }
-
-  /// In step number `step` (0 is the first) of `total`.
-  func learningRate(step: Int, of total: Double) -> Double {
-    switch schedule {
-    case .constant: learningRate
-    case .cosine: learningRate * 0.5 * (1 + cos(Double.pi * Double(step) / max(total, 1)))
-    }
-  }
-}
-
-/// As in the C header.
-package struct TrainReport: Sendable {
-  package enum State: Int32, Sendable {
-    case running = 0
-    case epochEnd, maxEpochs, patience, cancelled
-  }
-
-  package var epoch = 0
-  package var batch = 0
-  package var batchesPerEpoch = 0
-  package var trainRows = 0
-  package var validationRows = 0
-  package var trainLogProb = Double.nan
-  package var validationLogProb = Double.nan
-  package var bestLogProb = Double.nan
-  package var bestEpoch = 0
-  package var gradientNorm = Double.nan
-  package var learningRate = 0.0
-  package var rowsPerSecond = 0.0
-  package var seconds = 0.0
-  package var secondsLeft = Double.nan
-  package var skippedSteps = 0
-  package var state = State.running
-
-  package var finished: Bool { state.rawValue >= State.maxEpochs.rawValue }
 }

@@ -1,0 +1,56 @@
+/// A flow whose parameters change: what the parts of a training share. Used by one thread at a time; its own threads are in
+/// its workspace.
+final class FlowInTraining<S: Scalar> {
+  let spec: FlowSpec
+  let parameters: ParameterVector<S>
+  /// Prepared from the parameters; to be prepared again when they change.
+  let model: Model<S>
+  let workspace: Workspace
+  /// Where the training began.
+  private let origin: Flow<S>
+
+  init(_ flow: Flow<S>, threads: Int) throws(DiffeoError) {
+    spec = flow.spec
+    origin = flow
+    workspace = try Workspace(threads: threads)
+    parameters = try ParameterVector(copy: flow.parameters)
+    model = try Model(spec, wholeVectors: true)
+    model.prepare(parameters.pointer)
+  }
+
+  /// With the parameters that the training began with.
+  func reset() {
+    parameters.pointer.update(from: origin.parameters.pointer, count: parameters.count)
+    model.prepare(parameters.pointer)
+  }
+
+  /// Takes over new parameters, each layer on a thread; the context has none that are trained.
+  func prepare() throws(DiffeoError) {
+    try workspace.forEach(model.layerCount + 1) { i, _ throws(DiffeoError) in
+      model.prepare(parameters.pointer, layer: i)
+    }
+  }
+
+  /// As it is now.
+  func flow() throws(DiffeoError) -> Flow<S> { try flow(parameters) }
+
+  func flow(_ parameters: ParameterVector<S>) throws(DiffeoError) -> Flow<S> {
+    try Flow(spec: spec, parameters: ParameterVector(copy: parameters))
+  }
+
+  /// Calls body with a tile of the rows, whose pass has yet to begin, and with their places among the rows: for all
+  /// tiles, on the threads of a workspace.
+  @inline(__always)
+  func eachTile(
+    of rows: any RowSource<S>, _ workspace: Workspace,
+    _ body: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
+  ) throws(DiffeoError) {
+    let count = rows.count
+    try workspace.forEach(Tiling.count(count)) { tile, scratch throws(DiffeoError) in
+      let range = Tiling.range(tile, count)
+      var pass = try model.newPass(Tiling.stride(range.count, S.self), recording: false, scratch)
+      try rows.load(range, &pass)
+      try body(range, &pass)
+    }
+  }
+}
