@@ -60,20 +60,23 @@ extension diffeo_spline_options: SizedStruct {
     return o
   }
 
-  var convention: SplineRule.Convention {
+  var rule: SplineRule {
     get throws(DiffeoError) {
-      var c = SplineRule.Convention()
-      c.logitBound = logit_bound
-      c.derivative = try choice(derivative, "derivative")
-      c.derivativeBound = derivative_bound
-      c.boundaryDerivative = boundary_derivative
-      c.halfEnds = try flag(half_ends, "half_ends")
+      var rule = SplineRule.standard
+      (rule.bins, rule.low, rule.high) = (Int(bins), low, high)
+      rule.boundary = try choice(boundary, "boundary")
+      (rule.minWidth, rule.minHeight, rule.minDerivative) = (min_width, min_height, min_derivative)
+      rule.logitBound = logit_bound
+      rule.derivative = try choice(derivative, "derivative")
+      rule.derivativeBound = derivative_bound
+      rule.boundaryDerivative = boundary_derivative
+      rule.halfEnds = try flag(half_ends, "half_ends")
       switch Int(encoding) {
-      case DIFFEO_ENCODING_CIRCLE: c.encodesAngles = true
-      case DIFFEO_ENCODING_NUMBERS: c.encodesAngles = false
+      case DIFFEO_ENCODING_CIRCLE: rule.encodesAngles = true
+      case DIFFEO_ENCODING_NUMBERS: rule.encodesAngles = false
       default: throw DiffeoError(.invalid, "encoding is \(encoding), which is not known")
       }
-      return c
+      return rule
     }
   }
 }
@@ -246,13 +249,12 @@ extension diffeo_network_options {
 func transformer(
   scale: Int32, bound: Double, epsilon: Double, logScales: (Double, Double),
   _ spline: UnsafePointer<diffeo_spline_options>?, _ mixture: UnsafePointer<diffeo_mixture_options>?
-) throws(DiffeoError) -> SpecBuilder.Transformer {
+) throws(DiffeoError) -> MapOptions {
   if let spline {
     guard mixture == nil else { throw DiffeoError(.invalid, "spline and mixture are both given: one at most can be") }
-    let o = try diffeo_spline_options.read(spline)
-    return .spline(
-      bins: Int(o.bins), low: o.low, high: o.high, boundary: try choice(o.boundary, "boundary"), minWidth: o.min_width,
-      minHeight: o.min_height, minDerivative: o.min_derivative, convention: try o.convention)
+    var options = try MapOptions(map: 2)
+    options.spline = try diffeo_spline_options.read(spline).rule
+    return options
   }
   if let mixture {
     let o = try diffeo_mixture_options.read(mixture)
@@ -260,8 +262,10 @@ func transformer(
       components: Int(o.components), family: try choice(o.family, "family"), target: try choice(o.target, "target"),
       bound: o.scale_bound)
   }
-  return .affine(
-    try choice(scale, "scale"), bound: bound, epsilon: epsilon, logLow: logScales.0, logHigh: logScales.1)
+  var options = MapOptions.affine(try choice(scale, "scale"))
+  (options.scale.bound, options.scale.epsilon) = (bound, epsilon)
+  (options.scale.low, options.scale.high) = logScales
+  return options
 }
 
 func madeConditional(_ value: Int32, components: Int) throws(DiffeoError) -> SpecBuilder.MADEConditional {

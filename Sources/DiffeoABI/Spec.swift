@@ -83,7 +83,7 @@ public func diffeo_spec_add_coupling(
 }
 
 private func conditioner(
-  _ network: NetworkConventions, _ transformer: SpecBuilder.Transformer
+  _ network: NetworkConventions, _ transformer: MapOptions
 ) -> SpecBuilder.Conditioner {
   var c = SpecBuilder.Conditioner()
   c.network = network
