@@ -529,8 +529,8 @@ struct Case: CustomTestStringConvertible, Sendable {
       a.dim = dim
       a.contextDim = contextDim
       a.transforms = 3
-      a.hidden = [16, 24]
-      a.activation = .tanh
+      a.network.hidden = [16, 24]
+      a.network.activation = .tanh
       a.actNorm = dim == 5
       let add = { (name: String, extent: Extent, make: @escaping @Sendable (Architecture) throws -> FlowSpec) in
         var c = Case(name, architecture: a, make)

@@ -20,12 +20,7 @@ struct StudentTSpec: DistributionSpec {
     dim: Int, contextDim: Int, start: Double = defaultDegreesOfFreedom,
     conditioner: NetworkConventions?
   ) throws(DiffeoError) {
-    guard StudentTSpec.degreesOfFreedom.contains(start) else {
-      throw DiffeoError(
-        .invalid,
-        "\(start) degrees of freedom were asked for, it must be \(StudentTSpec.degreesOfFreedom.lowerBound) to "
-          + "\(StudentTSpec.degreesOfFreedom.upperBound)")
-    }
+    try Limit.check("base.df", start)
     self.dim = dim
     self.start = start
     parameters = try ContextualParametersSpec(

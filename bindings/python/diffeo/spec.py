@@ -29,7 +29,7 @@ class Spline:
     bins : int
         Knots are one more. 2 to 64.
     low, high : float
-        The spline lives in the box [low, high] x [low, high].
+        The spline lives in the box [low, high] x [low, high]; -1e6 to 1e6.
     boundary : {"linear", "periodic", "interval", "free", "extended", "half_turn"}
         What is outside: the identity; nothing, as x is an angle of period high - low [2]_; nothing, with no density;
         the identity, with any derivative at the ends of the box (flowjax); straight lines, with the derivatives at its
@@ -37,16 +37,16 @@ class Spline:
     min_width, min_height : float
         Of a bin, as a part of the box.
     min_derivative : float
-        At a knot.
+        At a knot; 1e-6 or more, below 1.
     logit_bound : float
-        c > 0, or 0 for none: what goes into the softmax of widths and heights is a / (1 + abs(a) / c) for a network
-        output a (zuko).
+        c, 1e-3 to 10, or 0 for none: what goes into the softmax of widths and heights is a / (1 + abs(a) / c) for a
+        network output a (zuko).
     derivative : {"softplus", "exp"}
         Of knots: m + log(1 + exp(a + log(exp(1 - m) - 1))), m = min_derivative, or exp(a / (1 + abs(a) / b)) (zuko).
     derivative_bound : float
-        b above.
+        b above; 1e-3 to 80.
     boundary_derivative : float
-        At the ends of the box of boundary "linear" (Pyro: 0.999).
+        At the ends of the box of boundary "linear" (Pyro: 0.999); 1e-6 to 1e6.
     half_ends : bool
         Give the first and the last bin half of min_width and min_height (flowjax before 18).
     encoding : {"circle", "numbers"}
@@ -83,7 +83,7 @@ class Spline:
         o.derivative = choice(self.derivative, _abi.DERIVATIVES, "derivative")
         o.half_ends = bool(self.half_ends)
         o.encoding = choice(self.encoding, _abi.ENCODINGS, "encoding")
-        options.spline = pointer(o)
+        options.map, options.spline = _abi.MAPS["spline"], pointer(o)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Mixture:
     target : {"logistic", "uniform"}
         Where the mixture is taken: z = log(F / (1 - F)), which is exact in both tails, or z = F.
     scale_bound : float
-        Logarithms of the components' scales are softly clipped to this.
+        Logarithms of the components' scales are softly clipped to this; 1e-3 to 20.
     """
 
     components: SupportsIndex = 8
@@ -115,7 +115,7 @@ class Mixture:
         o.family = choice(self.family, _abi.FAMILIES, "family")
         o.target = choice(self.target, _abi.TARGETS, "target")
         o.scale_bound = real(self.scale_bound, "scale_bound")
-        options.mixture = pointer(o)
+        options.map, options.mixture = _abi.MAPS["mixture"], pointer(o)
 
 
 class Spec:
@@ -185,7 +185,7 @@ class Spec:
         Parameters
         ----------
         hidden : sequence of int
-            Widths of the hidden layers of the MADE.
+            Widths of the hidden layers of the MADE, each 1 to 65536.
         activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
             Nonlinearity of the hidden layers.
         order : {"natural", "reversed", "random"} or sequence of int
@@ -199,11 +199,11 @@ class Spec:
             z = s x + (1 - s) t with s = sigmoid(a + 2), the stable update of IAF [3]_. For flows of other libraries
             min(log(1 + exp(a)) + e, c), exp(a) with a held to `log_scales`, 1 / sigmoid(a), exp(c atan(a)).
         scale_bound : float, optional
-            c above; by default 3.
+            c above: above 0, at most 80; by default 3.
         scale_epsilon : float, optional
-            e above; by default 1e-3.
+            e above: 0 or more, below 1; by default 1e-3.
         log_scales : (float, float), optional
-            Lowest and highest log(s) of "clamped_exp"; by default -5 and 3.
+            Lowest and highest log(s) of "clamped_exp", within 80 of 0; by default -5 and 3.
         transformer : Spline or Mixture, optional
             Another map than the affine one.
         direct : bool
@@ -230,9 +230,8 @@ class Spec:
         .. [4] He, Zhang, Ren, Sun, "Identity mappings in deep residual networks", ECCV 2016.
         """
         options = _abi.defaults(_abi.AutoregressiveOptions, lib.diffeo_autoregressive_options_init)
-        _set_network(options, hidden, activation, blocks, normalized)
-        options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
-        _set_map(options, scale, scale_bound, scale_epsilon, log_scales, transformer)
+        options.network = _network(hidden, activation, blocks, normalized, context_mode)
+        options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         options.seed = seed64(seed)
         if isinstance(order, str):
             options.order = choice(order, _abi.ORDERS, "order")
@@ -284,9 +283,8 @@ class Spec:
         .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
         """
         options = _abi.defaults(_abi.CouplingOptions, lib.diffeo_coupling_options_init)
-        _set_network(options, hidden, activation, blocks, normalized)
-        options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
-        _set_map(options, scale, scale_bound, scale_epsilon, log_scales, transformer)
+        options.network = _network(hidden, activation, blocks, normalized, context_mode)
+        options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         options.seed = seed64(seed)
         if isinstance(mask, str):
             options.mask = choice(mask, _abi.MASKS, "mask")
@@ -329,10 +327,8 @@ class Spec:
         options = _abi.defaults(_abi.ElementwiseOptions, lib.diffeo_elementwise_options_init)
         if columns is not None:
             options.columns, options.column_count = int64s(columns, "columns"), len(columns)
-        _set_map(options, scale, scale_bound, scale_epsilon, log_scales, transformer)
-        network = _network(hidden, activation, blocks, normalized)
-        if network is not None:
-            options.network = pointer(network)
+        options.network = _network(hidden, activation, blocks, normalized)
+        options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         return self._add("elementwise", byref(options))
 
     def add_permutation(self, permutation: Integers) -> Spec:
@@ -513,7 +509,7 @@ class Spec:
         Parameters
         ----------
         levels : int
-            2 or more.
+            2 to 16777216.
 
         References
         ----------
@@ -575,9 +571,9 @@ class Spec:
         low, high : float, optional
             Of uniform; by default 0 and 1.
         df : float, optional
-            Where student_t begins; by default 5.
+            Where student_t begins, 0.1 to 1e8; by default 5.
         components : int, optional
-            Of mixture; by default 8.
+            Of mixture, 1 to 1024; by default 8.
         hidden : sequence of int, optional
             Widths of the hidden layers of a network of the context that gives the parameters of normal, student_t or
             mixture; by default they are trained vectors.
@@ -594,9 +590,7 @@ class Spec:
             options.df = real(df, "df")
         if components is not None:
             options.components = integer(components, "components", 1)
-        network = _network(hidden, activation, blocks, normalized)
-        if network is not None:
-            options.network = pointer(network)
+        options.network = _network(hidden, activation, blocks, normalized)
         lib.diffeo_spec_set_base(self._handle, byref(options))
         self._base = base
         return self
@@ -626,7 +620,7 @@ class Spec:
         conditional : {"gaussian", "mixture", "bernoulli"}
             Of each column given those before it. bernoulli: columns are 0 or 1, and log_prob is that of a probability.
         components : int
-            Of mixture.
+            Of mixture, 1 to 64.
         masks : int
             1 to 256, each with its own order and degrees if those are random. The density is the mean of theirs; a step
             of the training uses one, the next step the next.
@@ -636,8 +630,7 @@ class Spec:
         .. [1] Germain, Gregor, Murray, Larochelle, "MADE: masked autoencoder for distribution estimation", ICML 2015.
         """
         options = _abi.defaults(_abi.MadeOptions, lib.diffeo_made_options_init)
-        _set_network(options, hidden, activation, blocks, normalized)
-        options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
+        options.network = _network(hidden, activation, blocks, normalized, context_mode)
         options.conditional = choice(conditional, _abi.CONDITIONALS, "conditional")
         options.components = integer(components, "components", 1)
         options.masks = integer(masks, "masks", 1)
@@ -668,22 +661,15 @@ class Spec:
             raise ShapeError(f"{name} has {length} entries, this spec has dim {self._dim}")
 
 
-def _set_network(options: Any, hidden: Integers, activation: str, blocks: str, normalized: bool) -> None:
-    options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
-    options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
-    options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
-    options.normalized = bool(normalized)
-
-
-def _set_map(
-    options: Any,
+def _map(
     scale: str,
     bound: float | None,
     epsilon: float | None,
     log_scales: tuple[float, float] | None,
     transformer: Spline | Mixture | None,
-) -> None:
-    """Fill in the map of one number."""
+) -> Any:
+    """Options of the map of one number."""
+    options = _abi.defaults(_abi.MapOptions, lib.diffeo_map_options_init)
     options.scale = choice(scale, _abi.SCALES, "scale")
     if bound is not None:
         options.scale_bound = bound
@@ -694,15 +680,22 @@ def _set_map(
         options.log_scale_low, options.log_scale_high = real(low, "log_scales"), real(high, "log_scales")
     if transformer is not None:
         transformer._set(options)
+    return pointer(options)
 
 
-def _network(hidden: Integers | None, activation: str, blocks: str, normalized: bool) -> Any:
-    """Options of a network of the context, or None for trained vectors."""
+def _network(
+    hidden: Integers | None, activation: str, blocks: str, normalized: bool = False, context_mode: str = "input"
+) -> Any:
+    """Options of a network, or None."""
     if hidden is None:
         return None
     options = _abi.defaults(_abi.NetworkOptions, lib.diffeo_network_options_init)
-    _set_network(options, hidden, activation, blocks, normalized)
-    return options
+    options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
+    options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
+    options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
+    options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
+    options.normalized = bool(normalized)
+    return pointer(options)
 
 
 def _both(mean: npt.ArrayLike | None, std: npt.ArrayLike | None, length: int) -> tuple[Array | None, Array | None]:

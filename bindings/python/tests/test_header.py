@@ -139,6 +139,12 @@ def test_arguments_are_what_they_are_in_c(header):
                 assert ours._type_.islower() == (not base.startswith(("uint", "size")))
 
 
+def test_every_function_that_makes_a_handle_is_tried_where_it_makes_none(header):
+    makers = {f.name for f in header.functions if any(argument.type.endswith("**") for argument in f.arguments)}
+    table = re.search(r"#define MAKERS\(X\)(.*?)\n\n", (PROJECT / "Tests/abi/abuse.c").read_text(), re.DOTALL)[1]
+    assert {f"diffeo_{name}" for name in re.findall(r"X\((\w+),", table)} == makers
+
+
 def test_statuses_are_exceptions():
     ours = {"ok": 0} | {kind.name.removeprefix("DIFFEO_").lower(): status for status, kind in errors.BY_STATUS.items()}
     assert ours == _abi.STATUSES
