@@ -23,3 +23,10 @@ package struct DiffeoError: Error, Equatable {
     self.message = message
   }
 }
+
+extension DiffeoError {
+  /// A name in a file that has no meaning to this version, but may have one to a later version.
+  static func unknown(_ what: String, _ name: String) -> DiffeoError {
+    DiffeoError(.version, "the \(what) '\(name)' is not known to diffeo \(diffeoVersion)")
+  }
+}

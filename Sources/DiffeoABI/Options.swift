@@ -141,10 +141,10 @@ extension diffeo_elementwise_options: SizedStruct {
 
 extension diffeo_base_options: SizedStruct {
   mutating func setDefaults() {
+    let defaults = BaseOptions()
     base = Int32(DIFFEO_BASE_STANDARD_NORMAL)
-    high = 1
-    df = 5
-    components = Int64(Architecture.defaultComponents)
+    (low, high, df) = (defaults.low, defaults.high, defaults.df)
+    components = Int64(defaults.components)
   }
 }
 

@@ -220,20 +220,12 @@ public func diffeo_spec_set_base(
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_base_options.read(options)
     try requireZero(o.reserved)
-    let network = try diffeo_network_options.contextNetwork(o.network)
-    let withParameters = [DIFFEO_BASE_NORMAL, DIFFEO_BASE_STUDENT_T, DIFFEO_BASE_MIXTURE]
-    guard network == nil || withParameters.contains(Int(o.base)) else {
-      throw DiffeoError(.invalid, "base is \(o.base), which has no parameters for a network to give")
-    }
-    let base = try choice(
-      o.base, "base",
-      [
-        DIFFEO_BASE_STANDARD_NORMAL: SpecBuilder.Base.standardNormal, DIFFEO_BASE_NORMAL: .normal(network),
-        DIFFEO_BASE_LOGISTIC: .logistic, DIFFEO_BASE_UNIFORM: .uniform(low: o.low, high: o.high),
-        DIFFEO_BASE_STUDENT_T: .studentT(df: o.df, network),
-        DIFFEO_BASE_MIXTURE: .mixture(components: Int(o.components), network),
-      ])
-    try handle.builder.setBase(base)
+    try handle.builder.setBase(
+      BaseChoice(
+        number: o.base,
+        BaseOptions(
+          low: o.low, high: o.high, df: o.df, components: Int(o.components),
+          network: diffeo_network_options.contextNetwork(o.network))))
   }
 }
 

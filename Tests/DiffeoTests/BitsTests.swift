@@ -16,9 +16,11 @@ import Testing
     static let name = InstructionSet.chosen == .baseline ? "baseline" : "fma"
     static let path = "\(folder)/\(name).txt"
     static let libc: String = {
-      var text = [CChar](repeating: 0, count: 64)
-      confstr(Int32(_CS_GNU_LIBC_VERSION), &text, text.count)
-      return String(cString: text)
+      var text = [UInt8](repeating: 0, count: 64)
+      let length = text.withUnsafeMutableBytes {
+        confstr(Int32(_CS_GNU_LIBC_VERSION), $0.assumingMemoryBound(to: CChar.self).baseAddress, $0.count)
+      }
+      return String(decoding: text.prefix(max(length, 1) - 1), as: UTF8.self)
     }()
     static let isRewritten = getenv("DIFFEO_WRITE_BITS") != nil
 
@@ -38,8 +40,17 @@ import Testing
     static var isComparable: Bool { isRewritten || (try? Recorded().system) == libc }
   }
 
-  static let files: [String] = {
-    let folder = #filePath.replacing("DiffeoTests/BitsTests.swift", with: "golden")
+  /// Of other libraries, and of all versions of this one.
+  static let files: [(name: String, path: String)] = {
+    let tests = #filePath.replacing("/DiffeoTests/BitsTests.swift", with: "")
+    let golden = names(in: "\(tests)/golden").map { (name: $0, path: "\(tests)/golden/\($0)") }
+    let own = names(in: "\(tests)/files").flatMap { version in
+      names(in: "\(tests)/files/\(version)").map { (name: "\(version)/\($0)", path: "\(tests)/files/\(version)/\($0)") }
+    }
+    return (golden + own).filter { $0.name.hasSuffix(".h5") }
+  }()
+
+  private static func names(in folder: String) -> [String] {
     guard let entries = opendir(folder) else { return [] }
     defer { closedir(entries) }
     var names: [String] = []
@@ -47,10 +58,10 @@ import Testing
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      if name.hasSuffix(".h5") { names.append("\(folder)/\(name)") }
+      if !name.hasPrefix(".") { names.append(name) }
     }
     return names.sorted()
-  }()
+  }
 
   @Test(.enabled(if: Recorded.isComparable, "Tests/bits is of another version of glibc"))
   func resultsHaveTheirBits() throws {
@@ -63,8 +74,7 @@ import Testing
             + "\(try checksums(Flow<Double>.random(c.spec(.f64), seed: 31)))"
         ))
     }
-    for path in Self.files {
-      let name = String(path.split(separator: "/").last ?? "")
+    for (name, path) in Self.files {
       switch try WeightFile.load(path: path).flow {
       case .f32(let flow): lines.append((name, try checksums(flow)))
       case .f64(let flow): lines.append((name, try checksums(flow)))

@@ -86,7 +86,7 @@ import Testing
   func taylor(_ c: Case, _ difference: (Double) throws -> Double, _ slope: Double, _ what: String)
     throws
   {
-    if c.hasKinks {
+    if c.traits.contains(.hasKinks) {
       let h = 1e-6
       #expect(abs(try difference(h) / h - slope) < 1e-3 * (1 + abs(slope)), "\(what)")
       return
@@ -140,7 +140,7 @@ import Testing
       for i in 0..<slot.count { direction[slot.offset + i] = 0.3 * (2 * random.uniform() - 1) }
     }
     let mean = { (flow: Flow<Double>) in
-      c.trainsOtherwise
+      c.traits.contains(.trainsOtherwise)
         ? try trainingObjective(flow, rows).mean
         : try flow.run(.logProb, rows).logs.reduce(0, +) / Double(rows.count)
     }
@@ -156,7 +156,7 @@ import Testing
   }
 
   /// Whatever a trainer keeps of the weights is renewed by steps. (Dequantisation draws other noise in each epoch.)
-  @Test(arguments: Case.all.filter { !$0.name.hasPrefix("dequantize") }) func gradientsAfterSteps(_ c: Case) throws {
+  @Test(arguments: Case.all.filter { !$0.traits.contains(.drawsNoise) }) func gradientsAfterSteps(_ c: Case) throws {
     let spec = try c.spec(.f64)
     let rows = Rows<Double>.random(70, spec, seed: 6)
     var options = trainingOptions(batchSize: rows.count)
@@ -338,8 +338,8 @@ import Testing
   }
 
   @Test(arguments: Case.all) func hardInputsStayInTheirRow(_ c: Case) throws {
-    try hard(c.spec(.f64), isBounded: c.isBounded, Double.self)
-    try hard(c.spec(.f32), isBounded: c.isBounded, Float.self)
+    try hard(c.spec(.f64), isBounded: c.traits.contains(.isBounded), Double.self)
+    try hard(c.spec(.f32), isBounded: c.traits.contains(.isBounded), Float.self)
   }
 
   // MARK: Records

@@ -54,26 +54,26 @@ struct Damage: CustomTestStringConvertible, Sendable {
       $0.remove("/layers")
       $0.put("/layers", [1, 2])
     },
-    Damage("an unknown layer") { $0.set("kind", of: "/layers/002", "planar") },
-    Damage("an unknown base") { $0.set("kind", of: "/base", "cauchy") },
-    Damage("an unknown context map") { $0.set("kind", of: "/context", "actnorm") },
+    Damage("an unknown layer", .version) { $0.set("kind", of: "/layers/002", "cubic") },
+    Damage("an unknown base", .version) { $0.set("kind", of: "/base", "cauchy") },
+    Damage("an unknown context map", .version) { $0.set("kind", of: "/context", "actnorm") },
     Damage("no kind") { $0.removeAttribute("kind", of: "/layers/002") },
     Damage("kind as a number") { $0.set("kind", of: "/layers/002", 7) },
     Damage("kind not UTF-8") { $0.set("kind", of: "/layers/002", bytes: [0x61, 0xFF, 0xFE]) },
     Damage("too many attributes") { editor in
       for i in 0...256 { editor.set("a\(i)", of: "/layers/002", i) }
     },
-    Damage("an unknown activation") { $0.set("activation", of: "/layers/003", "sine") },
+    Damage("an unknown activation", .version) { $0.set("activation", of: "/layers/003", "sine") },
     Damage("an unknown scale") { $0.set("scale", of: "/layers/003", "square") },
     Damage("a scale bound of NaN") { $0.set("scale_bound", of: "/layers/003", Double.nan) },
 
     // Layer 5 has preactivation, scales and a shift by the context, layer 6 plain residual blocks and gates.
-    Damage("unknown blocks") { $0.set("blocks", of: "/layers/005", "dense") },
+    Damage("unknown blocks", .version) { $0.set("blocks", of: "/layers/005", "dense") },
     Damage("blocks as a number") { $0.set("blocks", of: "/layers/005", 3) },
     Damage("no blocks, but a gate") { $0.removeAttribute("blocks", of: "/layers/006") },
     Damage("normalized without preactivation") { $0.set("normalized", of: "/layers/006", 1) },
     Damage("normalized 2") { $0.set("normalized", of: "/layers/005", 2) },
-    Damage("an unknown context mode") { $0.set("context_mode", of: "/layers/006", "film") },
+    Damage("an unknown context mode", .version) { $0.set("context_mode", of: "/layers/006", "film") },
     Damage("a gate in place of a shift") { $0.set("context_mode", of: "/layers/005", "gate") },
     Damage("blocks without hidden layers") { $0.put("/layers/005/hidden", []) },
     Damage("blocks of a width of 0") { $0.put("/layers/005/hidden", [2, 0, 3]) },

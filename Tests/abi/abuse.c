@@ -507,6 +507,7 @@ static void building(void) {
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_batch_norm(NULL, 1e-5, 0.1));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_planar(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_radial(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_elementwise(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_domain(NULL, DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL, NULL, 0, NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_wrap(NULL, -1, 1, 0, 0));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_dequantize(NULL, 2));

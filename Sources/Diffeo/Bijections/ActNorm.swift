@@ -6,6 +6,8 @@ import KernelInterface
 /// and without the shift the diagonal scaling of NICE, Dinh, Krueger and Bengio 2014.
 struct ActNormSpec: BijectionSpec {
   static let kind = "actnorm"
+  typealias F32 = ActNorm<Float>
+  typealias F64 = ActNorm<Double>
 
   let dim: Int
   let hasShift: Bool

@@ -7,6 +7,8 @@ import KernelInterface
 /// once, as soon as the coordinates it depends on are known, and costs about as much.
 struct AutoregressiveSpec: BijectionSpec {
   static let kind = "autoregressive"
+  typealias F32 = Autoregressive<Float>
+  typealias F64 = Autoregressive<Double>
 
   let map: ElementMap
   /// z_i = map^-1(x_i; ...), from the same columns: TensorFlow Probability's, and (x_i - t_i) / s_i.
@@ -67,6 +69,7 @@ struct Autoregressive<S: Scalar>: Bijection {
   }
 
   func prepare(_ parameters: UnsafePointer<S>) { self.parameters.prepare(parameters) }
+  var denseLayers: [DenseLayer<S>] { parameters.network.denseLayers }
 
   struct Tape: BitwiseCopyable {
     /// What the map makes the other side of.

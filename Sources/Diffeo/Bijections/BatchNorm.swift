@@ -8,6 +8,8 @@ import KernelInterface
 /// running averages of them, which are stored: so the inverse is exact. Inverted, the layer always uses the averages.
 struct BatchNormSpec: BijectionSpec {
   static let kind = "batch_norm"
+  typealias F32 = BatchNorm<Float>
+  typealias F64 = BatchNorm<Double>
 
   let dim: Int
   let epsilon: Double

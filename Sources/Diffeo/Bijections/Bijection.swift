@@ -6,19 +6,28 @@ import KernelInterface
 
 /// The architecture of a layer.
 ///
-/// To add a layer, copy a file of this folder: a spec and its prepared form, then its cases in Flows/Layer.swift, where
-/// the compiler asks for them, one row in the tests' table of layers, and a way to ask for it in the header.
-protocol BijectionSpec: ComponentSpec {}
+/// To add a layer, copy a file of this folder and write its spec into the list of Flows/Kinds.swift; CONTRIBUTING.md has
+/// what else there is to do, and tests ask for it.
+protocol BijectionSpec: ComponentSpec {
+  /// Prepared for the kernels, in either type.
+  associatedtype F32: Bijection where F32.S == Float, F32.Spec == Self
+  associatedtype F64: Bijection where F64.S == Double, F64.Spec == Self
+  // Requirements, so that each is compiled for its layer.
+  func layer32(inverted: Bool, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Layer<Float>
+  func layer64(inverted: Bool, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Layer<Double>
+}
 
-/// A layer prepared for the kernels: sizes, and pointers into memory of the flow that owns it. Maps of whole tiles.
-protocol Bijection: BitwiseCopyable {
-  associatedtype S: Scalar
-  /// What the pullbacks need of a pass.
-  associatedtype Tape: BitwiseCopyable
+extension BijectionSpec {
+  func layer32(inverted: Bool, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Layer<Float> {
+    try Layer(F32(self, offset: offset, slot: slot, pool: pool), inverted: inverted, pool: pool)
+  }
+  func layer64(inverted: Bool, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Layer<Double> {
+    try Layer(F64(self, offset: offset, slot: slot, pool: pool), inverted: inverted, pool: pool)
+  }
+}
 
-  /// Recomputes everything that depends on the parameters of the flow.
-  mutating func prepare(_ parameters: UnsafePointer<S>)
-
+/// A layer prepared for the kernels. Maps of whole tiles.
+protocol Bijection: Prepared {
   /// Replaces pass.x and adds to pass.logDet.
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape

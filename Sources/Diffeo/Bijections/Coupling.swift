@@ -4,6 +4,8 @@ import KernelInterface
 /// network: one pass in both directions. RealNVP, Dinh, Sohl-Dickstein and Bengio 2017; NICE with the additive map.
 struct CouplingSpec: BijectionSpec {
   static let kind = "coupling"
+  typealias F32 = Coupling<Float>
+  typealias F64 = Coupling<Double>
 
   let dim: Int
   let contextDim: Int

@@ -5,6 +5,8 @@ import KernelInterface
 /// Theis, van den Oord and Bethge 2016.
 struct DequantizeSpec: BijectionSpec {
   static let kind = "dequantize"
+  typealias F32 = Dequantize<Float>
+  typealias F64 = Dequantize<Double>
 
   let dim: Int
   let levels: Int
@@ -37,7 +39,7 @@ struct Dequantize<S: Scalar>: Bijection {
   private let levels: S
   private let logDet: Double
 
-  init(_ spec: DequantizeSpec) {
+  init(_ spec: DequantizeSpec, offset: Int, slot: Int, pool: Pool) {
     levels = S(spec.levels)
     logDet = -Double(spec.dim) * log(Double(spec.levels))
   }

@@ -5,6 +5,8 @@ import KernelInterface
 /// of its support a flow with this layer has density 0. (Some maps have the whole line on both sides.)
 struct DomainSpec: BijectionSpec {
   static let kind = "domain"
+  typealias F32 = Domain<Float>
+  typealias F64 = Domain<Double>
 
   let dim: Int
   let map: DomainMap
@@ -42,7 +44,7 @@ struct DomainSpec: BijectionSpec {
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     let name = try record.string("map")
     guard let map = DomainMap(rawValue: name) else {
-      throw DiffeoError(.format, "the map '\(name)' is not known")
+      throw DiffeoError.unknown("map", name)
     }
     let columns = try record.ints("columns")
     try self.init(
@@ -283,7 +285,7 @@ struct Domain<S: Scalar>: Bijection {
   private let low: UnsafeMutablePointer<S>
   private let high: UnsafeMutablePointer<S>
 
-  init(_ spec: DomainSpec, offset: Int, pool: Pool) throws(DiffeoError) {
+  init(_ spec: DomainSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     map = spec.map
     self.offset = offset
     columns = try pool.copy(spec.columns.map { Int32($0) })

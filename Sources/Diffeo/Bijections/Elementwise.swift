@@ -4,6 +4,8 @@ import KernelInterface
 /// others pass unchanged. What a coupling does to the columns that it transforms, without the columns that it keeps.
 struct ElementwiseSpec: BijectionSpec {
   static let kind = "elementwise"
+  typealias F32 = Elementwise<Float>
+  typealias F64 = Elementwise<Double>
 
   let dim: Int
   /// Those that are mapped, ascending.

@@ -5,6 +5,8 @@ import KernelInterface
 /// row k of `vectors`, so that H_K is applied first. Tomczak and Welling 2016.
 struct HouseholderSpec: BijectionSpec {
   static let kind = "householder"
+  typealias F32 = Householder<Float>
+  typealias F64 = Householder<Double>
 
   let dim: Int
   let reflections: Int

@@ -6,6 +6,8 @@ import KernelInterface
 /// Kingma and Dhariwal 2018, section 3.2, on vectors.
 struct LUSpec: BijectionSpec {
   static let kind = "lu"
+  typealias F32 = LU<Float>
+  typealias F64 = LU<Double>
 
   let permutation: [Int]
   private var dim: Int { permutation.count }

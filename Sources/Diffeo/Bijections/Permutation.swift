@@ -3,6 +3,8 @@ import KernelInterface
 /// z_i = x_{permutation[i]}
 struct PermutationSpec: BijectionSpec {
   static let kind = "permutation"
+  typealias F32 = Permutation<Float>
+  typealias F64 = Permutation<Double>
 
   let permutation: [Int]
 
@@ -38,7 +40,7 @@ struct Permutation<S: Scalar>: Bijection {
   private let source: UnsafePointer<Int32>
   private let target: UnsafePointer<Int32>
 
-  init(_ spec: PermutationSpec, pool: Pool) throws(DiffeoError) {
+  init(_ spec: PermutationSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     dim = spec.permutation.count
     var inverse = [Int32](repeating: 0, count: dim)
     for (i, column) in spec.permutation.enumerated() { inverse[column] = Int32(i) }

@@ -6,6 +6,8 @@ import KernelInterface
 /// functions of the context. The inverse finds one number a row, a = w.x + b, to the last bit.
 struct PlanarSpec: BijectionSpec {
   static let kind = "planar"
+  typealias F32 = Planar<Float>
+  typealias F64 = Planar<Double>
 
   let dim: Int
   let parameters: ContextualParametersSpec

@@ -6,6 +6,8 @@ import KernelInterface
 /// A.2. x0 and the raw numbers are trained, or functions of the context. The inverse is the root of a square.
 struct RadialSpec: BijectionSpec {
   static let kind = "radial"
+  typealias F32 = Radial<Float>
+  typealias F64 = Radial<Double>
 
   let dim: Int
   let parameters: ContextualParametersSpec

@@ -5,6 +5,8 @@ import KernelInterface
 /// speak in the units of its data. Used for the context, too.
 struct StandardizeSpec: BijectionSpec {
   static let kind = "standardize"
+  typealias F32 = Standardize<Float>
+  typealias F64 = Standardize<Double>
 
   let dim: Int
   /// What a new flow begins with, if it is not to come from the data.
@@ -95,7 +97,7 @@ struct Standardize<S: Scalar>: Bijection {
   private let deviation: UnsafeMutablePointer<S>
   private var logDet = 0.0
 
-  init(_ spec: StandardizeSpec, offset: Int, pool: Pool) throws(DiffeoError) {
+  init(_ spec: StandardizeSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     dim = spec.dim
     self.offset = offset
     mean = try pool.take(dim)

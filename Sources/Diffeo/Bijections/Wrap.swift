@@ -5,6 +5,8 @@ import KernelInterface
 /// a trained angle. The inverse turns back and wraps likewise. The log-determinant is 0.
 struct WrapSpec: BijectionSpec {
   static let kind = "wrap"
+  typealias F32 = Wrap<Float>
+  typealias F64 = Wrap<Double>
 
   let dim: Int
   let low: Double

@@ -1,18 +1,70 @@
 /// The architecture of a base distribution: where the layers take the data to.
 ///
-/// To add one, copy a file of this folder: a spec and its prepared form, then its cases in Flows/Base.swift, where the
-/// compiler asks for them, one row in the tests' table, and a way to ask for it in the header.
-protocol DistributionSpec: ComponentSpec {}
+/// To add one, copy a file of this folder and write its spec into the list of Flows/Kinds.swift; CONTRIBUTING.md has what
+/// else there is to do, and tests ask for it.
+protocol DistributionSpec: ComponentSpec {
+  /// Prepared for the kernels, in either type.
+  associatedtype F32: Distribution where F32.S == Float, F32.Spec == Self
+  associatedtype F64: Distribution where F64.S == Double, F64.Spec == Self
+  // Requirements, so that each is compiled for its distribution.
+  func base32(offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Base<Float>
+  func base64(offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Base<Double>
+}
 
-/// A distribution prepared for the kernels: sizes, and pointers into memory of the flow that owns it. Works on tiles.
-protocol Distribution: BitwiseCopyable {
-  associatedtype S: Scalar
-  /// What the pullback needs of a pass.
-  associatedtype Tape: BitwiseCopyable
+extension DistributionSpec {
+  func base32(offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Base<Float> {
+    try Base(F32(self, offset: offset, slot: slot, pool: pool), pool: pool)
+  }
+  func base64(offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Base<Double> {
+    try Base(F64(self, offset: offset, slot: slot, pool: pool), pool: pool)
+  }
+}
 
-  /// Recomputes everything that depends on the parameters of the flow.
-  mutating func prepare(_ parameters: UnsafePointer<S>)
+/// A base that is chosen by a number and made from the options that all of these bases share.
+protocol ChosenDistributionSpec: DistributionSpec {
+  /// DIFFEO_BASE_* of the header.
+  static var number: Int32 { get }
+  init(_ options: BaseOptions, dim: Int, contextDim: Int) throws(DiffeoError)
+}
 
+/// A base before the flow that it is for: its kind and its options.
+package struct BaseChoice: Sendable {
+  let kind: any ChosenDistributionSpec.Type
+  let options: BaseOptions
+
+  init(_ kind: any ChosenDistributionSpec.Type, _ options: BaseOptions = BaseOptions()) {
+    self.kind = kind
+    self.options = options
+  }
+}
+
+/// As in the C header.
+package struct BaseOptions: Sendable {
+  package let low, high: Double
+  package let df: Double
+  package let components: Int
+  /// Of the context, that gives the parameters; nil: they are trained.
+  package let network: NetworkConventions?
+
+  package init(
+    low: Double = 0, high: Double = 1, df: Double = 5, components: Int = 8, network: NetworkConventions? = nil
+  ) {
+    self.low = low
+    self.high = high
+    self.df = df
+    self.components = components
+    self.network = network
+  }
+
+  func refuseNetwork(_ kind: String) throws(DiffeoError) {
+    guard network == nil else {
+      throw DiffeoError(.invalid, "a network was given, but the base \(kind) has no parameters that it could give")
+    }
+  }
+}
+
+/// A distribution prepared for the kernels. Works on tiles.
+protocol Distribution: Prepared {
   /// Adds the log-density of pass.x, given the context, to pass.logDet. Outside of the support it is minus infinity.
   func addLogDensity(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape
 

@@ -2,10 +2,14 @@ import Glibc
 import KernelInterface
 
 /// The standard logistic distribution, by column: the distribution function is the sigmoid.
-struct LogisticSpec: DistributionSpec {
+struct LogisticSpec: ChosenDistributionSpec {
   static let kind = "logistic"
+  static let number: Int32 = 3
+  typealias F32 = Logistic<Float>
+  typealias F64 = Logistic<Double>
 
   init() {}
+  init(_ options: BaseOptions, dim: Int, contextDim: Int) throws(DiffeoError) { try options.refuseNetwork(Self.kind) }
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {}
 
   var record: Record { Record(kind: LogisticSpec.kind) }
@@ -13,7 +17,13 @@ struct LogisticSpec: DistributionSpec {
   var summary: String { "" }
 }
 
+extension BaseChoice {
+  package static var logistic: BaseChoice { BaseChoice(LogisticSpec.self) }
+}
+
 struct Logistic<S: Scalar>: Distribution {
+  init(_ spec: LogisticSpec, offset: Int, slot: Int, pool: Pool) {}
+
   func prepare(_ parameters: UnsafePointer<S>) {}
 
   struct Tape: BitwiseCopyable {

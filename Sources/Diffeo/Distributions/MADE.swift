@@ -9,6 +9,8 @@ import KernelInterface
 /// theirs, and each minibatch of a training takes the next of them (order-agnostic and connectivity-agnostic training).
 struct MADESpec: DistributionSpec {
   static let kind = "made"
+  typealias F32 = MADE<Float>
+  typealias F64 = MADE<Double>
 
   /// p(x_i | ...).
   enum Conditional: Equatable, Sendable, BitwiseCopyable {
@@ -136,7 +138,7 @@ extension MADESpec.Conditional {
     case "mixture":
       self = try .mixture(components: record.int("components"), bound: record.double("scale_bound"))
     case "bernoulli": self = .bernoulli
-    case let name: throw DiffeoError(.format, "the conditional '\(name)' is not known")
+    case let name: throw DiffeoError.unknown("conditional", name)
     }
   }
 

@@ -3,8 +3,11 @@ import KernelInterface
 
 /// A mixture of normal distributions: sum over k of softmax(logits)_k N(means_k, diag exp(log_scales_k)^2), trained or
 /// functions of the context.
-struct MixtureSpec: DistributionSpec {
+struct MixtureSpec: ChosenDistributionSpec {
   static let kind = "mixture"
+  static let number: Int32 = 6
+  typealias F32 = Mixture<Float>
+  typealias F64 = Mixture<Double>
 
   static let maxComponents = 1024
   /// Of components times columns: all parameters are in memory for every row of a tile.
@@ -33,6 +36,11 @@ struct MixtureSpec: DistributionSpec {
       ], contextDim: contextDim, conditioner: conditioner)
   }
 
+  init(_ options: BaseOptions, dim: Int, contextDim: Int) throws(DiffeoError) {
+    try self.init(
+      components: options.components, dim: dim, contextDim: contextDim, conditioner: options.network)
+  }
+
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     try self.init(
       components: record.int("components"), dim: dim, contextDim: contextDim,
@@ -59,6 +67,12 @@ struct MixtureSpec: DistributionSpec {
   }
 }
 
+extension BaseChoice {
+  package static func mixture(components: Int, _ network: NetworkConventions?) -> BaseChoice {
+    BaseChoice(MixtureSpec.self, BaseOptions(components: components, network: network))
+  }
+}
+
 /// For each component about what a normal base costs, and 10 ns a row.
 struct Mixture<S: Scalar>: Distribution {
   private let components: Int
@@ -70,6 +84,7 @@ struct Mixture<S: Scalar>: Distribution {
   }
 
   func prepare(_ parameters: UnsafePointer<S>) { self.parameters.prepare(parameters) }
+  var denseLayers: [DenseLayer<S>] { parameters.denseLayers }
 
   struct Tape: BitwiseCopyable {
     let z: UnsafeMutablePointer<S>

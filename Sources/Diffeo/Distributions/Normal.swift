@@ -1,8 +1,11 @@
 import KernelInterface
 
 /// N(mean, exp(log_scale)^2) by column: trained vectors, or functions of the context.
-struct NormalSpec: DistributionSpec {
+struct NormalSpec: ChosenDistributionSpec {
   static let kind = "normal"
+  static let number: Int32 = 2
+  typealias F32 = Normal<Float>
+  typealias F64 = Normal<Double>
 
   let dim: Int
   let parameters: ContextualParametersSpec
@@ -12,6 +15,10 @@ struct NormalSpec: DistributionSpec {
     parameters = try ContextualParametersSpec(
       [.init(name: "mean", shape: [dim]), .init(name: "log_scale", shape: [dim])], contextDim: contextDim,
       conditioner: conditioner)
+  }
+
+  init(_ options: BaseOptions, dim: Int, contextDim: Int) throws(DiffeoError) {
+    try self.init(dim: dim, contextDim: contextDim, conditioner: options.network)
   }
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
@@ -32,6 +39,12 @@ struct NormalSpec: DistributionSpec {
   }
 }
 
+extension BaseChoice {
+  package static func normal(_ network: NetworkConventions?) -> BaseChoice {
+    BaseChoice(NormalSpec.self, BaseOptions(network: network))
+  }
+}
+
 struct Normal<S: Scalar>: Distribution {
   let parameters: ContextualParameters<S>
 
@@ -40,6 +53,7 @@ struct Normal<S: Scalar>: Distribution {
   }
 
   func prepare(_ parameters: UnsafePointer<S>) { self.parameters.prepare(parameters) }
+  var denseLayers: [DenseLayer<S>] { parameters.denseLayers }
 
   struct Tape: BitwiseCopyable {
     /// (z - mean) / scale

@@ -1,10 +1,14 @@
 import KernelInterface
 
 /// N(0, I)
-struct StandardNormalSpec: DistributionSpec {
+struct StandardNormalSpec: ChosenDistributionSpec {
   static let kind = "standard_normal"
+  static let number: Int32 = 1
+  typealias F32 = StandardNormal<Float>
+  typealias F64 = StandardNormal<Double>
 
   init() {}
+  init(_ options: BaseOptions, dim: Int, contextDim: Int) throws(DiffeoError) { try options.refuseNetwork(Self.kind) }
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {}
 
   var record: Record { Record(kind: StandardNormalSpec.kind) }
@@ -12,7 +16,13 @@ struct StandardNormalSpec: DistributionSpec {
   var summary: String { "" }
 }
 
+extension BaseChoice {
+  package static var standardNormal: BaseChoice { BaseChoice(StandardNormalSpec.self) }
+}
+
 struct StandardNormal<S: Scalar>: Distribution {
+  init(_ spec: StandardNormalSpec, offset: Int, slot: Int, pool: Pool) {}
+
   func prepare(_ parameters: UnsafePointer<S>) {}
 
   struct Tape: BitwiseCopyable {

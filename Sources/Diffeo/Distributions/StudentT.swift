@@ -3,13 +3,15 @@ import KernelInterface
 
 /// Student's t distribution, by column, for data with heavy tails: nu = exp(log_df) degrees of freedom, trained or a
 /// function of the context. (Alexanderson and Henter 2020; Laszkiewicz, Lederer and Fischer 2022.)
-struct StudentTSpec: DistributionSpec {
+struct StudentTSpec: ChosenDistributionSpec {
   static let kind = "student_t"
+  static let number: Int32 = 5
+  typealias F32 = StudentT<Float>
+  typealias F64 = StudentT<Double>
 
   /// nu is held to these: below, most numbers drawn would overflow in single precision; above, it is a normal
   /// distribution to seven digits.
   static let degreesOfFreedom = 0.1...1e8
-  static let defaultDegreesOfFreedom = 5.0
 
   let dim: Int
   let parameters: ContextualParametersSpec
@@ -17,14 +19,17 @@ struct StudentTSpec: DistributionSpec {
   private let start: Double
 
   init(
-    dim: Int, contextDim: Int, start: Double = defaultDegreesOfFreedom,
-    conditioner: NetworkConventions?
+    dim: Int, contextDim: Int, start: Double = BaseOptions().df, conditioner: NetworkConventions?
   ) throws(DiffeoError) {
     try Limit.check("base.df", start)
     self.dim = dim
     self.start = start
     parameters = try ContextualParametersSpec(
       [.init(name: "log_df", shape: [dim])], contextDim: contextDim, conditioner: conditioner)
+  }
+
+  init(_ options: BaseOptions, dim: Int, contextDim: Int) throws(DiffeoError) {
+    try self.init(dim: dim, contextDim: contextDim, start: options.df, conditioner: options.network)
   }
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
@@ -44,6 +49,12 @@ struct StudentTSpec: DistributionSpec {
   }
 }
 
+extension BaseChoice {
+  package static func studentT(df: Double, _ network: NetworkConventions?) -> BaseChoice {
+    BaseChoice(StudentTSpec.self, BaseOptions(df: df, network: network))
+  }
+}
+
 /// In plain loops over numbers in double precision: about 10 ns a number, 20 with its gradient, 50 to draw one; where nu
 /// changes from row to row, 60 more each time.
 struct StudentT<S: Scalar>: Distribution {
@@ -54,6 +65,7 @@ struct StudentT<S: Scalar>: Distribution {
   }
 
   func prepare(_ parameters: UnsafePointer<S>) { self.parameters.prepare(parameters) }
+  var denseLayers: [DenseLayer<S>] { parameters.denseLayers }
 
   struct Tape: BitwiseCopyable {
     let z: UnsafeMutablePointer<S>

@@ -2,8 +2,11 @@ import Glibc
 import KernelInterface
 
 /// The uniform distribution on [low, high], by column.
-struct UniformSpec: DistributionSpec {
+struct UniformSpec: ChosenDistributionSpec {
   static let kind = "uniform"
+  static let number: Int32 = 4
+  typealias F32 = Uniform<Float>
+  typealias F64 = Uniform<Double>
 
   let low: Double
   let high: Double
@@ -15,6 +18,11 @@ struct UniformSpec: DistributionSpec {
     }
     self.low = low
     self.high = high
+  }
+
+  init(_ options: BaseOptions, dim: Int, contextDim: Int) throws(DiffeoError) {
+    try options.refuseNetwork(Self.kind)
+    try self.init(low: options.low, high: options.high)
   }
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
@@ -42,12 +50,18 @@ struct UniformSpec: DistributionSpec {
   }
 }
 
+extension BaseChoice {
+  package static func uniform(low: Double, high: Double) -> BaseChoice {
+    BaseChoice(UniformSpec.self, BaseOptions(low: low, high: high))
+  }
+}
+
 struct Uniform<S: Scalar>: Distribution {
   private let low: S
   private let high: S
   private let logWidth: Double
 
-  init(_ spec: UniformSpec) {
+  init(_ spec: UniformSpec, offset: Int, slot: Int, pool: Pool) {
     low = S(spec.low)
     high = S(spec.high)
     logWidth = log(Double(high) - Double(low))

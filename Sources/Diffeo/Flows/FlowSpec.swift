@@ -17,7 +17,7 @@ package struct FlowSpec: Equatable, Sendable {
   /// Standardisation of the context, before any layer sees it.
   private(set) var context: StandardizeSpec?
   private(set) var layers: [LayerSpec] = []
-  private(set) var base = BaseKind.standardNormal(StandardNormalSpec())
+  private(set) var base = BaseSpec(StandardNormalSpec())
 
   package static let maxDim = 65_536
   package static let maxLayers = 4_096
@@ -39,7 +39,7 @@ package struct FlowSpec: Equatable, Sendable {
     try self.init(dtype: dtype, dim: dim, contextDim: contextDim)
     if let context {
       guard context.kind == StandardizeSpec.kind else {
-        throw DiffeoError(.format, "the context map '\(context.kind)' is not known")
+        throw DiffeoError.unknown("context map", context.kind)
       }
       try standardizeContext(StandardizeSpec(context, dim: contextDim, contextDim: contextDim))
     }
@@ -51,7 +51,7 @@ package struct FlowSpec: Equatable, Sendable {
       }
     }
     do throws(DiffeoError) {
-      try setBase(BaseKind(base, dim: dim, contextDim: contextDim))
+      try setBase(BaseSpec(base, dim: dim, contextDim: contextDim))
     } catch {
       throw DiffeoError(error.code, "the base: \(error.message)")
     }
@@ -61,11 +61,11 @@ package struct FlowSpec: Equatable, Sendable {
     guard layers.count < FlowSpec.maxLayers else {
       throw DiffeoError(.invalid, "a flow has at most \(FlowSpec.maxLayers) layers")
     }
-    try check(parameterCount: parameterCount + layer.kind.spec.parameterCount)
+    try check(parameterCount: parameterCount + layer.spec.parameterCount)
     layers.append(layer)
   }
 
-  mutating func setBase(_ base: BaseKind) throws(DiffeoError) {
+  mutating func setBase(_ base: BaseSpec) throws(DiffeoError) {
     try check(parameterCount: parameterCount - self.base.spec.parameterCount + base.spec.parameterCount)
     self.base = base
   }
@@ -82,7 +82,7 @@ package struct FlowSpec: Equatable, Sendable {
     guard let last = layers.popLast() else {
       throw DiffeoError(.state, "there is no layer yet that could be turned round")
     }
-    layers.append(LayerSpec(last.kind, inverted: !last.inverted))
+    layers.append(LayerSpec(last.spec, inverted: !last.inverted))
   }
 
   mutating func standardizeContext(_ map: StandardizeSpec) throws(DiffeoError) {
@@ -112,18 +112,18 @@ package struct FlowSpec: Equatable, Sendable {
     }
     var all: [ComponentSlots] = []
     if let context { all.append(placed(.context, context.slots)) }
-    for (i, layer) in layers.enumerated() { all.append(placed(.layer(i), layer.kind.spec.slots)) }
+    for (i, layer) in layers.enumerated() { all.append(placed(.layer(i), layer.spec.slots)) }
     all.append(placed(.base, base.spec.slots))
     return all
   }
 
   var limitsSupport: Bool {
-    base.spec.limitsSupport || layers.contains { $0.kind.spec.limitsSupport }
+    base.spec.limitsSupport || layers.contains { $0.spec.limitsSupport }
   }
 
   package var parameterCount: Int {
     layers.reduce((context?.parameterCount ?? 0) + base.spec.parameterCount) {
-      $0 + $1.kind.spec.parameterCount
+      $0 + $1.spec.parameterCount
     }
   }
 
@@ -137,8 +137,8 @@ package struct FlowSpec: Equatable, Sendable {
       range.skip(context.slots)
     }
     for layer in layers {
-      try body(layer.kind.spec, range)
-      range.skip(layer.kind.spec.slots)
+      try body(layer.spec, range)
+      range.skip(layer.spec.slots)
     }
     try body(base.spec, range)
   }
@@ -164,15 +164,15 @@ package struct FlowSpec: Equatable, Sendable {
     if context != nil { lines.append("  context  standardize") }
     for (i, layer) in layers.enumerated() {
       let number = String(i)
-      let parameters = layer.kind.spec.parameterCount
+      let parameters = layer.spec.parameterCount
       lines.append(
         "  " + String(repeating: " ", count: max(0, 3 - number.count)) + number + "  "
-          + (layer.inverted ? "inverse " : "") + layer.kind.name + ": " + layer.kind.spec.summary
+          + (layer.inverted ? "inverse " : "") + layer.spec.kind + ": " + layer.spec.summary
           + (parameters > 0 ? ", \(parameters) parameters" : ""))
     }
     let parameters = base.spec.parameterCount
     lines.append(
-      "  base  \(base.name)" + (base.spec.summary.isEmpty ? "" : ": \(base.spec.summary)")
+      "  base  \(base.spec.kind)" + (base.spec.summary.isEmpty ? "" : ": \(base.spec.summary)")
         + (parameters > 0 ? ", \(parameters) parameters" : ""))
     return lines.joined(separator: "\n") + "\n"
   }

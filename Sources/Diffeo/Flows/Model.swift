@@ -6,7 +6,7 @@ final class Model<S: Scalar>: @unchecked Sendable {
   private let pool = Pool()
   private let layers: UnsafeMutablePointer<Layer<S>>
   private var context: Standardize<S>?
-  private var base: Base<S>
+  private let base: Base<S>
   /// Those whose W^T is packed, by layer and of the base.
   private let transposed: [[DenseLayer<S>]]
 
@@ -19,14 +19,14 @@ final class Model<S: Scalar>: @unchecked Sendable {
     layers = try pool.take(layerCount)
     var range = FlowSpec.ParameterRange(offset: 0, slot: 0)
     if let contextSpec = spec.context {
-      context = try Standardize(contextSpec, offset: 0, pool: pool)
+      context = try Standardize(contextSpec, offset: 0, slot: 0, pool: pool)
       range.skip(contextSpec.slots)
     }
     for (i, layer) in spec.layers.enumerated() {
-      layers[i] = try Layer(layer, offset: range.offset, slot: range.slot, pool: pool)
-      range.skip(layer.kind.spec.slots)
+      layers[i] = try layer.prepared(offset: range.offset, slot: range.slot, pool: pool)
+      range.skip(layer.spec.slots)
     }
-    base = try Base(spec.base, offset: range.offset, slot: range.slot, pool: pool)
+    base = try spec.base.prepared(offset: range.offset, slot: range.slot, pool: pool)
     transposed =
       UnsafeBufferPointer(start: layers, count: layerCount).map { wholeVectors && !$0.inverted ? [] : $0.denseLayers }
       + [wholeVectors ? [] : base.denseLayers]
@@ -106,7 +106,7 @@ final class Model<S: Scalar>: @unchecked Sendable {
   /// A recording pass, and what the pullbacks of the layers need of it.
   struct Recording {
     var pass: Pass<S>
-    fileprivate let tapes: UnsafeMutablePointer<Layer<S>.Tape>
+    fileprivate let tapes: UnsafeMutablePointer<AnyTape>
   }
 
   /// Of a pass that has begun.
@@ -151,19 +151,21 @@ final class Model<S: Scalar>: @unchecked Sendable {
   }
 
   /// Whether training adds noise to whole numbers.
-  var dequantizes: Bool { (0..<layerCount).contains { layers[$0].dequantizes } }
+  var dequantizes: Bool { (0..<layerCount).contains { layers[$0].bijection(as: Dequantize<S>.self) != nil } }
 
   // MARK: - Batch normalisation
 
-  /// The layers that normalise by the minibatch, and where they are.
+  /// The layers that normalise by the minibatch, not when inverted, and where they are.
   var batchNorms: [(layer: Int, norm: BatchNorm<S>)] {
-    (0..<layerCount).compactMap { i in layers[i].batchNorm.map { (i, $0) } }
+    (0..<layerCount).compactMap { i in
+      layers[i].inverted ? nil : layers[i].bijection(as: BatchNorm<S>.self).map { (i, $0) }
+    }
   }
 
   func tape(_ recording: Recording, ofBatchNorm layer: Int) throws(DiffeoError) -> BatchNorm<S>.Tape {
-    guard case .batchNorm(let tape) = recording.tapes[layer] else {
+    guard layers[layer].bijection(as: BatchNorm<S>.self) != nil else {
       throw DiffeoError(.internal, "layer \(layer) is no batch normalisation")
     }
-    return tape
+    return try BatchNorm<S>.tape(recording.tapes[layer])
   }
 }

@@ -37,7 +37,7 @@ extension SpecBuilder {
             conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees)))
     }
     try spec.setBase(
-      .made(
+      BaseSpec(
         MADESpec(
           dim: dim, contextDim: contextDim, conditional: kind, masks: drawn,
           conditioner: .init(network: conditioner.network, direct: direct))))

@@ -64,16 +64,6 @@ package struct SpecBuilder: Sendable {
   /// A network of the context that gives the parameters of a layer or a base.
   package typealias Network = NetworkConventions
 
-  /// What the noise follows; with a network its parameters are functions of the context.
-  package enum Base: Sendable {
-    case standardNormal
-    case normal(Network?)
-    case logistic
-    case uniform(low: Double, high: Double)
-    case studentT(df: Double, Network?)
-    case mixture(components: Int, Network?)
-  }
-
   package mutating func addAutoregressive(
     _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, invertsMap: Bool = false,
     seed: UInt64
@@ -86,7 +76,7 @@ package struct SpecBuilder: Sendable {
       hiddenDegrees: AutoregressiveParametersSpec.degrees(
         conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
       conditioner: .init(network: conditioner.network, direct: direct))
-    try spec.append(LayerSpec(.autoregressive(layer)))
+    try spec.append(LayerSpec(layer))
   }
 
   func columns(_ order: Order, _ random: inout Philox) -> [Int] {
@@ -121,11 +111,11 @@ package struct SpecBuilder: Sendable {
     let layer = try CouplingSpec(
       dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.transformer.map(),
       conditioner: conditioner.network, scaleActivation: scaleActivation)
-    try spec.append(LayerSpec(.coupling(layer)))
+    try spec.append(LayerSpec(layer))
   }
 
   package mutating func addPermutation(_ permutation: [Int]) throws(DiffeoError) {
-    try spec.append(LayerSpec(.permutation(PermutationSpec(permutation, dim: spec.dim))))
+    try spec.append(LayerSpec(PermutationSpec(permutation, dim: spec.dim)))
   }
   package mutating func addReverse() throws(DiffeoError) {
     try addPermutation(Array((0..<spec.dim).reversed()))
@@ -136,27 +126,27 @@ package struct SpecBuilder: Sendable {
   }
 
   package mutating func addActNorm() throws(DiffeoError) {
-    try spec.append(LayerSpec(.actNorm(ActNormSpec(dim: spec.dim))))
+    try spec.append(LayerSpec(ActNormSpec(dim: spec.dim)))
   }
 
   package mutating func addBatchNorm(epsilon: Double = 1e-5, momentum: Double = 0.1) throws(DiffeoError) {
     try spec.append(
-      LayerSpec(.batchNorm(BatchNormSpec(dim: spec.dim, epsilon: epsilon, momentum: momentum))))
+      LayerSpec(BatchNormSpec(dim: spec.dim, epsilon: epsilon, momentum: momentum)))
   }
 
   /// z = exp(log_scale) x + shift, not set from the data.
   package mutating func addElementwiseAffine(shift: Bool) throws(DiffeoError) {
-    try spec.append(LayerSpec(.actNorm(ActNormSpec(dim: spec.dim, hasShift: shift, fromData: false))))
+    try spec.append(LayerSpec(ActNormSpec(dim: spec.dim, hasShift: shift, fromData: false)))
   }
 
   /// permuted: the matrix is P L U with a random P, drawn from the seed.
   package mutating func addLU(permuted: Bool, seed: UInt64) throws(DiffeoError) {
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     let permutation = permuted ? random.permutation(spec.dim) : Array(0..<spec.dim)
-    try spec.append(LayerSpec(.lu(LUSpec(permutation, dim: spec.dim))))
+    try spec.append(LayerSpec(LUSpec(permutation, dim: spec.dim)))
   }
   package mutating func addHouseholder(reflections: Int) throws(DiffeoError) {
-    try spec.append(LayerSpec(.householder(HouseholderSpec(dim: spec.dim, reflections: reflections))))
+    try spec.append(LayerSpec(HouseholderSpec(dim: spec.dim, reflections: reflections)))
   }
 
   /// low and high: as far as the map needs them, one for each of the columns, which ascend.
@@ -164,14 +154,14 @@ package struct SpecBuilder: Sendable {
     throws(DiffeoError)
   {
     try spec.append(
-      LayerSpec(.domain(DomainSpec(dim: spec.dim, map: map, columns: columns, low: low, high: high))))
+      LayerSpec(DomainSpec(dim: spec.dim, map: map, columns: columns, low: low, high: high)))
   }
 
   /// randomShift: each column begins turned by an angle drawn from the seed, else by none.
   package mutating func addWrap(low: Double, high: Double, randomShift: Bool, seed: UInt64) throws(DiffeoError) {
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     let shift = randomShift ? (0..<spec.dim).map { _ in (high - low) * random.uniform() } : nil
-    try spec.append(LayerSpec(.wrap(WrapSpec(dim: spec.dim, low: low, high: high, shift: shift))))
+    try spec.append(LayerSpec(WrapSpec(dim: spec.dim, low: low, high: high, shift: shift)))
   }
 
   /// columns: ascending; nil for all. network: of the context, that gives the parameters; nil for trained ones.
@@ -181,52 +171,38 @@ package struct SpecBuilder: Sendable {
     let layer = try ElementwiseSpec(
       dim: spec.dim, contextDim: spec.contextDim, columns: columns ?? Array(0..<spec.dim), map: transformer.map(),
       conditioner: network)
-    try spec.append(LayerSpec(.elementwise(layer)))
+    try spec.append(LayerSpec(layer))
   }
 
   package mutating func addDequantize(levels: Int) throws(DiffeoError) {
-    try spec.append(LayerSpec(.dequantize(DequantizeSpec(dim: spec.dim, levels: levels))))
+    try spec.append(LayerSpec(DequantizeSpec(dim: spec.dim, levels: levels)))
   }
 
   /// network: of the context, that gives the parameters; nil for trained ones. Fast from data to noise; turned round,
   /// from noise to data.
   package mutating func addPlanar(network: Network? = nil) throws(DiffeoError) {
     let layer = try PlanarSpec(dim: spec.dim, contextDim: spec.contextDim, conditioner: network)
-    try spec.append(LayerSpec(.planar(layer)))
+    try spec.append(LayerSpec(layer))
   }
   /// Likewise, and as fast in both directions.
   package mutating func addRadial(network: Network? = nil) throws(DiffeoError) {
     let layer = try RadialSpec(dim: spec.dim, contextDim: spec.contextDim, conditioner: network)
-    try spec.append(LayerSpec(.radial(layer)))
+    try spec.append(LayerSpec(layer))
   }
 
   /// Turns the layer that was added last the other way round: its `inverse` runs from data to noise.
   package mutating func invertLast() throws(DiffeoError) { try spec.invertLast() }
 
   /// In place of the one before; a flow begins with the standard normal distribution.
-  package mutating func setBase(_ base: Base) throws(DiffeoError) {
-    let (dim, contextDim) = (spec.dim, spec.contextDim)
-    let kind: BaseKind
-    switch base {
-    case .standardNormal: kind = .standardNormal(StandardNormalSpec())
-    case .normal(let c):
-      kind = .normal(try NormalSpec(dim: dim, contextDim: contextDim, conditioner: c))
-    case .logistic: kind = .logistic(LogisticSpec())
-    case .uniform(let low, let high): kind = .uniform(try UniformSpec(low: low, high: high))
-    case .studentT(let df, let c):
-      kind = .studentT(try StudentTSpec(dim: dim, contextDim: contextDim, start: df, conditioner: c))
-    case .mixture(let components, let c):
-      kind = .mixture(
-        try MixtureSpec(components: components, dim: dim, contextDim: contextDim, conditioner: c))
-    }
-    try spec.setBase(kind)
+  package mutating func setBase(_ base: BaseChoice) throws(DiffeoError) {
+    try spec.setBase(BaseSpec(base.kind.init(base.options, dim: spec.dim, contextDim: spec.contextDim)))
   }
 
   /// given: of each column; nil: from the data when training begins.
   package mutating func addStandardize(_ given: (mean: [Double], deviation: [Double])?)
     throws(DiffeoError)
   {
-    try spec.append(LayerSpec(.standardize(SpecBuilder.standardize(given, dim: spec.dim))))
+    try spec.append(LayerSpec(SpecBuilder.standardize(given, dim: spec.dim)))
   }
   package mutating func standardizeContext(_ given: (mean: [Double], deviation: [Double])?)
     throws(DiffeoError)

@@ -91,7 +91,7 @@ package enum NetworkBlocks: Int32, Sendable {
 
   init(name: String) throws(DiffeoError) {
     guard let match = NetworkBlocks.names.first(where: { $0.1 == name }) else {
-      throw DiffeoError(.format, "the blocks '\(name)' are not known")
+      throw DiffeoError.unknown("blocks", name)
     }
     self = match.0
   }
@@ -112,7 +112,7 @@ package enum ContextMode: Int32, Sendable {
 
   init(name: String) throws(DiffeoError) {
     guard let match = ContextMode.names.first(where: { $0.1 == name }) else {
-      throw DiffeoError(.format, "the context mode '\(name)' is not known")
+      throw DiffeoError.unknown("context mode", name)
     }
     self = match.0
   }

@@ -217,7 +217,7 @@ extension Activation {
 
   init(name: String) throws(DiffeoError) {
     guard let match = Activation.names.first(where: { $0.1 == name }) else {
-      throw DiffeoError(.format, "the activation '\(name)' is not known")
+      throw DiffeoError.unknown("activation", name)
     }
     self = match.0
   }

@@ -1,8 +1,11 @@
 """Flows layer by layer."""
 
 import inspect
+import re
+from pathlib import Path
 
 import diffeo
+import h5py
 import numpy as np
 import pytest
 from conftest import gradient_by_differences
@@ -174,6 +177,7 @@ LAYERS = {
     "radial": (lambda s: s.add_radial(), "radial"),
     "radial of the context": (lambda s: s.add_radial((), "tanh"), "linear"),
     "standardize": (lambda s: s.add_standardize(), "standardize"),
+    "permutation": (lambda s: s.add_permutation([2, 0, 3, 1]), "permutation"),
     "logit": (lambda s: s.add_domain("logit", low=-20, high=[20, 21, 22, 23]), "logit of all"),
     "log": (lambda s: s.add_domain("log", [1, 3], low=[-10, -30]), "log of 2"),
     "softplus": (lambda s: s.add_domain("softplus", np.array([0]), low=-12.5), "softplus of 1"),
@@ -386,17 +390,19 @@ def student_t(z, df):
     return constant - (df + 1) / 2 * np.log1p(z**2 / df)
 
 
-@pytest.mark.parametrize(
-    ("base", "options", "density"),
-    [
-        ("standard_normal", {}, lambda z: -0.5 * (z**2 + LOG_2PI)),
-        ("normal", {}, lambda z: -0.5 * (z**2 + LOG_2PI)),
-        ("logistic", {}, lambda z: -z - 2 * np.log1p(np.exp(-z))),
-        ("uniform", {"low": -2.5, "high": 4.0}, lambda z: np.where((z >= -2.5) & (z <= 4.0), -np.log(6.5), -np.inf)),
-        ("student_t", {}, lambda z: student_t(z, 5)),
-        ("student_t", {"df": 2.5}, lambda z: student_t(z, 2.5)),
-    ],
-)
+# Bases, their options, and the log-density of a column.
+BASES = [
+    ("standard_normal", {}, lambda z: -0.5 * (z**2 + LOG_2PI)),
+    ("normal", {}, lambda z: -0.5 * (z**2 + LOG_2PI)),
+    ("logistic", {}, lambda z: -z - 2 * np.log1p(np.exp(-z))),
+    ("uniform", {"low": -2.5, "high": 4.0}, lambda z: np.where((z >= -2.5) & (z <= 4.0), -np.log(6.5), -np.inf)),
+    ("student_t", {}, lambda z: student_t(z, 5)),
+    ("student_t", {"df": 2.5}, lambda z: student_t(z, 2.5)),
+]
+TRAINED_BASES = ["normal", "student_t", "mixture"]
+
+
+@pytest.mark.parametrize(("base", "options", "density"), BASES)
 def test_bases(base, options, density):
     spec = diffeo.Spec(4, dtype="float64")
     assert spec.set_base("logistic").set_base(base, **options) is spec  # the last one counts
@@ -408,7 +414,7 @@ def test_bases(base, options, density):
     assert f"base  {base}" in str(flow)
 
 
-@pytest.mark.parametrize("base", ["normal", "student_t", "mixture"])
+@pytest.mark.parametrize("base", TRAINED_BASES)
 @pytest.mark.parametrize("hidden", [None, (), (8,)])
 def test_bases_that_are_trained(base, hidden):
     rng = np.random.default_rng(6)
@@ -658,3 +664,20 @@ def test_default_architectures_are_those_of_the_library():
             options.context_dim = 0  # their networks are smaller, and there are none
         theirs = diffeo.Flow(_abi.create(_abi.Flow, getattr(lib, f"diffeo_{name}_create"), options))
         assert str(theirs) == str(getattr(diffeo, name)(dim=3))
+
+
+def test_every_kind_is_tested_here():
+    """Those that the format has; a test of the core demands a row there for every kind."""
+    page = (Path(__file__).parents[3] / "docs/weight-file.md").read_text()
+    table = page.split("## Components")[1].split("\n\n## ")[0]
+    layers = set(re.findall(r"^\| `(\w+)` (?:\(layer, context\) )?\|", table.split("| Kind | z |")[0], re.MULTILINE))
+    bases = set(re.findall(r"^\| `(\w+)` \(base\) \|", table, re.MULTILINE))
+    assert {"coupling", "actnorm"} <= layers
+    assert {"normal", "made"} <= bases
+    tested = set()
+    for add, _ in LAYERS.values():
+        with h5py.File.in_memory(add(diffeo.Spec(4, context_dim=2)).build().to_bytes()) as f:
+            tested |= {layer.attrs["kind"].decode() for layer in f["layers"].values()}
+    assert tested == layers
+    # set_base_made has tests of its own.
+    assert bases - {"made"} == {base for base, _, _ in BASES} | set(TRAINED_BASES)

@@ -1,0 +1,47 @@
+/// The base of a flow prepared for the kernels: a distribution of any kind (see Prepared).
+struct Base<S: Scalar>: BitwiseCopyable {
+  private let distribution: UnsafeMutableRawPointer
+  private let functions: UnsafePointer<Functions>
+
+  private struct Functions {
+    let denseLayers: (UnsafeMutableRawPointer) -> [DenseLayer<S>]
+    let prepare: (UnsafeMutableRawPointer, UnsafePointer<S>) -> Void
+    let addLogDensity: (UnsafeMutableRawPointer, inout Pass<S>) throws(DiffeoError) -> AnyTape
+    let pullback: (UnsafeMutableRawPointer, inout Adjoint<S>, AnyTape) throws(DiffeoError) -> Void
+    let sample: (UnsafeMutableRawPointer, UInt64, UInt64, inout Pass<S>) throws(DiffeoError) -> Void
+
+    init<D: Distribution>(_: D.Type) where D.S == S {
+      denseLayers = { D.at($0).pointee.denseLayers }
+      prepare = { D.at($0).pointee.prepare($1) }
+      addLogDensity = { distribution, pass throws(DiffeoError) in
+        let tape = try D.at(distribution).pointee.addLogDensity(&pass)
+        return try pass.recorded(tape)
+      }
+      pullback = { distribution, adjoint, tape throws(DiffeoError) in
+        try D.at(distribution).pointee.pullback(&adjoint, D.tape(tape))
+      }
+      sample = { distribution, seed, firstRow, pass throws(DiffeoError) in
+        try D.at(distribution).pointee.sample(seed, firstRow, &pass)
+      }
+    }
+  }
+
+  init<D: Distribution>(_ distribution: D, pool: Pool) throws(DiffeoError) where D.S == S {
+    self.distribution = UnsafeMutableRawPointer(try pool.place(distribution))
+    let bytes = UnsafeMutableRawPointer(try pool.take(MemoryLayout<Functions>.size, of: UInt8.self))
+    functions = UnsafePointer(bytes.initializeMemory(as: Functions.self, to: Functions(D.self)))
+  }
+
+  var denseLayers: [DenseLayer<S>] { functions.pointee.denseLayers(distribution) }
+  func prepare(_ parameters: UnsafePointer<S>) { functions.pointee.prepare(distribution, parameters) }
+
+  func addLogDensity(_ pass: inout Pass<S>) throws(DiffeoError) -> AnyTape {
+    try functions.pointee.addLogDensity(distribution, &pass)
+  }
+  func pullback(_ adjoint: inout Adjoint<S>, _ tape: AnyTape) throws(DiffeoError) {
+    try functions.pointee.pullback(distribution, &adjoint, tape)
+  }
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+    try functions.pointee.sample(distribution, seed, firstRow, &pass)
+  }
+}

@@ -1,0 +1,44 @@
+// Which layers and bases there are: a new one is a file and a line here. (Maps of one number: ElementMap.)
+
+extension LayerSpec {
+  /// In the order of docs/flows.md.
+  static let kinds: [any BijectionSpec.Type] = [
+    AutoregressiveSpec.self,
+    CouplingSpec.self,
+    ElementwiseSpec.self,
+    PlanarSpec.self,
+    RadialSpec.self,
+    PermutationSpec.self,
+    LUSpec.self,
+    HouseholderSpec.self,
+    ActNormSpec.self,
+    BatchNormSpec.self,
+    StandardizeSpec.self,
+    DomainSpec.self,
+    WrapSpec.self,
+    DequantizeSpec.self,
+  ]
+}
+
+extension BaseSpec {
+  static let kinds: [any DistributionSpec.Type] = [
+    StandardNormalSpec.self,
+    NormalSpec.self,
+    LogisticSpec.self,
+    UniformSpec.self,
+    StudentTSpec.self,
+    MixtureSpec.self,
+    MADESpec.self,
+  ]
+}
+
+extension BaseChoice {
+  /// number: DIFFEO_BASE_* of the header.
+  package init(number: Int32, _ options: BaseOptions) throws(DiffeoError) {
+    let kinds = BaseSpec.kinds.compactMap { $0 as? any ChosenDistributionSpec.Type }
+    guard let kind = kinds.first(where: { $0.number == number }) else {
+      throw DiffeoError(.invalid, "base is \(number), which is not known")
+    }
+    self.init(kind, options)
+  }
+}

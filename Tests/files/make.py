@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Writes a weight file for each kind of layer, base and transformer that none of the files here has yet, into a folder
+named after the version of the library that writes them.
+
+    DIFFEO_LIBRARY=.build/release/libdiffeo.so Tests/files/make.py
+
+What is here was written by the version that its folder names and is never written again: later versions must read it,
+with the same numbers. Whoever adds a kind runs this once.
+"""
+
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "bindings/python"))
+import diffeo  # noqa: E402
+
+SMALL = {"hidden": (6, 5), "activation": "tanh"}
+
+# By kind: what goes into a flow of 3 columns and 2 of context.
+KINDS = {
+    "autoregressive": lambda s: s.add_autoregressive(**SMALL, order="random", direct=True, seed=1),
+    "coupling": lambda s: s.add_coupling(**SMALL, scale_activation="relu"),
+    "elementwise": lambda s: s.add_elementwise(columns=[0, 2]),
+    "planar": lambda s: s.add_planar((6,), "tanh"),
+    "radial": lambda s: s.add_radial(),
+    "permutation": lambda s: s.add_random_permutation(seed=1),
+    "lu": lambda s: s.add_lu(seed=2),
+    "householder": lambda s: s.add_householder(2),
+    "actnorm": lambda s: s.add_actnorm(),
+    "batch_norm": lambda s: s.add_batch_norm(1e-3, 0.2),
+    "standardize": lambda s: s.add_standardize([1, 2, 3], [0.5, 1, 2]).standardize_context([0, 1], [1, 2]),
+    "domain": lambda s: s.add_domain("logit", [0, 2], low=-9, high=[9, 10]),
+    "wrap": lambda s: s.add_wrap(-4, 4, random_shift=True, seed=3),
+    "dequantize": lambda s: s.add_dequantize(5),
+    "standard_normal": lambda s: s.set_base("standard_normal"),
+    "normal": lambda s: s.set_base("normal", hidden=(5,)),
+    "logistic": lambda s: s.set_base("logistic"),
+    "uniform": lambda s: s.set_base("uniform", low=-3, high=5),
+    "student_t": lambda s: s.set_base("student_t", df=4),
+    "mixture": lambda s: s.set_base("mixture", components=3),
+    "made": lambda s: s.set_base_made(**SMALL, masks=2, order="random", degrees="random", seed=4),
+}
+TRANSFORMERS = {
+    "affine": lambda s: s.add_coupling(**SMALL, scale="softplus"),
+    "rational_quadratic": lambda s: s.add_autoregressive(**SMALL, transformer=diffeo.Spline(5, -3, 3)),
+    "mixture_cdf": lambda s: s.add_autoregressive(**SMALL, transformer=diffeo.Mixture(3)),
+}
+
+
+def kinds_in(path: Path) -> set[str]:
+    """The kinds of the components of a file, and their transformers."""
+    with h5py.File(path) as f:
+        components = [f["base"], *f["layers"].values()] + ([f["context"]] if "context" in f else [])
+        return {c.attrs[name].decode() for c in components for name in ("kind", "transformer") if name in c.attrs}
+
+
+def main() -> None:
+    folder = Path(__file__).parent
+    known = set().union(*(kinds_in(path) for path in folder.glob("*/*.h5")))
+    version = folder / diffeo.__version__
+    for number, (name, add) in enumerate((KINDS | TRANSFORMERS).items()):
+        if name in known:
+            continue
+        spec = add(diffeo.Spec(dim=3, context_dim=2, dtype="float32" if number % 2 else "float64"))
+        flow = spec.build(seed=number)
+        rng = np.random.default_rng(number)
+        version.mkdir(exist_ok=True)
+        path = version / f"{name}.h5"
+        flow.save(path)
+        # Other weights than those of a new flow; 0 and 1 may be flags and signs.
+        p = flow.parameters()
+        noise = 0.1 * rng.normal(size=p.shape)
+        for changed in (p + noise, np.where(np.isin(p, (-1, 1)), p, p + noise), p * (1 + noise)):
+            try:
+                flow.with_parameters(changed).save(path)
+                break
+            except diffeo.Error:
+                continue
+        print(path.relative_to(PROJECT))
+
+
+if __name__ == "__main__":
+    main()
