@@ -74,7 +74,7 @@ class Spline:
 
     def _set(self, options: Any) -> None:
         o = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
-        o.bins, o.low, o.high = integer(self.bins, "bins", 1), real(self.low, "low"), real(self.high, "high")
+        o.bins, o.low, o.high = integer(self.bins, "bins"), real(self.low, "low"), real(self.high, "high")
         o.boundary = choice(self.boundary, _abi.BOUNDARIES, "boundary")
         for name in (
             "min_width", "min_height", "min_derivative", "logit_bound", "derivative_bound", "boundary_derivative",
@@ -111,7 +111,7 @@ class Mixture:
 
     def _set(self, options: Any) -> None:
         o = _abi.defaults(_abi.MixtureOptions, lib.diffeo_mixture_options_init)
-        o.components = integer(self.components, "components", 1)
+        o.components = integer(self.components, "components")
         o.family = choice(self.family, _abi.FAMILIES, "family")
         o.target = choice(self.target, _abi.TARGETS, "target")
         o.scale_bound = real(self.scale_bound, "scale_bound")
@@ -144,8 +144,8 @@ class Spec:
     """
 
     def __init__(self, dim: SupportsIndex, context_dim: SupportsIndex = 0, dtype: npt.DTypeLike = "float32") -> None:
-        self._dim = integer(dim, "dim", 1)
-        self._context_dim = integer(context_dim, "context_dim", 0)
+        self._dim = integer(dim, "dim")
+        self._context_dim = integer(context_dim, "context_dim")
         self._dtype = np.dtype(dtype)
         self._layers: list[str] = []
         self._base = "standard_normal"
@@ -333,7 +333,7 @@ class Spec:
 
     def add_permutation(self, permutation: Integers) -> Spec:
         """Add z_i = x_{permutation[i]}; the `dim` entries are 0 to dim - 1, each once."""
-        entries = np.array([integer(entry, "permutation", 0) for entry in permutation], np.int64)
+        entries = np.array([integer(entry, "permutation") for entry in permutation], np.int64)
         self._check_length(len(entries), "permutation")
         return self._add("permutation", entries)
 
@@ -411,7 +411,7 @@ class Spec:
         reflections : int
             1 or more; the determinant is (-1)^reflections, and `dim` of them give any such matrix.
         """
-        return self._add("householder", integer(reflections, "reflections", 1))
+        return self._add("householder", integer(reflections, "reflections"))
 
     def add_planar(
         self,
@@ -474,7 +474,7 @@ class Spec:
         low, high : float or array_like, optional
             Ends of the domain, one for all or one a column.
         """
-        chosen = None if columns is None else np.array([integer(column, "columns", 0) for column in columns], np.int64)
+        chosen = None if columns is None else np.array([integer(column, "columns") for column in columns], np.int64)
         count = self._dim if chosen is None else len(chosen)
         ends = [
             None if end is None else np.array(np.broadcast_to(np.asarray(end, _FLOAT64), count)) for end in (low, high)
@@ -515,7 +515,7 @@ class Spec:
         ----------
         .. [1] Theis, van den Oord, Bethge, "A note on the evaluation of generative models", ICLR 2016.
         """
-        return self._add("dequantize", integer(levels, "levels", 1))
+        return self._add("dequantize", integer(levels, "levels"))
 
     def add_standardize(self, mean: npt.ArrayLike | None = None, std: npt.ArrayLike | None = None) -> Spec:
         """Add z = (x - mean) / std, which is not trained; by default taken from the data when training begins.
@@ -589,7 +589,7 @@ class Spec:
         if df is not None:
             options.df = real(df, "df")
         if components is not None:
-            options.components = integer(components, "components", 1)
+            options.components = integer(components, "components")
         options.network = _network(hidden, activation, blocks, normalized)
         lib.diffeo_spec_set_base(self._handle, byref(options))
         self._base = base
@@ -632,8 +632,8 @@ class Spec:
         options = _abi.defaults(_abi.MadeOptions, lib.diffeo_made_options_init)
         options.network = _network(hidden, activation, blocks, normalized, context_mode)
         options.conditional = choice(conditional, _abi.CONDITIONALS, "conditional")
-        options.components = integer(components, "components", 1)
-        options.masks = integer(masks, "masks", 1)
+        options.components = integer(components, "components")
+        options.masks = integer(masks, "masks")
         if isinstance(order, str):
             options.order = choice(order, _abi.ORDERS, "order")
         else:
@@ -690,7 +690,7 @@ def _network(
     if hidden is None:
         return None
     options = _abi.defaults(_abi.NetworkOptions, lib.diffeo_network_options_init)
-    options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
+    options.hidden, options.hidden_count = int64s(hidden, "hidden"), len(hidden)
     options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
     options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
     options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
