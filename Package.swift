@@ -40,7 +40,7 @@ let package = Package(
           "-static-stdlib", "-use-ld=lld",
           // Never unloaded: libhdf5 and the Swift runtime leave thread-local destructors behind.
           "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker",
-          "-soname=libdiffeo.so.0",
+          "-soname=libdiffeo.so.0.2",
         ])
       ]),
     .testTarget(

@@ -16,16 +16,22 @@ static void domains(void) {
   diffeo_spec *spec;
   diffeo_flow *flow, *trained;
   diffeo_autoregressive_options layer;
+  diffeo_network_options network;
+  diffeo_map_options map;
   diffeo_mixture_options mixture;
   diffeo_base_options base;
   diffeo_train_options train;
   const int64_t speed[] = {0}, share[] = {1}, hidden[] = {16};
   const double zero[] = {0}, one[] = {1};
   check(diffeo_autoregressive_options_init(&layer, sizeof layer));
+  check(diffeo_network_options_init(&network, sizeof network));
+  check(diffeo_map_options_init(&map, sizeof map));
   check(diffeo_mixture_options_init(&mixture, sizeof mixture));
   check(diffeo_base_options_init(&base, sizeof base));
   check(diffeo_train_options_init(&train, sizeof train));
-  layer.hidden = hidden, layer.hidden_count = 1, layer.mixture = &mixture, mixture.components = 4;
+  network.hidden = hidden, network.hidden_count = 1, mixture.components = 4;
+  map.map = DIFFEO_MAP_MIXTURE, map.mixture = &mixture;
+  layer.network = &network, layer.map = &map;
   base.base = DIFFEO_BASE_LOGISTIC;
   train.max_epochs = 20, train.batch_size = 100, train.learning_rate = 5e-3;
 
@@ -53,12 +59,15 @@ static void torus(void) {
     x[2 * i + 1] = x[2 * i] + 0.5 * normal();
   }
   diffeo_architecture_options options;
+  diffeo_network_options network;
   diffeo_flow *flow, *trained;
   diffeo_train_options train;
   const int64_t hidden[] = {16};
   check(diffeo_architecture_options_init(&options, sizeof options));
+  check(diffeo_network_options_init(&network, sizeof network));
   check(diffeo_train_options_init(&train, sizeof train));
-  options.dim = 2, options.hidden = hidden, options.hidden_count = 1, options.periodic = 1;
+  network.hidden = hidden, network.hidden_count = 1;
+  options.dim = 2, options.network = &network, options.periodic = 1;
   train.max_epochs = 20, train.batch_size = 100, train.learning_rate = 5e-3;
   check(diffeo_spline_autoregressive_create(&options, &flow));
   check(diffeo_fit_f64(flow, &train, x, ROWS, NULL, 0, NULL, NULL, &trained, NULL));

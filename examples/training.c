@@ -9,12 +9,15 @@ int main(int argc, char **argv) {
   for (int i = 0; i < ROWS; i++) moon_point(i % 2, x + 2 * i);
 
   const int64_t hidden[] = {64, 64};
+  diffeo_network_options network;
+  check(diffeo_network_options_init(&network, sizeof network));
+  network.hidden = hidden;
+  network.hidden_count = 2;
+  network.activation = DIFFEO_SILU;
   diffeo_architecture_options architecture;
   check(diffeo_architecture_options_init(&architecture, sizeof architecture));
   architecture.dim = 2;
-  architecture.hidden = hidden;
-  architecture.hidden_count = 2;
-  architecture.activation = DIFFEO_SILU;
+  architecture.network = &network;
   diffeo_flow *flow;
   check(diffeo_maf_create(&architecture, &flow));
 

@@ -12,9 +12,11 @@
  *           is used by one thread at a time. diffeo_trainer_cancel is the one exception.
  *           The library starts no thread unless a workspace or a trainer is told to use more than one.
  * Memory    Buffers are yours, both ways; the library keeps no pointer to them after a call returns.
- *           A handle made by *_create, *_load or an output argument is yours: end it with its *_destroy.
+ *           A handle made by *_create, *_load or an output argument is yours: end it with its *_destroy. A call that
+ *           makes none writes NULL in its place.
  * Errors    0 is success, negative is failure; diffeo_last_error() has words for the latest failure of this thread.
- *           A failed call writes no output, except where it says so. Nothing prints, aborts or exits.
+ *           A failed call writes no output but NULL for a handle, except where it says so. Nothing prints, aborts or
+ *           exits.
  * Shapes    Batches are dense row-major [n, d]. An output may be the same buffer as an input of the same shape and
  *           type, or must not overlap it.
  * Types     _f32 and _f64 name the type of the buffers. The type in which a flow computes is its own (its dtype);
@@ -43,11 +45,11 @@ extern "C" {
 /* ---------------------------------------------------------------------------------------------- 1. Version */
 
 #define DIFFEO_VERSION_MAJOR 0
-#define DIFFEO_VERSION_MINOR 1
+#define DIFFEO_VERSION_MINOR 2
 #define DIFFEO_VERSION_PATCH 0
 /* major * 10000 + minor * 100 + patch */
-#define DIFFEO_VERSION_NUMBER 100
-#define DIFFEO_VERSION_STRING "0.1.0"
+#define DIFFEO_VERSION_NUMBER 200
+#define DIFFEO_VERSION_STRING "0.2.0"
 
 /* The same of the library that was loaded: compare them when you dlopen. Static string. Since: 0.1 */
 DIFFEO_API int32_t diffeo_version_number(void);
@@ -87,7 +89,7 @@ DIFFEO_API const char *diffeo_last_error(void);
  * serves one call at a time; any number of flows may use it in turn. Do not use it in a child after fork(). */
 typedef struct diffeo_workspace diffeo_workspace;
 
-/* threads: 1 to 256, or 0 for as many as the process may run on. Since: 0.1 */
+/* threads: 0 to 256, 0 for as many as the process may run on. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_workspace_create(int32_t threads, diffeo_workspace **workspace);
 DIFFEO_API void diffeo_workspace_destroy(diffeo_workspace *workspace); /* NULL is a no-op */
 DIFFEO_API int32_t diffeo_workspace_threads(const diffeo_workspace *workspace); /* 0 for NULL */
@@ -165,7 +167,19 @@ enum {
 };
 
 /* Every options struct begins with its size, is filled with defaults by its *_init(&options, sizeof options), and
- * only ever grows at its end. Arrays in it are read during the call that takes it. */
+ * only ever grows at its end. What it points to is read during the call that takes it. Comments give the range of a
+ * number and then its default; diffeo_option_bounds tells the range. */
+
+/* A dense or masked network, wherever there is one; those that read nothing but the context have no context_mode. */
+typedef struct diffeo_network_options {
+  size_t struct_size;
+  const int64_t *hidden; /* widths, each 1 to 65536. NULL: said where the network is; not NULL with hidden_count 0: none */
+  int64_t hidden_count;  /* 0 to 16 */
+  int32_t activation;    /* DIFFEO_RELU */
+  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
+  int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
+  int32_t normalized;    /* 0. 1: with preactivation, s h + t is activated in place of h; s and t are trained */
+} diffeo_network_options;
 
 /* A monotone rational-quadratic spline (Durkan et al. 2019) through bins + 1 knots in the box [low, high] x [low, high],
  * in place of the affine map. */
@@ -190,10 +204,10 @@ enum {
 typedef struct diffeo_spline_options {
   size_t struct_size;
   int64_t bins;          /* 2 to 64: 8 */
-  double low, high;      /* within 1e6: -4, 4 */
-  double min_width;      /* of a bin, as a part of the box, 1e-6 or more (0 with logit_bound) and below 1 / bins: 1e-3 */
+  double low, high;      /* -1e6 to 1e6: -4, 4 */
+  double min_width;      /* of a bin, as a part of the box, from 1e-6 (0 with logit_bound) up to 1 / bins: 1e-3 */
   double min_height;     /* the same: 1e-3 */
-  double min_derivative; /* at a knot, 1e-6 or more and below 1: 1e-3 */
+  double min_derivative; /* at a knot, 1e-6 or more, below 1: 1e-3 */
   int32_t boundary;      /* DIFFEO_BOUNDARY_LINEAR */
   int32_t derivative;    /* DIFFEO_DERIVATIVE_SOFTPLUS */
   double logit_bound;    /* c, 1e-3 to 10: a / (1 + |a| / c) goes into the softmax of widths and heights. 0, none: 0 */
@@ -216,79 +230,59 @@ typedef struct diffeo_mixture_options {
   double scale_bound;  /* logarithms of scales are softly clipped to this, 1e-3 to 20: 7 */
 } diffeo_mixture_options;
 
-/* An autoregressive layer: a MADE gives the parameters of z_i = map(x_i) from x_1..x_{i-1} and the context. The map is
- * affine, z_i = s_i x_i + t_i, if it is not a spline or a mixture.
+/* The map of one number that couplings, autoregressive and elementwise layers share. */
+enum {
+  DIFFEO_MAP_AFFINE = 1, /* z = s x + t */
+  DIFFEO_MAP_SPLINE = 2,
+  DIFFEO_MAP_MIXTURE = 3,
+  /* z = sinh(delta asinh(x) - e) from outputs a, e with log delta = a / (1 + |a| / scale_bound): skewness and tails (Jones
+   * and Pewsey 2009) */
+  DIFFEO_MAP_SINH_ARCSINH = 4
+};
+typedef struct diffeo_map_options {
+  size_t struct_size;
+  int32_t map;           /* DIFFEO_MAP_AFFINE */
+  int32_t scale;         /* affine: DIFFEO_SCALE_SOFT_CLIP */
+  double scale_bound;    /* above 0, at most 80: 3 */
+  double scale_epsilon;  /* 0 or more, below 1: 1e-3 */
+  double log_scale_low, log_scale_high;  /* of DIFFEO_SCALE_CLAMPED_EXP, -80 to 80: -5, 3 */
+  const diffeo_spline_options *spline;   /* NULL: the defaults. With another map than it is for: DIFFEO_EINVAL */
+  const diffeo_mixture_options *mixture; /* the same */
+} diffeo_map_options;
+
+/* An autoregressive layer: a MADE gives the parameters of z_i = map(x_i) from x_1..x_{i-1} and the context.
  * Density in one pass. Sampling computes each hidden unit once: about the cost of one density pass. */
 typedef struct diffeo_autoregressive_options {
   size_t struct_size;
-  const int64_t *hidden; /* widths of the hidden layers; NULL means two of 128, not NULL with hidden_count 0 none */
-  int64_t hidden_count;  /* 0 to 16 */
-  int32_t activation;    /* DIFFEO_RELU */
   int32_t order;         /* DIFFEO_ORDER_NATURAL */
-  const int64_t *order_given; /* dim columns, first to last, with DIFFEO_ORDER_GIVEN */
   int32_t degrees;       /* DIFFEO_DEGREES_SEQUENTIAL */
-  int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
-  double scale_bound;    /* 3 */
-  double scale_epsilon;  /* 1e-3 */
+  const int64_t *order_given; /* dim columns, first to last, with DIFFEO_ORDER_GIVEN */
   int32_t direct;        /* 0. 1: the MADE has connections from inputs to outputs, too */
   int32_t inverse_map;   /* 0. 1: z_i = map^-1(x_i), from the same columns; affine: z_i = (x_i - t_i) / s_i */
   uint64_t seed;         /* for a random order and random degrees: 0 */
-  const diffeo_spline_options *spline;   /* NULL */
-  const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
-  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
-  int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
-  int32_t normalized;    /* 0. 1: with preactivation, s h + t is activated in place of h; s and t are trained */
-  int32_t reserved;      /* 0 */
-  double log_scale_low, log_scale_high;  /* of DIFFEO_SCALE_CLAMPED_EXP, within 80: -5, 3 */
+  const diffeo_network_options *network; /* NULL: the defaults, hidden two of 128 */
+  const diffeo_map_options *map;         /* NULL: the defaults */
 } diffeo_autoregressive_options;
 
 /* A coupling layer (Dinh et al. 2017): the masked columns pass unchanged and, with the context, give the parameters of
  * the map of the others through a dense network. One pass in both directions. Needs dim >= 2, or a context. */
 typedef struct diffeo_coupling_options {
   size_t struct_size;
-  const int64_t *hidden; /* as above */
-  int64_t hidden_count;
-  int32_t activation;    /* DIFFEO_RELU */
   int32_t mask;          /* DIFFEO_MASK_EVEN */
-  const uint8_t *mask_given; /* dim values, 1 passes unchanged, 0 is transformed, with DIFFEO_MASK_GIVEN */
-  int32_t scale;         /* DIFFEO_SCALE_SOFT_CLIP */
   int32_t scale_activation; /* 0: one network gives s and t. Else one of its own gives s, with this activation */
-  double scale_bound;    /* 3 */
-  double scale_epsilon;  /* 1e-3 */
+  const uint8_t *mask_given; /* dim values, 1 passes unchanged, 0 is transformed, with DIFFEO_MASK_GIVEN */
   uint64_t seed;         /* for a random mask: 0 */
-  const diffeo_spline_options *spline;   /* NULL */
-  const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
-  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
-  int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
-  int32_t normalized;    /* 0, as above */
-  int32_t reserved;      /* 0 */
-  double log_scale_low, log_scale_high;  /* as above */
+  const diffeo_network_options *network; /* NULL: the defaults, hidden two of 128 */
+  const diffeo_map_options *map;         /* NULL: the defaults */
 } diffeo_coupling_options;
-
-/* A dense network of the context that gives the parameters of a layer or a base which has no other inputs. */
-typedef struct diffeo_network_options {
-  size_t struct_size;
-  const int64_t *hidden; /* NULL means one of 64, not NULL with hidden_count 0 none */
-  int64_t hidden_count;
-  int32_t activation;    /* DIFFEO_RELU */
-  int32_t reserved;      /* 0 */
-  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
-  int32_t normalized;    /* 0, as above */
-} diffeo_network_options;
 
 /* The same map of each column, with parameters of its own that are trained, or functions of the context. */
 typedef struct diffeo_elementwise_options {
   size_t struct_size;
   const int64_t *columns; /* ascending, all others pass unchanged; NULL with column_count 0: all */
   int64_t column_count;
-  int32_t scale;          /* DIFFEO_SCALE_SOFT_CLIP */
-  int32_t reserved;       /* 0 */
-  double scale_bound;     /* 3 */
-  double scale_epsilon;   /* 1e-3 */
-  double log_scale_low, log_scale_high; /* as above */
-  const diffeo_spline_options *spline;   /* NULL */
-  const diffeo_mixture_options *mixture; /* NULL; one of the two at most */
-  const diffeo_network_options *network; /* NULL: trained vectors */
+  const diffeo_network_options *network; /* NULL: trained vectors. Else of the context, hidden one of 64 */
+  const diffeo_map_options *map;         /* NULL: the defaults */
 } diffeo_elementwise_options;
 
 /* The base: the distribution of the noise, the columns independent but for the mixture. */
@@ -307,7 +301,8 @@ typedef struct diffeo_base_options {
   double low, high;   /* uniform: 0, 1 */
   double df;          /* student_t, where it begins, 0.1 to 1e8: 5 */
   int64_t components; /* mixture, 1 to 1024, times dim at most 65536: 8 */
-  const diffeo_network_options *network; /* NULL: trained vectors. Else normal, student_t, mixture from the context */
+  const diffeo_network_options *network; /* NULL: trained vectors. Else of the context, hidden one of 64, for normal,
+                                          * student_t and mixture */
 } diffeo_base_options;
 
 /* MADE as a base, or with no layers as the whole flow (Germain et al. 2015): p(x) = prod_i p(x_i | x_1..x_{i-1}, context).
@@ -320,58 +315,56 @@ enum {
 };
 typedef struct diffeo_made_options {
   size_t struct_size;
-  const int64_t *hidden; /* NULL means two of 128 */
-  int64_t hidden_count;
-  int32_t activation;    /* DIFFEO_RELU */
   int32_t conditional;   /* DIFFEO_MADE_GAUSSIAN */
+  int32_t order;         /* DIFFEO_ORDER_NATURAL */
+  const int64_t *order_given; /* dim columns, first to last, with DIFFEO_ORDER_GIVEN */
+  int32_t degrees;       /* DIFFEO_DEGREES_SEQUENTIAL */
+  int32_t direct;        /* 0. 1: connections from inputs to outputs, too */
   int64_t components;    /* of the mixture, 1 to 64: 8 */
   int64_t masks;         /* 1 to 256, each with its own order and degrees if those are random: 1 */
-  int32_t order;         /* DIFFEO_ORDER_NATURAL */
-  int32_t degrees;       /* DIFFEO_DEGREES_SEQUENTIAL */
-  const int64_t *order_given;
-  int32_t direct;        /* 0. 1: connections from inputs to outputs, too */
-  int32_t reserved;      /* 0 */
   uint64_t seed;         /* of random orders and degrees: 0 */
-  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
-  int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
-  int32_t normalized;    /* 0, as above */
-  int32_t reserved2;     /* 0 */
+  const diffeo_network_options *network; /* NULL: the defaults, hidden two of 128 */
 } diffeo_made_options;
 
 /* A whole flow in one call. What a flow has no use for is ignored. */
 typedef struct diffeo_architecture_options {
   size_t struct_size;
   int64_t dim;           /* columns of the data: no default, 1 to 65536 */
-  int64_t context_dim;   /* columns of the context: 0, up to 65536 */
-  int64_t transforms;    /* autoregressive, coupling, planar or radial layers, at most 1024; 0: the flow's own */
-  const int64_t *hidden; /* NULL means two of 128 */
-  int64_t hidden_count;
-  int32_t activation;    /* DIFFEO_RELU */
+  int64_t context_dim;   /* columns of the context, 0 to 65536: 0 */
+  int64_t transforms;    /* autoregressive, coupling, planar or radial layers, 0 to 1024; 0: the flow's own */
+  uint64_t seed;         /* of the initial weights, orders and masks: 0 */
   int32_t dtype;         /* DIFFEO_F32 */
   int32_t scale;         /* 0: the flow's own default */
   int32_t random_order;  /* 0: orders alternate natural and reversed, masks even and odd. 1: random, from the seed */
   int32_t standardize;   /* 1: first a layer that standardises data and context, learned when training begins */
   int32_t actnorm;       /* 0. 1: an actnorm layer before each transform (glow has them anyway) */
-  uint64_t seed;         /* of the initial weights, orders and masks: 0 */
   int32_t batch_norm;    /* 0. 1: batch normalisation after each transform */
-  int32_t conditional;   /* made: DIFFEO_MADE_GAUSSIAN */
-  int64_t components;    /* cdf_flow and made with mixtures: 8. maf: 0; more: a base of MADE MoG (MAF MoG) */
-  int64_t masks;         /* of made, and of the base of maf with components: 1 */
-  int64_t bins;          /* splines: 8 */
-  double bound;          /* splines: the box is [-bound, bound]; 0: 4, or pi for angles */
   int32_t periodic;      /* splines: 0. 1: all columns are angles of period 2 bound */
-  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
+  int32_t conditional;   /* made: DIFFEO_MADE_GAUSSIAN */
+  int64_t components;    /* 0 to 64. cdf_flow and made with mixtures: 0, for 8. maf: 0; more: a base of MADE MoG (MAF MoG) */
+  int64_t masks;         /* of made, and of the base of maf with components, 1 to 256: 1 */
+  int64_t bins;          /* splines, 2 to 64: 8 */
+  double bound;          /* splines, 0 to 1e6, the box is [-bound, bound]; 0 for 4, or pi for angles: 0 */
+  const diffeo_network_options *network; /* of each layer, NULL: the defaults, hidden two of 128 */
 } diffeo_architecture_options;
 
+DIFFEO_API diffeo_status diffeo_network_options_init(diffeo_network_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_spline_options_init(diffeo_spline_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_mixture_options_init(diffeo_mixture_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_map_options_init(diffeo_map_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_autoregressive_options_init(diffeo_autoregressive_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_coupling_options_init(diffeo_coupling_options *options, size_t struct_size);
-DIFFEO_API diffeo_status diffeo_network_options_init(diffeo_network_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_elementwise_options_init(diffeo_elementwise_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_base_options_init(diffeo_base_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_made_options_init(diffeo_made_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_architecture_options_init(diffeo_architecture_options *options, size_t struct_size);
+
+/* The least and the greatest value that an option may have. option: "spline.bins" for bins of diffeo_spline_options,
+ * "batch_norm.epsilon" for epsilon of diffeo_spec_add_batch_norm, "spec.dim" for dim of diffeo_spec_create, and so on.
+ * An end that is itself excluded is told by the number next to it ("below 1": 1 - 2^-53); where there is none, by an
+ * infinity. A 0 that means "none" or "the default" may be outside. What one option allows for another is not told
+ * (low below high). DIFFEO_EINVAL for an option that is unknown or has no range. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_option_bounds(const char *option, double *low, double *high);
 
 /* Flows of the literature, each with its page in docs/flows.md: formula, source, cost, when to choose it.
  *   nice     additive couplings, diagonal scaling, logistic base (Dinh, Krueger and Bengio 2015); dim >= 2, or a context
@@ -396,7 +389,7 @@ DIFFEO_API diffeo_status diffeo_cdf_flow_create(const diffeo_architecture_option
 DIFFEO_API diffeo_status diffeo_spline_coupling_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 DIFFEO_API diffeo_status diffeo_spline_autoregressive_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 
-/* Or layer by layer. dim 1 to 65536, context_dim 0 to 65536, dtype DIFFEO_F32 or DIFFEO_F64.
+/* Or layer by layer. dim: 1 to 65536, context_dim: 0 to 65536, dtype: DIFFEO_F32 or DIFFEO_F64.
  * An add appends a layer on the noise side; a failed one leaves the spec as it was. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, int32_t dtype, diffeo_spec **spec);
 DIFFEO_API void diffeo_spec_destroy(diffeo_spec *spec); /* NULL is a no-op */
@@ -429,12 +422,12 @@ DIFFEO_API diffeo_status diffeo_spec_add_elementwise_affine(diffeo_spec *spec, i
 /* z = exp(log_gamma) (x - mean) / sqrt(variance + epsilon) + beta: a minibatch in training goes by its own mean and
  * variance (by pieces of at most DIFFEO_BATCH_NORM_ROWS rows), all else by running averages, of which each piece makes
  * the part momentum.
- * epsilon (0, 1], commonly 1e-5; momentum (0, 1], commonly 0.1. Since: 0.1 */
+ * epsilon: above 0, at most 1, commonly 1e-5; momentum: above 0, at most 1, commonly 0.1. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_batch_norm(diffeo_spec *spec, double epsilon, double momentum);
 
 /* Planar flow x + u tanh(w x + b) and radial flow x + beta (x - x0) / (alpha + |x - x0|), kept invertible by their
  * parameters (Rezende and Mohamed 2015, appendix A). Usually inverted, so that sampling is the explicit direction; the
- * other is exact, too. network: NULL for trained vectors, else they come from the context. Since: 0.1 */
+ * other is exact, too. network: NULL for trained vectors, else of the context, hidden one of 64. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_planar(diffeo_spec *spec, const diffeo_network_options *network);
 DIFFEO_API diffeo_status diffeo_spec_add_radial(diffeo_spec *spec, const diffeo_network_options *network);
 
@@ -468,7 +461,7 @@ DIFFEO_API diffeo_status diffeo_spec_add_wrap(diffeo_spec *spec, double low, dou
 /* z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch: integers 0..levels-1
  * become numbers in [0, 1). log_prob is per unit of x, so that bits per dimension are -log_prob / (dim log 2) (Theis et
  * al. 2016). Everywhere else
- * x is taken as it is: add the noise yourself. levels 2 to 2^24. Since: 0.1 */
+ * x is taken as it is: add the noise yourself. levels: 2 to 16777216. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_dequantize(diffeo_spec *spec, int64_t levels);
 
 /* The base; a standard normal if nothing is said, and the last one said counts. NULL for the defaults. Since: 0.1 */
@@ -578,15 +571,15 @@ typedef struct diffeo_train_options {
   size_t struct_size;
   int64_t batch_size;         /* rows a step, 1 or more: 512; more than the rows there are means all of them */
   int64_t max_epochs;         /* 0 or more: 100 */
-  int64_t patience;           /* stop after so many epochs without a better best_log_prob; 0: never. 10 */
+  int64_t patience;           /* stop after so many epochs without a better best_log_prob, 0 or more; 0 for never: 10 */
   double learning_rate;       /* above 0: 1e-3 */
-  double beta1, beta2;        /* of Adam, 0 up to 1: 0.9, 0.999 */
+  double beta1, beta2;        /* of Adam, 0 or more, below 1: 0.9, 0.999 */
   double epsilon;             /* of Adam, above 0: 1e-8 */
   double weight_decay;        /* 0 or more, decoupled (AdamW, Loshchilov and Hutter 2019), on weight matrices: 0 */
-  double clip_norm;           /* the gradient's norm is cut to this; 0: not. 5 */
-  double validation_fraction; /* of the rows, rounded down, below 1; 0: best means best on training. 0.1 */
+  double clip_norm;           /* the gradient's norm is cut to this, 0 or more; 0 for not: 5 */
+  double validation_fraction; /* of the rows, rounded down, 0 or more, below 1; with 0 best is best on training: 0.1 */
   int32_t schedule;           /* of the learning rate: DIFFEO_SCHEDULE_CONSTANT */
-  int32_t threads;            /* 1 to 256, 0 for as many as the process may run on: 1 */
+  int32_t threads;            /* 0 to 256, 0 for as many as the process may run on: 1 */
   uint64_t seed;              /* of the split and the shuffling: 0 */
 } diffeo_train_options;
 

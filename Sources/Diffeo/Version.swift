@@ -1,2 +1,2 @@
-/// DIFFEO_VERSION_STRING of the header; a test holds the two together.
-package let diffeoVersion: StaticString = "0.1.0"
+/// DIFFEO_VERSION_STRING of the header, from which scripts/generate-interface writes it.
+package let diffeoVersion: StaticString = "0.2.0"

@@ -27,6 +27,17 @@ private func setErrorText(_ message: String) {
   }
 }
 
+/// Likewise of a function that makes a handle: NULL in its place where there is none to give.
+func making<T: Handle>(
+  _ target: UnsafeMutablePointer<OpaquePointer?>?, _ name: String, _ make: () throws(DiffeoError) -> T
+) -> diffeo_status {
+  target?.pointee = nil
+  return boundary { () throws(DiffeoError) in
+    let target = try require(target, name)
+    target.pointee = try make().passed()
+  }
+}
+
 // MARK: - Handles
 
 /// A class whose objects travel as opaque pointers.
@@ -137,12 +148,17 @@ func write(
   length?.pointee = text.utf8.count
 }
 
-func choice<T: RawRepresentable<Int32>>(_ value: Int32, _ name: String, _: T.Type = T.self)
-  throws(DiffeoError) -> T
-{
-  guard let choice = T(rawValue: value) else {
-    throw DiffeoError(.invalid, "\(name) is \(value), which is not known")
-  }
+func choice<T: RawRepresentable<Int32>>(_ value: Int32, _ name: String) throws(DiffeoError) -> T {
+  try known(T(rawValue: value), value, name)
+}
+
+/// meanings: by the header's values.
+func choice<T>(_ value: Int32, _ name: String, _ meanings: [Int: T]) throws(DiffeoError) -> T {
+  try known(meanings[Int(value)], value, name)
+}
+
+private func known<T>(_ choice: T?, _ value: Int32, _ name: String) throws(DiffeoError) -> T {
+  guard let choice else { throw DiffeoError(.invalid, "\(name) is \(value), which is not known") }
   return choice
 }
 
@@ -157,14 +173,24 @@ func dtype(_ value: Int32) throws(DiffeoError) -> DType {
 
 /// A C struct that begins with its size, `size_t struct_size`, and only grows at its end.
 protocol SizedStruct {
-  static var name: String { get }
+  init()
   /// Size of its first version: nobody's may be smaller.
   static var firstSize: Int { get }
-  static var defaults: Self { get }
   var struct_size: Int { get set }
+  /// Of all zeros, where they are others.
+  mutating func setDefaults()
 }
 
 extension SizedStruct {
+  static var name: String { "\(Self.self)" }
+  static var firstSize: Int { MemoryLayout<Self>.size }
+  static var defaults: Self {
+    var o = Self()
+    o.struct_size = MemoryLayout<Self>.size
+    o.setDefaults()
+    return o
+  }
+
   /// Defaults into a struct of the caller's size, perhaps an older or newer one.
   static func initialise(_ target: UnsafeMutablePointer<Self>?, _ size: Int) throws(DiffeoError) {
     let target = try require(target, "options")

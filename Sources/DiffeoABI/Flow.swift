@@ -13,6 +13,8 @@ final class FlowHandle: Handle {
     self.metadata = metadata
   }
 
+  convenience init(_ stored: StoredFlow) { self.init(stored.flow, metadata: stored.metadata) }
+
   var stored: StoredFlow { StoredFlow(flow: flow, metadata: metadata) }
 }
 
@@ -100,12 +102,9 @@ private func create(
   _ flow: UnsafeMutablePointer<OpaquePointer?>?,
   _ spec: (Architecture) throws(DiffeoError) -> FlowSpec
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(flow, "flow")
-    let architecture = try diffeo_architecture_options.read(require(options, "options"))
-      .architecture
-    target.pointee = FlowHandle(try AnyFlow(spec: spec(architecture), seed: architecture.seed))
-      .passed()
+  making(flow, "flow") { () throws(DiffeoError) in
+    let architecture = try diffeo_architecture_options.read(require(options, "options")).architecture
+    return FlowHandle(try AnyFlow(spec: spec(architecture), seed: architecture.seed))
   }
 }
 
@@ -113,10 +112,8 @@ private func create(
 public func diffeo_flow_create(
   _ spec: OpaquePointer?, _ seed: UInt64, _ flow: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(flow, "flow")
-    target.pointee = FlowHandle(try AnyFlow(spec: SpecHandle.from(spec).builder.spec, seed: seed))
-      .passed()
+  making(flow, "flow") { () throws(DiffeoError) in
+    FlowHandle(try AnyFlow(spec: SpecHandle.from(spec).builder.spec, seed: seed))
   }
 }
 
@@ -129,11 +126,7 @@ public func diffeo_flow_destroy(_ flow: OpaquePointer?) { FlowHandle.destroy(flo
 public func diffeo_flow_load(
   _ path: UnsafePointer<CChar>?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(flow, "flow")
-    let stored = try WeightFile.load(path: string(path, "path"))
-    target.pointee = FlowHandle(stored.flow, metadata: stored.metadata).passed()
-  }
+  making(flow, "flow") { () throws(DiffeoError) in FlowHandle(try WeightFile.load(path: string(path, "path"))) }
 }
 
 @implementation @_cdecl("diffeo_flow_save")
@@ -147,12 +140,10 @@ public func diffeo_flow_save(_ flow: OpaquePointer?, _ path: UnsafePointer<CChar
 public func diffeo_flow_load_memory(
   _ bytes: UnsafeRawPointer?, _ size: Int, _ flow: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(flow, "flow")
+  making(flow, "flow") { () throws(DiffeoError) in
     let bytes = try require(bytes, "bytes")
     guard size >= 0 else { throw DiffeoError(.invalid, "size is too large") }
-    let stored = try WeightFile.load(image: UnsafeRawBufferPointer(start: bytes, count: size))
-    target.pointee = FlowHandle(stored.flow, metadata: stored.metadata).passed()
+    return FlowHandle(try WeightFile.load(image: UnsafeRawBufferPointer(start: bytes, count: size)))
   }
 }
 
@@ -319,10 +310,8 @@ private func withParameters<T: Scalar>(
   _ flow: OpaquePointer?, _ parameters: UnsafePointer<T>?,
   _ changed: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(changed, "changed")
+  making(changed, "changed") { () throws(DiffeoError) in
     let handle = try FlowHandle.from(flow)
-    let flow = try handle.flow.withParameters(require(parameters, "parameters"))
-    target.pointee = FlowHandle(flow, metadata: handle.metadata).passed()
+    return FlowHandle(try handle.flow.withParameters(require(parameters, "parameters")), metadata: handle.metadata)
   }
 }

@@ -3,61 +3,84 @@ import Diffeo
 import Glibc
 import KernelInterface
 
-extension diffeo_autoregressive_options: SizedStruct {
-  static var name: String { "diffeo_autoregressive_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
-    var o = Self()
-    o.struct_size = MemoryLayout<Self>.size
-    o.activation = Int32(DIFFEO_RELU)
-    o.order = Int32(DIFFEO_ORDER_NATURAL)
-    o.degrees = Int32(DIFFEO_DEGREES_SEQUENTIAL)
-    o.scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
-    o.scale_bound = Architecture.defaultScaleBound
-    o.scale_epsilon = Architecture.defaultScaleEpsilon
-    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
-    o.context_mode = Int32(DIFFEO_CONTEXT_INPUT)
-    (o.log_scale_low, o.log_scale_high) = Architecture.defaultLogScales
-    return o
+// MARK: - Networks and maps, which other options point to
+
+extension diffeo_network_options: SizedStruct {
+  mutating func setDefaults() {
+    activation = Int32(DIFFEO_RELU)
+    blocks = Int32(DIFFEO_BLOCKS_PLAIN)
+    context_mode = Int32(DIFFEO_CONTEXT_INPUT)
+  }
+
+  /// The network that options point to; standard: its widths where they do not say.
+  static func network(
+    _ options: UnsafePointer<Self>?, hidden standard: [Int] = Architecture.defaultHidden
+  ) throws(DiffeoError) -> NetworkConventions {
+    let o = try read(options)
+    var network = NetworkConventions(
+      hidden: o.hidden == nil && o.hidden_count == 0 ? standard : try o.widths,
+      activation: try choice(o.activation, "activation"))
+    network.blocks = try choice(o.blocks, "blocks")
+    network.contextMode = try choice(o.context_mode, "context_mode")
+    network.normalized = try flag(o.normalized, "normalized")
+    return network
+  }
+
+  /// Of the context; nil for NULL: trained vectors.
+  static func contextNetwork(_ options: UnsafePointer<Self>?) throws(DiffeoError) -> SpecBuilder.Network? {
+    options == nil ? nil : try network(options, hidden: [64])
+  }
+
+  private var widths: [Int] {
+    get throws(DiffeoError) {
+      let count = Int(hidden_count)
+      try Limit.check("network.hidden_count", count)
+      return try integers(hidden, hidden_count, "hidden", atMost: count)
+    }
   }
 }
 
-extension diffeo_coupling_options: SizedStruct {
-  static var name: String { "diffeo_coupling_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
-    var o = Self()
-    o.struct_size = MemoryLayout<Self>.size
-    o.activation = Int32(DIFFEO_RELU)
-    o.mask = Int32(DIFFEO_MASK_EVEN)
-    o.scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
-    o.scale_bound = Architecture.defaultScaleBound
-    o.scale_epsilon = Architecture.defaultScaleEpsilon
-    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
-    o.context_mode = Int32(DIFFEO_CONTEXT_INPUT)
-    (o.log_scale_low, o.log_scale_high) = Architecture.defaultLogScales
-    return o
+extension diffeo_map_options: SizedStruct {
+  mutating func setDefaults() {
+    map = Int32(DIFFEO_MAP_AFFINE)
+    scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
+    scale_bound = Architecture.defaultScaleBound
+    scale_epsilon = Architecture.defaultScaleEpsilon
+    (log_scale_low, log_scale_high) = Architecture.defaultLogScales
+  }
+
+  static func map(_ options: UnsafePointer<Self>?) throws(DiffeoError) -> MapOptions {
+    let o = try read(options)
+    var map = try MapOptions(map: o.map)
+    map.scale.kind = try choice(o.scale, "scale")
+    (map.scale.bound, map.scale.epsilon) = (o.scale_bound, o.scale_epsilon)
+    (map.scale.low, map.scale.high) = (o.log_scale_low, o.log_scale_high)
+    try o.refuse("spline", DIFFEO_MAP_SPLINE, given: o.spline != nil)
+    try o.refuse("mixture", DIFFEO_MAP_MIXTURE, given: o.mixture != nil)
+    map.spline = try diffeo_spline_options.read(o.spline).rule
+    map.mixture = try diffeo_mixture_options.read(o.mixture).rule
+    return map
+  }
+
+  /// Options of a map that is not chosen are a mistake, not to be passed over.
+  private func refuse(_ name: String, _ number: Int, given: Bool) throws(DiffeoError) {
+    guard !given || Int(map) == number else {
+      throw DiffeoError(.invalid, "there are options of the map \(name), \(number), but map is \(map)")
+    }
   }
 }
 
 extension diffeo_spline_options: SizedStruct {
-  static var name: String { "diffeo_spline_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
-    var o = Self()
-    o.struct_size = MemoryLayout<Self>.size
-    o.bins = 8
-    o.low = -4
-    o.high = 4
-    o.min_width = 1e-3
-    o.min_height = 1e-3
-    o.min_derivative = 1e-3
-    o.boundary = Int32(DIFFEO_BOUNDARY_LINEAR)
-    o.derivative = Int32(DIFFEO_DERIVATIVE_SOFTPLUS)
-    o.derivative_bound = log(1000)
-    o.boundary_derivative = 1
-    o.encoding = Int32(DIFFEO_ENCODING_CIRCLE)
-    return o
+  mutating func setDefaults() {
+    let rule = SplineRule.standard
+    bins = Int64(rule.bins)
+    (low, high) = (rule.low, rule.high)
+    (min_width, min_height, min_derivative) = (rule.minWidth, rule.minHeight, rule.minDerivative)
+    boundary = Int32(DIFFEO_BOUNDARY_LINEAR)
+    derivative = Int32(DIFFEO_DERIVATIVE_SOFTPLUS)
+    derivative_bound = log(1000)
+    boundary_derivative = 1
+    encoding = Int32(DIFFEO_ENCODING_CIRCLE)
   }
 
   var rule: SplineRule {
@@ -71,102 +94,107 @@ extension diffeo_spline_options: SizedStruct {
       rule.derivativeBound = derivative_bound
       rule.boundaryDerivative = boundary_derivative
       rule.halfEnds = try flag(half_ends, "half_ends")
-      switch Int(encoding) {
-      case DIFFEO_ENCODING_CIRCLE: rule.encodesAngles = true
-      case DIFFEO_ENCODING_NUMBERS: rule.encodesAngles = false
-      default: throw DiffeoError(.invalid, "encoding is \(encoding), which is not known")
-      }
+      rule.encodesAngles = try choice(
+        encoding, "encoding", [DIFFEO_ENCODING_CIRCLE: true, DIFFEO_ENCODING_NUMBERS: false])
       return rule
     }
   }
 }
 
-extension diffeo_elementwise_options: SizedStruct {
-  static var name: String { "diffeo_elementwise_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
-    var o = Self()
-    o.struct_size = MemoryLayout<Self>.size
-    o.scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
-    o.scale_bound = Architecture.defaultScaleBound
-    o.scale_epsilon = Architecture.defaultScaleEpsilon
-    (o.log_scale_low, o.log_scale_high) = Architecture.defaultLogScales
-    return o
-  }
-}
-
 extension diffeo_mixture_options: SizedStruct {
-  static var name: String { "diffeo_mixture_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
-    var o = Self()
-    o.struct_size = MemoryLayout<Self>.size
-    o.components = Int64(Architecture.defaultComponents)
-    o.family = Int32(DIFFEO_FAMILY_NORMAL)
-    o.target = Int32(DIFFEO_TARGET_LOGISTIC)
-    o.scale_bound = Architecture.defaultMixtureBound
-    return o
+  mutating func setDefaults() {
+    components = Int64(Architecture.defaultComponents)
+    family = Int32(DIFFEO_FAMILY_NORMAL)
+    target = Int32(DIFFEO_TARGET_LOGISTIC)
+    scale_bound = Architecture.defaultMixtureBound
+  }
+
+  var rule: MixtureRule {
+    get throws(DiffeoError) {
+      MixtureRule(
+        components: Int(components), family: try choice(family, "family"), target: try choice(target, "target"),
+        bound: scale_bound)
+    }
   }
 }
 
-extension diffeo_network_options: SizedStruct {
-  static var name: String { "diffeo_network_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
-    var o = Self()
-    o.struct_size = MemoryLayout<Self>.size
-    o.activation = Int32(DIFFEO_RELU)
-    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
-    return o
+// MARK: - Layers and bases
+
+extension diffeo_autoregressive_options: SizedStruct {
+  mutating func setDefaults() {
+    order = Int32(DIFFEO_ORDER_NATURAL)
+    degrees = Int32(DIFFEO_DEGREES_SEQUENTIAL)
   }
+}
+
+extension diffeo_coupling_options: SizedStruct {
+  mutating func setDefaults() { mask = Int32(DIFFEO_MASK_EVEN) }
+}
+
+extension diffeo_elementwise_options: SizedStruct {
+  mutating func setDefaults() {}
 }
 
 extension diffeo_base_options: SizedStruct {
-  static var name: String { "diffeo_base_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
-    var o = Self()
-    o.struct_size = MemoryLayout<Self>.size
+  mutating func setDefaults() {
     let defaults = BaseOptions()
-    o.base = Int32(DIFFEO_BASE_STANDARD_NORMAL)
-    (o.low, o.high, o.df) = (defaults.low, defaults.high, defaults.df)
-    o.components = Int64(defaults.components)
-    return o
+    base = Int32(DIFFEO_BASE_STANDARD_NORMAL)
+    (low, high, df) = (defaults.low, defaults.high, defaults.df)
+    components = Int64(defaults.components)
   }
 }
 
 extension diffeo_made_options: SizedStruct {
-  static var name: String { "diffeo_made_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
-    var o = Self()
-    o.struct_size = MemoryLayout<Self>.size
-    o.activation = Int32(DIFFEO_RELU)
-    o.conditional = Int32(DIFFEO_MADE_GAUSSIAN)
-    o.components = Int64(Architecture.defaultComponents)
-    o.masks = 1
-    o.order = Int32(DIFFEO_ORDER_NATURAL)
-    o.degrees = Int32(DIFFEO_DEGREES_SEQUENTIAL)
-    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
-    o.context_mode = Int32(DIFFEO_CONTEXT_INPUT)
-    return o
+  mutating func setDefaults() {
+    conditional = Int32(DIFFEO_MADE_GAUSSIAN)
+    components = Int64(Architecture.defaultComponents)
+    masks = 1
+    order = Int32(DIFFEO_ORDER_NATURAL)
+    degrees = Int32(DIFFEO_DEGREES_SEQUENTIAL)
   }
 }
 
+func conditioner(
+  _ network: UnsafePointer<diffeo_network_options>?, _ map: MapOptions
+) throws(DiffeoError) -> SpecBuilder.Conditioner {
+  var c = SpecBuilder.Conditioner()
+  c.network = try diffeo_network_options.network(network)
+  c.transformer = map
+  return c
+}
+
+func madeConditional(_ value: Int32, components: Int) throws(DiffeoError) -> SpecBuilder.MADEConditional {
+  try choice(
+    value, "conditional",
+    [
+      DIFFEO_MADE_GAUSSIAN: .gaussian, DIFFEO_MADE_MIXTURE: .mixture(components: components),
+      DIFFEO_MADE_BERNOULLI: .bernoulli,
+    ])
+}
+
+/// given: dim columns, with DIFFEO_ORDER_GIVEN.
+func columnOrder(_ value: Int32, _ given: UnsafePointer<Int64>?, dim: Int) throws(DiffeoError) -> SpecBuilder.Order {
+  if Int(value) == DIFFEO_ORDER_GIVEN {
+    return .given(try integers(require(given, "order_given"), Int64(dim), "order_given", atMost: dim))
+  }
+  return try choice(
+    value, "order",
+    [DIFFEO_ORDER_NATURAL: .natural, DIFFEO_ORDER_REVERSED: .reversed, DIFFEO_ORDER_RANDOM: .random])
+}
+
+func randomDegrees(_ value: Int32) throws(DiffeoError) -> Bool {
+  try choice(value, "degrees", [DIFFEO_DEGREES_SEQUENTIAL: false, DIFFEO_DEGREES_RANDOM: true])
+}
+
+// MARK: - Flows and training
+
 extension diffeo_architecture_options: SizedStruct {
-  static var name: String { "diffeo_architecture_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
-    var o = Self()
-    o.struct_size = MemoryLayout<Self>.size
-    o.activation = Int32(DIFFEO_RELU)
-    o.dtype = Int32(DIFFEO_F32)
-    o.standardize = 1
-    o.conditional = Int32(DIFFEO_MADE_GAUSSIAN)
-    o.masks = 1
-    o.bins = 8
-    o.blocks = Int32(DIFFEO_BLOCKS_PLAIN)
-    return o
+  mutating func setDefaults() {
+    dtype = Int32(DIFFEO_F32)
+    standardize = 1
+    conditional = Int32(DIFFEO_MADE_GAUSSIAN)
+    masks = 1
+    bins = 8
   }
 
   var architecture: Architecture {
@@ -175,8 +203,7 @@ extension diffeo_architecture_options: SizedStruct {
       a.dim = Int(dim)
       a.contextDim = Int(context_dim)
       a.transforms = Int(transforms)
-      if let hidden = try hiddenWidths(self.hidden, hidden_count) { a.hidden = hidden }
-      a.activation = try choice(activation, "activation")
+      a.network = try diffeo_network_options.network(network)
       a.dtype = try DiffeoABI.dtype(dtype)
       if scale != 0 { a.scale = try choice(scale, "scale") }
       a.randomOrder = try flag(random_order, "random_order")
@@ -190,7 +217,6 @@ extension diffeo_architecture_options: SizedStruct {
       a.bins = Int(bins)
       a.bound = bound
       a.periodic = try flag(periodic, "periodic")
-      a.blocks = try choice(blocks, "blocks")
       a.seed = seed
       return a
     }
@@ -198,17 +224,21 @@ extension diffeo_architecture_options: SizedStruct {
 }
 
 extension diffeo_train_options: SizedStruct {
-  static var name: String { "diffeo_train_options" }
-  static var firstSize: Int { MemoryLayout<Self>.size }
-  static var defaults: Self {
+  mutating func setDefaults() {
     let d = TrainOptions()
-    return Self(
-      struct_size: MemoryLayout<Self>.size, batch_size: Int64(d.batchSize),
-      max_epochs: Int64(d.maxEpochs),
-      patience: Int64(d.patience), learning_rate: d.learningRate, beta1: d.beta1, beta2: d.beta2,
-      epsilon: d.epsilon,
-      weight_decay: d.weightDecay, clip_norm: d.clipNorm, validation_fraction: d.validationFraction,
-      schedule: d.schedule.rawValue, threads: Int32(d.threads), seed: d.seed)
+    batch_size = Int64(d.batchSize)
+    max_epochs = Int64(d.maxEpochs)
+    patience = Int64(d.patience)
+    learning_rate = d.learningRate
+    beta1 = d.beta1
+    beta2 = d.beta2
+    epsilon = d.epsilon
+    weight_decay = d.weightDecay
+    clip_norm = d.clipNorm
+    validation_fraction = d.validationFraction
+    schedule = d.schedule.rawValue
+    threads = Int32(d.threads)
+    seed = d.seed
   }
 
   var options: TrainOptions {
@@ -233,87 +263,6 @@ extension diffeo_train_options: SizedStruct {
   }
 }
 
-extension diffeo_network_options {
-  /// nil for NULL: trained vectors.
-  static func network(_ options: UnsafePointer<Self>?) throws(DiffeoError) -> SpecBuilder.Network? {
-    guard let options else { return nil }
-    let o = try read(options)
-    try requireZero(o.reserved)
-    return try conventions(
-      o.hidden, o.hidden_count, default: [64], o.activation, blocks: o.blocks,
-      contextMode: Int32(DIFFEO_CONTEXT_INPUT), normalized: o.normalized)
-  }
-}
-
-/// logScales: low and high. spline and mixture: what the options of a layer say, if it is not to be affine.
-func transformer(
-  scale: Int32, bound: Double, epsilon: Double, logScales: (Double, Double),
-  _ spline: UnsafePointer<diffeo_spline_options>?, _ mixture: UnsafePointer<diffeo_mixture_options>?
-) throws(DiffeoError) -> MapOptions {
-  if let spline {
-    guard mixture == nil else { throw DiffeoError(.invalid, "spline and mixture are both given: one at most can be") }
-    var options = try MapOptions(map: 2)
-    options.spline = try diffeo_spline_options.read(spline).rule
-    return options
-  }
-  if let mixture {
-    let o = try diffeo_mixture_options.read(mixture)
-    return .mixture(
-      components: Int(o.components), family: try choice(o.family, "family"), target: try choice(o.target, "target"),
-      bound: o.scale_bound)
-  }
-  var options = MapOptions.affine(try choice(scale, "scale"))
-  (options.scale.bound, options.scale.epsilon) = (bound, epsilon)
-  (options.scale.low, options.scale.high) = logScales
-  return options
-}
-
-func madeConditional(_ value: Int32, components: Int) throws(DiffeoError) -> SpecBuilder.MADEConditional {
-  switch Int(value) {
-  case DIFFEO_MADE_GAUSSIAN: .gaussian
-  case DIFFEO_MADE_MIXTURE: .mixture(components: components)
-  case DIFFEO_MADE_BERNOULLI: .bernoulli
-  default: throw DiffeoError(.invalid, "conditional is \(value), which is not known")
-  }
-}
-
-/// given: dim columns, with DIFFEO_ORDER_GIVEN.
-func columnOrder(_ value: Int32, _ given: UnsafePointer<Int64>?, dim: Int) throws(DiffeoError) -> SpecBuilder.Order {
-  switch Int(value) {
-  case DIFFEO_ORDER_NATURAL: .natural
-  case DIFFEO_ORDER_REVERSED: .reversed
-  case DIFFEO_ORDER_RANDOM: .random
-  case DIFFEO_ORDER_GIVEN:
-    .given(try integers(require(given, "order_given"), Int64(dim), "order_given", atMost: dim))
-  default: throw DiffeoError(.invalid, "order is \(value), which is not known")
-  }
-}
-
-func randomDegrees(_ value: Int32) throws(DiffeoError) -> Bool {
-  guard Int(value) == DIFFEO_DEGREES_SEQUENTIAL || Int(value) == DIFFEO_DEGREES_RANDOM else {
-    throw DiffeoError(.invalid, "degrees is \(value), which is not known")
-  }
-  return Int(value) == DIFFEO_DEGREES_RANDOM
-}
-
-/// What options say of a network.
-func conventions(
-  _ hidden: UnsafePointer<Int64>?, _ hiddenCount: Int64, default widths: [Int], _ activation: Int32, blocks: Int32,
-  contextMode: Int32, normalized: Int32
-) throws(DiffeoError) -> NetworkConventions {
-  var network = NetworkConventions(
-    hidden: try hiddenWidths(hidden, hiddenCount) ?? widths, activation: try choice(activation, "activation"))
-  network.blocks = try choice(blocks, "blocks")
-  network.contextMode = try choice(contextMode, "context_mode")
-  network.normalized = try flag(normalized, "normalized")
-  return network
-}
-
-/// nil for NULL with 0: the default.
-func hiddenWidths(_ pointer: UnsafePointer<Int64>?, _ n: Int64) throws(DiffeoError) -> [Int]? {
-  pointer == nil && n == 0 ? nil : try integers(pointer, n, "hidden", atMost: 16)
-}
-
 /// So that a later version can give the field a meaning.
 func requireZero(_ reserved: Int32) throws(DiffeoError) {
   guard reserved == 0 else { throw DiffeoError(.invalid, "reserved is \(reserved), it must be 0") }
@@ -326,21 +275,26 @@ func flag(_ value: Int32, _ name: String) throws(DiffeoError) -> Bool {
   return value == 1
 }
 
-@implementation @_cdecl("diffeo_autoregressive_options_init")
-public func diffeo_autoregressive_options_init(
-  _ options: UnsafeMutablePointer<diffeo_autoregressive_options>?, _ struct_size: Int
+// MARK: - Exported
+
+@implementation @_cdecl("diffeo_option_bounds")
+public func diffeo_option_bounds(
+  _ option: UnsafePointer<CChar>?, _ low: UnsafeMutablePointer<Double>?, _ high: UnsafeMutablePointer<Double>?
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in
-    try diffeo_autoregressive_options.initialise(options, struct_size)
+    let limit = try Limit.of(string(option, "option"))
+    let (low, high) = (try require(low, "low"), try require(high, "high"))
+    low.pointee = limit.low
+    // That a number must be finite is no end.
+    high.pointee = limit.high == .greatestFiniteMagnitude ? .infinity : limit.high
   }
 }
 
-@implementation @_cdecl("diffeo_coupling_options_init")
-public func diffeo_coupling_options_init(
-  _ options: UnsafeMutablePointer<diffeo_coupling_options>?, _ struct_size: Int
+@implementation @_cdecl("diffeo_network_options_init")
+public func diffeo_network_options_init(
+  _ options: UnsafeMutablePointer<diffeo_network_options>?, _ struct_size: Int
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in try diffeo_coupling_options.initialise(options, struct_size)
-  }
+  boundary { () throws(DiffeoError) in try diffeo_network_options.initialise(options, struct_size) }
 }
 
 @implementation @_cdecl("diffeo_spline_options_init")
@@ -357,11 +311,25 @@ public func diffeo_mixture_options_init(
   boundary { () throws(DiffeoError) in try diffeo_mixture_options.initialise(options, struct_size) }
 }
 
-@implementation @_cdecl("diffeo_network_options_init")
-public func diffeo_network_options_init(
-  _ options: UnsafeMutablePointer<diffeo_network_options>?, _ struct_size: Int
+@implementation @_cdecl("diffeo_map_options_init")
+public func diffeo_map_options_init(
+  _ options: UnsafeMutablePointer<diffeo_map_options>?, _ struct_size: Int
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in try diffeo_network_options.initialise(options, struct_size) }
+  boundary { () throws(DiffeoError) in try diffeo_map_options.initialise(options, struct_size) }
+}
+
+@implementation @_cdecl("diffeo_autoregressive_options_init")
+public func diffeo_autoregressive_options_init(
+  _ options: UnsafeMutablePointer<diffeo_autoregressive_options>?, _ struct_size: Int
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try diffeo_autoregressive_options.initialise(options, struct_size) }
+}
+
+@implementation @_cdecl("diffeo_coupling_options_init")
+public func diffeo_coupling_options_init(
+  _ options: UnsafeMutablePointer<diffeo_coupling_options>?, _ struct_size: Int
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try diffeo_coupling_options.initialise(options, struct_size) }
 }
 
 @implementation @_cdecl("diffeo_elementwise_options_init")
@@ -389,9 +357,7 @@ public func diffeo_made_options_init(
 public func diffeo_architecture_options_init(
   _ options: UnsafeMutablePointer<diffeo_architecture_options>?, _ struct_size: Int
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    try diffeo_architecture_options.initialise(options, struct_size)
-  }
+  boundary { () throws(DiffeoError) in try diffeo_architecture_options.initialise(options, struct_size) }
 }
 
 @implementation @_cdecl("diffeo_train_options_init")

@@ -12,11 +12,8 @@ final class SpecHandle: Handle {
 public func diffeo_spec_create(
   _ dim: Int64, _ context_dim: Int64, _ dtype: Int32, _ spec: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(spec, "spec")
-    let builder = try SpecBuilder(
-      dim: Int(dim), contextDim: Int(context_dim), dtype: DiffeoABI.dtype(dtype))
-    target.pointee = SpecHandle(builder).passed()
+  making(spec, "spec") { () throws(DiffeoError) in
+    SpecHandle(try SpecBuilder(dim: Int(dim), contextDim: Int(context_dim), dtype: DiffeoABI.dtype(dtype)))
   }
 }
 
@@ -30,15 +27,8 @@ public func diffeo_spec_add_autoregressive(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_autoregressive_options.read(options)
-    try requireZero(o.reserved)
     try handle.builder.addAutoregressive(
-      conditioner(
-        conventions(
-          o.hidden, o.hidden_count, default: Architecture.defaultHidden, o.activation, blocks: o.blocks,
-          contextMode: o.context_mode, normalized: o.normalized),
-        transformer(
-          scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
-          logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture)),
+      conditioner(o.network, diffeo_map_options.map(o.map)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
       randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"),
       invertsMap: flag(o.inverse_map, "inverse_map"), seed: o.seed)
@@ -52,43 +42,31 @@ public func diffeo_spec_add_coupling(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_coupling_options.read(options)
-    try requireZero(o.reserved)
-    let mask: SpecBuilder.Mask
-    switch Int(o.mask) {
-    case DIFFEO_MASK_EVEN: mask = .even
-    case DIFFEO_MASK_ODD: mask = .odd
-    case DIFFEO_MASK_FIRST: mask = .first
-    case DIFFEO_MASK_LAST: mask = .last
-    case DIFFEO_MASK_RANDOM: mask = .random
-    case DIFFEO_MASK_GIVEN:
-      let given = try require(o.mask_given, "mask_given")
-      let values = (0..<handle.builder.spec.dim).map { given[$0] }
-      if let at = values.firstIndex(where: { $0 > 1 }) {
-        throw DiffeoError(.invalid, "mask_given[\(at)] is \(values[at]), it must be 0 or 1")
-      }
-      mask = .given(values.map { $0 == 1 })
-    default: throw DiffeoError(.invalid, "mask is \(o.mask), which is not known")
-    }
     try handle.builder.addCoupling(
-      conditioner(
-        conventions(
-          o.hidden, o.hidden_count, default: Architecture.defaultHidden, o.activation, blocks: o.blocks,
-          contextMode: o.context_mode, normalized: o.normalized),
-        transformer(
-          scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
-          logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture)),
-      mask: mask, scaleActivation: o.scale_activation == 0 ? nil : choice(o.scale_activation, "scale_activation"),
-      seed: o.seed)
+      conditioner(o.network, diffeo_map_options.map(o.map)),
+      mask: couplingMask(o.mask, o.mask_given, dim: handle.builder.spec.dim),
+      scaleActivation: o.scale_activation == 0 ? nil : choice(o.scale_activation, "scale_activation"), seed: o.seed)
   }
 }
 
-private func conditioner(
-  _ network: NetworkConventions, _ transformer: MapOptions
-) -> SpecBuilder.Conditioner {
-  var c = SpecBuilder.Conditioner()
-  c.network = network
-  c.transformer = transformer
-  return c
+/// given: dim values, with DIFFEO_MASK_GIVEN.
+private func couplingMask(_ value: Int32, _ given: UnsafePointer<UInt8>?, dim: Int) throws(DiffeoError)
+  -> SpecBuilder.Mask
+{
+  if Int(value) == DIFFEO_MASK_GIVEN {
+    let given = try require(given, "mask_given")
+    let values = (0..<dim).map { given[$0] }
+    if let at = values.firstIndex(where: { $0 > 1 }) {
+      throw DiffeoError(.invalid, "mask_given[\(at)] is \(values[at]), it must be 0 or 1")
+    }
+    return .given(values.map { $0 == 1 })
+  }
+  return try choice(
+    value, "mask",
+    [
+      DIFFEO_MASK_EVEN: .even, DIFFEO_MASK_ODD: .odd, DIFFEO_MASK_FIRST: .first, DIFFEO_MASK_LAST: .last,
+      DIFFEO_MASK_RANDOM: .random,
+    ])
 }
 
 @implementation @_cdecl("diffeo_spec_invert")
@@ -158,17 +136,13 @@ public func diffeo_spec_add_domain(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let dim = handle.builder.spec.dim
-    let map: DomainMap
-    switch Int(domain) {
-    case DIFFEO_DOMAIN_LOGIT: map = .logit
-    case DIFFEO_DOMAIN_LOG: map = .log
-    case DIFFEO_DOMAIN_SOFTPLUS: map = .softplus
-    case DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL: map = .logisticToNormal
-    case DIFFEO_DOMAIN_LEAKY_TANH: map = .leakyTanh
-    case DIFFEO_DOMAIN_LEAKY_RELU: map = .leakyReLU
-    case DIFFEO_DOMAIN_LOG_TANH: map = .logTanh
-    default: throw DiffeoError(.invalid, "domain is \(domain), which is not known")
-    }
+    let map = try choice(
+      domain, "domain",
+      [
+        DIFFEO_DOMAIN_LOGIT: DomainMap.logit, DIFFEO_DOMAIN_LOG: .log, DIFFEO_DOMAIN_SOFTPLUS: .softplus,
+        DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL: .logisticToNormal, DIFFEO_DOMAIN_LEAKY_TANH: .leakyTanh,
+        DIFFEO_DOMAIN_LEAKY_RELU: .leakyReLU, DIFFEO_DOMAIN_LOG_TANH: .logTanh,
+      ])
     let columns = try columnChoice(columns, count, dim: dim)
     func ends(_ values: UnsafePointer<Double>?, _ name: String, _ needed: Bool) throws(DiffeoError) -> [Double] {
       if !needed { return [] }
@@ -193,13 +167,10 @@ public func diffeo_spec_add_elementwise(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_elementwise_options.read(options)
-    try requireZero(o.reserved)
     try handle.builder.addElementwise(
-      transformer(
-        scale: o.scale, bound: o.scale_bound, epsilon: o.scale_epsilon,
-        logScales: (o.log_scale_low, o.log_scale_high), o.spline, o.mixture),
+      diffeo_map_options.map(o.map),
       columns: columnChoice(o.columns, o.column_count, dim: handle.builder.spec.dim),
-      network: diffeo_network_options.network(o.network))
+      network: diffeo_network_options.contextNetwork(o.network))
   }
 }
 
@@ -228,7 +199,7 @@ public func diffeo_spec_add_planar(
   _ spec: OpaquePointer?, _ network: UnsafePointer<diffeo_network_options>?
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in
-    try SpecHandle.from(spec).builder.addPlanar(network: diffeo_network_options.network(network))
+    try SpecHandle.from(spec).builder.addPlanar(network: diffeo_network_options.contextNetwork(network))
   }
 }
 
@@ -237,7 +208,7 @@ public func diffeo_spec_add_radial(
   _ spec: OpaquePointer?, _ network: UnsafePointer<diffeo_network_options>?
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in
-    try SpecHandle.from(spec).builder.addRadial(network: diffeo_network_options.network(network))
+    try SpecHandle.from(spec).builder.addRadial(network: diffeo_network_options.contextNetwork(network))
   }
 }
 
@@ -254,7 +225,7 @@ public func diffeo_spec_set_base(
         number: o.base,
         BaseOptions(
           low: o.low, high: o.high, df: o.df, components: Int(o.components),
-          network: diffeo_network_options.network(o.network))))
+          network: diffeo_network_options.contextNetwork(o.network))))
   }
 }
 
@@ -265,14 +236,8 @@ public func diffeo_spec_set_base_made(
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
     let o = try diffeo_made_options.read(options)
-    try requireZero(o.reserved)
-    try requireZero(o.reserved2)
     try handle.builder.setBaseMADE(
-      conditioner(
-        conventions(
-          o.hidden, o.hidden_count, default: Architecture.defaultHidden, o.activation, blocks: o.blocks,
-          contextMode: o.context_mode, normalized: o.normalized),
-        .affine()),
+      conditioner(o.network, .affine()),
       conditional: madeConditional(o.conditional, components: Int(o.components)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
       randomDegrees: randomDegrees(o.degrees), masks: Int(o.masks), direct: flag(o.direct, "direct"), seed: o.seed)

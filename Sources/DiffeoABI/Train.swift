@@ -29,9 +29,8 @@ private func create<T: Scalar>(
   _ n: Int64,
   _ context: UnsafePointer<T>?, _ n_context: Int64, _ trainer: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(trainer, "trainer")
-    target.pointee = try TrainerHandle(flow, options, x, n, context, n_context).passed()
+  making(trainer, "trainer") { () throws(DiffeoError) in
+    try TrainerHandle(flow, options, x, n, context, n_context)
   }
 }
 
@@ -108,10 +107,9 @@ public func diffeo_trainer_finished(_ trainer: OpaquePointer?) -> Int32 {
 public func diffeo_trainer_best(
   _ trainer: OpaquePointer?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(flow, "flow")
+  making(flow, "flow") { () throws(DiffeoError) in
     let handle = try TrainerHandle.from(trainer)
-    target.pointee = FlowHandle(try handle.trainer.best(), metadata: handle.metadata).passed()
+    return FlowHandle(try handle.trainer.best(), metadata: handle.metadata)
   }
 }
 
@@ -119,10 +117,9 @@ public func diffeo_trainer_best(
 public func diffeo_trainer_current(
   _ trainer: OpaquePointer?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(flow, "flow")
+  making(flow, "flow") { () throws(DiffeoError) in
     let handle = try TrainerHandle.from(trainer)
-    target.pointee = FlowHandle(try handle.trainer.current(), metadata: handle.metadata).passed()
+    return FlowHandle(try handle.trainer.current(), metadata: handle.metadata)
   }
 }
 
@@ -133,6 +130,7 @@ public func diffeo_trainer_cancel(_ trainer: OpaquePointer?) {
 
 // MARK: - Fit
 
+/// Written with nothing but what a caller has, too. Not `making`: a training that is stopped fails and gives a flow.
 private func fit<T: Scalar>(
   _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?, _ x: UnsafePointer<T>?,
   _ n: Int64,
@@ -141,7 +139,8 @@ private func fit<T: Scalar>(
   _ trained: UnsafeMutablePointer<OpaquePointer?>?,
   _ report: UnsafeMutablePointer<diffeo_train_report>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
+  trained?.pointee = nil
+  return boundary { () throws(DiffeoError) in
     let target = try require(trained, "trained")
     let size = try reportSize(report)
     let handle = try TrainerHandle(flow, options, x, n, context, n_context)

@@ -15,10 +15,7 @@ extension Workspace: Handle {
 public func diffeo_workspace_create(
   _ threads: Int32, _ workspace: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  boundary { () throws(DiffeoError) in
-    let target = try require(workspace, "workspace")
-    target.pointee = try Workspace(threads: Int(threads)).passed()
-  }
+  making(workspace, "workspace") { () throws(DiffeoError) in try Workspace(threads: Int(threads)) }
 }
 
 @implementation @_cdecl("diffeo_workspace_destroy")

@@ -579,8 +579,8 @@ struct Case: CustomTestStringConvertible, Sendable {
       a.dim = dim
       a.contextDim = contextDim
       a.transforms = 3
-      a.hidden = [16, 24]
-      a.activation = .tanh
+      a.network.hidden = [16, 24]
+      a.network.activation = .tanh
       a.actNorm = dim == 5
       func add(
         _ name: String, _ extent: Extent, _ traits: Traits = [],

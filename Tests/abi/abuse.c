@@ -19,8 +19,42 @@ static int rounds = 4000;
 #define TYPED(name) name##_f64
 #include "abuse_typed.h"
 
+/* Every function that makes a handle, each with a call that it refuses: NULL takes the place of what was there.
+ * bindings/python/tests/test_header.py holds the list to the header. */
+#define MAKERS(X)                                                    \
+  X(workspace_create, (-1, OUT(0)))                                  \
+  X(nice_create, (NULL, OUT(0)))                                     \
+  X(realnvp_create, (NULL, OUT(0)))                                  \
+  X(glow_create, (NULL, OUT(0)))                                     \
+  X(made_create, (NULL, OUT(0)))                                     \
+  X(maf_create, (NULL, OUT(0)))                                      \
+  X(iaf_create, (NULL, OUT(0)))                                      \
+  X(planar_create, (NULL, OUT(0)))                                   \
+  X(radial_create, (NULL, OUT(0)))                                   \
+  X(cdf_flow_create, (NULL, OUT(0)))                                 \
+  X(spline_coupling_create, (NULL, OUT(0)))                          \
+  X(spline_autoregressive_create, (NULL, OUT(0)))                    \
+  X(spec_create, (0, 0, DIFFEO_F32, OUT(0)))                         \
+  X(flow_create, (NULL, 0, OUT(0)))                                  \
+  X(flow_load, (folder, OUT(0)))                                     \
+  X(flow_load_memory, (folder, 1, OUT(0)))                           \
+  X(flow_with_parameters_f32, (flow, NULL, OUT(0)))                  \
+  X(flow_with_parameters_f64, (flow, NULL, OUT(0)))                  \
+  X(trainer_create_f32, (flow, NULL, NULL, 9, NULL, 0, OUT(0)))      \
+  X(trainer_create_f64, (flow, NULL, NULL, 9, NULL, 0, OUT(0)))      \
+  X(trainer_best, (NULL, OUT(0)))                                    \
+  X(trainer_current, (NULL, OUT(0)))                                 \
+  X(fit_f32, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, OUT(0), NULL)) \
+  X(fit_f64, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, OUT(0), NULL))
+
 static void handles(void) {
   diffeo_workspace **w = OUT(0);
+#define MAKES_NONE(name, arguments)                                                            \
+  ISOLATED(#name " makes none") {                                                              \
+    const diffeo_status status = D.name arguments;                                             \
+    CHECK(status != DIFFEO_OK && *w == NULL && only_first(0, sizeof *w), #name " is %s", D.status_name(status)); \
+  }
+  MAKERS(MAKES_NONE)
   REFUSED(DIFFEO_EINVAL, "workspace", D.workspace_create(1, NULL));
   REFUSED(DIFFEO_EINVAL, "-1", D.workspace_create(-1, w));
   REFUSED(DIFFEO_EINVAL, "257", D.workspace_create(257, w));
@@ -67,6 +101,41 @@ static void handles(void) {
     REFUSED(DIFFEO_EUNSUPPORTED, "", use);                                                           \
   } while (0)
 
+/* Maps and networks by themselves, in the options that point to them. */
+#define POINTED(name, kind, field, type, use)                            \
+  static diffeo_status name(diffeo_spec *spec, const type *options) {    \
+    diffeo_##kind##_options o;                                           \
+    CHECK_OK(D.kind##_options_init(&o, sizeof o));                       \
+    o.field = options;                                                   \
+    return use(spec, &o);                                                \
+  }
+POINTED(autoregressive_network, autoregressive, network, diffeo_network_options, D.spec_add_autoregressive)
+POINTED(coupling_network, coupling, network, diffeo_network_options, D.spec_add_coupling)
+POINTED(made_network, made, network, diffeo_network_options, D.spec_set_base_made)
+POINTED(autoregressive_map, autoregressive, map, diffeo_map_options, D.spec_add_autoregressive)
+POINTED(coupling_map, coupling, map, diffeo_map_options, D.spec_add_coupling)
+POINTED(elementwise_map, elementwise, map, diffeo_map_options, D.spec_add_elementwise)
+
+static diffeo_status spline(diffeo_spec *spec, const diffeo_spline_options *options) {
+  diffeo_map_options o;
+  CHECK_OK(D.map_options_init(&o, sizeof o));
+  o.map = DIFFEO_MAP_SPLINE, o.spline = options;
+  return coupling_map(spec, &o);
+}
+static diffeo_status mixture(diffeo_spec *spec, const diffeo_mixture_options *options) {
+  diffeo_map_options o;
+  CHECK_OK(D.map_options_init(&o, sizeof o));
+  o.map = DIFFEO_MAP_MIXTURE, o.mixture = options;
+  return autoregressive_map(spec, &o);
+}
+static diffeo_status named_network(diffeo_status (*create)(const diffeo_architecture_options *, diffeo_flow **),
+                                   const diffeo_network_options *options) {
+  diffeo_architecture_options o;
+  CHECK_OK(D.architecture_options_init(&o, sizeof o));
+  o.dim = 2, o.network = options;
+  return create(&o, OUT(0));
+}
+
 static void sizes(void) {
   diffeo_spec *spec = NULL;
   float x[N * DIM] = {0};
@@ -81,10 +150,15 @@ static void sizes(void) {
   CHECK_OK(D.coupling_options_init(&c, sizeof c));
   CHECK_OK(D.base_options_init(&b, sizeof b));
   b.base = DIFFEO_BASE_NORMAL;
-  SIZES(diffeo_spline_options, D.spline_options_init, (a.spline = o, D.spec_add_autoregressive(spec, &a)));
-  a.spline = NULL;
-  SIZES(diffeo_mixture_options, D.mixture_options_init, (a.mixture = o, D.spec_add_autoregressive(spec, &a)));
-  SIZES(diffeo_spline_options, D.spline_options_init, (c.spline = o, D.spec_add_coupling(spec, &c)));
+  SIZES(diffeo_map_options, D.map_options_init, (a.map = o, D.spec_add_autoregressive(spec, &a)));
+  SIZES(diffeo_map_options, D.map_options_init, (c.map = o, D.spec_add_coupling(spec, &c)));
+  SIZES(diffeo_map_options, D.map_options_init, elementwise_map(spec, o));
+  SIZES(diffeo_spline_options, D.spline_options_init, spline(spec, o));
+  SIZES(diffeo_mixture_options, D.mixture_options_init, mixture(spec, o));
+  SIZES(diffeo_network_options, D.network_options_init, autoregressive_network(spec, o));
+  SIZES(diffeo_network_options, D.network_options_init, coupling_network(spec, o));
+  SIZES(diffeo_network_options, D.network_options_init, made_network(spec, o));
+  SIZES(diffeo_network_options, D.network_options_init, named_network(D.maf_create, o));
   SIZES(diffeo_network_options, D.network_options_init, (b.network = o, D.spec_set_base(spec, &b)));
   SIZES(diffeo_network_options, D.network_options_init, D.spec_add_planar(spec, o));
   SIZES(diffeo_network_options, D.network_options_init, D.spec_add_radial(spec, o));
@@ -107,19 +181,6 @@ static void sizes(void) {
     o.field = (value);                                      \
     REFUSED(status, piece, use);                            \
   } while (0)
-
-static diffeo_status spline(diffeo_spec *spec, const diffeo_spline_options *options) {
-  diffeo_coupling_options o;
-  CHECK_OK(D.coupling_options_init(&o, sizeof o));
-  o.spline = options;
-  return D.spec_add_coupling(spec, &o);
-}
-static diffeo_status mixture(diffeo_spec *spec, const diffeo_mixture_options *options) {
-  diffeo_autoregressive_options o;
-  CHECK_OK(D.autoregressive_options_init(&o, sizeof o));
-  o.mixture = options;
-  return D.spec_add_autoregressive(spec, &o);
-}
 
 static diffeo_status wide_base(diffeo_base_options *o, int64_t dim, int64_t components) {
   diffeo_spec *spec = NULL;
@@ -185,10 +246,10 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     SPLINE(logit_bound, w, "logit_bound");
     SPLINE(derivative_bound, w, "derivative_bound");
     SPLINE(boundary_derivative, w, "boundary_derivative");
-    FIELD(diffeo_coupling_options, D.coupling_options_init, log_scale_low, w == -1 ? 3 : w, DIFFEO_EINVAL, "log_scale",
-          D.spec_add_coupling(spec, &o));
-    FIELD(diffeo_elementwise_options, D.elementwise_options_init, log_scale_high, w == -1 ? -5 : w, DIFFEO_EINVAL,
-          "log_scale", D.spec_add_elementwise(spec, &o));
+    FIELD(diffeo_map_options, D.map_options_init, log_scale_low, w == -1 ? 3 : w, DIFFEO_EINVAL, "log_scale",
+          coupling_map(spec, &o));
+    FIELD(diffeo_map_options, D.map_options_init, log_scale_high, w == -1 ? -5 : w, DIFFEO_EINVAL, "log_scale",
+          elementwise_map(spec, &o));
     MIXTURE(scale_bound, w, "scale_bound");
     REFUSED(DIFFEO_EINVAL, "epsilon", D.spec_add_batch_norm(spec, w, 0.1));
     REFUSED(DIFFEO_EINVAL, "momentum", D.spec_add_batch_norm(spec, 1e-5, w));
@@ -230,10 +291,14 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
   CHECK_OK(D.spline_options_init(&s, sizeof s));
   CHECK_OK(D.mixture_options_init(&m, sizeof m));
   CHECK_OK(D.network_options_init(&network, sizeof network));
-  FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, spline, (o.mixture = &m, &s), DIFFEO_EINVAL,
-        "spline and mixture", D.spec_add_autoregressive(spec, &o));
-  FIELD(diffeo_coupling_options, D.coupling_options_init, spline, (o.mixture = &m, &s), DIFFEO_EINVAL,
-        "spline and mixture", D.spec_add_coupling(spec, &o));
+  for (int32_t map = DIFFEO_MAP_AFFINE; map <= DIFFEO_MAP_MIXTURE; map++) {
+    if (map != DIFFEO_MAP_SPLINE)
+      FIELD(diffeo_map_options, D.map_options_init, spline, (o.map = map, &s), DIFFEO_EINVAL, "of the map spline",
+            autoregressive_map(spec, &o));
+    if (map != DIFFEO_MAP_MIXTURE)
+      FIELD(diffeo_map_options, D.map_options_init, mixture, (o.map = map, &m), DIFFEO_EINVAL, "of the map mixture",
+            coupling_map(spec, &o));
+  }
 
   /* no context to depend on */
   REFUSED(DIFFEO_EINVAL, "context", D.spec_add_planar(plain, &network));
@@ -251,8 +316,7 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     REFUSED(DIFFEO_EINVAL, "", D.spec_add_planar(spec, &network));
     REFUSED(DIFFEO_EINVAL, "", D.spec_add_radial(spec, &network));
     BASE(NORMAL, network, &network, "");
-    FIELD(diffeo_made_options, D.made_options_init, hidden_count, (o.hidden = widths[i], 2),
-          DIFFEO_EINVAL, "", D.spec_set_base_made(spec, &o));
+    REFUSED(DIFFEO_EINVAL, "", made_network(spec, &network));
   }
   network.hidden = NULL;
   static const int64_t counts[] = {-1, 1, 17, INT64_MAX, INT64_MIN};
@@ -361,14 +425,18 @@ static void large(void) {
   CHECK_OK(D.spline_options_init(&s, sizeof s));
   CHECK_OK(D.mixture_options_init(&m, sizeof m));
   CHECK_OK(D.base_options_init(&b, sizeof b));
-  a.hidden = one, a.hidden_count = 1, a.spline = &s;
+  diffeo_network_options n;
+  diffeo_map_options map;
+  CHECK_OK(D.network_options_init(&n, sizeof n));
+  CHECK_OK(D.map_options_init(&map, sizeof map));
+  n.hidden = one, n.hidden_count = 1, map.map = DIFFEO_MAP_SPLINE, map.spline = &s, a.network = &n, a.map = &map;
   s.bins = 64, s.min_width = s.min_height = 1.0 / 64 - 1e-6, s.min_derivative = 1 - 1e-6;
   USED(3, "64 bins that are all of the box", D.spec_add_autoregressive(spec, &a));
   s.bins = 2, s.min_width = s.min_height = s.min_derivative = 1e-6, s.low = -1e6, s.high = 1e6;
   USED(3, "the widest box", D.spec_add_autoregressive(spec, &a));
   CHECK_OK(D.spline_options_init(&s, sizeof s));
   USED(2000, "splines of many columns", D.spec_add_autoregressive(spec, &a));
-  a.spline = NULL, a.mixture = &m, m.components = 64, m.scale_bound = 20;
+  map.map = DIFFEO_MAP_MIXTURE, map.spline = NULL, map.mixture = &m, m.components = 64, m.scale_bound = 20;
   USED(3, "64 components", D.spec_add_autoregressive(spec, &a));
   m.scale_bound = 1e-3;
   USED(3, "components of one scale", D.spec_add_autoregressive(spec, &a));
@@ -485,28 +553,25 @@ static void building(void) {
                                       {INT64_MAX, INT64_MAX}, {(int64_t)1 << 32, (int64_t)1 << 32},
                                       {(int64_t)1 << 31, 1}, {46342, 46342}};
   for (int i = 0; i < COUNT(widths); i++) {
-    FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, hidden_count,
-          (o.hidden = widths[i], 2), DIFFEO_EINVAL, "", D.spec_add_autoregressive(spec, &o));
-    FIELD(diffeo_coupling_options, D.coupling_options_init, hidden_count,
-          (o.hidden = widths[i], 2), DIFFEO_EINVAL, "", D.spec_add_coupling(spec, &o));
-    FIELD(diffeo_architecture_options, D.architecture_options_init, hidden_count,
-          (o.dim = 2, o.hidden = widths[i], 2), DIFFEO_EINVAL, "", D.maf_create(&o, f));
-    FIELD(diffeo_architecture_options, D.architecture_options_init, hidden_count,
-          (o.dim = 2, o.hidden = widths[i], 2), DIFFEO_EINVAL, "", D.realnvp_create(&o, f));
+#define HIDDEN(pointer, count, words)                                                                                 \
+  FIELD(diffeo_network_options, D.network_options_init, hidden_count, (o.hidden = (pointer), count), DIFFEO_EINVAL,   \
+        words, autoregressive_network(spec, &o));                                                                     \
+  FIELD(diffeo_network_options, D.network_options_init, hidden_count, (o.hidden = (pointer), count), DIFFEO_EINVAL,   \
+        words, coupling_network(spec, &o));                                                                           \
+  FIELD(diffeo_network_options, D.network_options_init, hidden_count, (o.hidden = (pointer), count), DIFFEO_EINVAL,   \
+        words, named_network(D.maf_create, &o));                                                                      \
+  FIELD(diffeo_network_options, D.network_options_init, hidden_count, (o.hidden = (pointer), count), DIFFEO_EINVAL,   \
+        words, named_network(D.realnvp_create, &o))
+    HIDDEN(widths[i], 2, "");
   }
   static const int64_t counts[] = {-1, 17, INT64_MAX, INT64_MIN};
   for (int i = 0; i < COUNT(counts); i++) {
-    FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, hidden_count,
-          (o.hidden = widths[0], counts[i]), DIFFEO_EINVAL, "", D.spec_add_autoregressive(spec, &o));
-    FIELD(diffeo_coupling_options, D.coupling_options_init, hidden_count, counts[i], DIFFEO_EINVAL, "",
-          D.spec_add_coupling(spec, &o));
-    FIELD(diffeo_architecture_options, D.architecture_options_init, hidden_count, (o.dim = 2, counts[i]),
-          DIFFEO_EINVAL, "", D.iaf_create(&o, f));
+    HIDDEN(widths[0], counts[i], "hidden");
+    HIDDEN(NULL, counts[i], "hidden");
     FIELD(diffeo_architecture_options, D.architecture_options_init, transforms, (o.dim = 2, counts[i] | 1 << 20),
           DIFFEO_EINVAL, "", D.maf_create(&o, f));
   }
-  FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, hidden_count, 2, DIFFEO_EINVAL, "hidden",
-        D.spec_add_autoregressive(spec, &o));
+  HIDDEN(NULL, 2, "hidden");
 
   /* unknown choices */
   static const double zeros[DIM] = {0}, ones[DIM] = {1, 1, 1};
@@ -519,40 +584,39 @@ static void building(void) {
                                     DIFFEO_EINVAL, piece, D.spec_add_autoregressive(spec, &o))
 #define COUPLING(field) FIELD(diffeo_coupling_options, D.coupling_options_init, field, c, DIFFEO_EINVAL, piece, \
                               D.spec_add_coupling(spec, &o))
-#define NETWORK(field) FIELD(diffeo_network_options, D.network_options_init, field, c, DIFFEO_EINVAL, piece, \
-                             D.spec_add_planar(spec, &o))
+#define NETWORK(field, use) FIELD(diffeo_network_options, D.network_options_init, field, c, DIFFEO_EINVAL, piece, use)
+#define NETWORKS(field)                                 \
+  NETWORK(field, D.spec_add_planar(spec, &o));          \
+  NETWORK(field, D.spec_add_radial(spec, &o));          \
+  NETWORK(field, autoregressive_network(spec, &o));     \
+  NETWORK(field, coupling_network(spec, &o));           \
+  NETWORK(field, made_network(spec, &o));               \
+  NETWORK(field, named_network(D.maf_create, &o))
+#define MAPS(field)                                                                                                \
+  FIELD(diffeo_map_options, D.map_options_init, field, c, DIFFEO_EINVAL, piece, autoregressive_map(spec, &o));     \
+  FIELD(diffeo_map_options, D.map_options_init, field, c, DIFFEO_EINVAL, piece, coupling_map(spec, &o));           \
+  FIELD(diffeo_map_options, D.map_options_init, field, c, DIFFEO_EINVAL, piece, elementwise_map(spec, &o))
 #define MADE(field) FIELD(diffeo_made_options, D.made_options_init, field, c, DIFFEO_EINVAL, piece, \
                           D.spec_set_base_made(spec, &o))
 #define ARCHITECTURE(field, status) FIELD(diffeo_architecture_options, D.architecture_options_init, field, \
                                           (o.dim = 2, c), status, piece, D.maf_create(&o, f))
-    AUTOREGRESSIVE(activation);
     AUTOREGRESSIVE(order);
     AUTOREGRESSIVE(degrees);
-    AUTOREGRESSIVE(scale);
-    COUPLING(activation);
-    AUTOREGRESSIVE(blocks);
-    AUTOREGRESSIVE(context_mode);
     COUPLING(mask);
-    COUPLING(scale);
-    COUPLING(blocks);
-    COUPLING(context_mode);
-    ARCHITECTURE(activation, DIFFEO_EINVAL);
+    NETWORKS(activation);
+    NETWORKS(blocks);
+    NETWORKS(context_mode);
+    MAPS(map);
+    MAPS(scale);
     ARCHITECTURE(dtype, DIFFEO_EDTYPE);
     ARCHITECTURE(conditional, DIFFEO_EINVAL);
-    ARCHITECTURE(blocks, DIFFEO_EINVAL);
     FIELD(diffeo_spline_options, D.spline_options_init, boundary, c, DIFFEO_EINVAL, piece, spline(spec, &o));
     FIELD(diffeo_mixture_options, D.mixture_options_init, family, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
     FIELD(diffeo_mixture_options, D.mixture_options_init, target, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
     FIELD(diffeo_base_options, D.base_options_init, base, c, DIFFEO_EINVAL, piece, D.spec_set_base(spec, &o));
-    NETWORK(activation);
-    NETWORK(blocks);
-    FIELD(diffeo_network_options, D.network_options_init, activation, c, DIFFEO_EINVAL, piece, D.spec_add_radial(spec, &o));
-    MADE(activation);
     MADE(conditional);
     MADE(order);
     MADE(degrees);
-    MADE(blocks);
-    MADE(context_mode);
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_domain(spec, c, NULL, 0, zeros, ones));
     if (c == 0) continue;
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_lu(spec, c, 0));
@@ -561,24 +625,12 @@ static void building(void) {
     FIELD(diffeo_spline_options, D.spline_options_init, derivative, c, DIFFEO_EINVAL, piece, spline(spec, &o));
     FIELD(diffeo_spline_options, D.spline_options_init, encoding, c, DIFFEO_EINVAL, piece, spline(spec, &o));
     FIELD(diffeo_spline_options, D.spline_options_init, half_ends, c, DIFFEO_EINVAL, piece, spline(spec, &o));
-    FIELD(diffeo_elementwise_options, D.elementwise_options_init, scale, c, DIFFEO_EINVAL, piece,
-          D.spec_add_elementwise(spec, &o));
-    FIELD(diffeo_elementwise_options, D.elementwise_options_init, reserved, c, DIFFEO_EINVAL, piece,
-          D.spec_add_elementwise(spec, &o));
     FIELD(diffeo_base_options, D.base_options_init, reserved, c, DIFFEO_EINVAL, piece, D.spec_set_base(spec, &o));
-    NETWORK(reserved);
-    NETWORK(normalized);
-    MADE(reserved);
-    MADE(reserved2);
-    MADE(normalized);
+    NETWORKS(normalized);
     MADE(direct);
     ARCHITECTURE(scale, DIFFEO_EINVAL);
     ARCHITECTURE(batch_norm, DIFFEO_EINVAL);
     ARCHITECTURE(periodic, DIFFEO_EINVAL);
-    AUTOREGRESSIVE(reserved);
-    AUTOREGRESSIVE(normalized);
-    COUPLING(reserved);
-    COUPLING(normalized);
     AUTOREGRESSIVE(inverse_map);
     AUTOREGRESSIVE(direct);
     COUPLING(scale_activation);
@@ -589,11 +641,12 @@ static void building(void) {
 
   /* blocks that do not fit together, or their network */
 #define BLOCKS(target, words, ...)                                                                                   \
-  FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, blocks, (__VA_ARGS__), DIFFEO_EINVAL, words,   \
-        D.spec_add_autoregressive(target, &o));                                                                      \
-  FIELD(diffeo_coupling_options, D.coupling_options_init, blocks, (__VA_ARGS__), DIFFEO_EINVAL, words,               \
-        D.spec_add_coupling(target, &o));                                                                            \
-  FIELD(diffeo_made_options, D.made_options_init, blocks, (__VA_ARGS__), DIFFEO_EINVAL, words, D.spec_set_base_made(target, &o))
+  FIELD(diffeo_network_options, D.network_options_init, blocks, (__VA_ARGS__), DIFFEO_EINVAL, words,                 \
+        autoregressive_network(target, &o));                                                                         \
+  FIELD(diffeo_network_options, D.network_options_init, blocks, (__VA_ARGS__), DIFFEO_EINVAL, words,                 \
+        coupling_network(target, &o));                                                                               \
+  FIELD(diffeo_network_options, D.network_options_init, blocks, (__VA_ARGS__), DIFFEO_EINVAL, words,                 \
+        made_network(target, &o))
   static const int64_t none[] = {1};
   BLOCKS(spec, "hidden layer", o.hidden = none, o.hidden_count = 0, DIFFEO_BLOCKS_RESIDUAL);
   BLOCKS(spec, "hidden layer", o.hidden = none, o.hidden_count = 0, o.context_mode = DIFFEO_CONTEXT_SHIFT,
@@ -604,20 +657,25 @@ static void building(void) {
   BLOCKS(plain, "context", o.context_mode = DIFFEO_CONTEXT_GATE, DIFFEO_BLOCKS_PREACTIVATION);
   BLOCKS(plain, "context", o.context_mode = DIFFEO_CONTEXT_SHIFT, DIFFEO_BLOCKS_PLAIN);
   static const uint8_t nothing[DIM] = {0};
-  FIELD(diffeo_coupling_options, D.coupling_options_init, context_mode,
-        (o.mask = DIFFEO_MASK_GIVEN, o.mask_given = nothing, DIFFEO_CONTEXT_SHIFT), DIFFEO_EINVAL, "columns",
+  diffeo_network_options shifted;
+  CHECK_OK(D.network_options_init(&shifted, sizeof shifted));
+  shifted.context_mode = DIFFEO_CONTEXT_SHIFT;
+  FIELD(diffeo_coupling_options, D.coupling_options_init, network,
+        (o.mask = DIFFEO_MASK_GIVEN, o.mask_given = nothing, &shifted), DIFFEO_EINVAL, "columns",
         D.spec_add_coupling(spec, &o));
+  /* what reads nothing but the context has it as its inputs */
+  REFUSED(DIFFEO_EINVAL, "context_mode", D.spec_add_planar(spec, &shifted));
+  FIELD(diffeo_base_options, D.base_options_init, network, (o.base = DIFFEO_BASE_NORMAL, &shifted), DIFFEO_EINVAL,
+        "context_mode", D.spec_set_base(spec, &o));
 
   static const double bounds[] = {0, -1, NAN, INFINITY};
   for (int i = 0; i < COUNT(bounds); i++) {
     const double b = bounds[i];
-    FIELD(diffeo_autoregressive_options, D.autoregressive_options_init, scale_bound, b, DIFFEO_EINVAL, "",
-          D.spec_add_autoregressive(spec, &o));
-    FIELD(diffeo_coupling_options, D.coupling_options_init, scale_bound, b, DIFFEO_EINVAL, "",
-          D.spec_add_coupling(spec, &o));
+    FIELD(diffeo_map_options, D.map_options_init, scale_bound, b, DIFFEO_EINVAL, "scale_bound", autoregressive_map(spec, &o));
+    FIELD(diffeo_map_options, D.map_options_init, scale_bound, b, DIFFEO_EINVAL, "scale_bound", coupling_map(spec, &o));
     if (b != 0)
-      FIELD(diffeo_coupling_options, D.coupling_options_init, scale_epsilon, (o.scale = DIFFEO_SCALE_SIGMOID, b),
-            DIFFEO_EINVAL, "", D.spec_add_coupling(spec, &o));
+      FIELD(diffeo_map_options, D.map_options_init, scale_epsilon, (o.scale = DIFFEO_SCALE_SIGMOID, b), DIFFEO_EINVAL,
+            "scale_epsilon", coupling_map(spec, &o));
   }
   static const uint8_t mask[] = {1, 2, 0};
   FIELD(diffeo_coupling_options, D.coupling_options_init, mask, DIFFEO_MASK_GIVEN, DIFFEO_EINVAL, "mask_given",
@@ -643,9 +701,12 @@ static void building(void) {
   ISOLATED("65536 columns") {
     static const int64_t one[] = {1};
     diffeo_architecture_options o;
+    diffeo_network_options n;
     diffeo_flow *wide = NULL;
     CHECK_OK(D.architecture_options_init(&o, sizeof o));
-    o.dim = o.context_dim = 65536, o.hidden = one, o.hidden_count = 1, o.transforms = 1;
+    CHECK_OK(D.network_options_init(&n, sizeof n));
+    n.hidden = one, n.hidden_count = 1;
+    o.dim = o.context_dim = 65536, o.network = &n, o.transforms = 1;
     float *x = calloc(65536, sizeof *x), y;
     CHECK_OK(D.maf_create(&o, &wide));
     CHECK_OK(D.flow_log_prob_f32(wide, x, 1, x, 1, NULL, &y));
@@ -735,6 +796,25 @@ static void training_options(void) {
     D.flow_destroy(best);
     D.trainer_destroy(t);
   }
+}
+
+static void bounds(void) {
+  static const struct {
+    const char *option;
+    double low, high;
+  } some[] = {{"spline.bins", 2, 64}, {"train.batch_size", 1, INFINITY}, {"train.learning_rate", 5e-324, INFINITY},
+              {"map.scale_epsilon", 0, 1 - 0x1p-53}, {"spec.dim", 1, 65536}};
+  double low, high;
+  for (int i = 0; i < COUNT(some); i++) {
+    CHECK_OK(D.option_bounds(some[i].option, &low, &high));
+    CHECK(low == some[i].low && high == some[i].high, "%s is %g to %g", some[i].option, low, high);
+  }
+  double *l = OUT(2), *h = OUT(3);
+  REFUSED(DIFFEO_EINVAL, "option", D.option_bounds(NULL, l, h));
+  REFUSED(DIFFEO_EINVAL, "spline.bin'", D.option_bounds("spline.bin", l, h));
+  REFUSED(DIFFEO_EINVAL, "UTF-8", D.option_bounds("\xff", l, h));
+  REFUSED(DIFFEO_EINVAL, "low", D.option_bounds("spline.bins", NULL, h));
+  REFUSED(DIFFEO_EINVAL, "high", D.option_bounds("spline.bins", l, NULL));
 }
 
 static void words(void) {
@@ -872,7 +952,7 @@ static void files(void) {
   const size_t step = rounds < 4000 ? 150 : 1;
   ISOLATED("a file cut off") {
     for (size_t cut = 0; cut < total; cut += step) {
-      *f = NULL;
+      *f = (diffeo_flow *)(void *)copy;
       memcpy(copy, image, cut);
       diffeo_status status = D.flow_load_memory(copy, cut, f);
       CHECK(status == DIFFEO_EFORMAT && *f == NULL && *D.last_error(), "cut to %zu of %zu bytes: %s", cut, total,
@@ -883,7 +963,7 @@ static void files(void) {
     uint64_t state = 2385;
     int loaded = 0;
     for (int i = 0; i < rounds; i++) {
-      diffeo_flow *odd = NULL;
+      diffeo_flow *odd = (diffeo_flow *)(void *)copy;
       memcpy(copy, image, total);
       for (int flips = 1 + i % 3; flips > 0; flips--) {
         const size_t at = (size_t)((uniform(&state) + 1) / 2 * (double)total);
@@ -931,6 +1011,7 @@ int main(int argc, char **argv) {
   training_f32();
   training_f64();
   training_options();
+  bounds();
   words();
   files();
   D.trainer_destroy(trainer), D.trainer_destroy(conditional_trainer);

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from common import Checks, Skip, declared, differences, output
+from common import NODE, SONAME, Checks, Skip, declared, differences, output
 
 NEEDED = r"libhdf5(_serial)?\.so\.\d+|libc\.so\.6|libm\.so\.6|libstdc\+\+\.so\.6|libgcc_s\.so\.1|ld-linux-x86-64\.so\.2"
 
@@ -16,14 +16,14 @@ def checks(library: Path, folder: Path) -> Checks:
 
     table = output("nm", "-D", "--defined-only", "--extern-only", library)
     exported = set(re.findall(r"^\S* [A-Z] (\S+)", table, re.M))
-    problem = differences(exported - {"DIFFEO_0"}, {name + "@@DIFFEO_0" for name in declared()})
-    yield "exports the functions of the header at node DIFFEO_0, and nothing else", problem
+    problem = differences(exported - {NODE}, {f"{name}@@{NODE}" for name in declared()})
+    yield f"exports the functions of the header at node {NODE}, and nothing else", problem
 
     dynamic = output("readelf", "-dW", library)
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
     yield "needs HDF5 and the C library only", " ".join(n for n in needed if not re.fullmatch(NEEDED, n))
     soname = re.findall(r"\(SONAME\).*\[(.*)\]", dynamic)
-    yield "its SONAME is libdiffeo.so.0", "" if soname == ["libdiffeo.so.0"] else f"it is {soname}"
+    yield f"its SONAME is {SONAME}", "" if soname == [SONAME] else f"it is {soname}"
     paths = re.findall(r"\((?:RPATH|RUNPATH)\).*\[(.*)\]", dynamic)
     yield "searches nowhere but beside itself", " ".join(path for path in paths if path != "$ORIGIN")
 

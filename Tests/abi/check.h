@@ -82,13 +82,14 @@ static inline diffeo_status add_layers(const char *name, diffeo_spec *spec, int6
   diffeo_coupling_options c;
   diffeo_spline_options s;
   diffeo_mixture_options m;
+  diffeo_map_options map;
   diffeo_network_options n;
   diffeo_base_options b;
   D.autoregressive_options_init(&a, sizeof a), D.coupling_options_init(&c, sizeof c);
   D.spline_options_init(&s, sizeof s), D.mixture_options_init(&m, sizeof m);
-  D.network_options_init(&n, sizeof n), D.base_options_init(&b, sizeof b);
-  a.hidden = c.hidden = n.hidden = hidden, a.hidden_count = c.hidden_count = n.hidden_count = 1;
-  a.activation = c.activation = n.activation = DIFFEO_TANH;
+  D.map_options_init(&map, sizeof map), D.network_options_init(&n, sizeof n), D.base_options_init(&b, sizeof b);
+  n.hidden = hidden, n.hidden_count = 1, n.activation = DIFFEO_TANH;
+  a.network = c.network = &n, a.map = c.map = &map;
   const diffeo_network_options *network = context_dim > 0 ? &n : NULL;
   double low[64], high[64];
   for (int i = 0; i < 64; i++) low[i] = -0.25, high[i] = 1.5;
@@ -115,7 +116,7 @@ static inline diffeo_status add_layers(const char *name, diffeo_spec *spec, int6
     ADD(D.spec_invert(spec));
     b.base = DIFFEO_BASE_STUDENT_T, b.network = network;
   } else if (strcmp(name, "mixtures") == 0) {
-    a.mixture = c.mixture = &m, m.components = 3;
+    map.map = DIFFEO_MAP_MIXTURE, map.mixture = &m, m.components = 3;
     ADD(D.spec_add_autoregressive(spec, &a));
     if (dim > 1 || context_dim > 0) {
       static const uint8_t mask[64] = {0, 1, 1};
@@ -134,7 +135,8 @@ static inline diffeo_status add_layers(const char *name, diffeo_spec *spec, int6
     ADD(D.spec_invert(spec));
     ADD(D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, low, high));
     ADD(D.spec_invert(spec));
-    s.boundary = DIFFEO_BOUNDARY_INTERVAL, s.low = -0.25, s.high = 1.5, a.spline = &s;
+    map.map = DIFFEO_MAP_SPLINE, map.spline = &s;
+    s.boundary = DIFFEO_BOUNDARY_INTERVAL, s.low = -0.25, s.high = 1.5;
     ADD(D.spec_add_autoregressive(spec, &a));
     ADD(D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, NULL, 0, low, high));
     s.boundary = DIFFEO_BOUNDARY_LINEAR, s.low = -3, s.high = 3;
@@ -145,13 +147,14 @@ static inline diffeo_status add_layers(const char *name, diffeo_spec *spec, int6
     b.base = DIFFEO_BASE_UNIFORM, b.low = -0.25, b.high = 1.5;
   } else if (strcmp(name, "blocks") == 0) {
     static const int64_t widths[] = {13, 13, 9};
-    a.hidden = c.hidden = n.hidden = widths, a.hidden_count = c.hidden_count = n.hidden_count = 3;
-    a.blocks = n.blocks = DIFFEO_BLOCKS_PREACTIVATION, a.normalized = n.normalized = 1;
-    c.blocks = DIFFEO_BLOCKS_RESIDUAL;
-    if (context_dim > 0) a.context_mode = DIFFEO_CONTEXT_SHIFT, c.context_mode = DIFFEO_CONTEXT_GATE;
+    n.hidden = widths, n.hidden_count = 3, n.blocks = DIFFEO_BLOCKS_PREACTIVATION, n.normalized = 1;
+    diffeo_network_options shifted = n, gated = n;
+    gated.blocks = DIFFEO_BLOCKS_RESIDUAL, gated.normalized = 0;
+    if (context_dim > 0) shifted.context_mode = DIFFEO_CONTEXT_SHIFT, gated.context_mode = DIFFEO_CONTEXT_GATE;
+    a.network = &shifted, c.network = &gated;
     ADD(D.spec_add_autoregressive(spec, &a));
     if (dim > 1 || context_dim > 0) ADD(D.spec_add_coupling(spec, &c));
-    a.order = DIFFEO_ORDER_REVERSED, a.spline = &s;
+    a.order = DIFFEO_ORDER_REVERSED, map.map = DIFFEO_MAP_SPLINE, map.spline = &s;
     ADD(D.spec_add_autoregressive(spec, &a));
     ADD(D.spec_invert(spec));
     b.base = DIFFEO_BASE_NORMAL, b.network = network;
@@ -201,13 +204,16 @@ static inline diffeo_flow *new_flow(const char *kind, int64_t dim, int64_t conte
     }
   diffeo_architecture_options o;
   const int torus = strncmp(kind, "torus_", 6) == 0;
+  diffeo_network_options network;
   D.architecture_options_init(&o, sizeof o);
+  D.network_options_init(&network, sizeof network);
+  network.hidden = hidden;
+  network.hidden_count = COUNT(hidden);
+  network.activation = DIFFEO_TANH;
+  o.network = &network;
   o.dim = dim;
   o.context_dim = context_dim;
   o.transforms = 3;
-  o.hidden = hidden;
-  o.hidden_count = COUNT(hidden);
-  o.activation = DIFFEO_TANH;
   o.dtype = dtype;
   o.standardize = 0;
   o.seed = 2385;

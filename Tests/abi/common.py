@@ -8,6 +8,8 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 HEADER = PROJECT / "include/diffeo.h"
+SONAME = (PROJECT / "abi/diffeo.abi").read_text().split()[1]
+NODE = SONAME.replace("libdiffeo.so.", "DIFFEO_")
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 INCLUDE = [f"-I{PROJECT / 'include'}", f"-I{PROJECT / 'bindings/c'}"]
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from common import INCLUDE, PROJECT, WARNINGS, Checks, Skip, compilers, wrong
+from common import INCLUDE, PROJECT, SONAME, WARNINGS, Checks, Skip, compilers, wrong
 
 # In this order: training writes the file that others read.
 PROGRAMS = (
@@ -21,7 +21,7 @@ PROGRAMS = (
 
 def checks(library: Path, folder: Path) -> Checks:
     # As it is installed: programs look for it by its SONAME.
-    (folder / "libdiffeo.so.0").symlink_to(library)
+    (folder / SONAME).symlink_to(library)
     environment = os.environ | {"LD_LIBRARY_PATH": str(folder)}
     for source, names, flags in PROGRAMS:
         found = compilers(*names)

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from common import PROJECT, Checks, Skip, compilers, wrong
+from common import PROJECT, SONAME, Checks, Skip, compilers, wrong
 
 PROGRAM = """#include <diffeo.h>
 #include <string.h>
@@ -13,7 +13,7 @@ int main(void) { return strcmp(diffeo_version_string(), DIFFEO_VERSION_STRING); 
 """
 CMAKE_LISTS = """cmake_minimum_required(VERSION 3.16)
 project(user C)
-find_package(diffeo 0.1 REQUIRED)
+find_package(diffeo 0.2 REQUIRED)
 add_executable(user user.c)
 target_link_libraries(user PRIVATE diffeo::diffeo)
 """
@@ -27,7 +27,7 @@ def checks(library: Path, folder: Path) -> Checks:
 
     yield "installs", wrong(PROJECT / "scripts/install", library, "/opt/diffeo", prefix)
     installed = prefix / "opt/diffeo"
-    expected = ["include/diffeo.h", "include/diffeo_loader.h", "lib/libdiffeo.so", "lib/libdiffeo.so.0"]
+    expected = ["include/diffeo.h", "include/diffeo_loader.h", "lib/libdiffeo.so", f"lib/{SONAME}"]
     yield "DESTDIR is a folder of its own", " ".join(name for name in expected if not (installed / name).exists())
     yield "DESTDIR is in no file", wrong("sh", "-c", f"! grep -rI '{prefix}' '{prefix}'")
 
@@ -49,6 +49,6 @@ def checks(library: Path, folder: Path) -> Checks:
     yield "find_package(diffeo)", wrong("cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={installed}")
     yield "a program builds with CMake", wrong("cmake", "--build", build)
     yield "and runs", wrong(build / "user")
-    (source / "CMakeLists.txt").write_text(CMAKE_LISTS.replace("diffeo 0.1", "diffeo 0.2"))
+    (source / "CMakeLists.txt").write_text(CMAKE_LISTS.replace("diffeo 0.2", "diffeo 0.1"))
     refused = wrong("cmake", "-S", source, "-B", source / "other", f"-DCMAKE_PREFIX_PATH={installed}")
-    yield "CMake refuses another minor version", "" if "0.1.0" in refused else f"it does not: {refused}"
+    yield "CMake refuses another minor version", "" if "0.2.0" in refused else f"it does not: {refused}"

@@ -23,9 +23,12 @@ static float x[MOST * DIM], out[MOST * DIM];
 static diffeo_flow *make(diffeo_status (*create)(const diffeo_architecture_options *, diffeo_flow **), int64_t hidden) {
   const int64_t widths[] = {hidden, hidden};
   diffeo_architecture_options o;
+  diffeo_network_options network;
   diffeo_flow *flow = NULL;
   CHECK_OK(D.architecture_options_init(&o, sizeof o));
-  o.dim = DIM, o.transforms = 5, o.hidden = widths, o.hidden_count = COUNT(widths), o.standardize = 0;
+  CHECK_OK(D.network_options_init(&network, sizeof network));
+  network.hidden = widths, network.hidden_count = COUNT(widths);
+  o.dim = DIM, o.transforms = 5, o.network = &network, o.standardize = 0;
   CHECK_OK(create(&o, &flow));
   return flow;
 }

@@ -1,5 +1,5 @@
-/* Calls that must be refused: with the right status, words of their own, and no output touched; and no end of the
- * process, which is why each runs in a child, unless NO_FORK is set in the environment (for valgrind). */
+/* Calls that must be refused: with the right status, words of their own, and no output touched but handles, which are
+ * NULL; and no end of the process, which is why each runs in a child, unless NO_FORK is set in the environment (for valgrind). */
 #ifndef REFUSE_H
 #define REFUSE_H
 
@@ -23,6 +23,16 @@ static inline int only_first(int slot, size_t bytes) {
   const unsigned char *begin = outputs + slot * SLOT;
   return memcmp(begin, paint, GUARD) == 0 &&
          memcmp(begin + GUARD + bytes, paint, SLOT - GUARD - bytes) == 0;
+}
+
+/* Nothing is written but NULL for a handle, which only the first two slots are used for. */
+static inline int untouched(void) {
+  for (int slot = 0; slot < 2; slot++) {
+    void *handle;
+    memcpy(&handle, OUT(slot), sizeof handle);
+    if (handle == NULL) memset(OUT(slot), 0xA5, sizeof handle);
+  }
+  return memcmp(outputs, paint, sizeof paint) == 0;
 }
 
 static const char stale[] = "threads is -5";
@@ -62,10 +72,11 @@ static inline void end_call(void) {
     if (begin_call(__FILE__, __LINE__, #call)) {                                                        \
       diffeo_status status_ = (call);                                                                   \
       const char *text_ = D.last_error();                                                               \
+      const int untouched_ = untouched();                                                               \
       CHECK(status_ == (expected) && *text_ != '\0' && strncmp(text_, stale, strlen(stale)) != 0 &&     \
-                strstr(text_, piece) != NULL && memcmp(outputs, paint, sizeof paint) == 0,              \
-            "%s is %s%s: %s", #call, D.status_name(status_),                                            \
-            memcmp(outputs, paint, sizeof paint) == 0 ? "" : " and wrote an output", text_);            \
+                strstr(text_, piece) != NULL && untouched_,                                             \
+            "%s is %s%s: %s", #call, D.status_name(status_), untouched_ ? "" : " and wrote an output",  \
+            text_);                                                                                     \
       end_call();                                                                                       \
     }                                                                                                   \
   } while (0)

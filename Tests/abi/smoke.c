@@ -214,22 +214,28 @@ static void layers(void) {
   diffeo_flow *flow = NULL;
   diffeo_autoregressive_options a;
   diffeo_coupling_options c;
+  diffeo_network_options n;
+  diffeo_map_options m;
   const int64_t hidden[] = {11}, order[] = {2, 0, 1}, permutation[] = {1, 2, 0};
   const uint8_t mask[] = {0, 1, 1};
   const double mean[] = {0.3, -0.2, 0.1}, std[] = {1.2, 0.7, 2.1};
   CHECK_OK(D.spec_create(DIM, 2, DIFFEO_F64, &spec));
+  CHECK_OK(D.network_options_init(&n, sizeof n));
+  CHECK_OK(D.map_options_init(&m, sizeof m));
+  n.hidden = hidden;
   CHECK_OK(D.spec_standardize_context(spec, mean, std));
   CHECK_OK(D.spec_add_standardize(spec, mean, std));
   for (int i = DIFFEO_ORDER_NATURAL; i <= DIFFEO_ORDER_GIVEN; i++) {
     CHECK_OK(D.autoregressive_options_init(&a, sizeof a));
-    a.order = i, a.order_given = order, a.hidden = hidden, a.hidden_count = i % 2, a.scale = i;
-    a.activation = i, a.degrees = 1 + i % 2;
+    n.hidden_count = i % 2, n.activation = i, m.scale = i;
+    a.order = i, a.order_given = order, a.degrees = 1 + i % 2, a.network = &n, a.map = &m;
     CHECK_OK(D.spec_add_autoregressive(spec, &a));
     if (i % 2) CHECK_OK(D.spec_invert(spec));
   }
   for (int i = DIFFEO_MASK_EVEN; i <= DIFFEO_MASK_GIVEN; i++) {
     CHECK_OK(D.coupling_options_init(&c, sizeof c));
-    c.mask = i, c.mask_given = mask, c.hidden = hidden, c.hidden_count = 1, c.scale = i, c.activation = i + 2;
+    n.hidden_count = 1, n.activation = i + 2, m.scale = i;
+    c.mask = i, c.mask_given = mask, c.network = &n, c.map = &m;
     CHECK_OK(D.spec_add_coupling(spec, &c));
   }
   CHECK_OK(D.spec_add_autoregressive(spec, NULL));
@@ -248,6 +254,30 @@ static void layers(void) {
   CHECK(worst(back, x, N * DIM) < 1e-9, "%g", worst(back, x, N * DIM));
   CHECK(D.flow_layer_count(flow) >= 17, "%lld", (long long)D.flow_layer_count(flow));
   D.flow_destroy(flow);
+}
+
+/* Flows by name take all that a network has; a context_mode where there are columns beside the context. */
+static void networks(void) {
+#define NAME_OF(name) #name,
+  static const char *const names[] = {NAMED_FLOWS(NAME_OF) "made"};
+  static const int64_t hidden[] = {9, 9};
+  for (int i = 0; i < COUNT(names); i++) {
+    diffeo_architecture_options o;
+    diffeo_network_options network;
+    diffeo_flow *flow = NULL;
+    char text[4096];
+    CHECK_OK(D.architecture_options_init(&o, sizeof o));
+    CHECK_OK(D.network_options_init(&network, sizeof network));
+    network.hidden = hidden, network.hidden_count = 2, network.activation = DIFFEO_ELU;
+    network.blocks = DIFFEO_BLOCKS_PREACTIVATION, network.normalized = 1, network.context_mode = DIFFEO_CONTEXT_GATE;
+    o.dim = DIM, o.context_dim = 2, o.transforms = strcmp(names[i], "made") == 0 ? 0 : 2, o.network = &network;
+    CHECK_OK(create_named(names[i], &o, &flow));
+    CHECK_OK(D.flow_describe(flow, text, sizeof text, NULL));
+    const int unit = strcmp(names[i], "planar") == 0 || strcmp(names[i], "radial") == 0;
+    CHECK(strstr(text, "9 x 9 elu, residual blocks with normalized preactivation") != NULL, "%s: %s", names[i], text);
+    CHECK((strstr(text, "gated by the context") == NULL) == unit, "%s: %s", names[i], text);
+    D.flow_destroy(flow);
+  }
 }
 
 /* What the bases say of z, by the formulas; a flow of no layers, so that x is z. */
@@ -436,6 +466,7 @@ int main(int argc, char **argv) {
       storage(all_flows[k], dtype);
     }
   layers();
+  networks();
   bases(DIFFEO_F32);
   bases(DIFFEO_F64);
   integers();

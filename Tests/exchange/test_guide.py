@@ -12,6 +12,7 @@ import diffeo
 import numpy as np
 import pytest
 from diffeo.__main__ import main
+from diffeo._abi import SONAME
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs/exchange.md").read_text()
@@ -30,7 +31,7 @@ def program(tmp_path_factory):
         pytest.skip("there is no C compiler")
     folder = tmp_path_factory.mktemp("guide")
     (folder / "density.c").write_text(BLOCKS["c"][0])
-    (folder / "libdiffeo.so.0").symlink_to(library)  # its name for the linker
+    (folder / SONAME).symlink_to(library)  # its name for the linker
     built = folder / "density"
     subprocess.run(
         [compiler, "density.c", "-I", ROOT / "include", library, f"-Wl,-rpath,{folder}", "-o", built],

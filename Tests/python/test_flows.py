@@ -33,9 +33,9 @@ def test_c(tmp_path):
     body = "".join(f"{{\n{code}{check}}}\n" for code in [first, *(begin + block for block in others)])
     (tmp_path / "main.c").write_text(f"#include <diffeo.h>\n#include <stdio.h>\nint main(void) {{\n{body}}}\n")
     library = Path(os.environ.get("DIFFEO_LIBRARY", ROOT / ".build/release/libdiffeo.so"))
-    os.symlink(library, tmp_path / "libdiffeo.so.0")
+    os.symlink(library, tmp_path / diffeo._abi.SONAME)
     subprocess.run(
-        ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", "main.c", tmp_path / "libdiffeo.so.0",
+        ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", "main.c", tmp_path / diffeo._abi.SONAME,
          "-o", "main"], cwd=tmp_path, check=True)  # fmt: skip
     done = subprocess.run(
         ["./main"], cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)})

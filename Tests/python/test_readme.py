@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from diffeo._abi import SONAME
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -21,9 +23,9 @@ def test_python_trains_and_c_samples(tmp_path):
 
     (tmp_path / "main.c").write_text(block("c"))
     library = Path(os.environ.get("DIFFEO_LIBRARY", ROOT / ".build/release/libdiffeo.so"))
-    os.symlink(library, tmp_path / "libdiffeo.so.0")
+    os.symlink(library, tmp_path / SONAME)
     subprocess.run(
-        ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", "main.c", tmp_path / "libdiffeo.so.0",
+        ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", "main.c", tmp_path / SONAME,
          "-o", "main"], cwd=tmp_path, check=True)  # fmt: skip
     output = subprocess.run(
         ["./main"], cwd=tmp_path, check=True, capture_output=True, text=True,

@@ -20,24 +20,24 @@
 /* Every function of diffeo.h, in its order, without the prefix: written by scripts/generate-interface. */
 #define DIFFEO_FUNCTIONS(X) \
   X(version_number) X(version_string) X(status_name) X(last_error) X(workspace_create) X(workspace_destroy) \
-  X(workspace_threads) X(spline_options_init) X(mixture_options_init) X(autoregressive_options_init) \
-  X(coupling_options_init) X(network_options_init) X(elementwise_options_init) X(base_options_init) \
-  X(made_options_init) X(architecture_options_init) X(nice_create) X(realnvp_create) X(glow_create) X(made_create) \
-  X(maf_create) X(iaf_create) X(planar_create) X(radial_create) X(cdf_flow_create) X(spline_coupling_create) \
-  X(spline_autoregressive_create) X(spec_create) X(spec_destroy) X(spec_invert) X(spec_add_autoregressive) \
-  X(spec_add_coupling) X(spec_add_permutation) X(spec_add_reverse) X(spec_add_random_permutation) X(spec_add_lu) \
-  X(spec_add_householder) X(spec_add_actnorm) X(spec_add_elementwise_affine) X(spec_add_batch_norm) X(spec_add_planar) \
-  X(spec_add_radial) X(spec_add_elementwise) X(spec_add_standardize) X(spec_standardize_context) X(spec_add_domain) \
-  X(spec_add_wrap) X(spec_add_dequantize) X(spec_set_base) X(spec_set_base_made) X(flow_create) X(flow_destroy) \
-  X(flow_load) X(flow_save) X(flow_load_memory) X(flow_save_memory) X(flow_dim) X(flow_context_dim) X(flow_dtype) \
-  X(flow_layer_count) X(flow_parameter_count) X(flow_describe) X(flow_set_metadata) X(flow_metadata) \
-  X(flow_metadata_count) X(flow_metadata_key) X(flow_parameters_f32) X(flow_parameters_f64) \
-  X(flow_with_parameters_f32) X(flow_with_parameters_f64) X(flow_log_prob_f32) X(flow_log_prob_f64) \
-  X(flow_log_prob_gradient_f32) X(flow_log_prob_gradient_f64) X(flow_to_noise_f32) X(flow_to_noise_f64) \
-  X(flow_from_noise_f32) X(flow_from_noise_f64) X(flow_sample_f32) X(flow_sample_f64) X(train_options_init) \
-  X(trainer_create_f32) X(trainer_create_f64) X(trainer_destroy) X(trainer_set_validation_f32) \
-  X(trainer_set_validation_f64) X(trainer_step) X(trainer_finished) X(trainer_best) X(trainer_current) \
-  X(trainer_cancel) X(fit_f32) X(fit_f64)
+  X(workspace_threads) X(network_options_init) X(spline_options_init) X(mixture_options_init) X(map_options_init) \
+  X(autoregressive_options_init) X(coupling_options_init) X(elementwise_options_init) X(base_options_init) \
+  X(made_options_init) X(architecture_options_init) X(option_bounds) X(nice_create) X(realnvp_create) X(glow_create) \
+  X(made_create) X(maf_create) X(iaf_create) X(planar_create) X(radial_create) X(cdf_flow_create) \
+  X(spline_coupling_create) X(spline_autoregressive_create) X(spec_create) X(spec_destroy) X(spec_invert) \
+  X(spec_add_autoregressive) X(spec_add_coupling) X(spec_add_permutation) X(spec_add_reverse) \
+  X(spec_add_random_permutation) X(spec_add_lu) X(spec_add_householder) X(spec_add_actnorm) \
+  X(spec_add_elementwise_affine) X(spec_add_batch_norm) X(spec_add_planar) X(spec_add_radial) X(spec_add_elementwise) \
+  X(spec_add_standardize) X(spec_standardize_context) X(spec_add_domain) X(spec_add_wrap) X(spec_add_dequantize) \
+  X(spec_set_base) X(spec_set_base_made) X(flow_create) X(flow_destroy) X(flow_load) X(flow_save) X(flow_load_memory) \
+  X(flow_save_memory) X(flow_dim) X(flow_context_dim) X(flow_dtype) X(flow_layer_count) X(flow_parameter_count) \
+  X(flow_describe) X(flow_set_metadata) X(flow_metadata) X(flow_metadata_count) X(flow_metadata_key) \
+  X(flow_parameters_f32) X(flow_parameters_f64) X(flow_with_parameters_f32) X(flow_with_parameters_f64) \
+  X(flow_log_prob_f32) X(flow_log_prob_f64) X(flow_log_prob_gradient_f32) X(flow_log_prob_gradient_f64) \
+  X(flow_to_noise_f32) X(flow_to_noise_f64) X(flow_from_noise_f32) X(flow_from_noise_f64) X(flow_sample_f32) \
+  X(flow_sample_f64) X(train_options_init) X(trainer_create_f32) X(trainer_create_f64) X(trainer_destroy) \
+  X(trainer_set_validation_f32) X(trainer_set_validation_f64) X(trainer_step) X(trainer_finished) X(trainer_best) \
+  X(trainer_current) X(trainer_cancel) X(fit_f32) X(fit_f64)
 
 #define DIFFEO_MEMBER_(name) __typeof__(diffeo_##name) *name;
 typedef struct diffeo_api {
@@ -46,7 +46,7 @@ typedef struct diffeo_api {
 #undef DIFFEO_MEMBER_
 
 /* Opens the library and fills api: 0, or -1 with a sentence in error, cut to size bytes, and api as it was. path NULL
- * means the one that the environment variable DIFFEO_LIBRARY names, else libdiffeo.so.0 where the system looks for
+ * means the one that the environment variable DIFFEO_LIBRARY names, else libdiffeo.so.0.2 where the system looks for
  * libraries. Once opened it stays for the life of the process. */
 static inline int diffeo_api_load(const char *path, diffeo_api *api, char *error, size_t size) {
 #define DIFFEO_NAME_(name) "diffeo_" #name,
@@ -59,7 +59,7 @@ static inline int diffeo_api_load(const char *path, diffeo_api *api, char *error
   size_t i;
 
   if (path == NULL) path = getenv("DIFFEO_LIBRARY");
-  if (path == NULL || *path == '\0') path = "libdiffeo.so.0";
+  if (path == NULL || *path == '\0') path = "libdiffeo.so.0.2";
   library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
     snprintf(error, size, "%s", dlerror());

@@ -19,29 +19,21 @@ extension ScaleRule: MapRule {
 
   /// The rule, with the numbers that follow from those given.
   func checked() throws(DiffeoError) -> ScaleRule {
-    try ScaleRule.check(bound: bound)
-    guard epsilon >= 0, epsilon < 1 else {
-      throw DiffeoError(.invalid, "scale_epsilon is \(epsilon), it must be 0 or more and below 1")
-    }
+    try Limit.check("map.scale_bound", bound)
+    try Limit.check("map.scale_epsilon", epsilon)
+    try Limit.check("map.log_scale_low", low)
+    try Limit.check("map.log_scale_high", high)
     guard kind != .clampedSoftplus || epsilon < bound else {
       throw DiffeoError(
         .invalid, "scale_epsilon and scale_bound are \(epsilon) and \(bound): no scale is between them")
     }
-    guard low >= -80, low < high, high <= 80 else {
+    guard low < high else {
       throw DiffeoError(
-        .invalid,
-        "log_scale_low and log_scale_high are \(low) and \(high): they must be within -80 to 80, the first below the "
-          + "second")
+        .invalid, "log_scale_low and log_scale_high are \(low) and \(high): the first must be below the second")
     }
     var rule = self
     rule.offset = log(expm1(1 - epsilon))
     return rule
-  }
-
-  static func check(bound: Double) throws(DiffeoError) {
-    guard bound > 0, bound <= 80 else {
-      throw DiffeoError(.invalid, "scale_bound is \(bound), it must be above 0 and at most 80")
-    }
   }
 
   init(_ options: MapOptions) throws(DiffeoError) { self = try options.scale.checked() }

@@ -17,12 +17,8 @@ struct BatchNormSpec: BijectionSpec {
   let momentum: Double
 
   init(dim: Int, epsilon: Double = 1e-5, momentum: Double = 0.1) throws(DiffeoError) {
-    guard epsilon > 0, epsilon <= 1 else {
-      throw DiffeoError(.invalid, "epsilon is \(epsilon), it must be above 0 and at most 1")
-    }
-    guard momentum > 0, momentum <= 1 else {
-      throw DiffeoError(.invalid, "momentum is \(momentum), it must be above 0 and at most 1")
-    }
+    try Limit.check("batch_norm.epsilon", epsilon)
+    try Limit.check("batch_norm.momentum", momentum)
     self.dim = dim
     self.epsilon = epsilon
     self.momentum = momentum

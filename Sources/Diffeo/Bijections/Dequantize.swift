@@ -15,9 +15,7 @@ struct DequantizeSpec: BijectionSpec {
   static let maxLevels = 1 << 24
 
   init(dim: Int, levels: Int) throws(DiffeoError) {
-    guard levels >= 2, levels <= DequantizeSpec.maxLevels else {
-      throw DiffeoError(.invalid, "levels is \(levels), it must be 2 to \(DequantizeSpec.maxLevels)")
-    }
+    try Limit.check("dequantize.levels", levels)
     self.dim = dim
     self.levels = levels
   }

@@ -121,10 +121,7 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
   /// high: infinite where there is none.
   func check(_ low: Double, _ high: Double, _ column: Int) throws(DiffeoError) {
     if !limitsSupport {
-      guard low >= 1e-3, low <= 15 else {
-        throw DiffeoError(
-          .invalid, "\(constants.joined()) of column \(column) is \(low): it must be 1e-3 to 15 in \(rawValue)")
-      }
+      try Limit.check("domain.constant", low, name: "\(constants.joined()) of column \(column)")
     } else if constants.count == 1 {
       guard low.isFinite else {
         throw DiffeoError(.invalid, "low of column \(column) is \(low): it must be finite")

@@ -14,14 +14,8 @@ extension MixtureRule: MapRule {
     bound: Architecture.defaultMixtureBound)
 
   func checked() throws(DiffeoError) -> MixtureRule {
-    guard components >= 1, components <= MixtureRule.maxComponents else {
-      throw DiffeoError(
-        .invalid, "components is \(components), it must be 1 to \(MixtureRule.maxComponents)")
-    }
-    // The lower limit so that its reciprocal is finite in single precision.
-    guard bound >= 1e-3, bound <= 20 else {
-      throw DiffeoError(.invalid, "scale_bound is \(bound), for mixtures it must be 0.001 to 20")
-    }
+    try Limit.check("mixture.components", components)
+    try Limit.check("mixture.scale_bound", bound)
     return self
   }
 

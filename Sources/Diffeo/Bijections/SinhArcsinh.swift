@@ -10,7 +10,7 @@ struct SinhArcsinhRule: ScalarMap {
   let bound: Double
 
   private init(bound: Double) throws(DiffeoError) {
-    try ScaleRule.check(bound: bound)
+    try Limit.check("map.scale_bound", bound)
     self.bound = bound
   }
   init(_ options: MapOptions) throws(DiffeoError) { try self.init(bound: options.scale.bound) }

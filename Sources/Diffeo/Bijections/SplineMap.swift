@@ -23,19 +23,19 @@ extension SplineRule: MapRule {
 
   /// The rule, with the numbers that follow from those given.
   func checked() throws(DiffeoError) -> SplineRule {
-    guard 2...SplineRule.maxBins ~= bins else {
-      throw DiffeoError(.invalid, "a spline of \(bins) bins was asked for, it must be 2 to \(SplineRule.maxBins)")
-    }
+    try Limit.check("spline.bins", bins)
+    try Limit.check("spline.low", low)
+    try Limit.check("spline.high", high)
+    try Limit.check("spline.min_derivative", minDerivative)
+    try Limit.check("spline.logit_bound", logitBound)
+    try Limit.check("spline.derivative_bound", derivativeBound)
+    try Limit.check("spline.boundary_derivative", boundaryDerivative)
     // Knots must stay apart in float32.
-    guard abs(low) <= 1e6, abs(high) <= 1e6, high - low >= 1e-3 * max(abs(low), abs(high)), high - low >= 1e-6 else {
+    guard high - low >= 1e-3 * max(abs(low), abs(high)), high - low >= 1e-6 else {
       throw DiffeoError(
         .invalid,
-        "the spline's box is \(low) to \(high): it must be within -1e6 to 1e6, low below high, and its width 1e-6 at "
-          + "least and a thousandth of the larger end")
-    }
-    guard logitBound == 0 || (logitBound >= 1e-3 && logitBound <= 10) else {
-      throw DiffeoError(
-        .invalid, "logit_bound is \(logitBound), it must be 1e-3 to 10, or 0 for none")
+        "the spline's box is \(low) to \(high): low must be below high, and its width 1e-6 at least and a thousandth of "
+          + "the larger end")
     }
     // Bins need a width: a bound of the logits gives them one, too.
     let least = logitBound > 0 ? 0 : 1e-6
@@ -44,17 +44,6 @@ extension SplineRule: MapRule {
       throw DiffeoError(
         .invalid,
         "\(name) is \(minimum), with \(bins) bins it must be at least \(least) and below \(1 / Double(bins))")
-    }
-    guard minDerivative >= 1e-6, minDerivative < 1 else {
-      throw DiffeoError(.invalid, "min_derivative is \(minDerivative), it must be at least 1e-6 and below 1")
-    }
-    guard derivativeBound >= 1e-3, derivativeBound <= 80 else {
-      throw DiffeoError(
-        .invalid, "derivative_bound is \(derivativeBound), it must be 1e-3 to 80")
-    }
-    guard boundaryDerivative >= 1e-6, boundaryDerivative <= 1e6 else {
-      throw DiffeoError(
-        .invalid, "boundary_derivative is \(boundaryDerivative), it must be 1e-6 to 1e6")
     }
     guard boundaryDerivative == 1 || boundary == .linear else {
       throw DiffeoError(

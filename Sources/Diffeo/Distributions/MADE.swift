@@ -74,9 +74,7 @@ struct MADESpec: DistributionSpec {
   }
 
   static func check(maskCount: Int) throws(DiffeoError) {
-    guard maskCount >= 1, maskCount <= maxMasks else {
-      throw DiffeoError(.invalid, "masks is \(maskCount), it must be 1 to \(maxMasks)")
-    }
+    try Limit.check("made.masks", maskCount)
   }
 
   /// The lists of a record have those of one mask after those of the other.

@@ -20,10 +20,7 @@ struct MixtureSpec: ChosenDistributionSpec {
   init(
     components: Int, dim: Int, contextDim: Int, conditioner: NetworkConventions?
   ) throws(DiffeoError) {
-    guard components >= 1, components <= MixtureSpec.maxComponents else {
-      throw DiffeoError(
-        .invalid, "a mixture of \(components) components was asked for, it must be 1 to \(MixtureSpec.maxComponents)")
-    }
+    try Limit.check("base.components", components)
     guard components * dim <= MixtureSpec.maxMeans else {
       throw DiffeoError(
         .invalid,

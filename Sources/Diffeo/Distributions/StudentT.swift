@@ -21,12 +21,7 @@ struct StudentTSpec: ChosenDistributionSpec {
   init(
     dim: Int, contextDim: Int, start: Double = BaseOptions().df, conditioner: NetworkConventions?
   ) throws(DiffeoError) {
-    guard StudentTSpec.degreesOfFreedom.contains(start) else {
-      throw DiffeoError(
-        .invalid,
-        "\(start) degrees of freedom were asked for, it must be \(StudentTSpec.degreesOfFreedom.lowerBound) to "
-          + "\(StudentTSpec.degreesOfFreedom.upperBound)")
-    }
+    try Limit.check("base.df", start)
     self.dim = dim
     self.start = start
     parameters = try ContextualParametersSpec(

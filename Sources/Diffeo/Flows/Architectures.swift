@@ -6,9 +6,8 @@ package struct Architecture: Sendable {
   package var contextDim = 0
   /// 0: the default of the architecture.
   package var transforms = 0
-  package var hidden = Architecture.defaultHidden
-  package var activation = Activation.relu
-  package var blocks = NetworkBlocks.plain
+  /// Of each layer.
+  package var network = NetworkConventions(hidden: Architecture.defaultHidden, activation: .relu)
   package var dtype = DType.f32
   /// nil: the default of the architecture.
   package var scale: ScaleRule.Kind?
@@ -92,7 +91,7 @@ package struct Architecture: Sendable {
           try builder.invertLast()
         }
       }
-      if contextDim > 0 { try builder.setBase(.normal(network)) }
+      if contextDim > 0 { try builder.setBase(.normal(contextNetwork)) }
     }
   }
 
@@ -102,7 +101,7 @@ package struct Architecture: Sendable {
       if dim > 1 { try builder.addLU(permuted: false, seed: random.next()) }
       for _ in 0..<count(16) {
         try addTransform(&builder) { builder throws(DiffeoError) in
-          try builder.addPlanar(network: network)
+          try builder.addPlanar(network: contextNetwork)
           try builder.invertLast()
         }
       }
@@ -115,7 +114,7 @@ package struct Architecture: Sendable {
       if dim > 1 { try builder.addLU(permuted: false, seed: random.next()) }
       for _ in 0..<count(16) {
         try addTransform(&builder) { builder throws(DiffeoError) in
-          try builder.addRadial(network: network)
+          try builder.addRadial(network: contextNetwork)
           try builder.invertLast()
         }
       }
@@ -173,17 +172,17 @@ package struct Architecture: Sendable {
     .spline(bins: bins, low: -splineBound, high: splineBound, boundary: periodic ? .periodic : .linear)
   }
 
-  private var conventions: NetworkConventions {
-    var network = NetworkConventions(hidden: hidden, activation: activation)
-    network.blocks = blocks
+  /// What reads the context alone.
+  private var contextNetwork: SpecBuilder.Network? {
+    if contextDim == 0 { return nil }
+    var network = network
+    network.contextMode = .input
     return network
   }
 
-  private var network: SpecBuilder.Network? { contextDim > 0 ? conventions : nil }
-
   private func conditioner(_ transformer: MapOptions) -> SpecBuilder.Conditioner {
     var conditioner = SpecBuilder.Conditioner()
-    conditioner.network = conventions
+    conditioner.network = network
     conditioner.transformer = transformer
     return conditioner
   }
@@ -191,10 +190,8 @@ package struct Architecture: Sendable {
   private func build(
     _ body: (inout SpecBuilder, inout Philox) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> FlowSpec {
-    guard transforms >= 0, transforms <= FlowSpec.maxLayers / 4 else {
-      throw DiffeoError(.invalid, "transforms is \(transforms), it must be 0 to \(FlowSpec.maxLayers / 4)")
-    }
-    guard components >= 0 else { throw DiffeoError(.invalid, "components is \(components), it must be 0 or more") }
+    try Limit.check("architecture.transforms", transforms)
+    try Limit.check("architecture.components", components)
     var builder = try SpecBuilder(dim: dim, contextDim: contextDim, dtype: dtype)
     if standardize {
       if contextDim > 0 { try builder.standardizeContext(nil) }
@@ -209,9 +206,7 @@ package struct Architecture: Sendable {
   private func buildSplines(
     _ body: (Architecture, inout SpecBuilder, inout Philox) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> FlowSpec {
-    guard bound >= 0, bound.isFinite else {
-      throw DiffeoError(.invalid, "bound is \(bound), it must be above 0, or 0 for the default")
-    }
+    try Limit.check("architecture.bound", bound)
     guard periodic else {
       return try build { builder, random throws(DiffeoError) in try body(self, &builder, &random) }
     }

@@ -25,13 +25,8 @@ package struct FlowSpec: Equatable, Sendable {
   package static let maxParameters = 1 << 28
 
   package init(dtype: DType, dim: Int, contextDim: Int) throws(DiffeoError) {
-    guard dim >= 1, dim <= FlowSpec.maxDim else {
-      throw DiffeoError(.invalid, "dim is \(dim), it must be 1 to \(FlowSpec.maxDim)")
-    }
-    guard contextDim >= 0, contextDim <= FlowSpec.maxDim else {
-      throw DiffeoError(
-        .invalid, "context_dim is \(contextDim), it must be 0 to \(FlowSpec.maxDim)")
-    }
+    try Limit.check("spec.dim", dim)
+    try Limit.check("spec.context_dim", contextDim)
     self.dtype = dtype
     self.dim = dim
     self.contextDim = contextDim

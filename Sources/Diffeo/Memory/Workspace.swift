@@ -13,9 +13,7 @@ package final class Workspace: @unchecked Sendable {
 
   /// threads 0: as many as the process may run on.
   package init(threads: Int) throws(DiffeoError) {
-    guard threads >= 0, threads <= Workspace.maxThreads else {
-      throw DiffeoError(.invalid, "threads is \(threads), it must be 0 to \(Workspace.maxThreads)")
-    }
+    try Limit.check("workspace.threads", threads)
     self.threads = threads == 0 ? Workspace.availableProcessors : threads
     scratches = (0..<self.threads).map { _ in Scratch() }
     team = self.threads > 1 ? try Team(size: self.threads) : nil

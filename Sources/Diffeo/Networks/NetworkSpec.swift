@@ -61,13 +61,8 @@ struct NetworkSpec: Equatable, Sendable {
   }
 
   static func check(_ hidden: [Int]) throws(DiffeoError) {
-    guard hidden.count <= maxHiddenLayers else {
-      throw DiffeoError(
-        .invalid, "\(hidden.count) hidden layers were asked for, at most \(maxHiddenLayers) are possible")
-    }
-    for (i, width) in hidden.enumerated() where width < 1 || width > maxWidth {
-      throw DiffeoError(.invalid, "hidden layer \(i) has width \(width), it must be 1 to \(maxWidth)")
-    }
+    try Limit.check("network.hidden_count", hidden.count)
+    for (i, width) in hidden.enumerated() { try Limit.check("network.hidden", width, name: "hidden[\(i)]") }
   }
 
   // MARK: - Parts

@@ -22,25 +22,16 @@ package struct TrainOptions: Sendable {
   package init() {}
 
   package func check() throws(DiffeoError) {
-    func require(
-      _ holds: Bool, _ name: String, _ value: some CustomStringConvertible, _ range: String
-    ) throws(DiffeoError) {
-      if !holds { throw DiffeoError(.invalid, "\(name) is \(value), it must be \(range)") }
-    }
-    try require(batchSize >= 1, "batch_size", batchSize, "1 or more")
-    try require(maxEpochs >= 0, "max_epochs", maxEpochs, "0 or more")
-    try require(patience >= 0, "patience", patience, "0 or more")
-    try require(learningRate > 0 && learningRate.isFinite, "learning_rate", learningRate, "above 0")
-    try require(beta1 >= 0 && beta1 < 1, "beta1", beta1, "0 up to 1")
-    try require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 up to 1")
-    try require(epsilon > 0 && epsilon.isFinite, "epsilon", epsilon, "above 0")
-    try require(weightDecay >= 0 && weightDecay.isFinite, "weight_decay", weightDecay, "0 or more")
-    try require(clipNorm >= 0, "clip_norm", clipNorm, "0 or more")
-    try require(
-      validationFraction >= 0 && validationFraction < 1, "validation_fraction", validationFraction,
-      "0 up to 1")
-    try require(
-      threads >= 0 && threads <= Workspace.maxThreads, "threads", threads,
-      "0 to \(Workspace.maxThreads)")
+    try Limit.check("train.batch_size", batchSize)
+    try Limit.check("train.max_epochs", maxEpochs)
+    try Limit.check("train.patience", patience)
+    try Limit.check("train.learning_rate", learningRate)
+    try Limit.check("train.beta1", beta1)
+    try Limit.check("train.beta2", beta2)
+    try Limit.check("train.epsilon", epsilon)
+    try Limit.check("train.weight_decay", weightDecay)
+    try Limit.check("train.clip_norm", clipNorm)
+    try Limit.check("train.validation_fraction", validationFraction)
+    try Limit.check("train.threads", threads)
   }
 }

@@ -122,6 +122,13 @@ def defaults(kind: type[Structure], function: Callable[..., None]) -> Any:
     return options
 
 
+def bounds(option: str) -> tuple[float, float]:
+    """The least and the greatest value that an option may have, such as "spline.bins"."""
+    low, high = np.empty(1), np.empty(1)
+    lib.diffeo_option_bounds(option.encode(), low, high)
+    return float(low[0]), float(high[0])
+
+
 def read_text(function: Callable[..., None], *arguments: Any) -> str:
     """The text of a function that writes text as snprintf does: asked for its length, then for itself."""
     length = c_size_t()

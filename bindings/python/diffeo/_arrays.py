@@ -100,8 +100,8 @@ def vector(value: npt.ArrayLike, length: int, name: str, dtype: np.dtype[Any]) -
     return array
 
 
-def integer(value: SupportsIndex, name: str, low: int, high: int = 2**63 - 1) -> int:
-    """A whole number in a range: ctypes would wrap others silently."""
+def integer(value: SupportsIndex, name: str, low: int = -(2**63), high: int = 2**63 - 1) -> int:
+    """A whole number in a range: ctypes would wrap others silently. Narrower ones are the library's to say."""
     number = operator.index(value)
     if not low <= number <= high:
         raise ValueError(f"{name} must be from {low} to {high}, not {number}")
@@ -121,9 +121,9 @@ def seed64(value: SupportsIndex) -> int:
     return integer(value, "seed", 0, 2**64 - 1)
 
 
-def int64s(values: Integers, name: str, low: int = 0) -> CArray[c_int64]:
+def int64s(values: Integers, name: str) -> CArray[c_int64]:
     """Whole numbers as a C array."""
-    numbers = [integer(value, name, low) for value in values]
+    numbers = [integer(value, name) for value in values]
     return (c_int64 * len(numbers))(*numbers)
 
 

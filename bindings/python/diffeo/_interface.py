@@ -12,9 +12,9 @@ from typing import Any
 
 from ._ctypes import Float32s, Float64s, Int64s, Status
 
-VERSION_NUMBER = 100
-VERSION_STRING = "0.1.0"
-SONAME = "libdiffeo.so.0"
+VERSION_NUMBER = 200
+VERSION_STRING = "0.2.0"
+SONAME = "libdiffeo.so.0.2"
 
 # Enumerators, by the words for them.
 STATUSES = {"ok": 0, "einval": -1, "enomem": -2, "eshape": -3, "edtype": -4, "eio": -5, "eformat": -6, "eversion": -7, "enumeric": -8, "ecancelled": -9, "estate": -10, "eunsupported": -11, "einternal": -127}
@@ -31,6 +31,7 @@ DERIVATIVES = {"softplus": 1, "exp": 2}
 ENCODINGS = {"circle": 1, "numbers": 2}
 FAMILIES = {"normal": 1, "logistic": 2}
 TARGETS = {"uniform": 1, "logistic": 2}
+MAPS = {"affine": 1, "spline": 2, "mixture": 3, "sinh_arcsinh": 4}
 BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "student_t": 5, "mixture": 6}
 CONDITIONALS = {"gaussian": 1, "mixture": 2, "bernoulli": 3}
 DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4, "leaky_tanh": 5, "leaky_relu": 6, "log_tanh": 7}
@@ -69,6 +70,18 @@ class TrainerStruct(Structure):
 Trainer = POINTER(TrainerStruct)
 
 
+class NetworkOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("blocks", c_int32),
+        ("context_mode", c_int32),
+        ("normalized", c_int32),
+    ]
+
+
 class SplineOptions(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -98,65 +111,43 @@ class MixtureOptions(Structure):
     ]
 
 
-class AutoregressiveOptions(Structure):
+class MapOptions(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
-        ("hidden", POINTER(c_int64)),
-        ("hidden_count", c_int64),
-        ("activation", c_int32),
-        ("order", c_int32),
-        ("order_given", POINTER(c_int64)),
-        ("degrees", c_int32),
+        ("map", c_int32),
         ("scale", c_int32),
         ("scale_bound", c_double),
         ("scale_epsilon", c_double),
+        ("log_scale_low", c_double),
+        ("log_scale_high", c_double),
+        ("spline", POINTER(SplineOptions)),
+        ("mixture", POINTER(MixtureOptions)),
+    ]
+
+
+class AutoregressiveOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("order", c_int32),
+        ("degrees", c_int32),
+        ("order_given", POINTER(c_int64)),
         ("direct", c_int32),
         ("inverse_map", c_int32),
         ("seed", c_uint64),
-        ("spline", POINTER(SplineOptions)),
-        ("mixture", POINTER(MixtureOptions)),
-        ("blocks", c_int32),
-        ("context_mode", c_int32),
-        ("normalized", c_int32),
-        ("reserved", c_int32),
-        ("log_scale_low", c_double),
-        ("log_scale_high", c_double),
+        ("network", POINTER(NetworkOptions)),
+        ("map", POINTER(MapOptions)),
     ]
 
 
 class CouplingOptions(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
-        ("hidden", POINTER(c_int64)),
-        ("hidden_count", c_int64),
-        ("activation", c_int32),
         ("mask", c_int32),
-        ("mask_given", POINTER(c_uint8)),
-        ("scale", c_int32),
         ("scale_activation", c_int32),
-        ("scale_bound", c_double),
-        ("scale_epsilon", c_double),
+        ("mask_given", POINTER(c_uint8)),
         ("seed", c_uint64),
-        ("spline", POINTER(SplineOptions)),
-        ("mixture", POINTER(MixtureOptions)),
-        ("blocks", c_int32),
-        ("context_mode", c_int32),
-        ("normalized", c_int32),
-        ("reserved", c_int32),
-        ("log_scale_low", c_double),
-        ("log_scale_high", c_double),
-    ]
-
-
-class NetworkOptions(Structure):
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("hidden", POINTER(c_int64)),
-        ("hidden_count", c_int64),
-        ("activation", c_int32),
-        ("reserved", c_int32),
-        ("blocks", c_int32),
-        ("normalized", c_int32),
+        ("network", POINTER(NetworkOptions)),
+        ("map", POINTER(MapOptions)),
     ]
 
 
@@ -165,15 +156,8 @@ class ElementwiseOptions(Structure):
         ("struct_size", c_size_t),
         ("columns", POINTER(c_int64)),
         ("column_count", c_int64),
-        ("scale", c_int32),
-        ("reserved", c_int32),
-        ("scale_bound", c_double),
-        ("scale_epsilon", c_double),
-        ("log_scale_low", c_double),
-        ("log_scale_high", c_double),
-        ("spline", POINTER(SplineOptions)),
-        ("mixture", POINTER(MixtureOptions)),
         ("network", POINTER(NetworkOptions)),
+        ("map", POINTER(MapOptions)),
     ]
 
 
@@ -193,22 +177,15 @@ class BaseOptions(Structure):
 class MadeOptions(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
-        ("hidden", POINTER(c_int64)),
-        ("hidden_count", c_int64),
-        ("activation", c_int32),
         ("conditional", c_int32),
+        ("order", c_int32),
+        ("order_given", POINTER(c_int64)),
+        ("degrees", c_int32),
+        ("direct", c_int32),
         ("components", c_int64),
         ("masks", c_int64),
-        ("order", c_int32),
-        ("degrees", c_int32),
-        ("order_given", POINTER(c_int64)),
-        ("direct", c_int32),
-        ("reserved", c_int32),
         ("seed", c_uint64),
-        ("blocks", c_int32),
-        ("context_mode", c_int32),
-        ("normalized", c_int32),
-        ("reserved2", c_int32),
+        ("network", POINTER(NetworkOptions)),
     ]
 
 
@@ -218,23 +195,20 @@ class ArchitectureOptions(Structure):
         ("dim", c_int64),
         ("context_dim", c_int64),
         ("transforms", c_int64),
-        ("hidden", POINTER(c_int64)),
-        ("hidden_count", c_int64),
-        ("activation", c_int32),
+        ("seed", c_uint64),
         ("dtype", c_int32),
         ("scale", c_int32),
         ("random_order", c_int32),
         ("standardize", c_int32),
         ("actnorm", c_int32),
-        ("seed", c_uint64),
         ("batch_norm", c_int32),
+        ("periodic", c_int32),
         ("conditional", c_int32),
         ("components", c_int64),
         ("masks", c_int64),
         ("bins", c_int64),
         ("bound", c_double),
-        ("periodic", c_int32),
-        ("blocks", c_int32),
+        ("network", POINTER(NetworkOptions)),
     ]
 
 
@@ -281,11 +255,12 @@ class TrainReport(Structure):
 
 
 STRUCTS: dict[str, type[Structure]] = {
+    "diffeo_network_options": NetworkOptions,
     "diffeo_spline_options": SplineOptions,
     "diffeo_mixture_options": MixtureOptions,
+    "diffeo_map_options": MapOptions,
     "diffeo_autoregressive_options": AutoregressiveOptions,
     "diffeo_coupling_options": CouplingOptions,
-    "diffeo_network_options": NetworkOptions,
     "diffeo_elementwise_options": ElementwiseOptions,
     "diffeo_base_options": BaseOptions,
     "diffeo_made_options": MadeOptions,
@@ -305,15 +280,17 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_workspace_create": (Status, c_int32, POINTER(Workspace)),
     "diffeo_workspace_destroy": (None, Workspace),
     "diffeo_workspace_threads": (c_int32, Workspace),
+    "diffeo_network_options_init": (Status, POINTER(NetworkOptions), c_size_t),
     "diffeo_spline_options_init": (Status, POINTER(SplineOptions), c_size_t),
     "diffeo_mixture_options_init": (Status, POINTER(MixtureOptions), c_size_t),
+    "diffeo_map_options_init": (Status, POINTER(MapOptions), c_size_t),
     "diffeo_autoregressive_options_init": (Status, POINTER(AutoregressiveOptions), c_size_t),
     "diffeo_coupling_options_init": (Status, POINTER(CouplingOptions), c_size_t),
-    "diffeo_network_options_init": (Status, POINTER(NetworkOptions), c_size_t),
     "diffeo_elementwise_options_init": (Status, POINTER(ElementwiseOptions), c_size_t),
     "diffeo_base_options_init": (Status, POINTER(BaseOptions), c_size_t),
     "diffeo_made_options_init": (Status, POINTER(MadeOptions), c_size_t),
     "diffeo_architecture_options_init": (Status, POINTER(ArchitectureOptions), c_size_t),
+    "diffeo_option_bounds": (Status, c_char_p, Float64s, Float64s),
     "diffeo_nice_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
     "diffeo_realnvp_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
     "diffeo_glow_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),

@@ -8,7 +8,7 @@ import threading
 from . import _abi
 from ._arrays import integer
 
-_MAX_THREADS = 256
+_MAX_THREADS = int(_abi.bounds("workspace.threads")[1])
 _local = threading.local()
 
 

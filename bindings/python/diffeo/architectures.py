@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from . import _abi
 from ._abi import lib
-from ._arrays import Integers, choice, dtype_code, int64s, integer, seed64
+from ._arrays import Integers, choice, dtype_code, integer, seed64
 from .flow import Flow
+from .spec import _network
 
 
 def nice(
@@ -800,9 +801,7 @@ def _create(
 ) -> Flow:
     """The flow of a name; `others` are whole numbers and truth values, taken as they are."""
     options = _abi.defaults(_abi.ArchitectureOptions, lib.diffeo_architecture_options_init)
-    options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
-    options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
-    options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
+    options.network = _network(hidden, activation, blocks)
     options.dtype = dtype_code(dtype)
     options.seed = seed64(seed)
     options.conditional = choice(conditional, _abi.CONDITIONALS, "conditional")

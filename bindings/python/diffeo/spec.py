@@ -29,7 +29,7 @@ class Spline:
     bins : int
         Knots are one more. 2 to 64.
     low, high : float
-        The spline lives in the box [low, high] x [low, high].
+        The spline lives in the box [low, high] x [low, high]; -1e6 to 1e6.
     boundary : {"linear", "periodic", "interval", "free", "extended", "half_turn"}
         What is outside: the identity; nothing, as x is an angle of period high - low [2]_; nothing, with no density;
         the identity, with any derivative at the ends of the box (flowjax); straight lines, with the derivatives at its
@@ -37,16 +37,16 @@ class Spline:
     min_width, min_height : float
         Of a bin, as a part of the box.
     min_derivative : float
-        At a knot.
+        At a knot; 1e-6 or more, below 1.
     logit_bound : float
-        c > 0, or 0 for none: what goes into the softmax of widths and heights is a / (1 + abs(a) / c) for a network
-        output a (zuko).
+        c, 1e-3 to 10, or 0 for none: what goes into the softmax of widths and heights is a / (1 + abs(a) / c) for a
+        network output a (zuko).
     derivative : {"softplus", "exp"}
         Of knots: m + log(1 + exp(a + log(exp(1 - m) - 1))), m = min_derivative, or exp(a / (1 + abs(a) / b)) (zuko).
     derivative_bound : float
-        b above.
+        b above; 1e-3 to 80.
     boundary_derivative : float
-        At the ends of the box of boundary "linear" (Pyro: 0.999).
+        At the ends of the box of boundary "linear" (Pyro: 0.999); 1e-6 to 1e6.
     half_ends : bool
         Give the first and the last bin half of min_width and min_height (flowjax before 18).
     encoding : {"circle", "numbers"}
@@ -74,7 +74,7 @@ class Spline:
 
     def _set(self, options: Any) -> None:
         o = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
-        o.bins, o.low, o.high = integer(self.bins, "bins", 1), real(self.low, "low"), real(self.high, "high")
+        o.bins, o.low, o.high = integer(self.bins, "bins"), real(self.low, "low"), real(self.high, "high")
         o.boundary = choice(self.boundary, _abi.BOUNDARIES, "boundary")
         for name in (
             "min_width", "min_height", "min_derivative", "logit_bound", "derivative_bound", "boundary_derivative",
@@ -83,7 +83,7 @@ class Spline:
         o.derivative = choice(self.derivative, _abi.DERIVATIVES, "derivative")
         o.half_ends = bool(self.half_ends)
         o.encoding = choice(self.encoding, _abi.ENCODINGS, "encoding")
-        options.spline = pointer(o)
+        options.map, options.spline = _abi.MAPS["spline"], pointer(o)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Mixture:
     target : {"logistic", "uniform"}
         Where the mixture is taken: z = log(F / (1 - F)), which is exact in both tails, or z = F.
     scale_bound : float
-        Logarithms of the components' scales are softly clipped to this.
+        Logarithms of the components' scales are softly clipped to this; 1e-3 to 20.
     """
 
     components: SupportsIndex = 8
@@ -111,11 +111,11 @@ class Mixture:
 
     def _set(self, options: Any) -> None:
         o = _abi.defaults(_abi.MixtureOptions, lib.diffeo_mixture_options_init)
-        o.components = integer(self.components, "components", 1)
+        o.components = integer(self.components, "components")
         o.family = choice(self.family, _abi.FAMILIES, "family")
         o.target = choice(self.target, _abi.TARGETS, "target")
         o.scale_bound = real(self.scale_bound, "scale_bound")
-        options.mixture = pointer(o)
+        options.map, options.mixture = _abi.MAPS["mixture"], pointer(o)
 
 
 class Spec:
@@ -144,8 +144,8 @@ class Spec:
     """
 
     def __init__(self, dim: SupportsIndex, context_dim: SupportsIndex = 0, dtype: npt.DTypeLike = "float32") -> None:
-        self._dim = integer(dim, "dim", 1)
-        self._context_dim = integer(context_dim, "context_dim", 0)
+        self._dim = integer(dim, "dim")
+        self._context_dim = integer(context_dim, "context_dim")
         self._dtype = np.dtype(dtype)
         self._layers: list[str] = []
         self._base = "standard_normal"
@@ -169,7 +169,7 @@ class Spec:
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
         log_scales: tuple[float, float] | None = None,
-        transformer: Spline | Mixture | None = None,
+        transformer: Spline | Mixture | str | None = None,
         direct: bool = False,
         blocks: str = "plain",
         context_mode: str = "input",
@@ -185,7 +185,7 @@ class Spec:
         Parameters
         ----------
         hidden : sequence of int
-            Widths of the hidden layers of the MADE.
+            Widths of the hidden layers of the MADE, each 1 to 65536.
         activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
             Nonlinearity of the hidden layers.
         order : {"natural", "reversed", "random"} or sequence of int
@@ -199,13 +199,14 @@ class Spec:
             z = s x + (1 - s) t with s = sigmoid(a + 2), the stable update of IAF [3]_. For flows of other libraries
             min(log(1 + exp(a)) + e, c), exp(a) with a held to `log_scales`, 1 / sigmoid(a), exp(c atan(a)).
         scale_bound : float, optional
-            c above; by default 3.
+            c above: above 0, at most 80; by default 3.
         scale_epsilon : float, optional
-            e above; by default 1e-3.
+            e above: 0 or more, below 1; by default 1e-3.
         log_scales : (float, float), optional
-            Lowest and highest log(s) of "clamped_exp"; by default -5 and 3.
-        transformer : Spline or Mixture, optional
-            Another map than the affine one.
+            Lowest and highest log(s) of "clamped_exp", within 80 of 0; by default -5 and 3.
+        transformer : Spline, Mixture or str, optional
+            Another map than the affine one; by name where it has no options but scale_bound: "sinh_arcsinh" is
+            z = sinh(d asinh(x) - e), for skewed data and other tails [5]_.
         direct : bool
             Give the MADE connections from its inputs to its outputs, too.
         blocks : {"plain", "residual", "preactivation"}
@@ -228,11 +229,11 @@ class Spec:
         .. [2] Germain, Gregor, Murray, Larochelle, "MADE: masked autoencoder for distribution estimation", ICML 2015.
         .. [3] Kingma et al., "Improved variational inference with inverse autoregressive flow", NIPS 2016.
         .. [4] He, Zhang, Ren, Sun, "Identity mappings in deep residual networks", ECCV 2016.
+        .. [5] Jones, Pewsey, "Sinh-arcsinh distributions", Biometrika 96, 2009.
         """
         options = _abi.defaults(_abi.AutoregressiveOptions, lib.diffeo_autoregressive_options_init)
-        _set_network(options, hidden, activation, blocks, normalized)
-        options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
-        _set_map(options, scale, scale_bound, scale_epsilon, log_scales, transformer)
+        options.network = _network(hidden, activation, blocks, normalized, context_mode)
+        options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         options.seed = seed64(seed)
         if isinstance(order, str):
             options.order = choice(order, _abi.ORDERS, "order")
@@ -256,7 +257,7 @@ class Spec:
         scale_epsilon: float | None = None,
         log_scales: tuple[float, float] | None = None,
         scale_activation: str | None = None,
-        transformer: Spline | Mixture | None = None,
+        transformer: Spline | Mixture | str | None = None,
         blocks: str = "plain",
         context_mode: str = "input",
         normalized: bool = False,
@@ -284,9 +285,8 @@ class Spec:
         .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
         """
         options = _abi.defaults(_abi.CouplingOptions, lib.diffeo_coupling_options_init)
-        _set_network(options, hidden, activation, blocks, normalized)
-        options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
-        _set_map(options, scale, scale_bound, scale_epsilon, log_scales, transformer)
+        options.network = _network(hidden, activation, blocks, normalized, context_mode)
+        options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         options.seed = seed64(seed)
         if isinstance(mask, str):
             options.mask = choice(mask, _abi.MASKS, "mask")
@@ -306,7 +306,7 @@ class Spec:
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
         log_scales: tuple[float, float] | None = None,
-        transformer: Spline | Mixture | None = None,
+        transformer: Spline | Mixture | str | None = None,
         hidden: Integers | None = None,
         activation: str = "relu",
         blocks: str = "plain",
@@ -329,15 +329,13 @@ class Spec:
         options = _abi.defaults(_abi.ElementwiseOptions, lib.diffeo_elementwise_options_init)
         if columns is not None:
             options.columns, options.column_count = int64s(columns, "columns"), len(columns)
-        _set_map(options, scale, scale_bound, scale_epsilon, log_scales, transformer)
-        network = _network(hidden, activation, blocks, normalized)
-        if network is not None:
-            options.network = pointer(network)
+        options.network = _network(hidden, activation, blocks, normalized)
+        options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         return self._add("elementwise", byref(options))
 
     def add_permutation(self, permutation: Integers) -> Spec:
         """Add z_i = x_{permutation[i]}; the `dim` entries are 0 to dim - 1, each once."""
-        entries = np.array([integer(entry, "permutation", 0) for entry in permutation], np.int64)
+        entries = np.array([integer(entry, "permutation") for entry in permutation], np.int64)
         self._check_length(len(entries), "permutation")
         return self._add("permutation", entries)
 
@@ -415,7 +413,7 @@ class Spec:
         reflections : int
             1 or more; the determinant is (-1)^reflections, and `dim` of them give any such matrix.
         """
-        return self._add("householder", integer(reflections, "reflections", 1))
+        return self._add("householder", integer(reflections, "reflections"))
 
     def add_planar(
         self,
@@ -478,7 +476,7 @@ class Spec:
         low, high : float or array_like, optional
             Ends of the domain, one for all or one a column.
         """
-        chosen = None if columns is None else np.array([integer(column, "columns", 0) for column in columns], np.int64)
+        chosen = None if columns is None else np.array([integer(column, "columns") for column in columns], np.int64)
         count = self._dim if chosen is None else len(chosen)
         ends = [
             None if end is None else np.array(np.broadcast_to(np.asarray(end, _FLOAT64), count)) for end in (low, high)
@@ -513,13 +511,13 @@ class Spec:
         Parameters
         ----------
         levels : int
-            2 or more.
+            2 to 16777216.
 
         References
         ----------
         .. [1] Theis, van den Oord, Bethge, "A note on the evaluation of generative models", ICLR 2016.
         """
-        return self._add("dequantize", integer(levels, "levels", 1))
+        return self._add("dequantize", integer(levels, "levels"))
 
     def add_standardize(self, mean: npt.ArrayLike | None = None, std: npt.ArrayLike | None = None) -> Spec:
         """Add z = (x - mean) / std, which is not trained; by default taken from the data when training begins.
@@ -575,9 +573,9 @@ class Spec:
         low, high : float, optional
             Of uniform; by default 0 and 1.
         df : float, optional
-            Where student_t begins; by default 5.
+            Where student_t begins, 0.1 to 1e8; by default 5.
         components : int, optional
-            Of mixture; by default 8.
+            Of mixture, 1 to 1024; by default 8.
         hidden : sequence of int, optional
             Widths of the hidden layers of a network of the context that gives the parameters of normal, student_t or
             mixture; by default they are trained vectors.
@@ -593,10 +591,8 @@ class Spec:
         if df is not None:
             options.df = real(df, "df")
         if components is not None:
-            options.components = integer(components, "components", 1)
-        network = _network(hidden, activation, blocks, normalized)
-        if network is not None:
-            options.network = pointer(network)
+            options.components = integer(components, "components")
+        options.network = _network(hidden, activation, blocks, normalized)
         lib.diffeo_spec_set_base(self._handle, byref(options))
         self._base = base
         return self
@@ -626,7 +622,7 @@ class Spec:
         conditional : {"gaussian", "mixture", "bernoulli"}
             Of each column given those before it. bernoulli: columns are 0 or 1, and log_prob is that of a probability.
         components : int
-            Of mixture.
+            Of mixture, 1 to 64.
         masks : int
             1 to 256, each with its own order and degrees if those are random. The density is the mean of theirs; a step
             of the training uses one, the next step the next.
@@ -636,11 +632,10 @@ class Spec:
         .. [1] Germain, Gregor, Murray, Larochelle, "MADE: masked autoencoder for distribution estimation", ICML 2015.
         """
         options = _abi.defaults(_abi.MadeOptions, lib.diffeo_made_options_init)
-        _set_network(options, hidden, activation, blocks, normalized)
-        options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
+        options.network = _network(hidden, activation, blocks, normalized, context_mode)
         options.conditional = choice(conditional, _abi.CONDITIONALS, "conditional")
-        options.components = integer(components, "components", 1)
-        options.masks = integer(masks, "masks", 1)
+        options.components = integer(components, "components")
+        options.masks = integer(masks, "masks")
         if isinstance(order, str):
             options.order = choice(order, _abi.ORDERS, "order")
         else:
@@ -668,22 +663,15 @@ class Spec:
             raise ShapeError(f"{name} has {length} entries, this spec has dim {self._dim}")
 
 
-def _set_network(options: Any, hidden: Integers, activation: str, blocks: str, normalized: bool) -> None:
-    options.hidden, options.hidden_count = int64s(hidden, "hidden", 1), len(hidden)
-    options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
-    options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
-    options.normalized = bool(normalized)
-
-
-def _set_map(
-    options: Any,
+def _map(
     scale: str,
     bound: float | None,
     epsilon: float | None,
     log_scales: tuple[float, float] | None,
-    transformer: Spline | Mixture | None,
-) -> None:
-    """Fill in the map of one number."""
+    transformer: Spline | Mixture | str | None,
+) -> Any:
+    """Options of the map of one number."""
+    options = _abi.defaults(_abi.MapOptions, lib.diffeo_map_options_init)
     options.scale = choice(scale, _abi.SCALES, "scale")
     if bound is not None:
         options.scale_bound = bound
@@ -692,17 +680,26 @@ def _set_map(
     if log_scales is not None:
         low, high = log_scales
         options.log_scale_low, options.log_scale_high = real(low, "log_scales"), real(high, "log_scales")
-    if transformer is not None:
+    if isinstance(transformer, str):
+        options.map = choice(transformer, _abi.MAPS, "transformer")
+    elif transformer is not None:
         transformer._set(options)
+    return pointer(options)
 
 
-def _network(hidden: Integers | None, activation: str, blocks: str, normalized: bool) -> Any:
-    """Options of a network of the context, or None for trained vectors."""
+def _network(
+    hidden: Integers | None, activation: str, blocks: str, normalized: bool = False, context_mode: str = "input"
+) -> Any:
+    """Options of a network, or None."""
     if hidden is None:
         return None
     options = _abi.defaults(_abi.NetworkOptions, lib.diffeo_network_options_init)
-    _set_network(options, hidden, activation, blocks, normalized)
-    return options
+    options.hidden, options.hidden_count = int64s(hidden, "hidden"), len(hidden)
+    options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
+    options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
+    options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
+    options.normalized = bool(normalized)
+    return pointer(options)
 
 
 def _both(mean: npt.ArrayLike | None, std: npt.ArrayLike | None, length: int) -> tuple[Array | None, Array | None]:

@@ -88,18 +88,36 @@ def test_structs_have_no_gaps(header, interface):
         assert sum(size for _, size in places) == size, struct.name
 
 
+def broken(released, described):
+    """What a program that was compiled against the first misses in the second."""
+    if released[0] != described[0]:
+        return []  # it does not find the library, either
+    ends = {}
+    for line in released:
+        if match := re.match(r"field (\w+)\.\w+ offset (\d+) size (\d+)", line):
+            ends[match[1]] = max(ends.get(match[1], 0), int(match[2]) + int(match[3]))
+    added = [re.match(r"field (\w+)\.\w+ offset (\d+)", line) for line in set(described) - set(released)]
+    between = [match[0] for match in added if match and int(match[2]) < ends.get(match[1], 0)]
+    return [line for line in released if line not in described] + between
+
+
+def test_what_breaks_programs(described):
+    end = "field diffeo_network_options.more offset 40 size 8 type double"
+    assert end.replace("more offset 40 size 8 type double", "normalized offset 36 size 4 type int32_t") in described
+    assert not broken(described, described)
+    assert not broken(described, [*described, end, "function void diffeo_more(void)"])
+    assert broken(described, [*described, end.replace("40", "36")])
+    for i in range(1, len(described)):
+        if described[i]:
+            fewer = described[:i] + described[i + 1 :]
+            assert broken(described, fewer) == [described[i]]
+            assert not broken(described, ["soname libdiffeo.so.7", *fewer[1:]])
+
+
 def test_a_change_only_adds_or_the_soname_moves(described):
     """abi/released.abi is the description of the version released last."""
     released = (PROJECT / "abi/released.abi").read_text().splitlines()
-    if released[0] == described[0]:
-        assert not set(released) - set(described), f"{described[0]} has changed what was released: docs/abi.md"
-        ends = {}
-        for line in filter(lambda line: line.startswith("field"), released):
-            struct, offset, size = re.match(r"field (\w+)\.\w+ offset (\d+) size (\d+)", line).groups()
-            ends[struct] = max(ends.get(struct, 0), int(offset) + int(size))
-        for line in set(described) - set(released):
-            if match := re.match(r"field (\w+)\.\w+ offset (\d+)", line):
-                assert int(match[2]) >= ends.get(match[1], 0), f"not at the end of its struct: {line}"
+    assert not broken(released, described), f"{described[0]} has changed what was released: docs/abi.md"
 
 
 def test_python_has_the_structs_of_the_description(described):
@@ -137,6 +155,12 @@ def test_arguments_are_what_they_are_in_c(header):
             elif base != "diffeo_progress":
                 assert ctypes.sizeof(ours) == sizes[base]
                 assert ours._type_.islower() == (not base.startswith(("uint", "size")))
+
+
+def test_every_function_that_makes_a_handle_is_tried_where_it_makes_none(header):
+    makers = {f.name for f in header.functions if any(argument.type.endswith("**") for argument in f.arguments)}
+    table = re.search(r"#define MAKERS\(X\)(.*?)\n\n", (PROJECT / "Tests/abi/abuse.c").read_text(), re.DOTALL)[1]
+    assert {f"diffeo_{name}" for name in re.findall(r"X\((\w+),", table)} == makers
 
 
 def test_statuses_are_exceptions():

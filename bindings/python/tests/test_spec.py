@@ -598,31 +598,33 @@ def test_what_does_not_fit():
 def test_defaults_are_those_of_the_library():
     """Keyword defaults of the binding against the *_options_init functions."""
     for function, options in (
-        (
-            diffeo.Spec.add_autoregressive,
-            _abi.defaults(_abi.AutoregressiveOptions, lib.diffeo_autoregressive_options_init),
-        ),
-        (diffeo.Spec.add_coupling, _abi.defaults(_abi.CouplingOptions, lib.diffeo_coupling_options_init)),
-        (diffeo.maf, _abi.defaults(_abi.ArchitectureOptions, lib.diffeo_architecture_options_init)),
-        (diffeo.iaf, _abi.defaults(_abi.ArchitectureOptions, lib.diffeo_architecture_options_init)),
-        (diffeo.realnvp, _abi.defaults(_abi.ArchitectureOptions, lib.diffeo_architecture_options_init)),
-        (diffeo.spline_coupling, _abi.defaults(_abi.ArchitectureOptions, lib.diffeo_architecture_options_init)),
+        (diffeo.Spec.add_autoregressive, _abi.AutoregressiveOptions),
+        (diffeo.Spec.add_coupling, _abi.CouplingOptions),
+        (diffeo.Spec.set_base_made, _abi.MadeOptions),
+        (diffeo.maf, _abi.ArchitectureOptions),
+        (diffeo.iaf, _abi.ArchitectureOptions),
+        (diffeo.realnvp, _abi.ArchitectureOptions),
+        (diffeo.spline_coupling, _abi.ArchitectureOptions),
     ):
         skipped = {"hidden", "transforms", "dim", "scale_bound", "scale_epsilon", "scale_activation", "bound"}
-        if isinstance(options, _abi.ArchitectureOptions):
+        if options is _abi.ArchitectureOptions:
             skipped.add("scale")  # there 0: the flow's own
-        compare_defaults(function, options, skipped)
-        assert (options.hidden_count, bool(options.hidden)) == (0, False)
-    options = _abi.defaults(_abi.TrainOptions, lib.diffeo_train_options_init)
+        compare_defaults(function, [options, _abi.NetworkOptions, _abi.MapOptions], skipped)
     compare_defaults(
-        diffeo.Flow.fit, options, {"threads"}, {"lr": "learning_rate", "validation": "validation_fraction"}
+        diffeo.Flow.fit, [_abi.TrainOptions], {"threads"}, {"lr": "learning_rate", "validation": "validation_fraction"}
     )
-    options = _abi.defaults(_abi.AutoregressiveOptions, lib.diffeo_autoregressive_options_init)
+    options = defaults_of(_abi.MapOptions)
     assert options.scale_bound == 3.0
     assert options.scale_epsilon == 1e-3
 
 
-def compare_defaults(function, options, skipped, renamed=None):
+def defaults_of(kind):
+    (name,) = [name for name, each in _abi.STRUCTS.items() if each is kind]
+    return _abi.defaults(kind, getattr(lib, f"{name}_init"))
+
+
+def compare_defaults(function, kinds, skipped, renamed=None):
+    """With the first of the structs that has a field of the name."""
     tables = {
         "activation": _abi.ACTIVATIONS,
         "scale": _abi.SCALES,
@@ -633,11 +635,16 @@ def compare_defaults(function, options, skipped, renamed=None):
         "context_mode": _abi.CONTEXT_MODES,
         "dtype": _abi.DTYPES,
         "schedule": _abi.SCHEDULES,
+        "conditional": _abi.CONDITIONALS,
     }
+    structs = [defaults_of(kind) for kind in kinds]
+    for options in structs:
+        assert not any(getattr(options, name, None) for name in ("network", "hidden", "hidden_count"))
     compared = 0
     for name, parameter in inspect.signature(function).parameters.items():
         field = (renamed or {}).get(name, name)
-        if name in skipped or not hasattr(options, field):
+        options = next((each for each in structs if hasattr(each, field)), None)
+        if name in skipped or options is None:
             continue
         default = tables[name][parameter.default] if name in tables else parameter.default
         assert getattr(options, field) == default, name
