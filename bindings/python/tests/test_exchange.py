@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from diffeo.exchange import ConversionError, _layers, _probe
 from diffeo.exchange._check import Source, Step, convert, reverse
-from diffeo.exchange._layers import Dense, Layer, Network
+from diffeo.exchange._layers import Layer
+from diffeo.exchange._network import Dense, Network
 
 
 def random_dense(rng, outputs, inputs, mask=None):
