@@ -8,7 +8,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(BUILD)
 LIBRARY = $(BUILD)/release/libdiffeo.so
 PYTHON = .venv/bin/python
 WITH_LIBRARY = DIFFEO_LIBRARY=$(abspath $(LIBRARY))
-PYTEST = .venv/bin/pytest -q -n auto --dist loadgroup
+PYTEST = .venv/bin/pytest -q -n auto --dist worksteal
 # How many times as long the tests marked long are in `make test-long`.
 LENGTH ?= 20
 

@@ -5,7 +5,6 @@ import os
 import pytest
 from support import INCLUDE, PROJECT, WARNINGS, compilers, needs, run
 
-pytestmark = pytest.mark.xdist_group("examples")
 LANGUAGES = {
     "c": (["cc", "gcc", "clang"], ["-std=c99", *WARNINGS, *INCLUDE]),
     "cpp": (["c++", "g++", "clang++"], ["-std=c++11", *WARNINGS, *INCLUDE]),

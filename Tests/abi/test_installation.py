@@ -16,7 +16,6 @@ find_package(diffeo 0.1 REQUIRED)
 add_executable(user user.c)
 target_link_libraries(user PRIVATE diffeo::diffeo)
 """
-pytestmark = pytest.mark.xdist_group("installation")
 
 
 @pytest.fixture(scope="module")

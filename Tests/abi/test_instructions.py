@@ -17,7 +17,6 @@ EXPECTED = dict(line.split(None, 1) for line in TABLE.read_text().splitlines() i
 MORE, FEWER = 0.05, 0.10  # so many more fail; so many fewer are told, so that the table can follow
 
 pytestmark = [
-    pytest.mark.xdist_group("instructions"),
     pytest.mark.slow,
     needs("valgrind", "/usr/include/valgrind/callgrind.h"),
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the instructions expected are of x86-64"),

@@ -76,13 +76,11 @@ def checksums(program):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("determinism")
 @pytest.mark.parametrize("isa", HAS)
 def test_determinism(isa, checksums):
     assert checksums(DIFFEO_MAX_ISA=isa)
 
 
-@pytest.mark.xdist_group("determinism")
 @pytest.mark.skipif(not HAS["avx512"], reason="this machine has no AVX-512")
 def test_avx512_gives_the_bits_of_avx2(checksums):
     assert checksums(DIFFEO_MAX_ISA="avx512") == checksums(DIFFEO_MAX_ISA="avx2")

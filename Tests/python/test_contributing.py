@@ -7,13 +7,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-SPACED = re.sub(r"\s+", " ", TEXT)
+BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+PROSE = re.sub(r"\s+", " ", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 MADE = {".build", ".venv"}  # by make
 
 
 def found(pattern):
-    return sorted(set(re.findall(pattern, SPACED)))
+    return sorted(set(re.findall(pattern, PROSE)))
 
 
 def is_path(word):
@@ -22,11 +23,13 @@ def is_path(word):
 
 PATHS = {word for code in found(r"`([^`]+)`") for word in code.split() if is_path(word)}
 PATHS |= {path for path in found(r"\]\(([^)#]+)")}
-PATHS |= {word for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for word in block.split() if is_path(word)}
+PATHS |= {word for block in BLOCKS for word in block.split() if is_path(word)}
+COMMANDS = [*found(r"\bmake ((?:[a-z-]+ ?)+)`"), *re.findall(r"^make ([a-z -]+?) +#", "".join(BLOCKS), re.MULTILINE)]
 
 
 def test_the_page_is_read():
     assert {"include/diffeo.h", "docs/architecture.md", "scripts/setup-tests"} <= PATHS
+    assert {"bits", "format lint", "test"} <= set(COMMANDS)
     assert len(PATHS) > 30
 
 
@@ -38,7 +41,7 @@ def test_a_path_is_there(path):
     assert any(any(place.glob(path)) for place in places), path
 
 
-@pytest.mark.parametrize("command", found(r"\bmake ((?:[a-z-]+ ?)+)`") + re.findall(r"^make ([a-z -]+?) *#", TEXT, re.M))
+@pytest.mark.parametrize("command", COMMANDS)
 def test_make_has_the_target(command):
     assert set(command.split()) <= TARGETS
 
