@@ -27,8 +27,9 @@ def _bounds(option: str) -> tuple[int, int]:
 
 
 # The library's own ranges; a seed is any number of 64 bits.
+_NUMBERS = ("dim", "context_dim", "transforms", "bins", "components", "masks")
 _LIMITS = {
-    **{name: _bounds(f"architecture.{name}") for name in ("dim", "context_dim", "transforms", "bins", "components", "masks")},
+    **{name: _bounds(f"architecture.{name}") for name in _NUMBERS},
     **{name: _bounds(f"network.{name}") for name in ("hidden", "hidden_count")},
     "seed": (0, 2**64 - 1),
 }
