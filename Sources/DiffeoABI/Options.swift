@@ -43,82 +43,65 @@ extension diffeo_network_options: SizedStruct {
 extension diffeo_map_options: SizedStruct {
   mutating func setDefaults() {
     map = Int32(DIFFEO_MAP_AFFINE)
-    scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
-    scale_bound = Architecture.defaultScaleBound
-    scale_epsilon = Architecture.defaultScaleEpsilon
-    (log_scale_low, log_scale_high) = Architecture.defaultLogScales
+    let d = ScaleRule.standard
+    (scale, scale_bound, scale_epsilon) = (d.kind.rawValue, d.bound, d.epsilon)
+    (log_scale_low, log_scale_high) = (d.low, d.high)
   }
 
-  static func transformer(_ options: UnsafePointer<Self>?) throws(DiffeoError) -> SpecBuilder.Transformer {
+  static func transformer(_ options: UnsafePointer<Self>?) throws(DiffeoError) -> MapOptions {
     let o = try read(options)
-    let kind = try choice(
-      o.map, "map", [DIFFEO_MAP_AFFINE: Kind.affine, DIFFEO_MAP_SPLINE: .spline, DIFFEO_MAP_MIXTURE: .mixture])
-    try o.check(kind, .spline, o.spline == nil)
-    try o.check(kind, .mixture, o.mixture == nil)
-    switch kind {
-    case .affine:
-      return .affine(
-        try choice(o.scale, "scale"), bound: o.scale_bound, epsilon: o.scale_epsilon, logLow: o.log_scale_low,
-        logHigh: o.log_scale_high)
-    case .spline:
-      let s = try diffeo_spline_options.read(o.spline)
-      return .spline(
-        bins: Int(s.bins), low: s.low, high: s.high, boundary: try choice(s.boundary, "boundary"),
-        minWidth: s.min_width, minHeight: s.min_height, minDerivative: s.min_derivative, convention: try s.convention)
-    case .mixture:
-      let m = try diffeo_mixture_options.read(o.mixture)
-      return .mixture(
-        components: Int(m.components), family: try choice(m.family, "family"), target: try choice(m.target, "target"),
-        bound: m.scale_bound)
-    }
-  }
-
-  private enum Kind { case affine, spline, mixture }
-
-  /// Options of a map that is not chosen are a mistake, not to be passed over.
-  private func check(_ chosen: Kind, _ kind: Kind, _ none: Bool) throws(DiffeoError) {
-    guard none || chosen == kind else {
-      throw DiffeoError(.invalid, "there are options of the map \(kind), but map is \(map), which is \(chosen)")
-    }
+    var map = try MapOptions(number: o.map)
+    map.scale.kind = try choice(o.scale, "scale")
+    (map.scale.bound, map.scale.epsilon) = (o.scale_bound, o.scale_epsilon)
+    (map.scale.low, map.scale.high) = (o.log_scale_low, o.log_scale_high)
+    if o.spline != nil { map.spline = try diffeo_spline_options.read(o.spline).rule }
+    if o.mixture != nil { map.mixture = try diffeo_mixture_options.read(o.mixture).rule }
+    return map
   }
 }
 
 extension diffeo_spline_options: SizedStruct {
   mutating func setDefaults() {
-    bins = 8
-    low = -4
-    high = 4
-    min_width = 1e-3
-    min_height = 1e-3
-    min_derivative = 1e-3
-    boundary = Int32(DIFFEO_BOUNDARY_LINEAR)
-    derivative = Int32(DIFFEO_DERIVATIVE_SOFTPLUS)
-    derivative_bound = log(1000)
-    boundary_derivative = 1
+    let d = SplineRule.standard
+    (bins, low, high, boundary) = (Int64(d.bins), d.low, d.high, d.boundary.rawValue)
+    (min_width, min_height, min_derivative) = (d.minWidth, d.minHeight, d.minDerivative)
+    (derivative, derivative_bound, boundary_derivative) = (
+      d.derivative.rawValue, d.derivativeBound, d.boundaryDerivative
+    )
     encoding = Int32(DIFFEO_ENCODING_CIRCLE)
   }
 
-  var convention: SplineRule.Convention {
+  var rule: SplineRule {
     get throws(DiffeoError) {
-      var c = SplineRule.Convention()
-      c.logitBound = logit_bound
-      c.derivative = try choice(derivative, "derivative")
-      c.derivativeBound = derivative_bound
-      c.boundaryDerivative = boundary_derivative
-      c.halfEnds = try flag(half_ends, "half_ends")
-      c.encodesAngles = try choice(
+      var rule = SplineRule.standard
+      (rule.bins, rule.low, rule.high) = (Int(bins), low, high)
+      rule.boundary = try choice(boundary, "boundary")
+      (rule.minWidth, rule.minHeight, rule.minDerivative) = (min_width, min_height, min_derivative)
+      rule.logitBound = logit_bound
+      rule.derivative = try choice(derivative, "derivative")
+      rule.derivativeBound = derivative_bound
+      rule.boundaryDerivative = boundary_derivative
+      rule.halfEnds = try flag(half_ends, "half_ends")
+      rule.encodesAngles = try choice(
         encoding, "encoding", [DIFFEO_ENCODING_CIRCLE: true, DIFFEO_ENCODING_NUMBERS: false])
-      return c
+      return rule
     }
   }
 }
 
 extension diffeo_mixture_options: SizedStruct {
   mutating func setDefaults() {
-    components = Int64(Architecture.defaultComponents)
-    family = Int32(DIFFEO_FAMILY_NORMAL)
-    target = Int32(DIFFEO_TARGET_LOGISTIC)
-    scale_bound = Architecture.defaultMixtureBound
+    let d = MixtureRule.standard
+    (components, family, target) = (Int64(d.components), d.family.rawValue, d.target.rawValue)
+    scale_bound = d.bound
+  }
+
+  var rule: MixtureRule {
+    get throws(DiffeoError) {
+      MixtureRule(
+        components: Int(components), family: try choice(family, "family"), target: try choice(target, "target"),
+        bound: scale_bound)
+    }
   }
 }
 
@@ -159,7 +142,7 @@ extension diffeo_made_options: SizedStruct {
 }
 
 func conditioner(
-  _ network: UnsafePointer<diffeo_network_options>?, _ transformer: SpecBuilder.Transformer
+  _ network: UnsafePointer<diffeo_network_options>?, _ transformer: MapOptions
 ) throws(DiffeoError) -> SpecBuilder.Conditioner {
   var c = SpecBuilder.Conditioner()
   c.network = try diffeo_network_options.network(network)

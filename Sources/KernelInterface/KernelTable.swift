@@ -10,14 +10,14 @@
 /// products by themselves.
 ///
 /// NaN in an element gives NaN in what depends on it. Nothing here allocates, traps or keeps state.
-public struct KernelTable<S>: Sendable {
-  public typealias In = UnsafePointer<S>
-  public typealias Out = UnsafeMutablePointer<S>
-
+///
+/// A tuple: its literal in Kernels/Table.swift must name every kernel, and the type of each stands here alone. The
+/// initialiser of a public struct would say all of them again.
+public typealias KernelTable<S> = (
   /// Rows a vector holds.
-  public var lanes: Int
+  lanes: Int,
   /// Rows of a tile that fill the registers of `dense` best. Any number is right.
-  public var tileRows: Int
+  tileRows: Int,
 
   // Matrices
 
@@ -27,11 +27,11 @@ public struct KernelTable<S>: Sendable {
   /// where start is the bias of (p, o) if `fromBias`, else the value y has; a sum below `lower` becomes `lower`
   /// (-infinity: none; 0: ReLU). Sums run over ascending k, one fused
   /// multiply-add a term, so that a sum may be cut into pieces at any k and give the same bits.
-  public var dense:
+  dense:
     @Sendable (
-      _ panels: UnsafePointer<Panel>, _ weights: In, _ first: Int, _ last: Int,
-      _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: Double, _ x: In, _ y: Out, _ stride: Int
-    ) -> Void
+      _ panels: UnsafePointer<Panel>, _ weights: In<S>, _ first: Int, _ last: Int,
+      _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: Double, _ x: In<S>, _ y: Out<S>, _ stride: Int
+    ) -> Void,
 
   /// The product with the transposed matrix, for a stride of whole vectors: for k < columns and every row r
   ///     y[k * stride + r] = start + sum over panels p with end > k and their outputs o
@@ -39,11 +39,11 @@ public struct KernelTable<S>: Sendable {
   /// where start is 0, or the value y has if `adds`. Sums run over ascending 8p + o, one fused multiply-add a term. The
   /// panels begin at 0, their ends ascend, and behind an end there are zeros for weights up to a multiple of 8. y has rows
   /// up to a multiple of 8, too: those behind the columns may be anything afterwards.
-  public var denseTransposed:
+  denseTransposed:
     @Sendable (
-      _ panels: UnsafePointer<Panel>, _ weights: In, _ panelCount: Int, _ columns: Int, _ g: In, _ y: Out,
+      _ panels: UnsafePointer<Panel>, _ weights: In<S>, _ panelCount: Int, _ columns: Int, _ g: In<S>, _ y: Out<S>,
       _ stride: Int, _ adds: Bool
-    ) -> Void
+    ) -> Void,
 
   /// Gradient of a weight matrix: for o < outputs, k < inputs, k < limits[o]
   ///     g[o * gStride + k] (+)= sum over r < rows, ascending, of d[o * outerStride + r] * x(r, k)
@@ -51,221 +51,150 @@ public struct KernelTable<S>: Sendable {
   /// anything afterwards. x is in blocks of `outerColumns` inputs, row-major and one after the other: x(r, k) is at
   /// (k / outerColumns * rows + r) * outerColumns + k % outerColumns. The last block is whole, too; nothing depends on
   /// what it has behind the inputs.
-  public var outer:
+  outer:
     @Sendable (
-      _ rows: Int, _ d: In, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In, _ inputs: Int, _ g: Out,
+      _ rows: Int, _ d: In<S>, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In<S>, _ inputs: Int, _ g: Out<S>,
       _ gStride: Int, _ adds: Bool
-    ) -> Void
-  public var outerColumns: Int
+    ) -> Void,
+  outerColumns: Int,
 
   /// g[i] (+)= sum over j < columns of d[i * dStride + j], i < rows; the sum in double precision and in an order that
   /// depends on the number of columns alone.
-  public var rowSums: @Sendable (_ rows: Int, _ d: In, _ dStride: Int, _ columns: Int, _ g: Out, _ adds: Bool) -> Void
+  rowSums: @Sendable (_ rows: Int, _ d: In<S>, _ dStride: Int, _ columns: Int, _ g: Out<S>, _ adds: Bool) -> Void,
 
   /// Solves (D + W) y = b in place, row by row: y holds b before and the solution after. W, n x n and packed, is 0 but
   /// strictly below the diagonal (upper: above it); D has `diagonal`, or ones where there is none. The sum of an
   /// equation runs over the unknowns outside of its panel, then over those inside, each in ascending order.
-  public var triangularSolve:
+  triangularSolve:
     @Sendable (
-      _ panels: UnsafePointer<Panel>, _ weights: In, _ n: Int, _ upper: Bool, _ diagonal: In?, _ y: Out, _ stride: Int
-    ) -> Void
+      _ panels: UnsafePointer<Panel>, _ weights: In<S>, _ n: Int, _ upper: Bool, _ diagonal: In<S>?, _ y: Out<S>,
+      _ stride: Int
+    ) -> Void,
   /// x -= 2 u (u . x) for each row; u has length 1.
-  public var reflect: @Sendable (_ features: Int, _ stride: Int, _ u: In, _ x: Out) -> Void
+  reflect: @Sendable (_ features: Int, _ stride: Int, _ u: In<S>, _ x: Out<S>) -> Void,
 
   /// A tile to row-major: out[r * outStride + i] = x[i * stride + r], i < features, r < rows <= stride.
-  public var transpose:
+  transpose:
     @Sendable (
-      _ x: In, _ features: Int, _ stride: Int, _ rows: Int, _ out: Out, _ outStride: Int
-    ) -> Void
+      _ x: In<S>, _ features: Int, _ stride: Int, _ rows: Int, _ out: Out<S>, _ outStride: Int
+    ) -> Void,
 
   // Elementwise, count values
 
   /// h = f(a). h may be a.
-  public var activate: @Sendable (_ f: Activation, _ count: Int, _ a: In, _ h: Out) -> Void
+  activate: @Sendable (_ f: Activation, _ count: Int, _ a: In<S>, _ h: Out<S>) -> Void,
   /// g *= f'(a), from the input a and the output h of f. Uses a only where `f.needsInput`.
-  public var activatePullback: @Sendable (_ f: Activation, _ count: Int, _ a: In, _ h: In, _ g: Out) -> Void
+  activatePullback: @Sendable (_ f: Activation, _ count: Int, _ a: In<S>, _ h: In<S>, _ g: Out<S>) -> Void,
 
-  /// y = x * s(a) + t, gated: (x - t) * s(a) + t; logs = log s(a). y may be x, logs may be a.
-  public var affine:
-    @Sendable (
-      _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ t: In, _ y: Out, _ logs: Out
-    ) -> Void
-  /// x = (y - t) / s(a), gated: (y - t) / s(a) + t; logs = log s(a) (the caller subtracts). x may be y, logs may be a.
-  public var affineInverse:
-    @Sendable (
-      _ rule: ScaleRule, _ count: Int, _ y: In, _ a: In, _ t: In, _ x: Out, _ logs: Out
-    ) -> Void
-  /// Pullback of affine, but not gated. g: dL/dy in, dL/dx out. gLogs: dL/dlogs in, dL/da out. dL/dt is dL/dy: the caller copies.
-  public var affinePullback:
-    @Sendable (
-      _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
-    ) -> Void
-  /// Pullback of affineInverse, but not gated. x: its result. g: dL/dx in, dL/dy out (dL/dt is minus that). gLogs: dL/dlogs in (of
-  /// the logs as returned), dL/da out.
-  public var affineInversePullback:
-    @Sendable (
-      _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
-    ) -> Void
+  // Maps of one number, each with its rule: see MapKernels
 
-  /// y and logs = log dy/dx of rational-quadratic splines (see SplineRule), with raw parameter j of number i at
-  /// p[j * count + i]. Replaces those of widths and heights by what the pullbacks want of them. y may be x.
-  public var spline: @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) -> Void
-  /// x, and logs = log dy/dx (the caller subtracts). Changes p in the same way. x may be y.
-  public var splineInverse:
-    @Sendable (_ rule: SplineRule, _ count: Int, _ y: In, _ p: Out, _ x: Out, _ logs: Out) -> Void
-  /// Pullback of spline. p: as left by it. g: dL/dy in, dL/dx out. gp: its first count values dL/dlogs in, all of them
-  /// the gradient of the raw parameters out.
-  public var splinePullback: @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
-  /// Pullback of splineInverse. x: its result. g: dL/dx in, dL/dy out. gp: as above, logs as returned.
-  public var splineInversePullback:
-    @Sendable (_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
+  /// Of a ScaleRule: y = x s(a) + t; gated: y = (x - t) s(a) + t. Parameters a, t; additive: t. logs may be p. The
+  /// pullbacks are not for gated.
+  affine: MapKernels<S>,
+  /// Of a SplineRule. What the maps leave of the raw widths and heights is what the pullbacks want of them.
+  spline: MapKernels<S>,
+  /// Of a MixtureRule. At infinite x y has its limit, and logs is minus infinity for F itself. The inverse of 0 and 1 of
+  /// the uniform target is infinite, that of numbers outside NaN.
+  mixture: MapKernels<S>,
+
+  /// x = e exp(logScale) + mean. x may be e.
+  locationScale: @Sendable (_ count: Int, _ e: In<S>, _ mean: In<S>, _ logScale: In<S>, _ x: Out<S>) -> Void,
+  /// e = (x - mean) exp(-logScale). e may be x.
+  locationScaleInverse: @Sendable (_ count: Int, _ x: In<S>, _ mean: In<S>, _ logScale: In<S>, _ e: Out<S>) -> Void,
+  /// Pullback of the inverse. g: dL/de in, dL/dx out, which is -dL/dmean. Adds to gLogScale.
+  locationScaleInversePullback:
+    @Sendable (_ count: Int, _ e: In<S>, _ logScale: In<S>, _ g: Out<S>, _ gLogScale: Out<S>) -> Void,
   /// cosines = cos a, sines = sin a for the angle a = 2 pi (x - low) / (high - low).
-  public var angles:
-    @Sendable (_ low: Double, _ high: Double, _ count: Int, _ x: In, _ cosines: Out, _ sines: Out) -> Void
-  /// y = F(x) or log F(x) - log(1 - F(x)), F being the CDF of a mixture (see MixtureRule), logs = log dy/dx. Parameter j
-  /// of number i is p[j * count + i]. At infinite x y has its limit, and logs is minus infinity for F itself.
-  /// y may be x.
-  public var mixture: @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ y: Out, _ logs: Out) -> Void
-  /// The x to y, logs = log dy/dx at x (the caller subtracts). 0 and 1 of the uniform target give infinities, numbers
-  /// outside NaN. x may be y.
-  public var mixtureInverse:
-    @Sendable (_ rule: MixtureRule, _ count: Int, _ y: In, _ p: In, _ x: Out, _ logs: Out) -> Void
-  /// Pullback of mixture. g: dL/dy in, dL/dx out. gp: its first count values dL/dlogs in, all of them dL/dp out.
-  public var mixturePullback:
-    @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
-  /// Pullback of mixtureInverse. x: its result. g: dL/dx in, dL/dy out. gp as above.
-  public var mixtureInversePullback:
-    @Sendable (_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) -> Void
-
+  angles:
+    @Sendable (_ low: Double, _ high: Double, _ count: Int, _ x: In<S>, _ cosines: Out<S>, _ sines: Out<S>) -> Void,
   /// y += x
-  public var add: @Sendable (_ count: Int, _ x: In, _ y: Out) -> Void
+  add: @Sendable (_ count: Int, _ x: In<S>, _ y: Out<S>) -> Void,
 
   // By feature, over a tile
 
   /// y = x * scale[i] + shift[i] (one fused multiply-add) for feature i. y may be x.
-  public var scaleShift:
+  scaleShift:
     @Sendable (
-      _ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift: In, _ y: Out
-    ) -> Void
+      _ features: Int, _ stride: Int, _ x: In<S>, _ scale: In<S>, _ shift: In<S>, _ y: Out<S>
+    ) -> Void,
   /// y = (x - shift[i]) / scale[i] (a true division) for feature i. y may be x.
-  public var unshiftScale:
+  unshiftScale:
     @Sendable (
-      _ features: Int, _ stride: Int, _ x: In, _ scale: In, _ shift: In, _ y: Out
-    ) -> Void
+      _ features: Int, _ stride: Int, _ x: In<S>, _ scale: In<S>, _ shift: In<S>, _ y: Out<S>
+    ) -> Void,
   /// total[r] += sign * sum over i ascending of x[i * stride + r]; sums in double precision.
-  public var addRows:
+  addRows:
     @Sendable (
-      _ features: Int, _ stride: Int, _ x: In, _ sign: Double, _ total: UnsafeMutablePointer<Double>
-    ) -> Void
+      _ features: Int, _ stride: Int, _ x: In<S>, _ sign: Double, _ total: UnsafeMutablePointer<Double>
+    ) -> Void,
   /// total[r] += sum over i ascending of -z^2/2 - log(2 pi)/2; in double precision.
-  public var normalLogDensity:
+  normalLogDensity:
     @Sendable (
-      _ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>
-    ) -> Void
+      _ features: Int, _ stride: Int, _ z: In<S>, _ total: UnsafeMutablePointer<Double>
+    ) -> Void,
   /// total[r] += sum over i ascending of -|z| - 2 log(1 + e^-|z|), the standard logistic density; in double precision.
-  public var logisticLogDensity:
+  logisticLogDensity:
     @Sendable (
-      _ features: Int, _ stride: Int, _ z: In, _ total: UnsafeMutablePointer<Double>
-    ) -> Void
+      _ features: Int, _ stride: Int, _ z: In<S>, _ total: UnsafeMutablePointer<Double>
+    ) -> Void,
   /// Standard normal numbers: element (i, r) depends on seed, row number firstRow + r (wrapping) and i only.
   /// Philox4x32-10 with key = seed (low word, high word) and counter = (row low, row high, i / 2, 0) gives four words
   /// w0...w3; u1 = ((w0 + 2^32 w1) >> 11 + 0.5) 2^-53, u2 = ((w2 + 2^32 w3) >> 11 + 0.5) 2^-53; for even i the number
   /// is sqrt(-2 log u1) cos(2 pi u2), for odd i the same with sin (Box and Muller 1958), in double precision, then
   /// rounded to S.
-  public var normals:
+  normals:
     @Sendable (
-      _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ z: Out
-    ) -> Void
+      _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ z: Out<S>
+    ) -> Void,
   /// Uniform numbers in (0, 1), ends excluded, in double precision for either S (rounded to Float, some would be 1).
   /// Element (i, r) is made as for `normals`, with 1 in the last word of the counter, so that the two share no bits: u1
   /// for even i, u2 for odd i, and 1 - 2^-53 where rounding makes that 1.
-  public var uniforms:
+  uniforms:
     @Sendable (
       _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ u: UnsafeMutablePointer<Double>
-    ) -> Void
+    ) -> Void,
 
   // Optimisation
 
   /// The sum of squares of count values, in double precision, in an order fixed by count.
-  public var sumOfSquares: @Sendable (_ count: Int, _ x: In) -> Double
+  sumOfSquares: @Sendable (_ count: Int, _ x: In<S>) -> Double,
   /// One step of Adam with decoupled weight decay on count parameters, moments m and v:
   ///     g' = g * step.gradientScale;  m = beta1 m + (1 - beta1) g';  v = beta2 v + (1 - beta2) g'^2
   ///     p = p - step.rate * m / (sqrt(v) * step.vScale + epsilon) - step.decay * p
-  public var adam: @Sendable (_ step: AdamStep, _ count: Int, _ g: In, _ p: Out, _ m: Out, _ v: Out) -> Void
+  adam: @Sendable (_ step: AdamStep, _ count: Int, _ g: In<S>, _ p: Out<S>, _ m: Out<S>, _ v: Out<S>) -> Void
+)
+
+public typealias In<S> = UnsafePointer<S>
+public typealias Out<S> = UnsafeMutablePointer<S>
+
+/// An invertible map of one number with raw parameters, of `count` numbers at once: parameter j of number i is at
+/// p[j * count + i]. `rule` is where the rule of the map is, of the type that the kernels are made for.
+public struct MapKernels<S>: Sendable {
+  /// y, and logs = log dy/dx. Leaves in p what the pullback wants there. The result may be the argument.
+  public typealias Map =
+    @Sendable (
+      _ rule: UnsafeRawPointer, _ count: Int, _ x: In<S>, _ p: Out<S>, _ y: Out<S>, _ logs: Out<S>
+    ) -> Void
+  /// x: the argument of `forward`, or the result of `inverse`. p and logs: as left by the map. g: the gradient in its
+  /// result in, in its argument out. gp: its first count values dL/dlogs in, all of them dL/dp out.
+  public typealias Pullback =
+    @Sendable (
+      _ rule: UnsafeRawPointer, _ count: Int, _ x: In<S>, _ p: In<S>, _ logs: In<S>, _ g: Out<S>, _ gp: Out<S>
+    ) -> Void
+
+  public var forward: Map
+  /// x from y, and logs = log dy/dx nevertheless: the caller subtracts.
+  public var inverse: Map
+  public var pullback: Pullback
+  public var inversePullback: Pullback
 
   public init(
-    lanes: Int, tileRows: Int,
-    dense:
-      @escaping @Sendable (
-        UnsafePointer<Panel>, In, Int, Int, Int, Int, Bool, Double, In, Out, Int
-      ) -> Void,
-    denseTransposed: @escaping @Sendable (UnsafePointer<Panel>, In, Int, Int, In, Out, Int, Bool) -> Void,
-    outer: @escaping @Sendable (Int, In, Int, UnsafePointer<Int32>, In, Int, Out, Int, Bool) -> Void, outerColumns: Int,
-    rowSums: @escaping @Sendable (Int, In, Int, Int, Out, Bool) -> Void,
-    triangularSolve: @escaping @Sendable (UnsafePointer<Panel>, In, Int, Bool, In?, Out, Int) -> Void,
-    reflect: @escaping @Sendable (Int, Int, In, Out) -> Void,
-    transpose: @escaping @Sendable (In, Int, Int, Int, Out, Int) -> Void,
-    activate: @escaping @Sendable (Activation, Int, In, Out) -> Void,
-    activatePullback: @escaping @Sendable (Activation, Int, In, In, Out) -> Void,
-    affine: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
-    affineInverse: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
-    affinePullback: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
-    affineInversePullback: @escaping @Sendable (ScaleRule, Int, In, In, In, Out, Out) -> Void,
-    spline: @escaping @Sendable (SplineRule, Int, In, Out, Out, Out) -> Void,
-    splineInverse: @escaping @Sendable (SplineRule, Int, In, Out, Out, Out) -> Void,
-    splinePullback: @escaping @Sendable (SplineRule, Int, In, In, Out, Out) -> Void,
-    splineInversePullback: @escaping @Sendable (SplineRule, Int, In, In, Out, Out) -> Void,
-    angles: @escaping @Sendable (Double, Double, Int, In, Out, Out) -> Void,
-    mixture: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
-    mixtureInverse: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
-    mixturePullback: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
-    mixtureInversePullback: @escaping @Sendable (MixtureRule, Int, In, In, Out, Out) -> Void,
-    add: @escaping @Sendable (Int, In, Out) -> Void,
-    scaleShift: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
-    unshiftScale: @escaping @Sendable (Int, Int, In, In, In, Out) -> Void,
-    addRows: @escaping @Sendable (Int, Int, In, Double, UnsafeMutablePointer<Double>) -> Void,
-    normalLogDensity: @escaping @Sendable (Int, Int, In, UnsafeMutablePointer<Double>) -> Void,
-    logisticLogDensity: @escaping @Sendable (Int, Int, In, UnsafeMutablePointer<Double>) -> Void,
-    normals: @escaping @Sendable (UInt64, UInt64, Int, Int, Out) -> Void,
-    uniforms: @escaping @Sendable (UInt64, UInt64, Int, Int, UnsafeMutablePointer<Double>) -> Void,
-    sumOfSquares: @escaping @Sendable (Int, In) -> Double,
-    adam: @escaping @Sendable (AdamStep, Int, In, Out, Out, Out) -> Void
+    forward: @escaping Map, inverse: @escaping Map, pullback: @escaping Pullback, inversePullback: @escaping Pullback
   ) {
-    self.lanes = lanes
-    self.tileRows = tileRows
-    self.dense = dense
-    self.denseTransposed = denseTransposed
-    self.outer = outer
-    self.outerColumns = outerColumns
-    self.rowSums = rowSums
-    self.triangularSolve = triangularSolve
-    self.reflect = reflect
-    self.transpose = transpose
-    self.activate = activate
-    self.activatePullback = activatePullback
-    self.affine = affine
-    self.affineInverse = affineInverse
-    self.affinePullback = affinePullback
-    self.affineInversePullback = affineInversePullback
-    self.spline = spline
-    self.splineInverse = splineInverse
-    self.splinePullback = splinePullback
-    self.splineInversePullback = splineInversePullback
-    self.angles = angles
-    self.mixture = mixture
-    self.mixtureInverse = mixtureInverse
-    self.mixturePullback = mixturePullback
-    self.mixtureInversePullback = mixtureInversePullback
-    self.add = add
-    self.scaleShift = scaleShift
-    self.unshiftScale = unshiftScale
-    self.addRows = addRows
-    self.normalLogDensity = normalLogDensity
-    self.logisticLogDensity = logisticLogDensity
-    self.normals = normals
-    self.uniforms = uniforms
-    self.sumOfSquares = sumOfSquares
-    self.adam = adam
+    self.forward = forward
+    self.inverse = inverse
+    self.pullback = pullback
+    self.inversePullback = inversePullback
   }
 }
 

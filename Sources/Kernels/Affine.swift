@@ -4,42 +4,54 @@ import KernelInterface
 // and sigmoid give s, and l = log s. As with activations the rule is chosen anew for each vector. The rules in LogScales
 // take two steps: l, then exp.
 
-func affine(_ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ t: In, _ y: Out, _ logs: Out) {
-  if let exponential = exponential(rule) {
-    logScales(rule, count, a, logs)
-    return affine(exponential, count, x, logs, t, y, logs)
-  }
-  inVectors(count, Streams(x, present(rule, a, x), t, y, logs)) { affineVectors(ScaleNumbers(rule), $0, $1) }
+func affine(_ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) {
+  let (rule, a, t) = scales(rule, count, p, logs)
+  inVectors(count, Streams(x, a, t, y, logs)) { affineVectors(rule, $0, $1) }
 }
 
-func affineInverse(_ rule: ScaleRule, _ count: Int, _ y: In, _ a: In, _ t: In, _ x: Out, _ logs: Out) {
-  if let exponential = exponential(rule) {
-    logScales(rule, count, a, logs)
-    return affineInverse(exponential, count, y, logs, t, x, logs)
-  }
-  inVectors(count, Streams(y, present(rule, a, y), t, x, logs)) { affineInverseVectors(ScaleNumbers(rule), $0, $1) }
+func affineInverse(_ rule: UnsafeRawPointer, _ count: Int, _ y: In, _ p: Out, _ x: Out, _ logs: Out) {
+  let (rule, a, t) = scales(rule, count, p, logs)
+  inVectors(count, Streams(y, a, t, x, logs)) { affineInverseVectors(rule, $0, $1) }
 }
 
-func affinePullback(_ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out) {
-  if let exponential = exponential(rule) {
-    affinePullback(exponential, count, x, logs, logs, g, gLogs)
-    return logScalesPullback(rule, count, a, gLogs)
-  }
-  inVectors(count, Streams(x, present(rule, a, x), present(rule, logs, x), g, gLogs)) {
-    affinePullbackVectors(ScaleNumbers(rule), $0, $1)
-  }
-}
-
-func affineInversePullback(
-  _ rule: ScaleRule, _ count: Int, _ x: In, _ a: In, _ logs: In, _ g: Out, _ gLogs: Out
+/// dL/dt = dL/dy.
+func affinePullback(
+  _ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: In, _ logs: In, _ g: Out, _ gp: Out
 ) {
+  let rule = rule.assumingMemoryBound(to: ScaleRule.self).pointee
+  if additive(rule) { return copy(In(g), gp, count) }
+  copy(In(g), gp + count, count)
   if let exponential = exponential(rule) {
-    affineInversePullback(exponential, count, x, logs, logs, g, gLogs)
-    return logScalesPullback(rule, count, a, gLogs)
+    inVectors(count, Streams(x, logs, logs, g, gp)) { affinePullbackVectors(ScaleNumbers(exponential), $0, $1) }
+    return logScalesPullback(rule, count, p, gp)
   }
-  inVectors(count, Streams(x, present(rule, a, x), present(rule, logs, x), g, gLogs)) {
-    affineInversePullbackVectors(ScaleNumbers(rule), $0, $1)
+  inVectors(count, Streams(x, p, logs, g, gp)) { affinePullbackVectors(ScaleNumbers(rule), $0, $1) }
+}
+
+/// dL/dt = -dL/dy.
+func affineInversePullback(
+  _ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: In, _ logs: In, _ g: Out, _ gp: Out
+) {
+  let rule = rule.assumingMemoryBound(to: ScaleRule.self).pointee
+  if additive(rule) { return negate(count, In(g), gp) }
+  if let exponential = exponential(rule) {
+    inVectors(count, Streams(x, logs, logs, g, gp)) { affineInversePullbackVectors(ScaleNumbers(exponential), $0, $1) }
+    logScalesPullback(rule, count, p, gp)
+  } else {
+    inVectors(count, Streams(x, p, logs, g, gp)) { affineInversePullbackVectors(ScaleNumbers(rule), $0, $1) }
   }
+  negate(count, In(g), gp + count)
+}
+
+/// What a map goes on with: of a rule in LogScales the logarithms, in `logs`, and exp. a is not read where t is alone.
+@inline(always) private func scales(
+  _ rule: UnsafeRawPointer, _ count: Int, _ p: Out, _ logs: Out
+) -> (rule: ScaleNumbers, a: In, t: In) {
+  let rule = rule.assumingMemoryBound(to: ScaleRule.self).pointee
+  let t = In(additive(rule) ? p : p + count)
+  guard let exponential = exponential(rule) else { return (ScaleNumbers(rule), In(p), t) }
+  logScales(rule, count, In(p), logs)
+  return (ScaleNumbers(exponential), In(logs), t)
 }
 
 /// What is left of a rule in LogScales when log s is known.
@@ -53,11 +65,18 @@ func affineInversePullback(
   }
 }
 
-/// p, or other values to load and ignore where the rule has no use for it: p may be missing then.
-@inline(always) private func present(_ rule: ScaleRule, _ p: In, _ other: In) -> In {
+@inline(always) private func additive(_ rule: ScaleRule) -> Bool {
   switch rule.kind {
-  case .additive: return other
-  default: return p
+  case .additive: return true
+  default: return false
+  }
+}
+
+@inline(always) private func negate(_ count: Int, _ x: In, _ y: Out) {
+  var i = 0
+  while i < count {
+    y[i] = -x[i]
+    i &+= 1
   }
 }
 
@@ -111,7 +130,7 @@ struct ScaleNumbers {
     let g = load(s.g, i) * scale
     let gLogs = fma(load(s.a, i), g, load(s.h, i)) * slope
     store(g, s.g, i)
-    store(rule.additive ? V() : gLogs, s.h, i)
+    store(gLogs, s.h, i)
     i &+= lanes
   }
 }
@@ -125,7 +144,7 @@ struct ScaleNumbers {
     let g = load(s.g, i)
     let gLogs = fma(-load(s.a, i), g, load(s.h, i)) * slope
     store(g * inverse, s.g, i)
-    store(rule.additive ? V() : gLogs, s.h, i)
+    store(gLogs, s.h, i)
     i &+= lanes
   }
 }
@@ -143,13 +162,6 @@ private struct Rule {
     perBound = V(repeating: S(1 / rule.bound))
     epsilon = V(repeating: S(rule.epsilon))
     offset = V(repeating: S(rule.offset))
-  }
-
-  @inline(always) var additive: Bool {
-    switch kind {
-    case .additive: return true
-    default: return false
-    }
   }
 
   @inline(always) var gated: Bool {

@@ -93,6 +93,10 @@ struct OutputSums {
 
 /// Sums of 1, 4 or 8 outputs times up to 3 vectors. outputs, and apart, the distance of the weights of a step, are
 /// constants, too.
+///
+/// Eight fields and not an array: InlineArray<8, InlineArray<3, V>> with loops took 63 lines less and gave the same bits,
+/// but was 1.5 times slower in `dense`, 2.0 times in `denseTransposed` and 1.6 times in `outer` (Swift 6.3.1, AVX-512,
+/// Float).
 struct TileSums {
   var a, b, c, d, e, f, g, h: OutputSums
 

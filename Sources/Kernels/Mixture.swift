@@ -7,19 +7,27 @@ import KernelInterface
 //
 // The components of a vector of numbers are prepared once, in memory on the stack.
 
-func mixture(_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ y: Out, _ logs: Out) {
-  withMixtureMemory(rule) { mixtureVectors(rule, count, x, p, y, logs, $0) }
+func mixture(_ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) {
+  let rule = rule.assumingMemoryBound(to: MixtureRule.self).pointee
+  withMixtureMemory(rule) { mixtureVectors(rule, count, x, In(p), y, logs, $0) }
 }
 
-func mixtureInverse(_ rule: MixtureRule, _ count: Int, _ y: In, _ p: In, _ x: Out, _ logs: Out) {
-  withMixtureMemory(rule) { mixtureInverseVectors(rule, count, y, p, x, logs, $0) }
+func mixtureInverse(_ rule: UnsafeRawPointer, _ count: Int, _ y: In, _ p: Out, _ x: Out, _ logs: Out) {
+  let rule = rule.assumingMemoryBound(to: MixtureRule.self).pointee
+  withMixtureMemory(rule) { mixtureInverseVectors(rule, count, y, In(p), x, logs, $0) }
 }
 
-func mixturePullback(_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) {
+func mixturePullback(
+  _ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: In, _ logs: In, _ g: Out, _ gp: Out
+) {
+  let rule = rule.assumingMemoryBound(to: MixtureRule.self).pointee
   withMixtureMemory(rule) { mixturePullbackVectors(rule, count, x, p, g, gp, false, $0) }
 }
 
-func mixtureInversePullback(_ rule: MixtureRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) {
+func mixtureInversePullback(
+  _ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: In, _ logs: In, _ g: Out, _ gp: Out
+) {
+  let rule = rule.assumingMemoryBound(to: MixtureRule.self).pointee
   withMixtureMemory(rule) { mixturePullbackVectors(rule, count, x, p, g, gp, true, $0) }
 }
 

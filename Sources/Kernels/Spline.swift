@@ -7,22 +7,30 @@ import KernelInterface
 //     dy/dx = (s / b)^2 (d1 t^2 + 2 s t (1 - t) + d0 (1 - t)^2)
 // All of these are sums of positive terms: nothing cancels.
 
-func spline(_ rule: SplineRule, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) {
+func spline(_ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) {
+  let rule = rule.assumingMemoryBound(to: SplineRule.self).pointee
   var block = SplineBlock()
   withUnsafeMutablePointer(to: &block) { splineVectors(rule, count, x, p, y, logs, $0, inverse: false) }
 }
 
-func splineInverse(_ rule: SplineRule, _ count: Int, _ y: In, _ p: Out, _ x: Out, _ logs: Out) {
+func splineInverse(_ rule: UnsafeRawPointer, _ count: Int, _ y: In, _ p: Out, _ x: Out, _ logs: Out) {
+  let rule = rule.assumingMemoryBound(to: SplineRule.self).pointee
   var block = SplineBlock()
   withUnsafeMutablePointer(to: &block) { splineVectors(rule, count, y, p, x, logs, $0, inverse: true) }
 }
 
-func splinePullback(_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) {
+func splinePullback(
+  _ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: In, _ logs: In, _ g: Out, _ gp: Out
+) {
+  let rule = rule.assumingMemoryBound(to: SplineRule.self).pointee
   var block = SplineBlock()
   withUnsafeMutablePointer(to: &block) { splinePullbackVectors(rule, count, x, p, g, gp, $0, inverse: false) }
 }
 
-func splineInversePullback(_ rule: SplineRule, _ count: Int, _ x: In, _ p: In, _ g: Out, _ gp: Out) {
+func splineInversePullback(
+  _ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: In, _ logs: In, _ g: Out, _ gp: Out
+) {
+  let rule = rule.assumingMemoryBound(to: SplineRule.self).pointee
   var block = SplineBlock()
   withUnsafeMutablePointer(to: &block) { splinePullbackVectors(rule, count, x, p, g, gp, $0, inverse: true) }
 }

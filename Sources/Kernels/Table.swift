@@ -9,16 +9,21 @@ import KernelInterface
 #endif
 
 @inline(always) func table() -> KernelTable<S> {
-  KernelTable<S>(
-    lanes: lanes, tileRows: tileRows, dense: dense, denseTransposed: denseTransposed, outer: outer,
-    outerColumns: outerColumns, rowSums: rowSums,
-    triangularSolve: triangularSolve, reflect: reflect, transpose: transpose, activate: activate,
-    activatePullback: activatePullback, affine: affine, affineInverse: affineInverse, affinePullback: affinePullback,
-    affineInversePullback: affineInversePullback, spline: spline, splineInverse: splineInverse,
-    splinePullback: splinePullback, splineInversePullback: splineInversePullback,
-    angles: angles, mixture: mixture, mixtureInverse: mixtureInverse, mixturePullback: mixturePullback,
-    mixtureInversePullback: mixtureInversePullback, add: add,
+  (
+    lanes: lanes, tileRows: tileRows,
+    dense: dense, denseTransposed: denseTransposed, outer: outer, outerColumns: outerColumns, rowSums: rowSums,
+    triangularSolve: triangularSolve, reflect: reflect, transpose: transpose,
+    activate: activate, activatePullback: activatePullback,
+    affine: MapKernels(
+      forward: affine, inverse: affineInverse, pullback: affinePullback, inversePullback: affineInversePullback),
+    spline: MapKernels(
+      forward: spline, inverse: splineInverse, pullback: splinePullback, inversePullback: splineInversePullback),
+    mixture: MapKernels(
+      forward: mixture, inverse: mixtureInverse, pullback: mixturePullback, inversePullback: mixtureInversePullback),
+    locationScale: locationScale, locationScaleInverse: locationScaleInverse,
+    locationScaleInversePullback: locationScaleInversePullback, angles: angles, add: add,
     scaleShift: scaleShift, unshiftScale: unshiftScale, addRows: addRows, normalLogDensity: normalLogDensity,
-    logisticLogDensity: logisticLogDensity, normals: normals, uniforms: uniforms, sumOfSquares: sumOfSquares, adam: adam
+    logisticLogDensity: logisticLogDensity, normals: normals, uniforms: uniforms,
+    sumOfSquares: sumOfSquares, adam: adam
   )
 }

@@ -45,7 +45,7 @@ func inVectors(_ count: Int, _ s: Streams, _ vectors: (_ count: Int, _ s: Stream
   }
 }
 
-@inline(always) private func copy(_ from: In, _ to: Out, _ count: Int) {
+@inline(always) func copy(_ from: In, _ to: Out, _ count: Int) {
   if count == 1 { return to.pointee = from.pointee }
   UnsafeMutableRawPointer(to).copyMemory(from: from, byteCount: count &* MemoryLayout<S>.size)
 }

@@ -234,7 +234,7 @@ struct Case: CustomTestStringConvertible, Sendable {
         }
       }
     }
-    cases += conventions + elementwise + mixtures
+    cases += conventions + elementwise + mixtures + formulas
     let activations: [Activation] = [
       .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu, .geluErf,
     ]
@@ -349,16 +349,13 @@ struct Case: CustomTestStringConvertible, Sendable {
 
   /// Splines of other libraries: zuko, Pyro, flowjax 17, and on the circle normflows and zuko.
   private static let conventions: [Case] = {
-    var (zuko, jump, halfEnds, numbers) = (
-      SplineRule.Convention(), SplineRule.Convention(), SplineRule.Convention(), SplineRule.Convention()
-    )
-    (zuko.logitBound, zuko.derivative, zuko.derivativeBound) = (3.45, .exp, 6.9)
-    jump.boundaryDerivative = 0.7
-    halfEnds.halfEnds = true
-    numbers.encodesAngles = false
-    let table: [(String, SplineRule.Boundary, Double, SplineRule.Convention)] = [
-      ("clipped", .linear, 0, zuko), ("jumping", .linear, 1e-3, jump), ("half-ended", .free, 0.01, halfEnds),
-      ("numbered", .periodic, 1e-3, numbers), ("half-turned", .halfTurn, 0, zuko),
+    let zuko = { @Sendable (rule: inout SplineRule) in
+      (rule.logitBound, rule.derivative, rule.derivativeBound) = (3.45, .exp, 6.9)
+    }
+    let table: [(String, SplineRule.Boundary, Double, @Sendable (inout SplineRule) -> Void)] = [
+      ("clipped", .linear, 0, zuko), ("jumping", .linear, 1e-3, { $0.boundaryDerivative = 0.7 }),
+      ("half-ended", .free, 0.01, { $0.halfEnds = true }), ("numbered", .periodic, 1e-3, { $0.encodesAngles = false }),
+      ("half-turned", .halfTurn, 0, zuko),
     ]
     var cases: [Case] = []
     for (name, boundary, minimum, convention) in table {
@@ -366,9 +363,10 @@ struct Case: CustomTestStringConvertible, Sendable {
       let (low, high) = isBox ? (-1.7, 1.9) : (-1.2, 1.1)
       for (dim, contextDim) in [(1, 0), (2, 0), (6, 3)] {
         let conditioner = SpecBuilder.Conditioner.small(
-          transformer: .spline(
-            bins: 5, low: low, high: high, boundary: boundary, minWidth: minimum, minHeight: minimum,
-            convention: convention))
+          transformer: .spline(bins: 5, low: low, high: high, boundary: boundary) {
+            ($0.minWidth, $0.minHeight) = (minimum, minimum)
+            convention(&$0)
+          })
         let base: BaseChoice = isBox ? .uniform(low: low, high: high) : .standardNormal
         let extent: Case.Extent = isBox ? .square(low...high) : .square(-14...14)
         for inverted in [false, true] {
@@ -395,11 +393,12 @@ struct Case: CustomTestStringConvertible, Sendable {
 
   private static let elementwise: [Case] = {
     var cases: [Case] = []
-    let spline = SpecBuilder.Transformer.spline(bins: 4, low: -1.2, high: 1.1)
-    let maps: [(String, SpecBuilder.Transformer, Traits)] = [
+    let spline = MapOptions.spline(bins: 4, low: -1.2, high: 1.1)
+    let maps: [(String, MapOptions, Traits)] = [
       ("affine", .affine(.softClip), []), ("additive", .affine(.additive), []), ("gated", .affine(.gated), []),
       ("spline", spline, .hasKinks),
       ("mixture", .mixture(components: 3, family: .normal, target: .logistic, bound: 2), []),
+      ("sinh-arcsinh", MapOptions(SinhArcsinhRule.self), []),
     ]
     for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (6, 3)] {
       for (name, map, traits) in maps {
@@ -418,6 +417,30 @@ struct Case: CustomTestStringConvertible, Sendable {
       Case("elementwise spline of some columns", dim: 5, traits: .hasKinks) {
         try $0.addElementwise(spline, columns: [0, 3])
       })
+    return cases
+  }()
+
+  /// Maps that are formulas (ScalarMap), in the layers with networks.
+  private static let formulas: [Case] = {
+    var cases: [Case] = []
+    for (name, map) in [("sinh-arcsinh", MapOptions(SinhArcsinhRule.self))] {
+      for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (3, 1), (6, 3)] {
+        let conditioner = SpecBuilder.Conditioner.small(hidden: [18, 12], .silu, transformer: map)
+        for inverted in [false, true] {
+          let prefix = inverted ? "inverse " : ""
+          cases.append(
+            Case("\(prefix)autoregressive \(name)", dim: dim, contextDim: contextDim, extent: .far(15)) {
+              try $0.addAutoregressive(conditioner, order: .random, randomDegrees: false, inverted: inverted, seed: 2)
+            })
+          if dim == 1 && contextDim == 0 { continue }
+          cases.append(
+            Case("\(prefix)coupling \(name)", dim: dim, contextDim: contextDim, extent: .far(15)) {
+              try $0.addCoupling(conditioner, mask: dim == 1 ? .given([false]) : .odd, seed: 1)
+              if inverted { try $0.invertLast() }
+            })
+        }
+      }
+    }
     return cases
   }()
 
@@ -520,9 +543,9 @@ struct Case: CustomTestStringConvertible, Sendable {
           cases.append(
             Case("\(name), \(components) \(family)", dim: dim, contextDim: contextDim, build))
         }
-        let logit = SpecBuilder.Transformer.mixture(
+        let logit = MapOptions.mixture(
           components: components, family: family, target: .logistic, bound: 2)
-        let uniform = SpecBuilder.Transformer.mixture(
+        let uniform = MapOptions.mixture(
           components: components, family: family, target: .uniform, bound: 1)
         for inverted in [false, true] {
           add("\(inverted ? "inverse " : "")autoregressive mixture") {
@@ -665,7 +688,7 @@ extension NetworkConventions {
 extension SpecBuilder.Conditioner {
   static func small(
     hidden: [Int] = [17, 21], _ activation: Activation = .elu, rule: ScaleRule.Kind = .softClip,
-    transformer: SpecBuilder.Transformer? = nil
+    transformer: MapOptions? = nil
   ) -> SpecBuilder.Conditioner {
     var c = SpecBuilder.Conditioner()
     c.hidden = hidden

@@ -8,7 +8,7 @@ import Testing
   private static let families = [MixtureRule.Family.normal, .logistic]
 
   /// A flow of one column whose parameters are the biases of its network.
-  private func flow(_ transformer: SpecBuilder.Transformer, seed: UInt64 = 0) throws -> Flow<Double> {
+  private func flow(_ transformer: MapOptions, seed: UInt64 = 0) throws -> Flow<Double> {
     var builder = try SpecBuilder(dim: 1, contextDim: 0, dtype: .f64)
     try builder.addAutoregressive(
       .small(hidden: [], transformer: transformer), order: .natural, randomDegrees: false,
@@ -38,8 +38,7 @@ import Testing
   @Test(arguments: families, [1, 2, 3, 8, 64]) func initialParameters(
     _ family: MixtureRule.Family, _ components: Int
   ) throws {
-    let map = ElementMap.mixture(
-      try MixtureRule(checking: components, family: family, target: .logistic, bound: 7))
+    let map = try MixtureRule(components: components, family: family, target: .logistic, bound: 7).checked()
     let p = map.initialParameters
     #expect(p.count == 3 * components && map.parameterCount == p.count)
     let means = Array(p[components..<2 * components])
@@ -56,7 +55,7 @@ import Testing
 
   /// A new layer is near that, whatever the seed; in every column, and in couplings too.
   @Test(arguments: families) func newLayersAreNearUnitVariance(_ family: MixtureRule.Family) throws {
-    let transformer = SpecBuilder.Transformer.mixture(components: 6, family: family, target: .uniform)
+    let transformer = MapOptions.mixture(components: 6, family: family, target: .uniform)
     for coupling in [false, true] {
       var builder = try SpecBuilder(dim: 3, contextDim: 1, dtype: .f64)
       if coupling {

@@ -31,8 +31,10 @@ func activate<S: TestScalar>(_ build: Build<S>, _ f: Activation, _ a: [S]) -> [S
 
 /// y and logs of an affine map.
 func affine<S: TestScalar>(_ build: Build<S>, _ rule: ScaleRule, x: [S], a: [S], t: [S]) -> (y: [S], logs: [S]) {
-  let out = fenced([x, a, t], [x, a]) { build.table.affine(rule, x.count, $0[0], $0[1], $0[2], $1[0], $1[1]) }
-  return (out[0], out[1])
+  let out = fenced([x], [parameters(rule, a, t), x, a]) {
+    apply(build.table.affine.forward, rule, x.count, $0[0], $1[0], $1[1], $1[2])
+  }
+  return (out[1], out[2])
 }
 
 private func exactly(_ f: Activation, _ a: Float80) -> Float80 {

@@ -10,6 +10,9 @@ let rules: [ScaleRule] = [
     kind: $0, bound: $0 == .atan ? 1.3 : 3.7, epsilon: 1e-3, offset: 0.540745, low: -2.25, high: 1.75)
 }
 
+/// Of an affine map: a and then t, additive: t.
+func parameters<S>(_ rule: ScaleRule, _ a: [S], _ t: [S]) -> [S] { rule.kind == .additive ? t : a + t }
+
 /// Every elementwise kernel: its outputs on the first `count` values of each of five inputs.
 func elementwise<S: TestScalar>(_ build: Build<S>, _ inputs: [[S]], _ count: Int) -> [[S]] {
   let (x, a, t, u, v) = (
@@ -24,18 +27,23 @@ func elementwise<S: TestScalar>(_ build: Build<S>, _ inputs: [[S]], _ count: Int
     all += fenced([a, h[0]], [u]) { table.activatePullback(f, count, $0[0], $0[1], $1[0]) }
   }
   for rule in rules {
-    let y = fenced([x, a, t], [u, v]) { table.affine(rule, count, $0[0], $0[1], $0[2], $1[0], $1[1]) }
-    all += y
-    all += fenced([x, a, t], [u, v], atStart: true) {
-      table.affineInverse(rule, count, $0[0], $0[1], $0[2], $1[0], $1[1])
-    }
-    all += fenced([x, a, y[1]], [u, v]) {
-      table.affinePullback(rule, count, $0[0], $0[1], $0[2], $1[0], $1[1])
-    }
-    all += fenced([x, a, y[1]], [u, v]) {
-      table.affineInversePullback(rule, count, $0[0], $0[1], $0[2], $1[0], $1[1])
+    let p = parameters(rule, a, t)
+    let y = fenced([x], [p, u, v]) { apply(table.affine.forward, rule, count, $0[0], $1[0], $1[1], $1[2]) }
+    all += y[1...]
+    all +=
+      fenced([x], [p, u, v], atStart: true) {
+        apply(table.affine.inverse, rule, count, $0[0], $1[0], $1[1], $1[2])
+      }[1...]
+    for pullback in [table.affine.pullback, table.affine.inversePullback] where rule.kind != .gated {
+      let g = fenced([x, p, y[2]], [u, parameters(rule, v, t)]) {
+        apply(pullback, rule, count, $0[0], $0[1], $0[2], $1[0], $1[1])
+      }
+      all += [g[0]] + stride(from: 0, to: g[1].count, by: max(count, 1)).map { Array(g[1].dropFirst($0).prefix(count)) }
     }
   }
+  all += fenced([x, t, a], [u]) { table.locationScale(count, $0[0], $0[1], $0[2], $1[0]) }
+  all += fenced([x, t, a], [u], atStart: true) { table.locationScaleInverse(count, $0[0], $0[1], $0[2], $1[0]) }
+  all += fenced([x, a], [u, v]) { table.locationScaleInversePullback(count, $0[0], $0[1], $1[0], $1[1]) }
   let step = AdamStep(
     beta1: 0.9, beta2: 0.99, epsilon: 1e-6, rate: 0.01, vScale: 1.3, decay: 1e-3, gradientScale: 0.7)
   all += fenced([x], [u, a, v.map { $0 * $0 }]) { table.adam(step, count, $0[0], $1[0], $1[1], $1[2]) }
@@ -106,22 +114,21 @@ private func affineMapsAreRight<S: TestScalar>(_ build: Build<S>) {
         abs(Float80(y[i]) - expected) <= tolerance * (abs(Float80(x[i])) * s + 2),
         "\(build.name) \(rule.kind)")
     }
-    let inverse = fenced([y, a, t], [x, x]) { table.affineInverse(rule, n, $0[0], $0[1], $0[2], $1[0], $1[1]) }
-    #expect(bits(inverse[1]) == bits(logs))
+    let p = parameters(rule, a, t)
+    let inverse = fenced([y], [p, x, x]) {
+      apply(table.affine.inverse, rule, n, $0[0], $1[0], $1[1], $1[2])
+    }
+    #expect(bits(inverse[0]) == bits(p) && bits(inverse[2]) == bits(logs))
     for i in 0..<n {
       // The error of y, which t may dwarf, comes back divided by s.
       let tolerance = 20 * S.ulpOfOne * (1 + abs(x[i]) + S(exp(-Float80(logs[i]))) * 4)
-      #expect(abs(inverse[0][i] - x[i]) <= tolerance, "\(build.name) \(rule.kind)")
+      #expect(abs(inverse[1][i] - x[i]) <= tolerance, "\(build.name) \(rule.kind)")
     }
-    // y may be x and logs may be a.
-    let inPlace = fenced([t], [x, a]) {
-      table.affine(rule, n, $1[0], $1[1], $0[0], $1[0], $1[1])
+    // The result may be the argument, and logs may be a.
+    for (kernel, argument, result) in [(table.affine.forward, x, y), (table.affine.inverse, y, inverse[1])] {
+      let inPlace = fenced([], [argument, p]) { apply(kernel, rule, n, $1[0], $1[1], $1[0], $1[1]) }
+      #expect(bits(inPlace[0]) == bits(result) && bits(Array(inPlace[1].prefix(n))) == bits(logs))
     }
-    #expect(bits(inPlace[0]) == bits(y) && bits(inPlace[1]) == bits(logs))
-    let back = fenced([t], [y, a]) {
-      table.affineInverse(rule, n, $1[0], $1[1], $0[0], $1[0], $1[1])
-    }
-    #expect(bits(back[0]) == bits(inverse[0]) && bits(back[1]) == bits(logs))
   }
   for f in activations {
     let inPlace = fenced([], [a]) { table.activate(f, n, UnsafePointer($1[0]), $1[0]) }
@@ -155,9 +162,10 @@ private func pullbacksAreDerivatives(_ build: Build<Double>) {
   for rule in rules where rule.kind != .gated {
     for inverse in [false, true] {
       func map(_ x: [Double], _ a: [Double]) -> [[Double]] {
-        fenced([x, a, t], [x, a]) {
-          (inverse ? table.affineInverse : table.affine)(rule, n, $0[0], $0[1], $0[2], $1[0], $1[1])
-        }
+        Array(
+          fenced([x], [parameters(rule, a, t), x, a]) {
+            apply(inverse ? table.affine.inverse : table.affine.forward, rule, n, $0[0], $1[0], $1[1], $1[2])
+          }[1...])
       }
       /// Loss: the sum of g y and gLogs logs.
       func loss(_ x: [Double], _ a: [Double]) -> [Double] {
@@ -165,10 +173,12 @@ private func pullbacksAreDerivatives(_ build: Build<Double>) {
         return (0..<n).map { g[$0] * out[0][$0] + gLogs[$0] * out[1][$0] }
       }
       let out = map(x, a)
-      let result = fenced([inverse ? out[0] : x, a, out[1]], [g, gLogs]) {
-        (inverse ? table.affineInversePullback : table.affinePullback)(
-          rule, n, $0[0], $0[1], $0[2], $1[0], $1[1])
+      let result = fenced([inverse ? out[0] : x, parameters(rule, a, t), out[1]], [g, parameters(rule, gLogs, t)]) {
+        apply(
+          inverse ? table.affine.inversePullback : table.affine.pullback, rule, n, $0[0], $0[1], $0[2], $1[0], $1[1])
       }
+      // What t moves y moves, and the other way round.
+      #expect(bits(Array(result[1].suffix(n))) == bits(inverse ? result[0].map(-) : g))
       let upX = loss(x.map { $0 + h }, a)
       let downX = loss(x.map { $0 - h }, a)
       let upA = loss(x, a.map { $0 + h })
@@ -178,10 +188,31 @@ private func pullbacksAreDerivatives(_ build: Build<Double>) {
         let dx = (upX[i] - downX[i]) / (2 * h)
         let da = (upA[i] - downA[i]) / (2 * h)
         #expect(abs(result[0][i] - dx) <= 1e-8 * scale, "\(build.name) \(rule.kind) inverse \(inverse)")
+        if rule.kind == .additive { continue }
         #expect(abs(result[1][i] - da) <= 1e-8 * scale, "\(build.name) \(rule.kind) inverse \(inverse)")
       }
     }
   }
+}
+
+/// Location and scale are the affine map with s = exp(a), in place too.
+private func locationScaleIsAffine<S: TestScalar>(_ build: Build<S>) {
+  var random = Random(11)
+  let n = 67
+  let (x, a, t, g, gLogs): ([S], [S], [S], [S], [S]) = (
+    random.numbers(n), random.numbers(n, -3, 3), random.numbers(n), random.numbers(n), random.numbers(n)
+  )
+  let rule = ScaleRule(kind: .exp, bound: 1, epsilon: 0, offset: 0)
+  let table = build.table
+  let y = fenced([x], [a + t, x, a]) { apply(table.affine.forward, rule, n, $0[0], $1[0], $1[1], $1[2]) }[1]
+  #expect(bits(fenced([t, a], [x]) { table.locationScale(n, $1[0], $0[0], $0[1], $1[0]) }[0]) == bits(y))
+  let e = fenced([y], [a + t, x, a]) { apply(table.affine.inverse, rule, n, $0[0], $1[0], $1[1], $1[2]) }[1]
+  #expect(bits(fenced([t, a], [y]) { table.locationScaleInverse(n, $1[0], $0[0], $0[1], $1[0]) }[0]) == bits(e))
+  let expected = fenced([e, a + t, a], [g, gLogs + t]) {
+    apply(table.affine.inversePullback, rule, n, $0[0], $0[1], $0[2], $1[0], $1[1])
+  }
+  let result = fenced([e, a], [g, gLogs]) { table.locationScaleInversePullback(n, $0[0], $0[1], $1[0], $1[1]) }
+  #expect(bits(result[0]) == bits(expected[0]) && bits(result[1]) == bits(Array(expected[1].prefix(n))))
 }
 
 /// Single precision gives the derivatives of double precision.
@@ -200,17 +231,8 @@ private func pullbacksAgree(_ build: Build<Float>) {
 private func unreadInputsMayBeMissing<S: TestScalar>(_ build: Build<S>) {
   let nowhere = UnsafePointer<S>(bitPattern: 8)!
   let table = build.table
-  let rule = ScaleRule(kind: .additive, bound: 1, epsilon: 0, offset: 0)
   let x: [S] = [1, 2, 3]
   let t: [S] = [0.5, 0.25, 4]
-  let y = fenced([x, t], [x, x]) { table.affine(rule, 3, $0[0], nowhere, $0[1], $1[0], $1[1]) }
-  #expect(y[0] == [1.5, 2.25, 7] && y[1] == [0, 0, 0])
-  let back = fenced([y[0], t], [x, x]) { table.affineInverse(rule, 3, $0[0], nowhere, $0[1], $1[0], $1[1]) }
-  #expect(back[0] == x && back[1] == [0, 0, 0])
-  for pullback in [table.affinePullback, table.affineInversePullback] {
-    let g = fenced([x], [t, x]) { pullback(rule, 3, $0[0], nowhere, nowhere, $1[0], $1[1]) }
-    #expect(g[0] == t && g[1] == [0, 0, 0])
-  }
   let g = fenced([x], [t]) { table.activatePullback(.tanh, 3, nowhere, $0[0], $1[0]) }
   #expect(g[0][0] == 0)
 }
@@ -222,6 +244,8 @@ private func unreadInputsMayBeMissing<S: TestScalar>(_ build: Build<S>) {
   @Test(arguments: builds64) func affineMaps(_ build: Build<Double>) { affineMapsAreRight(build) }
   @Test(arguments: builds64) func pullbacks(_ build: Build<Double>) { pullbacksAreDerivatives(build) }
   @Test(arguments: builds32) func pullbacks(_ build: Build<Float>) { pullbacksAgree(build) }
+  @Test(arguments: builds32) func locationScale(_ build: Build<Float>) { locationScaleIsAffine(build) }
+  @Test(arguments: builds64) func locationScale(_ build: Build<Double>) { locationScaleIsAffine(build) }
   @Test(arguments: builds32) func missing(_ build: Build<Float>) { unreadInputsMayBeMissing(build) }
   @Test(arguments: builds64) func missing(_ build: Build<Double>) { unreadInputsMayBeMissing(build) }
 }

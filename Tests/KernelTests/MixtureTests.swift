@@ -24,10 +24,12 @@ private func parameters<S: TestScalar>(_ rule: MixtureRule, _ count: Int, _ rand
 extension Build {
   fileprivate func map(_ rule: MixtureRule, _ x: [S], _ p: [[S]], inverse: Bool = false) -> (y: [S], logs: [S])
   where S: TestScalar {
-    let out = fenced([x, p.flatMap { $0 }], [x, x], atStart: inverse) {
-      (inverse ? table.mixtureInverse : table.mixture)(rule, x.count, $0[0], $0[1], $1[0], $1[1])
+    let p = p.flatMap { $0 }
+    let out = fenced([x], [p, x, x], atStart: inverse) {
+      apply(inverse ? table.mixture.inverse : table.mixture.forward, rule, x.count, $0[0], $1[0], $1[1], $1[2])
     }
-    return (out[0], out[1])
+    #expect(bits(out[0]) == bits(p))
+    return (out[1], out[2])
   }
 
   /// dL/d(argument), then dL/dp.
@@ -37,7 +39,8 @@ extension Build {
     let n = x.count
     let gp = gLogs + [S](repeating: 7, count: n * (p.count - 1))
     let out = fenced([x, p.flatMap { $0 }], [g, gp]) {
-      (inverse ? table.mixtureInversePullback : table.mixturePullback)(rule, n, $0[0], $0[1], $1[0], $1[1])
+      apply(
+        inverse ? table.mixture.inversePullback : table.mixture.pullback, rule, n, $0[0], $0[1], $0[0], $1[0], $1[1])
     }
     return [out[0]] + p.indices.map { Array(out[1][$0 * n..<($0 + 1) * n]) }
   }

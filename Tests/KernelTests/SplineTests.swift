@@ -106,7 +106,8 @@ private func map<S: TestScalar>(
   _ build: Build<S>, _ rule: SplineRule, inverse: Bool = false, _ x: [S], _ p: [S], atStart: Bool = false
 ) -> [[S]] {
   fenced([x], [p, x, x], atStart: atStart) {
-    (inverse ? build.table.splineInverse : build.table.spline)(rule, x.count, $0[0], $1[0], $1[1], $1[2])
+    apply(
+      inverse ? build.table.spline.inverse : build.table.spline.forward, rule, x.count, $0[0], $1[0], $1[1], $1[2])
   }
 }
 
@@ -114,8 +115,9 @@ private func pullback<S: TestScalar>(
   _ build: Build<S>, _ rule: SplineRule, inverse: Bool, _ x: [S], _ p: [S], _ g: [S], _ gLogs: [S]
 ) -> [[S]] {
   fenced([x, p], [g, gLogs + [S](repeating: .nan, count: p.count - x.count)]) {
-    (inverse ? build.table.splineInversePullback : build.table.splinePullback)(
-      rule, x.count, $0[0], $0[1], $1[0], $1[1])
+    apply(
+      inverse ? build.table.spline.inversePullback : build.table.spline.pullback, rule, x.count, $0[0], $0[1], $0[0],
+      $1[0], $1[1])
   }
 }
 

@@ -118,6 +118,21 @@ final class Fenced<S: TestScalar> {
   var intact: Bool { slack.allSatisfy { $0 == 0xA5 } }
 }
 
+/// A kernel of a map of one number with this rule.
+func apply<S, Rule>(
+  _ kernel: MapKernels<S>.Map, _ rule: Rule, _ count: Int, _ x: UnsafePointer<S>, _ p: UnsafeMutablePointer<S>,
+  _ y: UnsafeMutablePointer<S>, _ logs: UnsafeMutablePointer<S>
+) {
+  withUnsafePointer(to: rule) { kernel($0, count, x, p, y, logs) }
+}
+
+func apply<S, Rule>(
+  _ pullback: MapKernels<S>.Pullback, _ rule: Rule, _ count: Int, _ x: UnsafePointer<S>, _ p: UnsafePointer<S>,
+  _ logs: UnsafePointer<S>, _ g: UnsafeMutablePointer<S>, _ gp: UnsafeMutablePointer<S>
+) {
+  withUnsafePointer(to: rule) { pullback($0, count, x, p, logs, g, gp) }
+}
+
 /// Runs a kernel on fenced copies of the inputs and of the arrays it changes, which it returns.
 func fenced<S: TestScalar>(
   _ inputs: [[S]], _ outputs: [[S]], atStart: Bool = false,

@@ -10,13 +10,13 @@ struct AutoregressiveSpec: BijectionSpec {
   typealias F32 = Autoregressive<Float>
   typealias F64 = Autoregressive<Double>
 
-  let map: ElementMap
+  let map: ElementMapSpec
   /// z_i = map^-1(x_i; ...), from the same columns: TensorFlow Probability's, and (x_i - t_i) / s_i.
   let invertsMap: Bool
   let parameters: AutoregressiveParametersSpec
 
   init(
-    dim: Int, contextDim: Int, order: [Int], map: ElementMap, invertsMap: Bool = false, hiddenDegrees: [[Int]],
+    dim: Int, contextDim: Int, order: [Int], map: ElementMapSpec, invertsMap: Bool = false, hiddenDegrees: [[Int]],
     conditioner: AutoregressiveParametersSpec.Conditioner
   ) throws(DiffeoError) {
     self.map = map
@@ -31,7 +31,7 @@ struct AutoregressiveSpec: BijectionSpec {
     var degrees: [[Int]] = []
     for i in conditioner.network.hidden.indices { degrees.append(try record.ints("degrees_\(i)")) }
     try self.init(
-      dim: dim, contextDim: contextDim, order: record.ints("order"), map: ElementMap(record),
+      dim: dim, contextDim: contextDim, order: record.ints("order"), map: ElementMapSpec(record),
       invertsMap: record["inverse_map"] == nil ? false : record.bool("inverse_map"), hiddenDegrees: degrees,
       conditioner: conditioner)
   }
@@ -57,13 +57,13 @@ struct AutoregressiveSpec: BijectionSpec {
 
 struct Autoregressive<S: Scalar>: Bijection {
   private let dim: Int
-  private let map: ElementMap
+  private let map: ElementMap<S>
   private let invertsMap: Bool
   let parameters: AutoregressiveParameters<S>
 
   init(_ spec: AutoregressiveSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     dim = spec.parameters.dim
-    map = spec.map
+    map = try ElementMap(spec.map, pool: pool)
     invertsMap = spec.invertsMap
     parameters = try AutoregressiveParameters(spec.parameters, offset: offset, slot: slot, pool: pool)
   }

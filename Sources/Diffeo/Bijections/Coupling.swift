@@ -11,7 +11,7 @@ struct CouplingSpec: BijectionSpec {
   let contextDim: Int
   let kept: [Int]
   let moved: [Int]
-  let map: ElementMap
+  let map: ElementMapSpec
   /// Gives all parameters; with a network for the scales only the shifts.
   let network: NetworkSpec
   /// Of an affine map, as published for RealNVP.
@@ -19,7 +19,7 @@ struct CouplingSpec: BijectionSpec {
 
   /// mask[i] true: column i is kept. scaleActivation: for scales from a network of their own.
   init(
-    dim: Int, contextDim: Int, mask: [Bool], map: ElementMap, conditioner: NetworkConventions,
+    dim: Int, contextDim: Int, mask: [Bool], map: ElementMapSpec, conditioner: NetworkConventions,
     scaleActivation: Activation? = nil
   ) throws(DiffeoError) {
     guard mask.count == dim else {
@@ -42,7 +42,7 @@ struct CouplingSpec: BijectionSpec {
     self.map = map
     let inputs = kept.count * map.encoding.inputsPerColumn + contextDim
     if let scaleActivation {
-      guard case .affine(let rule) = map, rule.kind != .additive else {
+      guard let rule = map.rule as? ScaleRule, rule.kind != .additive else {
         throw DiffeoError(
           .invalid, "a network for the scales needs an affine map with scales, this one is: \(map.summary)")
       }
@@ -66,7 +66,7 @@ struct CouplingSpec: BijectionSpec {
       throw DiffeoError(.format, "a mask holds other values than 0 and 1")
     }
     try self.init(
-      dim: dim, contextDim: contextDim, mask: mask.map { $0 == 1 }, map: ElementMap(record),
+      dim: dim, contextDim: contextDim, mask: mask.map { $0 == 1 }, map: ElementMapSpec(record),
       conditioner: NetworkConventions(record),
       scaleActivation: record["scale_activation"] == nil
         ? nil : Activation(name: record.string("scale_activation")))
@@ -105,7 +105,7 @@ struct CouplingSpec: BijectionSpec {
 
 struct Coupling<S: Scalar>: Bijection {
   private let contextDim: Int
-  private let map: ElementMap
+  private let map: ElementMap<S>
   private let network: Network<S>
   private let scaleNetwork: Network<S>?
   private let kept: UnsafePointer<Int32>
@@ -115,7 +115,7 @@ struct Coupling<S: Scalar>: Bijection {
 
   init(_ spec: CouplingSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     contextDim = spec.contextDim
-    map = spec.map
+    map = try ElementMap(spec.map, pool: pool)
     network = try Network(spec.network, offset: offset, slot: slot, pool: pool)
     if let scale = spec.scaleNetwork {
       scaleNetwork = try Network(

@@ -31,7 +31,7 @@ extension ElementMap {
   /// leaves in p what the pullback wants there. All but x and y are scratch memory of their own, which whole vectors fit
   /// into.
   @inline(__always)
-  func run<S: Scalar>(
+  func run(
     inverse: Bool, _ columns: TileColumns, _ x: UnsafePointer<S>, _ p: UnsafeMutablePointer<S>,
     _ y: UnsafeMutablePointer<S>, _ logs: UnsafeMutablePointer<S>, _ scratch: Scratch, recording: Bool
   ) throws(DiffeoError) {
@@ -65,7 +65,7 @@ extension ElementMap {
 
   /// `pullback` or `inversePullback`. x: on the data side. adjoint.g: of the results in, of the arguments out. gp: dL/dp.
   @inline(__always)
-  func runPullback<S: Scalar>(
+  func runPullback(
     inverse: Bool, _ columns: TileColumns, _ x: UnsafePointer<S>, _ p: UnsafePointer<S>, _ logs: UnsafePointer<S>,
     _ adjoint: Adjoint<S>, _ gp: UnsafeMutablePointer<S>
   ) throws(DiffeoError) {
@@ -106,7 +106,7 @@ extension ElementMap {
 
   /// From the order of a network to all numbers' parameter 0, all numbers' parameter 1... each `count` of them.
   @inline(__always)
-  private func gather<S: Scalar>(
+  private func gather(
     _ columns: TileColumns, _ from: UnsafePointer<S>, _ count: Int, _ to: UnsafeMutablePointer<S>
   ) {
     let stride = columns.stride
@@ -120,7 +120,7 @@ extension ElementMap {
   }
 
   @inline(__always)
-  private func scatter<S: Scalar>(
+  private func scatter(
     _ columns: TileColumns, _ from: UnsafePointer<S>, _ count: Int, _ to: UnsafeMutablePointer<S>
   ) {
     let stride = columns.stride
@@ -128,17 +128,6 @@ extension ElementMap {
       for i in 0..<columns.count {
         Tiling.copy(stride, from + j * count + i * stride, to + (i * parameterCount + j) * stride)
       }
-    }
-  }
-}
-
-extension ElementMap {
-  /// What a network sees of the columns that it maps, or maps others by.
-  var encoding: ColumnEncoding {
-    switch self {
-    case .spline(let rule) where rule.boundary == .periodic && rule.encodesAngles:
-      .circle(low: rule.low, high: rule.high)
-    default: .numbers
     }
   }
 }

@@ -10,11 +10,11 @@ struct ElementwiseSpec: BijectionSpec {
   let dim: Int
   /// Those that are mapped, ascending.
   let columns: [Int]
-  let map: ElementMap
+  let map: ElementMapSpec
   let parameters: ContextualParametersSpec
 
   init(
-    dim: Int, contextDim: Int, columns: [Int], map: ElementMap, conditioner: NetworkConventions?
+    dim: Int, contextDim: Int, columns: [Int], map: ElementMapSpec, conditioner: NetworkConventions?
   ) throws(DiffeoError) {
     guard !columns.isEmpty, columns.count <= dim, zip(columns, columns.dropFirst()).allSatisfy({ $0 < $1 }),
       columns.allSatisfy({ $0 >= 0 && $0 < dim })
@@ -31,7 +31,7 @@ struct ElementwiseSpec: BijectionSpec {
 
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
     try self.init(
-      dim: dim, contextDim: contextDim, columns: record.ints("columns"), map: ElementMap(record),
+      dim: dim, contextDim: contextDim, columns: record.ints("columns"), map: ElementMapSpec(record),
       conditioner: ContextualParametersSpec.conditioner(record))
   }
 
@@ -60,13 +60,13 @@ struct ElementwiseSpec: BijectionSpec {
 }
 
 struct Elementwise<S: Scalar>: Bijection {
-  private let map: ElementMap
+  private let map: ElementMap<S>
   private let columns: UnsafePointer<Int32>
   private let columnCount: Int
   private let parameters: ContextualParameters<S>
 
   init(_ spec: ElementwiseSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
-    map = spec.map
+    map = try ElementMap(spec.map, pool: pool)
     columns = try pool.copy(spec.columns.map { Int32($0) })
     columnCount = spec.columns.count
     parameters = try ContextualParameters(spec.parameters, offset: offset, slot: slot, pool: pool)

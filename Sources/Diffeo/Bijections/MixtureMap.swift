@@ -1,26 +1,34 @@
 import Glibc
 import KernelInterface
 
-/// The CDF of a mixture as a map of one number: checks, and its words in records. The formulas are those of KernelTable.
-extension MixtureRule {
-  static let transformer = "mixture_cdf"
+/// The CDF of a mixture as a map of one number: the triangular transport of autoregressive models with mixtures as
+/// conditionals. Checks, and its words in records. The formulas are those of the kernels.
+extension MixtureRule: MapRule {
+  static let name = "mixture_cdf"
+  static let number: Int32 = 3
   private static let families = Names([(.normal, "normal"), (.logistic, "logistic")] as [(Family, String)])
   private static let targets = Names([(.uniform, "uniform"), (.logistic, "logistic")] as [(Target, String)])
 
-  init(checking components: Int, family: Family, target: Target, bound: Double) throws(DiffeoError) {
+  /// What goes without saying.
+  package static let standard = MixtureRule(
+    components: Architecture.defaultComponents, family: .normal, target: .logistic, bound: 7)
+
+  func checked() throws(DiffeoError) -> MixtureRule {
     try Limit.check("mixture.components", components)
     try Limit.check("mixture.scale_bound", bound)
-    self.init(components: components, family: family, target: target, bound: bound)
+    return self
   }
 
+  init(_ options: MapOptions) throws(DiffeoError) { self = try (options.mixture ?? .standard).checked() }
+
   init(_ record: Record) throws(DiffeoError) {
-    try self.init(
-      checking: record.int("components"), family: MixtureRule.families.choice(record, "family"),
-      target: MixtureRule.targets.choice(record, "target"), bound: record.double("scale_bound"))
+    self = try MixtureRule(
+      components: record.int("components"), family: MixtureRule.families.choice(record, "family"),
+      target: MixtureRule.targets.choice(record, "target"), bound: record.double("scale_bound")
+    ).checked()
   }
 
   func describe(_ record: inout Record) {
-    record["transformer"] = .string(MixtureRule.transformer)
     record["components"] = .int(components)
     record["family"] = .string(MixtureRule.families.name(family))
     record["target"] = .string(MixtureRule.targets.name(target))
@@ -60,5 +68,22 @@ extension MixtureRule {
       }
       return 0.5 * (low + high)
     }
+  }
+
+  /// Of the inverse.
+  var limitsSupport: Bool { target == .uniform }
+
+  var kernels32: MapKernels<Float> { Float.kernels.mixture }
+  var kernels64: MapKernels<Double> { Double.kernels.mixture }
+}
+
+extension MapOptions {
+  package static func mixture(
+    components: Int, family: MixtureRule.Family, target: MixtureRule.Target,
+    bound: Double = MixtureRule.standard.bound
+  ) -> MapOptions {
+    var options = MapOptions(MixtureRule.self)
+    options.mixture = MixtureRule(components: components, family: family, target: target, bound: bound)
+    return options
   }
 }

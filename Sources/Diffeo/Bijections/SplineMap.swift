@@ -1,9 +1,11 @@
 import Glibc
 import KernelInterface
 
-/// The rational-quadratic spline of one number: checks, and its words in records. The formulas are those of KernelTable.
-extension SplineRule {
-  static let transformer = "rational_quadratic"
+/// A monotone rational-quadratic spline of one number: neural spline flows, Durkan, Bekasov, Murray and Papamakarios 2019;
+/// periodic, Rezende et al. 2020. Checks, and its words in records. The formulas are those of the kernels.
+extension SplineRule: MapRule {
+  static let name = "rational_quadratic"
+  static let number: Int32 = 2
   private static let boundaries = Names(
     [
       (.linear, "linear"), (.periodic, "periodic"), (.interval, "interval"), (.free, "free"), (.extended, "extended"),
@@ -13,30 +15,24 @@ extension SplineRule {
   private static let encodings = Names([(true, "circle"), (false, "numbers")])
 
   static let maxBins = 64
-  package static let defaultMinimum = 1e-3
 
-  /// What other libraries do otherwise; left alone it is what nflows does.
-  package struct Convention: Equatable, Sendable {
-    package var logitBound = 0.0
-    package var derivative = Derivative.softplus
-    package var derivativeBound = 1.0
-    package var boundaryDerivative = 1.0
-    package var halfEnds = false
-    package var encodesAngles = true
-    package init() {}
-  }
+  /// What goes without saying.
+  package static let standard: SplineRule = {
+    var rule = SplineRule(
+      bins: 8, low: -4, high: 4, boundary: .linear, minWidth: 1e-3, minHeight: 1e-3, minDerivative: 1e-3, offset: 0)
+    rule.derivativeBound = log(1000)
+    return rule
+  }()
 
-  init(
-    bins: Int, low: Double, high: Double, boundary: Boundary, minWidth: Double = defaultMinimum,
-    minHeight: Double = defaultMinimum, minDerivative: Double = defaultMinimum, convention: Convention = Convention()
-  ) throws(DiffeoError) {
+  /// The rule, with the numbers that follow from those given.
+  func checked() throws(DiffeoError) -> SplineRule {
     try Limit.check("spline.bins", bins)
     try Limit.check("spline.low", low)
     try Limit.check("spline.high", high)
     try Limit.check("spline.min_derivative", minDerivative)
-    try Limit.check("spline.logit_bound", convention.logitBound)
-    try Limit.check("spline.derivative_bound", convention.derivativeBound)
-    try Limit.check("spline.boundary_derivative", convention.boundaryDerivative)
+    try Limit.check("spline.logit_bound", logitBound)
+    try Limit.check("spline.derivative_bound", derivativeBound)
+    try Limit.check("spline.boundary_derivative", boundaryDerivative)
     // Knots must stay apart in float32.
     guard high - low >= 1e-3 * max(abs(low), abs(high)), high - low >= 1e-6 else {
       throw DiffeoError(
@@ -45,57 +41,51 @@ extension SplineRule {
           + "the larger end")
     }
     // Bins need a width: a bound of the logits gives them one, too.
-    let least = convention.logitBound > 0 ? 0 : 1e-6
+    let least = logitBound > 0 ? 0 : 1e-6
     for (name, minimum) in [("min_width", minWidth), ("min_height", minHeight)]
     where !(minimum >= least && minimum * Double(bins) < 1) {
       throw DiffeoError(
         .invalid,
         "\(name) is \(minimum), with \(bins) bins it must be at least \(least) and below \(1 / Double(bins))")
     }
-    guard convention.boundaryDerivative == 1 || boundary == .linear else {
+    guard boundaryDerivative == 1 || boundary == .linear else {
       throw DiffeoError(
         .invalid,
-        "boundary_derivative is \(convention.boundaryDerivative): only the boundary linear fixes it, this one is "
+        "boundary_derivative is \(boundaryDerivative): only the boundary linear fixes it, this one is "
           + SplineRule.boundaries.name(boundary))
     }
-    guard convention.encodesAngles || boundary == .periodic else {
+    guard encodesAngles || boundary == .periodic else {
       throw DiffeoError(
         .invalid,
         "the encoding is numbers: there is another one for the boundary periodic only, this one is "
           + SplineRule.boundaries.name(boundary))
     }
-    self.init(
-      bins: bins, low: low, high: high, boundary: boundary, minWidth: minWidth, minHeight: minHeight,
-      minDerivative: minDerivative, offset: log(expm1(1 - minDerivative)))
-    logitBound = convention.logitBound
-    derivative = convention.derivative
-    derivativeBound = convention.derivativeBound
-    boundaryDerivative = convention.boundaryDerivative
-    halfEnds = convention.halfEnds
-    encodesAngles = convention.encodesAngles
+    var rule = self
+    rule.offset = log(expm1(1 - minDerivative))
+    return rule
   }
 
+  init(_ options: MapOptions) throws(DiffeoError) { self = try (options.spline ?? .standard).checked() }
+
   init(_ record: Record) throws(DiffeoError) {
-    func minimum(_ name: String) throws(DiffeoError) -> Double {
-      record[name] == nil ? SplineRule.defaultMinimum : try record.double(name)
-    }
-    var convention = Convention()
-    if record["logit_bound"] != nil { convention.logitBound = try record.double("logit_bound") }
-    if record["derivative"] != nil { convention.derivative = try SplineRule.derivatives.choice(record, "derivative") }
-    if convention.derivative == .exp { convention.derivativeBound = try record.double("derivative_bound") }
-    if record["boundary_derivative"] != nil {
-      convention.boundaryDerivative = try record.double("boundary_derivative")
-    }
-    if record["half_ends"] != nil { convention.halfEnds = try record.bool("half_ends") }
-    if record["encoding"] != nil { convention.encodesAngles = try SplineRule.encodings.choice(record, "encoding") }
-    try self.init(
-      bins: record.int("bins"), low: record.double("low"), high: record.double("high"),
-      boundary: SplineRule.boundaries.choice(record, "boundary"), minWidth: minimum("min_width"),
-      minHeight: minimum("min_height"), minDerivative: minimum("min_derivative"), convention: convention)
+    var rule = SplineRule.standard
+    rule.bins = try record.int("bins")
+    rule.low = try record.double("low")
+    rule.high = try record.double("high")
+    rule.boundary = try SplineRule.boundaries.choice(record, "boundary")
+    if record["min_width"] != nil { rule.minWidth = try record.double("min_width") }
+    if record["min_height"] != nil { rule.minHeight = try record.double("min_height") }
+    if record["min_derivative"] != nil { rule.minDerivative = try record.double("min_derivative") }
+    if record["logit_bound"] != nil { rule.logitBound = try record.double("logit_bound") }
+    if record["derivative"] != nil { rule.derivative = try SplineRule.derivatives.choice(record, "derivative") }
+    if rule.derivative == .exp { rule.derivativeBound = try record.double("derivative_bound") }
+    if record["boundary_derivative"] != nil { rule.boundaryDerivative = try record.double("boundary_derivative") }
+    if record["half_ends"] != nil { rule.halfEnds = try record.bool("half_ends") }
+    if record["encoding"] != nil { rule.encodesAngles = try SplineRule.encodings.choice(record, "encoding") }
+    self = try rule.checked()
   }
 
   func describe(_ record: inout Record) {
-    record["transformer"] = .string(SplineRule.transformer)
     record["bins"] = .int(bins)
     record["low"] = .double(low)
     record["high"] = .double(high)
@@ -115,4 +105,27 @@ extension SplineRule {
   }
 
   var summary: String { "\(SplineRule.boundaries.name(boundary)) spline of \(bins) bins on [\(low), \(high)]" }
+
+  var limitsSupport: Bool { boundary == .interval }
+
+  var encoding: ColumnEncoding {
+    boundary == .periodic && encodesAngles ? .circle(low: low, high: high) : .numbers
+  }
+
+  var kernels32: MapKernels<Float> { Float.kernels.spline }
+  var kernels64: MapKernels<Double> { Double.kernels.spline }
+}
+
+extension MapOptions {
+  package static func spline(
+    bins: Int, low: Double, high: Double, boundary: SplineRule.Boundary = .linear,
+    _ change: (inout SplineRule) -> Void = { _ in }
+  ) -> MapOptions {
+    var rule = SplineRule.standard
+    (rule.bins, rule.low, rule.high, rule.boundary) = (bins, low, high, boundary)
+    change(&rule)
+    var options = MapOptions(SplineRule.self)
+    options.spline = rule
+    return options
+  }
 }

@@ -25,16 +25,16 @@ struct MADESpec: DistributionSpec {
     var parameterCount: Int { map?.parameterCount ?? 1 }
     var initialParameters: [Double] { map?.initialParameters ?? [] }
 
-    private var map: ElementMap? {
+    private var map: (any MapRule)? {
       switch self {
-      case .gaussian(let rule): .affine(rule)
-      case .mixture(let rule): .mixture(rule)
+      case .gaussian(let rule): rule
+      case .mixture(let rule): rule
       case .bernoulli: nil
       }
     }
 
     static func mixture(components: Int, bound: Double) throws(DiffeoError) -> Conditional {
-      .mixture(try MixtureRule(checking: components, family: .normal, target: .uniform, bound: bound))
+      .mixture(try MixtureRule(components: components, family: .normal, target: .uniform, bound: bound).checked())
     }
   }
 
@@ -145,7 +145,7 @@ extension MADESpec.Conditional {
   func describe(_ record: inout Record) {
     record["conditional"] = .string(name)
     switch self {
-    case .gaussian(let rule): rule.describe(&record)
+    case .gaussian(let rule): ElementMapSpec(rule).describe(&record)
     case .mixture(let rule):
       record["components"] = .int(rule.components)
       record["scale_bound"] = .double(rule.bound)
@@ -173,14 +173,28 @@ extension MADESpec.Conditional {
 struct MADE<S: Scalar>: Distribution {
   private let dim: Int
   private let contextDim: Int
-  private let conditional: MADESpec.Conditional
+  private let conditional: Conditional
   private let maskCount: Int
   private let masks: UnsafeMutablePointer<AutoregressiveParameters<S>>
+
+  private enum Conditional: BitwiseCopyable {
+    case gaussian(ElementMap<S>)
+    /// The CDF, and as a logit: uniform noise near 1 would be rounded.
+    case mixture(ElementMap<S>, logit: ElementMap<S>)
+    case bernoulli
+  }
 
   init(_ spec: MADESpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     dim = spec.masks[0].dim
     contextDim = spec.masks[0].contextDim
-    conditional = spec.conditional
+    switch spec.conditional {
+    case .gaussian(let rule): conditional = .gaussian(try ElementMap(rule, pool: pool))
+    case .mixture(let rule):
+      var logit = rule
+      logit.target = .logistic
+      conditional = .mixture(try ElementMap(rule, pool: pool), logit: try ElementMap(logit, pool: pool))
+    case .bernoulli: conditional = .bernoulli
+    }
     maskCount = spec.masks.count
     masks = try pool.take(maskCount)
     for (m, mask) in spec.masks.enumerated() {
@@ -336,11 +350,11 @@ struct MADE<S: Scalar>: Distribution {
       x: x, parameters: try masks[mask].evaluate(x, context, stride, scratch, recording: recording),
       z: try scratch.take(count), logs: try scratch.take(count))
     switch conditional {
-    case .gaussian(let rule):
-      try run(.affine(rule), mask, tape, stride, scratch, recording: recording, logDensity)
+    case .gaussian(let map):
+      try run(map, mask, tape, stride, scratch, recording: recording, logDensity)
       S.kernels.normalLogDensity(dim, stride, tape.z, logDensity)
-    case .mixture(let rule):
-      try run(.mixture(rule), mask, tape, stride, scratch, recording: recording, logDensity)
+    case .mixture(let map, _):
+      try run(map, mask, tape, stride, scratch, recording: recording, logDensity)
       // The map is finite there.
       for i in 0..<dim {
         for r in 0..<stride where x[i * stride + r].isInfinite { logDensity[r] -= .infinity }
@@ -360,7 +374,7 @@ struct MADE<S: Scalar>: Distribution {
   }
 
   private func run(
-    _ map: ElementMap, _ mask: Int, _ tape: Evaluation, _ stride: Int, _ scratch: Scratch,
+    _ map: ElementMap<S>, _ mask: Int, _ tape: Evaluation, _ stride: Int, _ scratch: Scratch,
     recording: Bool, _ logDensity: UnsafeMutablePointer<Double>
   ) throws(DiffeoError) {
     let columns = masks[mask].columns(stride)
@@ -375,16 +389,16 @@ struct MADE<S: Scalar>: Distribution {
     let columns = masks[mask].columns(stride)
     let gParameters = try masks[mask].newGradient(adjoint)
     switch conditional {
-    case .gaussian(let rule):
+    case .gaussian(let map):
       for i in 0..<dim {
         for r in 0..<stride { adjoint.g[i * stride + r] = -tape.z[i * stride + r] * adjoint.gLogDet[r] }
       }
-      try ElementMap.affine(rule).runPullback(
+      try map.runPullback(
         inverse: false, columns, tape.x, tape.parameters.values, tape.logs, adjoint, gParameters)
       try masks[mask].pullback(&adjoint, tape.parameters, gParameters)
-    case .mixture(let rule):
+    case .mixture(let map, _):
       adjoint.g.update(repeating: 0, count: count)
-      try ElementMap.mixture(rule).runPullback(
+      try map.runPullback(
         inverse: false, columns, tape.x, tape.parameters.values, tape.logs, adjoint, gParameters)
       try masks[mask].pullback(&adjoint, tape.parameters, gParameters)
     case .bernoulli:
@@ -411,15 +425,13 @@ struct MADE<S: Scalar>: Distribution {
   ) throws(DiffeoError) {
     let work = try scratch.take(stride, of: S.self)
     switch conditional {
-    case .gaussian(let rule):
+    case .gaussian(let map):
       _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
-        ElementMap.affine(rule).inverse(stride, noise + at, p, x + at, work)
+        map.inverse(stride, noise + at, p, x + at, work)
       }
-    case .mixture(var rule):
-      // The CDF as a logit: uniform noise near 1 would be rounded.
-      rule.target = .logistic
+    case .mixture(_, let map):
       _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
-        ElementMap.mixture(rule).inverse(stride, noise + at, p, x + at, work)
+        map.inverse(stride, noise + at, p, x + at, work)
       }
     case .bernoulli:
       _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in

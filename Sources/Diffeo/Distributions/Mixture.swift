@@ -120,7 +120,7 @@ struct Mixture<S: Scalar>: Distribution {
   ) -> UnsafeMutablePointer<S> {
     let mean = tape.parameters.values + components * stride + k * count
     let logScale = mean + components * count
-    S.kernels.affineInverse(.exponential, count, tape.z, logScale, mean, e, logScale)
+    S.kernels.locationScaleInverse(count, tape.z, mean, logScale, e)
     return logScale
   }
 
@@ -159,7 +159,7 @@ struct Mixture<S: Scalar>: Distribution {
           gLogScale[i * stride + r] = -weight[r]
         }
       }
-      S.kernels.affineInversePullback(.exponential, count, e, logScale, logScale, g, gLogScale)
+      S.kernels.locationScaleInversePullback(count, e, logScale, g, gLogScale)
       for i in 0..<count { gMean[i] = -g[i] }
       S.kernels.add(count, g, adjoint.g)
     }
@@ -183,7 +183,7 @@ struct Mixture<S: Scalar>: Distribution {
       }
     }
     S.kernels.normals(seed, firstRow, pass.dim, stride, pass.x)
-    S.kernels.affine(.exponential, count, pass.x, logScale, mean, pass.x, logScale)
+    S.kernels.locationScale(count, pass.x, mean, logScale, pass.x)
   }
 
   /// The component where the sum of the weights passes u.

@@ -65,7 +65,7 @@ struct Normal<S: Scalar>: Distribution {
     let tape = try parameters.evaluate(pass)
     let (mean, logScale) = (tape.values, tape.values + pass.count)
     let e = try pass.scratch.take(pass.count, of: S.self)
-    S.kernels.affineInverse(.exponential, pass.count, pass.x, logScale, mean, e, logScale)
+    S.kernels.locationScaleInverse(pass.count, pass.x, mean, logScale, e)
     S.kernels.normalLogDensity(pass.dim, pass.stride, e, pass.logDet)
     S.kernels.addRows(pass.dim, pass.stride, logScale, -1, pass.logDet)
     return Tape(e: e, parameters: tape)
@@ -80,20 +80,14 @@ struct Normal<S: Scalar>: Distribution {
       for r in 0..<stride { g[i * stride + r] = -tape.e[i * stride + r] * adjoint.gLogDet[r] }
     }
     adjoint.spreadLogDet(adjoint.dim, negated: true, gLogScale)
-    S.kernels.affineInversePullback(.exponential, count, tape.e, logScale, logScale, g, gLogScale)
+    S.kernels.locationScaleInversePullback(count, tape.e, logScale, g, gLogScale)
     for i in 0..<count { gMean[i] = -g[i] }
     try parameters.pullback(adjoint, tape.parameters, gMean)
   }
 
   func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
     let values = try parameters.evaluate(pass).values
-    let logScale = values + pass.count
     S.kernels.normals(seed, firstRow, pass.dim, pass.stride, pass.x)
-    S.kernels.affine(.exponential, pass.count, pass.x, logScale, values, pass.x, logScale)
+    S.kernels.locationScale(pass.count, pass.x, values, values + pass.count, pass.x)
   }
-}
-
-extension ScaleRule {
-  /// s(a) = exp(a): a is the logarithm of a standard deviation.
-  static var exponential: ScaleRule { ScaleRule(kind: .exp, bound: 1, epsilon: 0, offset: 0) }
 }

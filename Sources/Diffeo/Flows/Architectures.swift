@@ -27,13 +27,6 @@ package struct Architecture: Sendable {
 
   package static let defaultHidden = [128, 128]
   package static let defaultComponents = 8
-  /// A layer scales by 1/20 to 20. Wider, a single outlier can throw a training of many couplings far off; narrower
-  /// costs nothing that was measured on the demo's data.
-  package static let defaultScaleBound = 3.0
-  package static let defaultScaleEpsilon = 1e-3
-  /// Of the clamped exp: Pyro's and TensorFlow Probability's.
-  package static let defaultLogScales = (low: -5.0, high: 3.0)
-  package static let defaultMixtureBound = 7.0
 
   package init() {}
 
@@ -124,7 +117,7 @@ package struct Architecture: Sendable {
   /// The triangular map by CDFs of mixtures, on the scale of logits.
   package func cdfFlow() throws(DiffeoError) -> FlowSpec {
     try build { builder, random throws(DiffeoError) in
-      let map = SpecBuilder.Transformer.mixture(
+      let map = MapOptions.mixture(
         components: components == 0 ? Architecture.defaultComponents : components, family: .normal, target: .logistic)
       for i in 0..<count(1) { try addAutoregressive(&builder, i, map, &random) }
       try builder.setBase(.logistic)
@@ -168,7 +161,7 @@ package struct Architecture: Sendable {
 
   private var splineBound: Double { bound != 0 ? bound : periodic ? Double.pi : 4 }
 
-  private var spline: SpecBuilder.Transformer {
+  private var spline: MapOptions {
     .spline(bins: bins, low: -splineBound, high: splineBound, boundary: periodic ? .periodic : .linear)
   }
 
@@ -180,7 +173,7 @@ package struct Architecture: Sendable {
     return network
   }
 
-  private func conditioner(_ transformer: SpecBuilder.Transformer) -> SpecBuilder.Conditioner {
+  private func conditioner(_ transformer: MapOptions) -> SpecBuilder.Conditioner {
     var conditioner = SpecBuilder.Conditioner()
     conditioner.network = network
     conditioner.transformer = transformer
@@ -232,14 +225,14 @@ package struct Architecture: Sendable {
 
   /// Number i of the couplings: masks take turns, or are drawn.
   private func addCoupling(
-    _ builder: inout SpecBuilder, _ i: Int, _ transformer: SpecBuilder.Transformer, _ random: inout Philox
+    _ builder: inout SpecBuilder, _ i: Int, _ transformer: MapOptions, _ random: inout Philox
   ) throws(DiffeoError) {
     try addCoupling(
       &builder, mask: randomOrder ? .random : i % 2 == 0 ? .even : .odd, transformer, seed: random.next())
   }
 
   private func addCoupling(
-    _ builder: inout SpecBuilder, mask: SpecBuilder.Mask, _ transformer: SpecBuilder.Transformer, seed: UInt64 = 0
+    _ builder: inout SpecBuilder, mask: SpecBuilder.Mask, _ transformer: MapOptions, seed: UInt64 = 0
   ) throws(DiffeoError) {
     guard dim != 1 || contextDim > 0 else {
       throw DiffeoError(
@@ -253,7 +246,7 @@ package struct Architecture: Sendable {
 
   /// Number i of the autoregressive layers: orders take turns, or are drawn.
   private func addAutoregressive(
-    _ builder: inout SpecBuilder, _ i: Int, _ transformer: SpecBuilder.Transformer, _ random: inout Philox,
+    _ builder: inout SpecBuilder, _ i: Int, _ transformer: MapOptions, _ random: inout Philox,
     then: (inout SpecBuilder) throws(DiffeoError) -> Void = { _ in }
   ) throws(DiffeoError) {
     let seed = random.next()

@@ -1,3 +1,5 @@
+import KernelInterface
+
 extension SpecBuilder {
   package enum MADEConditional: Sendable {
     case gaussian
@@ -15,12 +17,12 @@ extension SpecBuilder {
     let kind: MADESpec.Conditional
     switch conditional {
     case .gaussian:
-      guard case .affine(let rule) = try conditioner.transformer.map() else {
+      guard let rule = try ElementMapSpec(conditioner.transformer).rule as? ScaleRule else {
         throw DiffeoError(.invalid, "Gaussian conditionals have an affine transformer")
       }
       kind = .gaussian(rule)
     case .mixture(let components):
-      kind = try .mixture(components: components, bound: Architecture.defaultMixtureBound)
+      kind = try .mixture(components: components, bound: MixtureRule.standard.bound)
     case .bernoulli: kind = .bernoulli
     }
     var random = Philox(seed: seed, stream: RandomStream.architecture)

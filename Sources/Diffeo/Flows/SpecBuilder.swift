@@ -20,7 +20,7 @@ package struct SpecBuilder: Sendable {
   /// The conventions that layers with a network share.
   package struct Conditioner: Sendable {
     package var network = NetworkConventions(hidden: Architecture.defaultHidden, activation: .relu)
-    package var transformer = Transformer.affine()
+    package var transformer = MapOptions.affine()
     package init() {}
 
     package var hidden: [Int] {
@@ -30,34 +30,6 @@ package struct SpecBuilder: Sendable {
     package var activation: Activation {
       get { network.activation }
       set { network.activation = newValue }
-    }
-  }
-
-  /// The map of one number, before it is checked.
-  package enum Transformer: Sendable {
-    case affine(
-      ScaleRule.Kind = .softClip, bound: Double = Architecture.defaultScaleBound,
-      epsilon: Double = Architecture.defaultScaleEpsilon, logLow: Double = -5, logHigh: Double = 3)
-    case spline(
-      bins: Int, low: Double, high: Double, boundary: SplineRule.Boundary = .linear, minWidth: Double = 1e-3,
-      minHeight: Double = 1e-3, minDerivative: Double = 1e-3, convention: SplineRule.Convention = .init())
-    case mixture(
-      components: Int, family: MixtureRule.Family, target: MixtureRule.Target,
-      bound: Double = Architecture.defaultMixtureBound)
-
-    func map() throws(DiffeoError) -> ElementMap {
-      switch self {
-      case .affine(let kind, let bound, let epsilon, let logLow, let logHigh):
-        .affine(try ScaleRule(kind, bound: bound, epsilon: epsilon, low: logLow, high: logHigh))
-      case .spline(
-        let bins, let low, let high, let boundary, let minWidth, let minHeight, let minDerivative, let convention):
-        .spline(
-          try SplineRule(
-            bins: bins, low: low, high: high, boundary: boundary, minWidth: minWidth, minHeight: minHeight,
-            minDerivative: minDerivative, convention: convention))
-      case .mixture(let components, let family, let target, let bound):
-        .mixture(try MixtureRule(checking: components, family: family, target: target, bound: bound))
-      }
     }
   }
 
@@ -71,7 +43,7 @@ package struct SpecBuilder: Sendable {
     let (dim, contextDim) = (spec.dim, spec.contextDim)
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     let layer = try AutoregressiveSpec(
-      dim: dim, contextDim: contextDim, order: columns(order, &random), map: conditioner.transformer.map(),
+      dim: dim, contextDim: contextDim, order: columns(order, &random), map: ElementMapSpec(conditioner.transformer),
       invertsMap: invertsMap,
       hiddenDegrees: AutoregressiveParametersSpec.degrees(
         conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
@@ -109,7 +81,7 @@ package struct SpecBuilder: Sendable {
       kept = mask
     }
     let layer = try CouplingSpec(
-      dim: dim, contextDim: spec.contextDim, mask: kept, map: conditioner.transformer.map(),
+      dim: dim, contextDim: spec.contextDim, mask: kept, map: ElementMapSpec(conditioner.transformer),
       conditioner: conditioner.network, scaleActivation: scaleActivation)
     try spec.append(LayerSpec(layer))
   }
@@ -165,11 +137,12 @@ package struct SpecBuilder: Sendable {
   }
 
   /// columns: ascending; nil for all. network: of the context, that gives the parameters; nil for trained ones.
-  package mutating func addElementwise(_ transformer: Transformer, columns: [Int]? = nil, network: Network? = nil)
+  package mutating func addElementwise(_ transformer: MapOptions, columns: [Int]? = nil, network: Network? = nil)
     throws(DiffeoError)
   {
     let layer = try ElementwiseSpec(
-      dim: spec.dim, contextDim: spec.contextDim, columns: columns ?? Array(0..<spec.dim), map: transformer.map(),
+      dim: spec.dim, contextDim: spec.contextDim, columns: columns ?? Array(0..<spec.dim),
+      map: ElementMapSpec(transformer),
       conditioner: network)
     try spec.append(LayerSpec(layer))
   }

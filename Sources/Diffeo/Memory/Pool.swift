@@ -25,6 +25,12 @@ final class Pool {
     return UnsafePointer(copy)
   }
 
+  /// Functions that capture nothing: there is nothing to destroy.
+  func place<T>(functions: T) throws(DiffeoError) -> UnsafePointer<T> {
+    let place = UnsafeMutableRawPointer(try take(MemoryLayout<T>.size, of: UInt8.self))
+    return UnsafePointer(place.initializeMemory(as: T.self, to: functions))
+  }
+
   deinit { for block in blocks { free(block) } }
 }
 

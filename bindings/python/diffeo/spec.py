@@ -169,7 +169,7 @@ class Spec:
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
         log_scales: tuple[float, float] | None = None,
-        transformer: Spline | Mixture | None = None,
+        transformer: Spline | Mixture | str | None = None,
         direct: bool = False,
         blocks: str = "plain",
         context_mode: str = "input",
@@ -204,8 +204,8 @@ class Spec:
             e above: 0 or more, below 1; by default 1e-3.
         log_scales : (float, float), optional
             Lowest and highest log(s) of "clamped_exp", within 80 of 0; by default -5 and 3.
-        transformer : Spline or Mixture, optional
-            Another map than the affine one.
+        transformer : Spline, Mixture or str, optional
+            Another map than the affine one; a name for one without options of its own: "sinh_arcsinh".
         direct : bool
             Give the MADE connections from its inputs to its outputs, too.
         blocks : {"plain", "residual", "preactivation"}
@@ -255,7 +255,7 @@ class Spec:
         scale_epsilon: float | None = None,
         log_scales: tuple[float, float] | None = None,
         scale_activation: str | None = None,
-        transformer: Spline | Mixture | None = None,
+        transformer: Spline | Mixture | str | None = None,
         blocks: str = "plain",
         context_mode: str = "input",
         normalized: bool = False,
@@ -304,7 +304,7 @@ class Spec:
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
         log_scales: tuple[float, float] | None = None,
-        transformer: Spline | Mixture | None = None,
+        transformer: Spline | Mixture | str | None = None,
         hidden: Integers | None = None,
         activation: str = "relu",
         blocks: str = "plain",
@@ -666,7 +666,7 @@ def _map(
     bound: float | None,
     epsilon: float | None,
     log_scales: tuple[float, float] | None,
-    transformer: Spline | Mixture | None,
+    transformer: Spline | Mixture | str | None,
 ) -> Any:
     """Options of the map of one number."""
     options = _abi.defaults(_abi.MapOptions, lib.diffeo_map_options_init)
@@ -678,7 +678,9 @@ def _map(
     if log_scales is not None:
         low, high = log_scales
         options.log_scale_low, options.log_scale_high = real(low, "log_scales"), real(high, "log_scales")
-    if transformer is not None:
+    if isinstance(transformer, str):
+        options.map = choice(transformer, _abi.MAPS, "transformer")
+    elif transformer is not None:
         transformer._set(options)
     return pointer(options)
 
