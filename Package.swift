@@ -28,7 +28,7 @@ let package = Package(
     .systemLibrary(name: "CDiffeo", path: "include"),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .target(name: "CShims"),
-    .target(name: "KernelInterface"),
+    .target(name: "KernelInterface", swiftSettings: testable),
     .target(
       name: "Diffeo", dependencies: ["KernelInterface", "CShims"] + kernels.map { .byName(name: $0.name) },
       swiftSettings: testable),

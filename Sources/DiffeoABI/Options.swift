@@ -48,7 +48,7 @@ extension diffeo_map_options: SizedStruct {
     (log_scale_low, log_scale_high) = (d.low, d.high)
   }
 
-  static func transformer(_ options: UnsafePointer<Self>?) throws(DiffeoError) -> MapOptions {
+  static func map(_ options: UnsafePointer<Self>?) throws(DiffeoError) -> MapOptions {
     let o = try read(options)
     var map = try MapOptions(number: o.map)
     map.scale.kind = try choice(o.scale, "scale")
@@ -103,14 +103,6 @@ extension diffeo_mixture_options: SizedStruct {
         bound: scale_bound)
     }
   }
-
-  var rule: MixtureRule {
-    get throws(DiffeoError) {
-      MixtureRule(
-        components: Int(components), family: try choice(family, "family"), target: try choice(target, "target"),
-        bound: scale_bound)
-    }
-  }
 }
 
 // MARK: - Layers and bases
@@ -150,7 +142,7 @@ extension diffeo_made_options: SizedStruct {
 }
 
 func conditioner(
-  _ network: UnsafePointer<diffeo_network_options>?, _ transformer: MapOptions
+  _ network: UnsafePointer<diffeo_network_options>?, _ map: MapOptions
 ) throws(DiffeoError) -> SpecBuilder.Conditioner {
   var c = SpecBuilder.Conditioner()
   c.network = try diffeo_network_options.network(network)
