@@ -7,9 +7,13 @@ DESTDIR ?=
 SWIFT_BUILD = swift build -c release --scratch-path $(BUILD)
 LIBRARY = $(BUILD)/release/libdiffeo.so
 PYTHON = .venv/bin/python
+WITH_LIBRARY = DIFFEO_LIBRARY=$(abspath $(LIBRARY))
+PYTEST = .venv/bin/pytest -q -n auto --dist worksteal
+# How many times as long the tests marked long are in `make test-long`.
+LENGTH ?= 20
 
 .NOTPARALLEL:
-.PHONY: all lib interface test bits test-swift test-abi test-python test-exchange demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange demo gallery bench install format lint sanitize clean help system python
 
 all: lib
 
@@ -28,28 +32,36 @@ bits: system ## writes Tests/bits anew, the checksums that results are held to: 
 	DIFFEO_WRITE_BITS=1 swift test -c release --disable-testable-imports --scratch-path $(BUILD) --filter resultsHaveTheirBits
 	DIFFEO_WRITE_BITS=1 DIFFEO_MAX_ISA=baseline swift test -c release --disable-testable-imports --scratch-path $(BUILD) --filter resultsHaveTheirBits
 
-test-abi: lib ## the tests of the header, the shared library and the C loader
-	Tests/abi/run $(LIBRARY)
+instructions: python ## writes Tests/abi/instructions.txt anew: where work was meant to become more, or has become less
+	$(WITH_LIBRARY) DIFFEO_WRITE_INSTRUCTIONS=1 .venv/bin/pytest -q Tests/abi/test_instructions.py
+
+test-abi: python ## the tests of the header, the shared library and the C loader
+	$(WITH_LIBRARY) $(PYTEST) Tests/abi
 
 test-python: python ## the tests of the Python package, installed from its wheel, of documents and examples
-	.venv/bin/pytest -q bindings/python
-	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) .venv/bin/pytest -q Tests
+	$(PYTEST) bindings/python
+	$(WITH_LIBRARY) $(PYTEST) Tests --ignore Tests/abi
+
+test-long: python ## the tests that have a long form, in it: damaged files, kills, threads (LENGTH=20 times as long)
+	DIFFEO_TEST_LENGTH=$(LENGTH) swift test -c release --disable-testable-imports --scratch-path $(BUILD) --filter WeightFileDamageTests
+	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/abi
+	DIFFEO_TEST_LENGTH=$(LENGTH) $(PYTEST) -m long bindings/python
 
 test-exchange: lib ## converts flows of other libraries, which are installed first (some minutes)
 	scripts/setup-exchange
-	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) PYTHONPATH=$(abspath bindings/python) .venv-exchange/bin/python -m pytest -q Tests/exchange
+	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-exchange/bin/python -m pytest -q Tests/exchange
 
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
-	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) $(PYTHON) demo/run.py
+	$(WITH_LIBRARY) $(PYTHON) demo/run.py
 
 gallery: lib ## trains each flow on small densities and draws docs/images/flows (some minutes)
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
-	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) $(PYTHON) docs/gallery.py
+	$(WITH_LIBRARY) $(PYTHON) docs/gallery.py
 
 bench: lib ## measures speed, alone and against other libraries (some twenty minutes)
 	scripts/setup-benchmarks
-	DIFFEO_LIBRARY=$(abspath $(LIBRARY)) .venv-bench/bin/python benchmarks/run.py
+	$(WITH_LIBRARY) .venv-bench/bin/python benchmarks/run.py
 
 # Without a build where there is one already: root may have no Swift.
 install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
@@ -63,7 +75,7 @@ format: ## formats the sources in place
 lint: python ## checks formatting and types
 	swift format lint --strict -r Sources Tests Package.swift
 	cd bindings/python && $(abspath .venv/bin/mypy) --strict diffeo
-	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/abi/run Tests/exchange examples
+	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/exchange examples
 
 sanitize: system ## runs the C tests against builds with the address and the thread sanitizer (slow)
 	Tests/abi/sanitize

@@ -365,7 +365,7 @@ struct Damage: CustomTestStringConvertible, Sendable {
     }
     var random = Philox(seed: 8, stream: 82)
     let used = image.indices.filter { image[$0] != 0 }
-    for _ in 0..<2000 {
+    for _ in 0..<rounds(2000) {
       var damaged = image
       for _ in 0...random.integer(below: 3) {
         damaged[used[random.integer(below: used.count)]] = UInt8(random.integer(below: 256))
@@ -468,7 +468,7 @@ struct Damage: CustomTestStringConvertible, Sendable {
     var image = try WeightFile.image(of: stored)
     var random = Philox(seed: 6, stream: 80)
     var refused = 0
-    for _ in 0..<4000 {
+    for _ in 0..<rounds(4000) {
       let (byte, bit) = (random.integer(below: image.count), UInt8(1) << UInt8(random.integer(below: 8)))
       image[byte] ^= bit
       do {
@@ -487,7 +487,7 @@ struct Damage: CustomTestStringConvertible, Sendable {
   @Test("several bytes changed") func noise() throws {
     let image = try WeightFile.image(of: .sample(.f64))
     var random = Philox(seed: 7, stream: 81)
-    for _ in 0..<2000 {
+    for _ in 0..<rounds(2000) {
       var damaged = image
       for _ in 0...random.integer(below: 6) {
         damaged[random.integer(below: damaged.count)] = UInt8(random.integer(below: 256))

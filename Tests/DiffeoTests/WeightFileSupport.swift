@@ -5,6 +5,11 @@ import Testing
 @testable import Diffeo
 @testable import WeightFile
 
+/// Rounds of a test of chance: so many, times the length that `make test-long` asks for.
+func rounds(_ count: Int) -> Int {
+  count * (getenv("DIFFEO_TEST_LENGTH").flatMap { Int(String(cString: $0)) } ?? 1)
+}
+
 /// A folder that goes away with its files.
 final class Folder {
   let path: String

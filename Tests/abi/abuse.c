@@ -1,4 +1,4 @@
-/* Everything that a caller can do wrong: abuse [FOLDER [ROUNDS]]; fewer rounds of the fuzzing for slow machinery. */
+/* Everything that a caller can do wrong: abuse [FOLDER [ROUNDS [PART...]]]; fewer rounds of the fuzzing for slow machinery. */
 #include "refuse.h"
 
 enum { N = 9, DIM = 3, CONTEXT = 2 };
@@ -987,6 +987,7 @@ static void files(void) {
 int main(int argc, char **argv) {
   if (argc > 1) folder = argv[1];
   if (argc > 2) rounds = atoi(argv[2]);
+  choose_parts(argc - 3, argv + 3);
   no_fork = getenv("NO_FORK") != NULL;
   load_library();
   diffeo_architecture_options o;
@@ -1001,19 +1002,19 @@ int main(int argc, char **argv) {
   CHECK_OK(D.maf_create(&o, &standardised));
   CHECK_OK(D.trainer_create_f64(flow, NULL, x, N, NULL, 0, &trainer));
   CHECK_OK(D.trainer_create_f64(conditional, NULL, x, N, context, N, &conditional_trainer));
-  handles();
-  sizes();
-  building();
-  evaluation_f32();
-  evaluation_f64();
-  parameters_f32();
-  parameters_f64();
-  training_f32();
-  training_f64();
-  training_options();
-  bounds();
-  words();
-  files();
+  PART(handles);
+  PART(sizes);
+  PART(building);
+  PART(evaluation_f32);
+  PART(evaluation_f64);
+  PART(parameters_f32);
+  PART(parameters_f64);
+  PART(training_f32);
+  PART(training_f64);
+  PART(training_options);
+  PART(bounds);
+  PART(words);
+  PART(files);
   D.trainer_destroy(trainer), D.trainer_destroy(conditional_trainer);
   D.flow_destroy(flow), D.flow_destroy(conditional), D.flow_destroy(standardised);
   return checks_end("abuse");

@@ -38,7 +38,25 @@ static inline void load_library(void) {
   exit(2);
 }
 
+/* A program has parts. It runs all of them or, for slow machinery, those its last arguments name; "parts" lists them. */
+static char **parts_named;
+static int parts_named_count, parts_found;
+static inline void choose_parts(int count, char **names) {
+  parts_named = names, parts_named_count = count;
+}
+
+static inline int wanted(const char *name) {
+  if (parts_named_count <= 0) return 1;
+  if (strcmp(parts_named[0], "parts") == 0) return printf("part %s\n", name), parts_found = 1, 0;
+  for (int i = 0; i < parts_named_count; i++)
+    if (strcmp(parts_named[i], name) == 0) return parts_found++, 1;
+  return 0;
+}
+#define PART(name) \
+  if (wanted(#name)) name()
+
 static inline int checks_end(const char *name) {
+  CHECK(parts_named_count <= 0 || parts_found == parts_named_count, "%d of %d parts are there", parts_found, parts_named_count);
   printf("%s: %d passed, %d failed\n", name, checks_passed, checks_failed);
   return checks_failed == 0 ? 0 : 1;
 }

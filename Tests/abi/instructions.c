@@ -1,4 +1,4 @@
-/* What instructions.py counts under callgrind: each piece of work once, warm, on one thread, and nothing around it.
+/* What test_instructions.py counts under callgrind: each piece of work once, warm, on one thread, and nothing around it.
  *
  *     instructions FOLDER     where a file may be written */
 #include <valgrind/callgrind.h>

@@ -1,4 +1,4 @@
-/* The whole life of flows through the ABI, with everything loaded at run time: smoke [FOLDER] for its files. */
+/* The whole life of flows through the ABI, with everything loaded at run time: smoke [FOLDER [PART...]]. */
 #include "check.h"
 
 enum { N = 131, DIM = 3 };
@@ -453,11 +453,13 @@ static void training(int32_t dtype) {
 
 int main(int argc, char **argv) {
   if (argc > 1) folder = argv[1];
+  choose_parts(argc - 2, argv + 2);
   load_library();
   make_rows(x, N, DIM, 1);
   make_rows(context, N, 2, 2);
-  version();
-  for (int k = 0; k < COUNT(all_flows); k++)
+  PART(version);
+  for (int k = 0; k < COUNT(all_flows); k++) {
+    if (!wanted(all_flows[k])) continue;
     for (int32_t dtype = DIFFEO_F32; dtype <= DIFFEO_F64; dtype++) {
       for (int64_t dim = 1; dim <= DIM; dim += DIM - 1) {
         evaluation(all_flows[k], dim, 0, dtype);
@@ -465,13 +467,12 @@ int main(int argc, char **argv) {
       }
       storage(all_flows[k], dtype);
     }
-  layers();
-  networks();
-  bases(DIFFEO_F32);
-  bases(DIFFEO_F64);
-  integers();
-  turns();
-  training(DIFFEO_F32);
-  training(DIFFEO_F64);
+  }
+  PART(layers);
+  PART(networks);
+  if (wanted("bases")) bases(DIFFEO_F32), bases(DIFFEO_F64);
+  PART(integers);
+  PART(turns);
+  if (wanted("training")) training(DIFFEO_F32), training(DIFFEO_F64);
   return checks_end("smoke");
 }

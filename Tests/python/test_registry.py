@@ -1,7 +1,7 @@
 """What every kind of layer and base must have, beside its file and its line in Flows/Kinds.swift.
 
-Its case in the contract suite: RegistryTests.swift; its test in Python: test_spec.py. A kind that lacks something is named
-by the test that fails.
+Its case in the contract suite: RegistryTests.swift; its test in Python: test_spec.py. A test that fails names the kind
+that lacks something.
 """
 
 import re

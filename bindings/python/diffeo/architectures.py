@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
 from ctypes import byref
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeVar
 
 import numpy.typing as npt
 
@@ -13,7 +16,134 @@ from ._arrays import Integers, choice, dtype_code, integer, seed64
 from .flow import Flow
 from .spec import _network
 
+_Maker = TypeVar("_Maker", bound=Callable[..., Flow])
 
+# ------------------------------------------------------------------------------------------------------ parameters
+
+
+def _bounds(option: str) -> tuple[int, int]:
+    low, high = _abi.bounds(option)
+    return int(low), int(high)
+
+
+# The library's own ranges; a seed is any number of 64 bits.
+_NUMBERS = ("dim", "context_dim", "transforms", "bins", "components", "masks")
+_LIMITS = {
+    **{name: _bounds(f"architecture.{name}") for name in _NUMBERS},
+    **{name: _bounds(f"network.{name}") for name in ("hidden", "hidden_count")},
+    "seed": (0, 2**64 - 1),
+}
+
+_CHOICES = {
+    "activation": _abi.ACTIVATIONS,
+    "blocks": _abi.BLOCKS,
+    "scale": _abi.SCALES,
+    "conditional": _abi.CONDITIONALS,
+    "dtype": _abi.DTYPES,
+}
+
+# What each means. {layers} are those the flow consists of; the names of limits stand for them.
+_MEANINGS = {
+    "dim": "Columns of the data.",
+    "transforms": "Number of {layers}.",
+    "hidden": "Widths of the hidden layers of each network, {hidden_count} of them.",
+    "context_dim": "Columns of the context; 0 for a flow without context.",
+    "activation": "Nonlinearity of the hidden layers.",
+    "blocks": "What the hidden layers are: see `Spec.add_autoregressive`.",
+    "scale": "How scales are made: see `Spec.add_autoregressive`.",
+    "conditional": "Of each column given those before it; for bernoulli the data are 0 and 1, and log_prob is of a "
+    "probability.",
+    "components": "Gaussians a column.",
+    "masks": "More than 1: as many random orders and connectivities share the weights, and their densities are "
+    "averaged.",
+    "bins": "Of each spline.",
+    "bound": "The splines live in [-bound, bound]; by default 4, or pi for angles.",
+    "periodic": "All columns are angles of period 2 bound.",
+    "random_order": "Take the columns in a random order, from the seed, in place of natural and reversed orders in "
+    "turn.",
+    "actnorm": "Put an actnorm layer before each of the {layers}.",
+    "batch_norm": "Put batch normalisation after each of the {layers}.",
+    "standardize": "Begin with a layer that standardises the data, if they are no angles, and the context, set when "
+    "training begins.",
+    "dtype": "What the flow computes in.",
+    "seed": "Of the initial weights, orders and masks.",
+}
+_RANDOM_MASKS = "Draw the masks with the seed, in place of even and odd columns in turn."
+
+
+def _documented(layers: str = "", **meanings: str) -> Callable[[_Maker], _Maker]:
+    """Give a function's docstring its parameters, before the references; `meanings` are those of this flow alone."""
+
+    def document(function: _Maker) -> _Maker:
+        lines = ["Parameters", "----------"]
+        for parameter in inspect.signature(function).parameters.values():
+            meaning = (_MEANINGS | meanings)[parameter.name]
+            meaning = meaning.format(layers=layers, **{name: _range(name) for name in _LIMITS})
+            lines += [f"{parameter.name} : {_kind(parameter)}", *_indented(meaning)]
+        lines += ["", "Returns", "-------", "Flow", *_indented("New, with random weights near the identity: train it.")]
+        text, title, references = inspect.cleandoc(function.__doc__ or "").partition("References\n")
+        function.__doc__ = text + "\n".join(lines) + f"\n\n{title}{references}\n"
+        return function
+
+    return document
+
+
+def _kind(parameter: inspect.Parameter) -> str:
+    """What a docstring says behind the name: type or choices, limits, default."""
+    name, default = parameter.name, parameter.default
+    if name in _CHOICES:
+        kind = "{" + ", ".join(f'"{word}"' for word in _CHOICES[name]) + "}"
+        kind += " or numpy dtype" if name == "dtype" else ""
+    elif name == "hidden":
+        kind = f"sequence of int, each {_range(name)}"
+    elif name in _LIMITS:
+        none = "0 or " if default == 0 < _LIMITS[name][0] else ""
+        kind = f"int, {none}{_range(name)}"
+    else:
+        kind = "float, optional" if default is None else type(default).__name__
+    if default is None or default is parameter.empty:
+        return kind
+    return f'{kind}, default "{default}"' if isinstance(default, str) else f"{kind}, default {default}"
+
+
+def _range(name: str) -> str:
+    low, high = _LIMITS[name]
+    return f"{low} to {high if high < 2**63 else '2**64 - 1'}"
+
+
+def _indented(text: str) -> list[str]:
+    return textwrap.wrap(text, 116, initial_indent=4 * " ", subsequent_indent=4 * " ")
+
+
+def _create(name: str, arguments: Mapping[str, Any]) -> Flow:
+    """The flow of a name, of its function's arguments."""
+    return Flow(_abi.create(_abi.Flow, getattr(lib, f"diffeo_{name}_create"), byref(_options(arguments))))
+
+
+def _options(arguments: Mapping[str, Any]) -> Any:
+    """The arguments in the struct of the C interface, whose own defaults are those of arguments not there."""
+    options = _abi.defaults(_abi.ArchitectureOptions, lib.diffeo_architecture_options_init)
+    options.network = _network(arguments["hidden"], arguments["activation"], arguments["blocks"])
+    for name, value in arguments.items():
+        if name in ("hidden", "activation", "blocks") or value is None:
+            continue
+        if name == "dtype":
+            options.dtype = dtype_code(value)
+        elif name == "seed":
+            options.seed = seed64(value)
+        elif name in _CHOICES:
+            setattr(options, name, choice(value, _CHOICES[name], name))
+        elif name in _LIMITS:  # what is too much the library tells; its 0 may mean a default
+            setattr(options, name, integer(value, name, 0 if name == "components" else min(1, _LIMITS[name][0])))
+        else:
+            setattr(options, name, value)
+    return options
+
+
+# ----------------------------------------------------------------------------------------------------------- flows
+
+
+@_documented(layers="coupling layers", random_order=_RANDOM_MASKS)
 def nice(
     dim: SupportsIndex,
     *,
@@ -33,35 +163,6 @@ def nice(
 
     Volume changes in the scaling alone. Needs dim >= 2, or a context.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of coupling layers.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    random_order : bool
-        Draw the masks with the seed, in place of even and odd columns in turn.
-    actnorm : bool
-        Put an actnorm layer before each of the coupling layers.
-    batch_norm : bool
-        Put batch normalisation after each of the coupling layers.
-    standardize : bool
-        Begin with a layer that standardises data and context, set when training begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Dinh, Krueger, Bengio, "NICE: non-linear independent components estimation", ICLR 2015 workshop.
@@ -71,23 +172,10 @@ def nice(
     >>> diffeo.nice(dim=4).layer_count
     6
     """
-    return _create(
-        "nice",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        random_order=random_order,
-        actnorm=actnorm,
-        batch_norm=batch_norm,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("nice", locals())
 
 
+@_documented(layers="coupling layers", random_order=_RANDOM_MASKS)
 def realnvp(
     dim: SupportsIndex,
     *,
@@ -108,59 +196,14 @@ def realnvp(
 
     Needs dim >= 2, or a context.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of coupling layers.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
-        How scales are made: see `Spec.add_autoregressive`.
-    random_order : bool
-        Draw the masks with the seed, in place of even and odd columns in turn.
-    actnorm : bool
-        Put an actnorm layer before each of the coupling layers.
-    batch_norm : bool
-        Put batch normalisation after each of the coupling layers.
-    standardize : bool
-        Begin with a layer that standardises data and context, set when training begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
     """
-    return _create(
-        "realnvp",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        scale=scale,
-        random_order=random_order,
-        actnorm=actnorm,
-        batch_norm=batch_norm,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("realnvp", locals())
 
 
+@_documented(layers="steps")
 def glow(
     dim: SupportsIndex,
     *,
@@ -178,50 +221,14 @@ def glow(
 
     Needs dim >= 2, or a context.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of steps.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
-        How scales are made: see `Spec.add_autoregressive`.
-    standardize : bool
-        Begin with a layer that standardises data and context, set when training begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Kingma, Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", NeurIPS 2018.
     """
-    return _create(
-        "glow",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        scale=scale,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("glow", locals())
 
 
+@_documented(components="Of the mixture.", random_order="Take the columns in a random order, from the seed.")
 def made(
     dim: SupportsIndex,
     *,
@@ -239,56 +246,17 @@ def made(
 ) -> Flow:
     """MADE [1]_: one masked network as a density, a product of conditionals.
 
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    hidden : sequence of int
-        Widths of the hidden layers.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    conditional : {"gaussian", "mixture", "bernoulli"}
-        Of each column given those before it; for bernoulli the data are 0 and 1, and log_prob is of a
-        probability.
-    components : int
-        Of the mixture.
-    masks : int
-        More than 1: as many random orders and connectivities share the weights, and their densities are
-        averaged.
-    random_order : bool
-        Take the columns in a random order, from the seed.
-    standardize : bool
-        Begin with a layer that standardises data and context, set when training begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Germain, Gregor, Murray, Larochelle, "MADE: masked autoencoder for distribution estimation", ICML 2015.
     """
-    return _create(
-        "made",
-        dim=dim,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        conditional=conditional,
-        components=components,
-        masks=masks,
-        random_order=random_order,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("made", locals())
 
 
+@_documented(
+    layers="autoregressive layers",
+    components="More than 0: the base is a MADE with so many Gaussians a column (MAF MoG).",
+)
 def maf(
     dim: SupportsIndex,
     *,
@@ -308,39 +276,6 @@ def maf(
 ) -> Flow:
     """Masked autoregressive flow [1]_: fast density and, here, fast samples.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of autoregressive layers.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
-        How scales are made: see `Spec.add_autoregressive`.
-    components : int
-        More than 0: the base is a MADE with so many Gaussians a column (MAF MoG).
-    random_order : bool
-        Take the columns in a random order, from the seed, in place of natural and reversed orders in turn.
-    actnorm : bool
-        Put an actnorm layer before each of the autoregressive layers.
-    batch_norm : bool
-        Put batch normalisation after each of the autoregressive layers.
-    standardize : bool
-        Begin with a layer that standardises data and context, set when training begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Papamakarios, Pavlakou, Murray, "Masked autoregressive flow for density estimation", NIPS 2017.
@@ -350,25 +285,10 @@ def maf(
     >>> diffeo.maf(dim=5, transforms=3, hidden=(64, 64)).dim
     5
     """
-    return _create(
-        "maf",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        scale=scale,
-        components=components,
-        random_order=random_order,
-        actnorm=actnorm,
-        batch_norm=batch_norm,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("maf", locals())
 
 
+@_documented(layers="autoregressive layers")
 def iaf(
     dim: SupportsIndex,
     *,
@@ -389,59 +309,14 @@ def iaf(
 
     Given a context, the base depends on it, too: a normal distribution with mean and deviation from a network.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of autoregressive layers.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated"}
-        How scales are made: see `Spec.add_autoregressive`.
-    random_order : bool
-        Take the columns in a random order, from the seed, in place of natural and reversed orders in turn.
-    actnorm : bool
-        Put an actnorm layer before each of the autoregressive layers.
-    batch_norm : bool
-        Put batch normalisation after each of the autoregressive layers.
-    standardize : bool
-        Begin with a layer that standardises data and context, set when training begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Kingma et al., "Improved variational inference with inverse autoregressive flow", NIPS 2016.
     """
-    return _create(
-        "iaf",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        scale=scale,
-        random_order=random_order,
-        actnorm=actnorm,
-        batch_norm=batch_norm,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("iaf", locals())
 
 
+@_documented(layers="planar layers")
 def planar(
     dim: SupportsIndex,
     *,
@@ -461,53 +336,14 @@ def planar(
     An invertible linear layer comes first, so that correlations are not left to single units.
     `hidden` and `activation` are of the networks that give the parameters from a context, if there is one.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of planar layers.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    actnorm : bool
-        Put an actnorm layer before each of the planar layers.
-    batch_norm : bool
-        Put batch normalisation after each of the planar layers.
-    standardize : bool
-        Begin with a layer that standardises data and context, set when training begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Rezende, Mohamed, "Variational inference with normalizing flows", ICML 2015.
     """
-    return _create(
-        "planar",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        actnorm=actnorm,
-        batch_norm=batch_norm,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("planar", locals())
 
 
+@_documented(layers="radial layers")
 def radial(
     dim: SupportsIndex,
     *,
@@ -527,53 +363,14 @@ def radial(
     An invertible linear layer comes first: nothing round can make a correlation.
     `hidden` and `activation` are of the networks that give the parameters from a context, if there is one.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of radial layers.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    actnorm : bool
-        Put an actnorm layer before each of the radial layers.
-    batch_norm : bool
-        Put batch normalisation after each of the radial layers.
-    standardize : bool
-        Begin with a layer that standardises data and context, set when training begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Rezende, Mohamed, "Variational inference with normalizing flows", ICML 2015.
     """
-    return _create(
-        "radial",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        actnorm=actnorm,
-        batch_norm=batch_norm,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("radial", locals())
 
 
+@_documented(layers="autoregressive layers")
 def cdf_flow(
     dim: SupportsIndex,
     *,
@@ -592,53 +389,14 @@ def cdf_flow(
 
     One layer is MADE with mixtures, a universal model of densities, as an invertible map.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of autoregressive layers.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    components : int
-        Gaussians a column.
-    random_order : bool
-        Take the columns in a random order, from the seed, in place of natural and reversed orders in turn.
-    standardize : bool
-        Begin with a layer that standardises data and context, set when training begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Papamakarios et al., "Normalizing flows for probabilistic modeling and inference", JMLR 2021, section 2.2.
     """
-    return _create(
-        "cdf_flow",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        components=components,
-        random_order=random_order,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("cdf_flow", locals())
 
 
+@_documented(layers="coupling layers")
 def spline_coupling(
     dim: SupportsIndex,
     *,
@@ -659,58 +417,15 @@ def spline_coupling(
     On the line, invertible linear layers mix the columns; on the torus [2]_ (`periodic`) masks alternate, and the base
     is uniform. Needs dim >= 2, or a context.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of coupling layers.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    bins : int
-        Of each spline.
-    bound : float, optional
-        The splines live in [-bound, bound]; by default 4, or pi for angles.
-    periodic : bool
-        All columns are angles of period 2 bound.
-    standardize : bool
-        Begin with a layer that standardises the data, if they are no angles, and the context, set when training
-        begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Durkan, Bekasov, Murray, Papamakarios, "Neural spline flows", NeurIPS 2019.
     .. [2] Rezende et al., "Normalizing flows on tori and spheres", ICML 2020.
     """
-    return _create(
-        "spline_coupling",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        bins=bins,
-        bound=bound,
-        periodic=periodic,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
+    return _create("spline_coupling", locals())
 
 
+@_documented(layers="autoregressive layers")
 def spline_autoregressive(
     dim: SupportsIndex,
     *,
@@ -731,85 +446,9 @@ def spline_autoregressive(
 
     On the line, invertible linear layers mix the columns.
 
-    The new flow has random weights near the identity: train it.
-
-    Parameters
-    ----------
-    dim : int
-        Columns of the data, 1 to 65536.
-    transforms : int
-        Number of autoregressive layers.
-    hidden : sequence of int
-        Widths of the hidden layers in each of them.
-    context_dim : int
-        Columns of the context; 0 for a flow without context.
-    activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
-        Nonlinearity of the hidden layers.
-    blocks : {"plain", "residual", "preactivation"}
-        What the hidden layers are: see `Spec.add_autoregressive`.
-    bins : int
-        Of each spline.
-    bound : float, optional
-        The splines live in [-bound, bound]; by default 4, or pi for angles.
-    periodic : bool
-        All columns are angles of period 2 bound.
-    random_order : bool
-        Take the columns in a random order, from the seed, in place of natural and reversed orders in turn.
-    standardize : bool
-        Begin with a layer that standardises the data, if they are no angles, and the context, set when training
-        begins.
-    dtype : {"float32", "float64"} or numpy dtype
-        What the flow computes in.
-    seed : int
-        Of the initial weights, orders and masks.
-
     References
     ----------
     .. [1] Durkan, Bekasov, Murray, Papamakarios, "Neural spline flows", NeurIPS 2019.
     .. [2] Rezende et al., "Normalizing flows on tori and spheres", ICML 2020.
     """
-    return _create(
-        "spline_autoregressive",
-        dim=dim,
-        transforms=transforms,
-        hidden=hidden,
-        context_dim=context_dim,
-        activation=activation,
-        blocks=blocks,
-        bins=bins,
-        bound=bound,
-        periodic=periodic,
-        random_order=random_order,
-        standardize=standardize,
-        dtype=dtype,
-        seed=seed,
-    )
-
-
-def _create(
-    name: str,
-    *,
-    hidden: Integers,
-    activation: str,
-    blocks: str,
-    dtype: npt.DTypeLike,
-    seed: SupportsIndex,
-    scale: str | None = None,
-    conditional: str = "gaussian",
-    bound: float | None = None,
-    **others: Any,
-) -> Flow:
-    """The flow of a name; `others` are whole numbers and truth values, taken as they are."""
-    options = _abi.defaults(_abi.ArchitectureOptions, lib.diffeo_architecture_options_init)
-    options.network = _network(hidden, activation, blocks)
-    options.dtype = dtype_code(dtype)
-    options.seed = seed64(seed)
-    options.conditional = choice(conditional, _abi.CONDITIONALS, "conditional")
-    if scale is not None:
-        options.scale = choice(scale, _abi.SCALES, "scale")
-    if bound is not None:
-        options.bound = bound
-    for key, value in others.items():
-        least = 1 if key in ("dim", "transforms", "masks", "bins") else 0
-        setattr(options, key, value if isinstance(value, bool) else integer(value, key, least))
-    return Flow(_abi.create(_abi.Flow, getattr(lib, f"diffeo_{name}_create"), byref(options)))
+    return _create("spline_autoregressive", locals())

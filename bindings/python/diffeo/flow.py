@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from ctypes import byref
+from numbers import Real
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -352,23 +353,29 @@ class Flow:
         >>> history.epoch, history.stopped
         ([1, 2, 3], 'max_epochs')
         """
-        return train.fit(
-            self,
-            x,
-            context,
-            validation=validation,
+        fraction, held_out = 0.0, None
+        if validation is None or isinstance(validation, Real):
+            fraction = float(validation or 0.0)
+        else:
+            rows_of, context_of = validation if isinstance(validation, tuple) else (validation, None)
+            held_out = self._inputs(rows_of, context_of, "validation x", "validation context")
+        options = train.options(
+            validation_fraction=fraction,
             batch_size=batch_size,
             lr=lr,
             max_epochs=max_epochs,
             patience=patience,
             seed=seed,
-            progress=progress,
             weight_decay=weight_decay,
             clip_norm=clip_norm,
             schedule=schedule,
             threads=threads,
-            on_progress=on_progress,
         )
+        trainer = train.trainer(self._handle, options, *self._inputs(x, context), held_out)
+        try:
+            return train.run(trainer, options.max_epochs, progress, on_progress)
+        finally:
+            self._handle = _abi.create(_abi.Flow, lib.diffeo_trainer_best, trainer)
 
     # -------------------------------------------------------------------------------------- parameters, files
 
@@ -414,9 +421,11 @@ class Flow:
 
     # ----------------------------------------------------------------------------------------------- private
 
-    def _inputs(self, x: npt.ArrayLike, context: npt.ArrayLike | None, name: str = "x") -> tuple[Rows, Rows | None]:
+    def _inputs(
+        self, x: npt.ArrayLike, context: npt.ArrayLike | None, name: str = "x", context_name: str = "context"
+    ) -> tuple[Rows, Rows | None]:
         data = rows(x, self.dim, self.dtype, name, "dim")
-        return data, context_rows(context, self.context_dim, len(data), data.dtype, name)
+        return data, context_rows(context, self.context_dim, len(data), data.dtype, name, context_name)
 
     def _evaluate(self, name: str, data: Rows, given: Rows | None, *outputs: Array | None) -> None:
         function = typed(f"diffeo_flow_{name}", data.dtype)

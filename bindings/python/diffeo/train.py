@@ -6,19 +6,15 @@ import warnings
 from collections.abc import Callable
 from ctypes import byref, sizeof
 from dataclasses import dataclass, field, fields
-from numbers import Real
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy.typing as npt
 
 from . import _abi
 from ._abi import lib, typed
-from ._arrays import Rows, choice, context_rows, integer, pointer_and_count, rows, seed64
+from ._arrays import Rows, choice, integer, pointer_and_count, seed64
 from ._progress import display
 from ._threads import get_num_threads
-
-if TYPE_CHECKING:
-    from .flow import Flow
 
 _STATE_NAMES = {code: name for name, code in _abi.STATES.items()}
 _PIECE = 0.05  # seconds a call of the library should take, so that Ctrl-C and the progress bar respond
@@ -119,48 +115,42 @@ class History:
         self.best_epoch, self.best_log_prob = report.best_epoch, report.best_log_prob
 
 
-def fit(
-    flow: Flow,
-    x: npt.ArrayLike,
-    context: npt.ArrayLike | None,
+def options(
     *,
-    validation: Validation,
+    validation_fraction: float,
     batch_size: SupportsIndex,
     lr: float,
     max_epochs: SupportsIndex,
     patience: SupportsIndex,
     seed: SupportsIndex,
-    progress: bool,
     weight_decay: float,
     clip_norm: float,
     schedule: str,
     threads: SupportsIndex | None,
-    on_progress: Callable[[Report], object] | None,
-) -> History:
-    """See `Flow.fit`."""
-    options = _abi.defaults(_abi.TrainOptions, lib.diffeo_train_options_init)
-    options.batch_size = integer(batch_size, "batch_size", 1)
-    options.learning_rate = lr
-    options.max_epochs = integer(max_epochs, "max_epochs", 0)
-    options.patience = integer(patience, "patience", 0)
-    options.weight_decay = weight_decay
-    options.clip_norm = clip_norm
-    options.schedule = choice(schedule, _abi.SCHEDULES, "schedule")
-    options.threads = get_num_threads() if threads is None else integer(threads, "threads", 1, 256)
-    options.seed = seed64(seed)
-    held_out = None
-    if validation is None or isinstance(validation, Real):
-        options.validation_fraction = float(validation or 0.0)
-    else:
-        options.validation_fraction = 0.0
-        held_out = _validation_rows(flow, validation)
+) -> Any:
+    """The C struct of the arguments of `Flow.fit`."""
+    made = _abi.defaults(_abi.TrainOptions, lib.diffeo_train_options_init)
+    made.validation_fraction = validation_fraction
+    made.batch_size = integer(batch_size, "batch_size", 1)
+    made.learning_rate = lr
+    made.max_epochs = integer(max_epochs, "max_epochs", 0)
+    made.patience = integer(patience, "patience", 0)
+    made.weight_decay = weight_decay
+    made.clip_norm = clip_norm
+    made.schedule = choice(schedule, _abi.SCHEDULES, "schedule")
+    made.threads = get_num_threads() if threads is None else integer(threads, "threads", 1, 256)
+    made.seed = seed64(seed)
+    return made
 
-    data = rows(x, flow.dim, flow.dtype, "x", "dim")
-    given = context_rows(context, flow.context_dim, len(data), data.dtype)
-    trainer = _abi.create(
+
+def trainer(
+    flow: _abi.Handle, options: Any, data: Rows, given: Rows | None, held_out: tuple[Rows, Rows | None] | None
+) -> _abi.Handle:
+    """A trainer of a flow on rows and their context; it has copied both."""
+    made = _abi.create(
         _abi.Trainer,
         typed("diffeo_trainer_create", data.dtype),
-        flow._handle,
+        flow,
         byref(options),
         data.array,
         len(data),
@@ -169,12 +159,18 @@ def fit(
     if held_out:
         data, given = held_out
         set_validation = typed("diffeo_trainer_set_validation", data.dtype)
-        set_validation(trainer, data.array, len(data), *pointer_and_count(given))
+        set_validation(made, data.array, len(data), *pointer_and_count(given))
+    return made
 
+
+def run(
+    trainer: _abi.Handle, max_epochs: int, progress: bool, on_progress: Callable[[Report], object] | None
+) -> History:
+    """Train to the end, or to Ctrl-C."""
     history = History()
-    shown = display(progress, options.max_epochs)
+    shown = display(progress, max_epochs)
     try:
-        _run(trainer, history, shown.update, on_progress)
+        _steps(trainer, history, shown.update, on_progress)
     except KeyboardInterrupt:
         history.stopped = "interrupted"
         warnings.warn(
@@ -185,11 +181,10 @@ def fit(
         )
     finally:
         shown.close()
-        flow._handle = _abi.create(_abi.Flow, lib.diffeo_trainer_best, trainer)
     return history
 
 
-def _run(
+def _steps(
     trainer: _abi.Handle,
     history: History,
     show: Callable[[_abi.TrainReport], None],
@@ -212,10 +207,3 @@ def _run(
         if state not in ("running", "epoch_end"):
             history.stopped = state
             return
-
-
-def _validation_rows(flow: Flow, validation: Any) -> tuple[Rows, Rows | None]:
-    x, context = validation if isinstance(validation, tuple) else (validation, None)
-    data = rows(x, flow.dim, flow.dtype, "validation x", "dim")
-    given = context_rows(context, flow.context_dim, len(data), data.dtype, "validation x", "validation context")
-    return data, given

@@ -1,8 +1,12 @@
 """Data and flows that many tests share."""
 
+import os
+
 import diffeo
 import numpy as np
 import pytest
+
+LENGTH = int(os.environ.get("DIFFEO_TEST_LENGTH", "1"))  # tests marked long go so many times as far
 
 
 def two_moons(n, seed):

@@ -4,6 +4,7 @@ import diffeo
 import numpy as np
 import pytest
 from conftest import gradient_by_differences, regression
+from diffeo import architectures
 
 # name: options that every test gives it
 FLOWS = {
@@ -165,6 +166,25 @@ def test_refusals(name):
     for options in {"dim": 2.5}, {"transforms": "two"}, {"nonsense": 1}, {"hidden": 8}:
         with pytest.raises(TypeError):
             make(name, **options)
+
+
+@pytest.mark.parametrize("name", ["dim", "context_dim", "transforms", "hidden", "bins", "components", "masks"])
+def test_limits_told_are_those_of_the_library(name):
+    low, high = architectures._LIMITS[name]
+    make = {"components": diffeo.cdf_flow, "masks": diffeo.made, "bins": diffeo.spline_coupling}.get(name, diffeo.maf)
+    small = {"dim": 2, "hidden": (1,)}
+    given = {"hidden": (high + 1,)} if name == "hidden" else {name: high + 1}
+    with pytest.raises(diffeo.errors.InvalidArgumentError, match=rf"must be [01{low}] to {high}\b"):
+        make(**small | given)
+    make(**small | ({"hidden": (low,)} if name == "hidden" else {name: max(low, 2)}))
+
+
+def test_hidden_layers_told_are_as_many_as_the_library_takes():
+    low, high = architectures._LIMITS["hidden_count"]
+    for count in low, high:
+        diffeo.maf(2, transforms=1, hidden=(1,) * count)
+    with pytest.raises(diffeo.errors.InvalidArgumentError, match=f"at most {high} "):
+        diffeo.maf(2, transforms=1, hidden=(1,) * (high + 1))
 
 
 def test_refusals_of_their_own():

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from diffeo.exchange import ConversionError, _layers, _probe
 from diffeo.exchange._check import Source, Step, convert, reverse
-from diffeo.exchange._layers import Dense, Layer, Network
+from diffeo.exchange._layers import Layer
+from diffeo.exchange._network import Block, Dense, Network
 
 
 def random_dense(rng, outputs, inputs, mask=None):
@@ -228,7 +229,7 @@ def test_the_network_of_an_affine_embedding():
             "tanh",
             2,
             "preactivation",
-            (_layers.Block(inner, outer, gate=random_dense(rng, 4, 2)),),
+            (Block(inner, outer, gate=random_dense(rng, 4, 2)),),
             "gate",
         ),
         Network(
@@ -236,7 +237,7 @@ def test_the_network_of_an_affine_embedding():
             "tanh",
             2,
             "preactivation",
-            (_layers.Block(inner, outer, context=rng.normal(size=(4, 2))),),
+            (Block(inner, outer, context=rng.normal(size=(4, 2))),),
             "shift",
             random_dense(rng, 4, 2),
         ),

@@ -5,13 +5,16 @@ import gc
 import multiprocessing
 import os
 import pickle
+import subprocess
 import sys
+import time
 import weakref
 from pathlib import Path
 
 import diffeo
 import numpy as np
 import pytest
+from conftest import LENGTH
 from diffeo import _threads
 
 
@@ -56,6 +59,28 @@ def test_files_that_cannot_be(trained, tmp_path):
         diffeo.load("a\0b")
     with pytest.raises(TypeError):
         diffeo.load(3)
+
+
+SAVING = """
+import sys, diffeo
+flows = [diffeo.maf(2, transforms=2, hidden=(64,), seed=seed) for seed in (1, 2)]
+for turn in range(10**9):
+    flows[turn % 2].save(sys.argv[1])
+    if turn == 0:
+        print("saved", flush=True)
+"""
+
+
+@pytest.mark.long
+def test_a_kill_while_saving_leaves_the_old_file_or_the_new_one(tmp_path):
+    whole = [diffeo.maf(2, transforms=2, hidden=(64,), seed=seed).to_bytes() for seed in (1, 2)]
+    path, random = tmp_path / "flow.h5", np.random.default_rng(12)
+    for _ in range(3 * LENGTH):
+        with subprocess.Popen([sys.executable, "-c", SAVING, path], stdout=subprocess.PIPE) as saving:
+            assert saving.stdout.readline() == b"saved\n"
+            time.sleep(random.uniform(0, 0.05))
+            saving.kill()
+        assert path.read_bytes() in whole
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import diffeo
 import numpy as np
 import pytest
-from conftest import gradient_by_differences, regression, two_moons
+from conftest import LENGTH, gradient_by_differences, regression, two_moons
 
 MAKERS = {"maf": diffeo.maf, "iaf": diffeo.iaf, "realnvp": diffeo.realnvp}
 
@@ -231,24 +231,26 @@ def test_rows_that_are_not_finite_stay_alone(trained, moons):
     np.testing.assert_array_equal(log_prob[others], expected[others])
 
 
+@pytest.mark.long
 def test_many_threads_share_a_flow(trained, moons):
     expected = trained.log_prob(moons)
     barrier = threading.Barrier(4)
 
     def work(_):
         barrier.wait(timeout=30)
-        return all((trained.log_prob(moons) == expected).all() for _ in range(10))
+        return all((trained.log_prob(moons) == expected).all() for _ in range(10 * LENGTH))
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(4)))
 
 
+@pytest.mark.long
 def test_errors_keep_their_text_in_threads():
     barrier = threading.Barrier(4)
 
     def work(number):
         barrier.wait(timeout=30)
-        for _ in range(50):
+        for _ in range(50 * LENGTH):
             with pytest.raises(diffeo.Error, match=str(70000 + number)):
                 diffeo.maf(dim=70000 + number)
 

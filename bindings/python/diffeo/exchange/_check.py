@@ -12,7 +12,8 @@ import numpy as np
 from ..flow import Flow
 from . import _layers
 from ._error import ConversionError
-from ._layers import Layer, Mask, Network, Real, real
+from ._layers import Layer
+from ._network import Mask, Network, Real, real
 
 Mapped: TypeAlias = tuple[Real, Real]
 Map: TypeAlias = Callable[[Real, Real | None], Mapped]

@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _layers
 from ._jaxpr import NotDenseError, Tail, numbers
-from ._layers import Integer, Real, Transformer, inverse_softplus, real
+from ._layers import Transformer
+from ._network import Integer, Real, inverse_softplus, real
 from ._probe import scale as probe_scale
 
 # The map, which of the outputs of the network each of its own is for each column (-1: none), and factor and offset

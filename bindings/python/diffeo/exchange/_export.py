@@ -11,7 +11,8 @@ import numpy as np
 from . import _read
 from ._check import Map, Source, Step, agree, same_density
 from ._error import ConversionError, NoCounterpartError
-from ._layers import Layer, Real, real
+from ._layers import Layer
+from ._network import Real, real
 from ._read import Parts
 from ._torch import array, computing, double, tensor
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._layers import Dense, Integer, Network, Real, real
+from ._network import Dense, Integer, Network, Real, real
 from ._probe import ACTIVATIONS
 from ._probe import activation as probe_activation
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ._layers import Dense, Integer, Mask, Network
+from ._network import Dense, Integer, Mask, Network
 
 
 def degrees(dim: int, per_column: int, network: Network) -> tuple[Integer, list[Integer], Network]:

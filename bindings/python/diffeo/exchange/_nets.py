@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ._layers import Dense, Integer, Mask, Network, Transformer
+from ._layers import Transformer
+from ._network import Dense, Integer, Mask, Network
 from ._read import scale_and_shift
 from ._torch import tensor
 

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ._layers import Dense, Real, Transformer, affine, inverse_softplus, real
+from ._layers import Transformer, affine
+from ._network import Dense, Real, inverse_softplus, real
 
 Function: TypeAlias = Callable[[Real], Real]
 _GRID = np.concatenate([np.linspace(-8, 8, 81), [-60.0, -30.0, 30.0, 60.0]])

@@ -14,7 +14,8 @@ import numpy as np
 from ..flow import Flow, from_bytes
 from . import _layers
 from ._error import ConversionError
-from ._layers import Block, Dense, Integer, Layer, Mask, Network, Real, Transformer, real
+from ._layers import Layer, Transformer
+from ._network import Block, Dense, Integer, Mask, Network, Real, constant, real
 
 
 def to_numpy(flow: Flow) -> dict[str, Any]:
@@ -299,7 +300,7 @@ def as_coupling(layer: Layer, dim: int) -> Layer:
     mask[columns] = 0
     network = layer.network
     if network is None:
-        network = _layers.constant(layer.parameters["parameters"], dim - len(columns))
+        network = constant(layer.parameters["parameters"], dim - len(columns))
     elif len(columns) < dim:  # it reads the context only
         index = np.concatenate([np.full(dim - len(columns), -1), np.arange(network.context)])
         network = network.with_first(lambda first: first.columns(index))

@@ -11,11 +11,12 @@ import torch
 from nflows import distributions, flows, transforms
 from nflows.transforms.made import MaskedLinear
 
-from . import _layers, _read
+from . import _read
 from ._error import NoCounterpartError
 from ._export import Library, affine_only, export
-from ._layers import Layer, Mask, Network, Transformer, inverse_softplus
+from ._layers import Layer, Transformer
 from ._nets import Outputs, SoftplusScale, net
+from ._network import Mask, Network, inverse_softplus, real
 from ._read import Parts
 from ._torch import mapped, tensor
 from .nflows import spline_outputs
@@ -31,7 +32,7 @@ def masked(sees: Mask) -> Any:
 
 def _set(parameter: Any, values: Any) -> None:
     with torch.no_grad():
-        parameter.copy_(tensor(_layers.real(values)).reshape(parameter.shape))
+        parameter.copy_(tensor(real(values)).reshape(parameter.shape))
 
 
 # ---------------------------------------------------------------------------------------------------------- transforms
@@ -153,7 +154,7 @@ def _permute(columns: Any) -> Any:
 
 def _batch_norm(layer: Layer, parts: Parts) -> Any:
     p = layer.parameters
-    epsilon, momentum = (float(_layers.real(layer.attributes[name])) for name in ("epsilon", "momentum"))
+    epsilon, momentum = (float(real(layer.attributes[name])) for name in ("epsilon", "momentum"))
     gamma = np.exp(p["log_gamma"])
     if (gamma <= epsilon).any():
         raise NoCounterpartError(f"a gamma is not above epsilon, {epsilon}, where nflows has only such")

@@ -13,7 +13,8 @@ from . import _read
 from ._check import rows, same_density
 from ._error import NoCounterpartError
 from ._export import maker
-from ._layers import Dense, Layer, Network, Real, real
+from ._layers import Layer
+from ._network import Dense, Network, Real, real
 from ._read import Parts
 
 OPSET, IR = 17, 8  # as of ONNX 1.12, in 2022

@@ -34,6 +34,7 @@ from ._error import NoCounterpartError
 from ._export import Library, affine_only, export
 from ._layers import Layer, Transformer
 from ._nets import MATHS, Outputs, net, stages
+from ._network import real
 from ._read import Parts
 from ._torch import tensor
 from .zuko import _maps
@@ -207,7 +208,7 @@ def _normal(base: Layer, parts: Parts) -> Any:
 
 
 def _uniform(base: Layer, parts: Parts) -> Any:
-    low, high = (np.full(parts.dim, float(_layers.real(base.attributes[name]))) for name in ("low", "high"))
+    low, high = (np.full(parts.dim, float(real(base.attributes[name]))) for name in ("low", "high"))
     return UnconditionalDistribution(BoxUniform, tensor(low), tensor(high), buffer=True)
 
 

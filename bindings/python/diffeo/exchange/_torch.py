@@ -13,7 +13,7 @@ import numpy as np
 
 from ._check import Map, Mapped, Step
 from ._error import ConversionError
-from ._layers import Block, Dense, Network, Real, real
+from ._network import Block, Dense, Network, Real, real
 from ._probe import ACTIVATIONS
 from ._probe import activation as probe_activation
 

@@ -16,7 +16,8 @@ import numpy as np
 from . import _layers
 from ._check import Map, Mapped, Source, Step, reverse
 from ._error import ConversionError
-from ._layers import Dense, Layer, Network, Real, Transformer, inverse_softplus, real
+from ._layers import Layer, Transformer
+from ._network import Dense, Network, Real, inverse_softplus, real
 from ._probe import ACTIVATIONS
 from ._probe import activation as probe_activation
 from ._probe import scale as probe_scale

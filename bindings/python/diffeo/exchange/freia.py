@@ -12,7 +12,8 @@ import numpy as np
 from . import _layers
 from ._check import Map, Source, Step
 from ._error import ConversionError
-from ._layers import Layer, Real
+from ._layers import Layer
+from ._network import Real
 from ._probe import Scale
 from ._probe import scale as probe_scale
 from ._torch import Reader, array, double, in_double, integers, mapped, plain, read, tensor

@@ -14,7 +14,8 @@ import numpy as np
 from . import _layers
 from ._check import Map, Mapped, Source, Step, reverse
 from ._error import ConversionError
-from ._layers import Block, Dense, Layer, Network, Real, Transformer, real
+from ._layers import Layer, Transformer
+from ._network import Block, Dense, Network, Real, real
 from ._probe import Scale, sigmoid_scale, softplus, softplus_scale
 from ._probe import scale as probe_scale
 from ._torch import (

@@ -15,7 +15,8 @@ import numpy as np
 from . import _layers
 from ._check import Map, Mapped, Source, Step, reverse
 from ._error import ConversionError
-from ._layers import Dense, Layer, Network, Real, inverse_softplus
+from ._layers import Layer
+from ._network import Dense, Network, Real, constant, inverse_softplus
 from ._probe import Scale, sigmoid_scale
 from ._torch import (
     Reader,
@@ -181,7 +182,7 @@ def _masked_affine(part: Any, path: str) -> list[Step]:
     scale, shift = networks
     transformer = _layers.affine("exp") if bound is None else _layers.affine("tanh", bound=bound)
     if scale is None:
-        shift = shift or _layers.constant(np.zeros(len(moved)), len(kept))
+        shift = shift or constant(np.zeros(len(moved)), len(kept))
         return _leaf(part, path, [_layers.coupling(mask, _layers.affine("additive"), shift)])
     if shift is None:
         both = scale.select(np.stack([np.arange(len(moved)), np.full(len(moved), -1)], axis=1).ravel())

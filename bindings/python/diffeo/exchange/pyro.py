@@ -16,7 +16,8 @@ import numpy as np
 from . import _layers
 from ._check import Map, Source, Step, reverse
 from ._error import ConversionError
-from ._layers import Layer, Network, Real, Transformer, real
+from ._layers import Layer, Transformer
+from ._network import Network, Real, real
 from ._torch import Reader, activation, array, double, integers, linear, mapped, read, tensor
 from .nflows import spline_outputs
 

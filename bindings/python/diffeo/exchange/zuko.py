@@ -9,7 +9,8 @@ import numpy as np
 from . import _layers
 from ._check import Map, Mapped, Source, Step, reverse
 from ._error import ConversionError
-from ._layers import Block, Layer, Network, Real, Transformer
+from ._layers import Layer, Transformer
+from ._network import Block, Network, Real
 from ._torch import (
     Reader,
     activation,

@@ -1,0 +1,56 @@
+"""The shared library as a file: what it exports, what it needs, how large it is."""
+
+import re
+
+import pytest
+from support import NODE, SONAME, declared, needs, run
+
+NEEDED = r"libhdf5(_serial)?\.so\.\d+|libc\.so\.6|libm\.so\.6|libstdc\+\+\.so\.6|libgcc_s\.so\.1|ld-linux-x86-64\.so\.2"
+pytestmark = needs("nm", "readelf", "strip")
+
+
+@pytest.fixture(scope="module")
+def dynamic(library):
+    return run("readelf", "-dW", library)
+
+
+def test_exports_the_functions_of_the_header_at_its_node_and_nothing_else(library):
+    table = run("nm", "-D", "--defined-only", "--extern-only", library)
+    exported = set(re.findall(r"^\S* [A-Z] (\S+)", table, re.M))
+    assert exported - {NODE} == {f"{name}@@{NODE}" for name in declared()}
+
+
+def test_needs_hdf5_and_the_c_library_only(dynamic):
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
+    assert not [name for name in needed if not re.fullmatch(NEEDED, name)]
+
+
+def test_soname(dynamic):
+    assert re.findall(r"\(SONAME\).*\[(.*)\]", dynamic) == [SONAME]
+
+
+def test_searches_nowhere_but_beside_itself(dynamic):
+    paths = re.findall(r"\((?:RPATH|RUNPATH)\).*\[(.*)\]", dynamic)
+    assert not [path for path in paths if path != "$ORIGIN"]
+
+
+def test_at_most_10_mb_stripped(library, tmp_path):
+    run("strip", "--strip-unneeded", "-o", tmp_path / "libdiffeo.so", library)
+    assert (tmp_path / "libdiffeo.so").stat().st_size <= 10e6
+
+
+def test_no_foundation_inside(library):
+    assert not re.findall(r"\S*(?:10Foundation|20FoundationEssentials)\S*", run("nm", library))
+
+
+def test_kernels_have_no_weak_functions(library):
+    """One of the AVX-512 objects, kept by the linker for all, would run on machines without AVX-512."""
+    objects = sorted(library.parent.glob("Kernels*.build/**/*.o"))
+    if not objects:
+        pytest.skip(f"there are no objects beside {library}: it was not built here")
+    weak = [
+        f"{path.parent.name}/{path.name}: {name}"
+        for path in objects
+        for name in re.findall(r" FUNC +WEAK +\S+ +(?!UND)\S+ (\S+)", run("readelf", "-sW", path))
+    ]
+    assert not weak

@@ -1,0 +1,56 @@
+"""The examples in C, C++ and Fortran: they compile without a warning and do what they say."""
+
+import os
+
+import pytest
+from support import INCLUDE, PROJECT, SONAME, WARNINGS, compilers, needs, run
+
+LANGUAGES = {
+    "c": (["cc", "gcc", "clang"], ["-std=c99", *WARNINGS, *INCLUDE]),
+    "cpp": (["c++", "g++", "clang++"], ["-std=c++11", *WARNINGS, *INCLUDE]),
+    "f90": (["gfortran"], ["-std=f2008"]),
+}
+
+
+@pytest.fixture(scope="module")
+def example(library, tmp_path_factory):
+    """Compiles an example and runs it, in a folder with the library by its SONAME, which programs look for."""
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / SONAME).symlink_to(library)
+    environment = os.environ | {"LD_LIBRARY_PATH": str(folder)}
+
+    def ran(name):
+        compiler, flags = LANGUAGES[name.partition(".")[2]]
+        program, loads = folder / name.replace(".", "_"), name.startswith("dlopen")
+        link = ["-ldl"] if loads else [library, "-lm"]
+        run(compilers(*compiler)[0], *flags, "-O1", PROJECT / "examples" / name, "-o", program, *link, cwd=folder)
+        return run(program, *([library] if loads else []), env=environment, cwd=folder)
+
+    return ran
+
+
+@pytest.fixture(scope="module")
+def trained(example):
+    """What training.c has written, others read."""
+    return example("training.c")
+
+
+@needs("cc")
+def test_training(trained):
+    assert trained
+
+
+@needs("cc")
+@pytest.mark.parametrize("name", ["density", "sampling", "conditional", "score", "torus", "dlopen_density"])
+def test_c(name, trained, example):
+    assert example(f"{name}.c")
+
+
+@needs("c++")
+def test_cpp(trained, example):
+    assert example("sampler.cpp")
+
+
+@needs("gfortran")
+def test_fortran(trained, example):
+    assert example("density.f90")

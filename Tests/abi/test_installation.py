@@ -1,0 +1,75 @@
+"""`make install` into a folder of its own, and a program built against it by pkg-config and by CMake."""
+
+import os
+import subprocess
+
+import pytest
+from support import PROJECT, SONAME, compilers, needs, run
+
+PROGRAM = """#include <diffeo.h>
+#include <string.h>
+int main(void) { return strcmp(diffeo_version_string(), DIFFEO_VERSION_STRING); }
+"""
+CMAKE_LISTS = """cmake_minimum_required(VERSION 3.16)
+project(user C)
+find_package(diffeo 0.2 REQUIRED)
+add_executable(user user.c)
+target_link_libraries(user PRIVATE diffeo::diffeo)
+"""
+
+
+@pytest.fixture(scope="module")
+def prefix(library, tmp_path_factory):
+    """DESTDIR, in which it is installed at /opt/diffeo."""
+    folder = tmp_path_factory.mktemp("prefix")
+    run(PROJECT / "scripts/install", library, "/opt/diffeo", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(prefix):
+    return prefix / "opt/diffeo"
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "user.c").write_text(PROGRAM)
+    (tmp_path / "CMakeLists.txt").write_text(CMAKE_LISTS)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name", ["include/diffeo.h", "include/diffeo_loader.h", "lib/libdiffeo.so", f"lib/{SONAME}"]
+)
+def test_installs_into_destdir(name, installed):
+    assert (installed / name).exists()
+
+
+def test_destdir_is_in_no_file(prefix):
+    assert subprocess.run(["grep", "-rI", prefix, prefix], capture_output=True, text=True).stdout == ""
+
+
+@needs("cc", "pkg-config")
+def test_a_program_builds_with_pkg_config_and_runs(installed, source):
+    environment = os.environ | {"PKG_CONFIG_PATH": str(installed / "lib/pkgconfig")}
+    command = ["pkg-config", f"--define-variable=prefix={installed}", "--cflags", "--libs", "diffeo"]
+    flags = run(*command, env=environment).split()
+    run(compilers("cc")[0], source / "user.c", *flags, "-o", source / "user")
+    run(source / "user", env=os.environ | {"LD_LIBRARY_PATH": str(installed / "lib")})
+
+
+@needs("cmake", "make")
+def test_a_program_builds_with_cmake_and_runs(installed, source):
+    build = source / "build"
+    run("cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={installed}")
+    run("cmake", "--build", build)
+    run(build / "user")
+
+
+@needs("cmake", "make")
+def test_cmake_refuses_another_minor_version(installed, source):
+    (source / "CMakeLists.txt").write_text(CMAKE_LISTS.replace("diffeo 0.2", "diffeo 0.1"))
+    command = ["cmake", "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={installed}"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode
+    assert "0.2.0" in refused.stderr

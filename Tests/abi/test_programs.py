@@ -1,0 +1,137 @@
+"""C programs that use the library: what is right, what is wrong, the same bits everywhere, no leaks."""
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from support import HERE, LENGTH, needs, run
+
+MEMCHECK = (
+    "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite "
+    f"--fair-sched=yes --suppressions={HERE / 'valgrind.supp'}"
+)
+# Parts of the programs that go together under valgrind, which is fifty times slower: with few rounds.
+PARTS = {
+    "smoke": {
+        "autoregressive": "maf iaf cdf_flow spline_autoregressive torus_spline_autoregressive",
+        "coupling": "realnvp nice glow spline_coupling torus_spline_coupling",
+        "units": "planar radial linear units mixtures bounded",
+        "others": "version layers bases integers turns training",
+    },
+    "abuse": {
+        "arrays": "evaluation_f32 evaluation_f64 parameters_f32 parameters_f64 training_f32 training_f64",
+        "building": "building",
+        "files": "files",
+        "others": "handles sizes training_options words",
+    },
+}
+PROCESSOR = Path("/proc/cpuinfo").read_text()
+HAS = {"baseline": True, "avx2": " avx2" in PROCESSOR and " fma" in PROCESSOR, "avx512": " avx512vl" in PROCESSOR}
+
+
+@pytest.mark.parametrize("name", ["smoke", "abuse", "threads", "allocations", "determinism", "instructions"])
+def test_compiles(name, program):
+    if name == "instructions" and not Path("/usr/include/valgrind/callgrind.h").exists():
+        pytest.skip("valgrind/callgrind.h not installed (scripts/setup-tests does)")
+    assert program(name).exists()
+
+
+def test_smoke(program, tmp_path):
+    run(program("smoke"), tmp_path)
+
+
+@pytest.mark.long
+def test_abuse(program, tmp_path):
+    """With files cut off anywhere, and so many with bits turned."""
+    run(program("abuse"), tmp_path, 4000 * LENGTH)
+
+
+@pytest.mark.long
+def test_threads(program):
+    run(program("threads"), 60 * LENGTH)
+
+
+def test_allocations(program, tmp_path):
+    run(program("allocations"), cwd=tmp_path)
+
+
+# ----------------------------------------------------------------------------------------------------- determinism
+# FMA instruction sets give the same bits, the baseline has its own, emulated machines give those of real ones.
+
+
+@pytest.fixture(scope="session")
+def checksums(program):
+    """Of a run, each made once: of so many rows, under a runner, with the variables of an environment."""
+
+    @cache
+    def made(*arguments, runner=(), **environment):
+        printed = run(*runner, program("determinism"), *arguments, env=os.environ | environment)
+        found = re.findall(r"^checksum (.*)", printed, re.M)
+        assert found
+        return found
+
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("isa", HAS)
+def test_determinism(isa, checksums):
+    assert checksums(DIFFEO_MAX_ISA=isa)
+
+
+@pytest.mark.skipif(not HAS["avx512"], reason="this machine has no AVX-512")
+def test_avx512_gives_the_bits_of_avx2(checksums):
+    assert checksums(DIFFEO_MAX_ISA="avx512") == checksums(DIFFEO_MAX_ISA="avx2")
+
+
+@pytest.mark.slow
+@needs("qemu-x86_64")
+@pytest.mark.parametrize(("model", "isa"), [("Nehalem", "baseline"), ("Haswell", "avx2")])
+def test_an_emulated_machine_gives_the_bits_of_a_real_one(model, isa, checksums):
+    if not HAS[isa]:
+        pytest.skip(f"this machine has no {isa}")
+    # The C library chooses its own functions by the processor, too: without FMA where the emulated one has none.
+    without = "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX2_Usable,-FMA_Usable,-FMA4_Usable"
+    like = {"GLIBC_TUNABLES": without} if isa == "baseline" else {}
+    assert checksums("26", runner=("qemu-x86_64", "-cpu", model)) == checksums("26", DIFFEO_MAX_ISA=isa, **like)
+
+
+# -------------------------------------------------------------------------------------------------------- memcheck
+
+
+def memcheck(bare_library, *command):
+    """Without children: valgrind does not follow them."""
+    environment = os.environ | {"DIFFEO_LIBRARY": str(bare_library), "NO_FORK": "1", "MEMCHECK": "1"}
+    run(*MEMCHECK.split(), *command, env=environment)
+
+
+@pytest.mark.slow
+@needs("valgrind")
+@pytest.mark.parametrize("part", PARTS["smoke"])
+def test_memcheck_of_smoke(part, program, bare_library, tmp_path):
+    memcheck(bare_library, program("smoke"), tmp_path, *PARTS["smoke"][part].split())
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@needs("valgrind")
+@pytest.mark.parametrize("part", PARTS["abuse"])
+def test_memcheck_of_abuse(part, program, bare_library, tmp_path):
+    memcheck(bare_library, program("abuse"), tmp_path, 100 * LENGTH, *PARTS["abuse"][part].split())
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@needs("valgrind")
+def test_memcheck_of_threads(program, bare_library):
+    memcheck(bare_library, program("threads"), 4 * LENGTH)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_memcheck_takes_every_part(name, program, tmp_path):
+    arguments = [tmp_path, "1"] if name == "abuse" else [tmp_path]
+    printed = run(program(name), *arguments, "parts")
+    taken = " ".join(PARTS[name].values()).split()
+    assert sorted(taken) == sorted(re.findall(r"^part (\w+)", printed, re.M))
