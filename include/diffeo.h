@@ -235,15 +235,13 @@ enum {
   DIFFEO_MAP_AFFINE = 1, /* z = s x + t */
   DIFFEO_MAP_SPLINE = 2,
   DIFFEO_MAP_MIXTURE = 3,
-  /* z = sinh(delta asinh(x) - e) from outputs a, e with log delta = a / (1 + |a| / scale_bound): skewness and tails (Jones
-   * and Pewsey 2009) */
-  DIFFEO_MAP_SINH_ARCSINH = 4
+  DIFFEO_MAP_SINH_ARCSINH = 4 /* z = sinh(d arsinh(x) - e), d = exp(a / (1 + |a| / scale_bound)): skew and tails */
 };
 typedef struct diffeo_map_options {
   size_t struct_size;
   int32_t map;           /* DIFFEO_MAP_AFFINE */
   int32_t scale;         /* affine: DIFFEO_SCALE_SOFT_CLIP */
-  double scale_bound;    /* above 0, at most 80: 3 */
+  double scale_bound;    /* of affine and sinh-arcsinh, above 0, at most 80: 3 */
   double scale_epsilon;  /* 0 or more, below 1: 1e-3 */
   double log_scale_low, log_scale_high;  /* of DIFFEO_SCALE_CLAMPED_EXP, -80 to 80: -5, 3 */
   const diffeo_spline_options *spline;   /* NULL: the defaults. With another map than it is for: DIFFEO_EINVAL */
