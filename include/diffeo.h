@@ -416,11 +416,11 @@ DIFFEO_API diffeo_status diffeo_spec_add_householder(diffeo_spec *spec, int64_t 
 DIFFEO_API diffeo_status diffeo_spec_add_actnorm(diffeo_spec *spec);
 /* The same, beginning as the identity; shift 0: z = exp(log_scale) x, the diagonal scaling of NICE. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_elementwise_affine(diffeo_spec *spec, int32_t shift);
-#define DIFFEO_BATCH_NORM_ROWS 512
 /* z = exp(log_gamma) (x - mean) / sqrt(variance + epsilon) + beta: a minibatch in training goes by its own mean and
  * variance (by pieces of at most DIFFEO_BATCH_NORM_ROWS rows), all else by running averages, of which each piece makes
  * the part momentum.
  * epsilon: above 0, at most 1, commonly 1e-5; momentum: above 0, at most 1, commonly 0.1. Since: 0.1 */
+#define DIFFEO_BATCH_NORM_ROWS 512
 DIFFEO_API diffeo_status diffeo_spec_add_batch_norm(diffeo_spec *spec, double epsilon, double momentum);
 
 /* Planar flow x + u tanh(w x + b) and radial flow x + beta (x - x0) / (alpha + |x - x0|), kept invertible by their
