@@ -98,13 +98,10 @@ struct Autoregressive<S: Scalar>: Bijection {
     let mark = scratch.mark
     let logs = try scratch.take(pass.count, of: S.self)
     let z = pass.x
+    let function = map.function(inverse: !invertsMap)
     let tape = try pass.replace { z, x throws(DiffeoError) in
       try parameters.evaluate(finding: x, context, stride, scratch) { i, at, p in
-        if invertsMap {
-          map.forward(stride, z + at, p, x + at, logs + i * stride)
-        } else {
-          map.inverse(stride, z + at, p, x + at, logs + i * stride)
-        }
+        function(map.rule, stride, z + at, p, x + at, logs + i * stride)
       }
     }
     S.kernels.addRows(dim, stride, logs, invertsMap ? 1 : -1, pass.logDet)
@@ -126,14 +123,11 @@ struct Autoregressive<S: Scalar>: Bijection {
   func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
     let scratch = adjoint.scratch
     let mark = scratch.mark
+    let pullback = map.pullback(inverse: !invertsMap)
     try parameters.pullback(&adjoint, finding: tape.parameters) { adjoint, i, at, p, gParameters in
       let (stride, logs) = (adjoint.stride, tape.logs + i * adjoint.stride)
       adjoint.spreadLogDet(1, negated: !invertsMap, gParameters)
-      if invertsMap {
-        map.pullback(stride, tape.x + at, p, logs, adjoint.g + at, gParameters)
-      } else {
-        map.inversePullback(stride, tape.x + at, p, logs, adjoint.g + at, gParameters)
-      }
+      pullback(map.rule, stride, tape.x + at, p, logs, adjoint.g + at, gParameters)
     }
     scratch.release(to: mark)
   }

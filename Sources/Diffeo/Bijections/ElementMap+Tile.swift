@@ -36,6 +36,7 @@ extension ElementMap {
     _ y: UnsafeMutablePointer<S>, _ logs: UnsafeMutablePointer<S>, _ scratch: Scratch, recording: Bool
   ) throws(DiffeoError) {
     let stride = columns.stride
+    let map = function(inverse: inverse)
     if columns.areMappedAtOnce {
       let mark = scratch.mark
       let count = Tiling.wholeVectors(columns.count * stride, S.self)
@@ -43,22 +44,13 @@ extension ElementMap {
       let parameters = try scratch.take(parameterCount * count, of: S.self)
       columns.gather(x, count, numbers)
       gather(columns, p, count, parameters)
-      if inverse {
-        self.inverse(count, numbers, parameters, numbers, logs)
-      } else {
-        forward(count, numbers, parameters, numbers, logs)
-      }
+      map(rule, count, numbers, parameters, numbers, logs)
       if recording { scatter(columns, parameters, count, p) }
       columns.scatter(numbers, y)
       scratch.release(to: mark)
     } else {
       for i in 0..<columns.count {
-        let p = p + i * parameterCount * stride
-        if inverse {
-          self.inverse(stride, x + columns[i], p, y + columns[i], logs + i * stride)
-        } else {
-          forward(stride, x + columns[i], p, y + columns[i], logs + i * stride)
-        }
+        map(rule, stride, x + columns[i], p + i * parameterCount * stride, y + columns[i], logs + i * stride)
       }
     }
   }
@@ -70,6 +62,7 @@ extension ElementMap {
     _ adjoint: Adjoint<S>, _ gp: UnsafeMutablePointer<S>
   ) throws(DiffeoError) {
     let (stride, scratch) = (columns.stride, adjoint.scratch)
+    let pullback = pullback(inverse: inverse)
     if columns.areMappedAtOnce {
       let mark = scratch.mark
       let count = Tiling.wholeVectors(columns.count * stride, S.self)
@@ -82,11 +75,7 @@ extension ElementMap {
       gather(columns, p, count, parameters)
       adjoint.spreadLogDet(columns.count, negated: inverse, gParameters)
       for i in columns.count * stride..<count { gParameters[i] = 0 }
-      if inverse {
-        inversePullback(count, numbers, parameters, logs, g, gParameters)
-      } else {
-        pullback(count, numbers, parameters, logs, g, gParameters)
-      }
+      pullback(rule, count, numbers, parameters, logs, g, gParameters)
       scatter(columns, gParameters, count, gp)
       columns.scatter(g, adjoint.g)
       scratch.release(to: mark)
@@ -94,12 +83,7 @@ extension ElementMap {
       for i in 0..<columns.count {
         let offset = i * parameterCount * stride
         adjoint.spreadLogDet(1, negated: inverse, gp + offset)
-        if inverse {
-          inversePullback(
-            stride, x + columns[i], p + offset, logs + i * stride, adjoint.g + columns[i], gp + offset)
-        } else {
-          pullback(stride, x + columns[i], p + offset, logs + i * stride, adjoint.g + columns[i], gp + offset)
-        }
+        pullback(rule, stride, x + columns[i], p + offset, logs + i * stride, adjoint.g + columns[i], gp + offset)
       }
     }
   }

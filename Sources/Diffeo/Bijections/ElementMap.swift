@@ -113,7 +113,7 @@ extension MapRule {
 struct ElementMap<S: Scalar>: BitwiseCopyable {
   let parameterCount: Int
   let encoding: ColumnEncoding
-  private let rule: UnsafeRawPointer
+  let rule: UnsafeRawPointer
   private let kernels: UnsafePointer<MapKernels<S>>
 
   init(_ spec: ElementMapSpec, pool: Pool) throws(DiffeoError) {
@@ -134,39 +134,15 @@ struct ElementMap<S: Scalar>: BitwiseCopyable {
     kernels = try pool.place(functions: made)
   }
 
-  /// y, and in `logs` log dy/dx. Leaves in p what the pullback wants there; so does `inverse`.
-  @inline(__always)
-  func forward(
-    _ count: Int, _ x: UnsafePointer<S>, _ p: UnsafeMutablePointer<S>, _ y: UnsafeMutablePointer<S>,
-    _ logs: UnsafeMutablePointer<S>
-  ) {
-    kernels.pointee.forward(rule, count, x, p, y, logs)
-  }
+  // The functions, which are to be given `rule`. Whoever has many columns takes one of them out of the table before: each
+  // time costs a retain.
 
-  /// x, and in `logs` log dy/dx (not dx/dy).
+  /// `inverse` or `forward`.
   @inline(__always)
-  func inverse(
-    _ count: Int, _ y: UnsafePointer<S>, _ p: UnsafeMutablePointer<S>, _ x: UnsafeMutablePointer<S>,
-    _ logs: UnsafeMutablePointer<S>
-  ) {
-    kernels.pointee.inverse(rule, count, y, p, x, logs)
-  }
+  func function(inverse: Bool) -> MapKernels<S>.Map { inverse ? kernels.pointee.inverse : kernels.pointee.forward }
 
-  /// g: dL/dy in, dL/dx out. gp: its first `count` values dL/dlogs in, all of them dL/dp out.
   @inline(__always)
-  func pullback(
-    _ count: Int, _ x: UnsafePointer<S>, _ p: UnsafePointer<S>, _ logs: UnsafePointer<S>,
-    _ g: UnsafeMutablePointer<S>, _ gp: UnsafeMutablePointer<S>
-  ) {
-    kernels.pointee.pullback(rule, count, x, p, logs, g, gp)
-  }
-
-  /// Of `inverse`, whose result was x. g: dL/dx in, dL/dy out. gp as above.
-  @inline(__always)
-  func inversePullback(
-    _ count: Int, _ x: UnsafePointer<S>, _ p: UnsafePointer<S>, _ logs: UnsafePointer<S>,
-    _ g: UnsafeMutablePointer<S>, _ gp: UnsafeMutablePointer<S>
-  ) {
-    kernels.pointee.inversePullback(rule, count, x, p, logs, g, gp)
+  func pullback(inverse: Bool) -> MapKernels<S>.Pullback {
+    inverse ? kernels.pointee.inversePullback : kernels.pointee.pullback
   }
 }

@@ -426,12 +426,14 @@ struct MADE<S: Scalar>: Distribution {
     let work = try scratch.take(stride, of: S.self)
     switch conditional {
     case .gaussian(let map):
+      let inverse = map.function(inverse: true)
       _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
-        map.inverse(stride, noise + at, p, x + at, work)
+        inverse(map.rule, stride, noise + at, p, x + at, work)
       }
     case .mixture(_, let map):
+      let inverse = map.function(inverse: true)
       _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
-        map.inverse(stride, noise + at, p, x + at, work)
+        inverse(map.rule, stride, noise + at, p, x + at, work)
       }
     case .bernoulli:
       _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
