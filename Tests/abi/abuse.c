@@ -293,10 +293,10 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
   CHECK_OK(D.network_options_init(&network, sizeof network));
   for (int32_t map = DIFFEO_MAP_AFFINE; map <= DIFFEO_MAP_SINH_ARCSINH; map++) {
     if (map != DIFFEO_MAP_SPLINE)
-      FIELD(diffeo_map_options, D.map_options_init, spline, (o.map = map, &s), DIFFEO_EINVAL, "of the map spline",
+      FIELD(diffeo_map_options, D.map_options_init, spline, (o.map = map, &s), DIFFEO_EINVAL, "of the map rational_quadratic",
             autoregressive_map(spec, &o));
     if (map != DIFFEO_MAP_MIXTURE)
-      FIELD(diffeo_map_options, D.map_options_init, mixture, (o.map = map, &m), DIFFEO_EINVAL, "of the map mixture",
+      FIELD(diffeo_map_options, D.map_options_init, mixture, (o.map = map, &m), DIFFEO_EINVAL, "of the map mixture_cdf",
             coupling_map(spec, &o));
   }
 
