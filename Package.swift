@@ -28,13 +28,14 @@ let package = Package(
     .systemLibrary(name: "CDiffeo", path: "include"),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .target(name: "CShims"),
+    .target(name: "CLibrary"),
     .target(name: "KernelInterface"),
     .target(
-      name: "Diffeo", dependencies: ["KernelInterface", "CShims"] + kernels.map { .byName(name: $0.name) },
+      name: "Diffeo", dependencies: ["KernelInterface", "CLibrary", "CShims"] + kernels.map { .byName(name: $0.name) },
       swiftSettings: testable),
-    .target(name: "WeightFile", dependencies: ["Diffeo", "CHDF5", "CShims"], swiftSettings: testable),
+    .target(name: "WeightFile", dependencies: ["Diffeo", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
     .target(
-      name: "DiffeoABI", dependencies: ["CDiffeo", "CShims", "Diffeo", "WeightFile"],
+      name: "DiffeoABI", dependencies: ["CDiffeo", "CLibrary", "CShims", "Diffeo", "WeightFile"],
       linkerSettings: [
         .unsafeFlags([
           "-static-stdlib", "-use-ld=lld",

@@ -1,5 +1,5 @@
+import CLibrary
 import Diffeo
-import Glibc
 
 /// The bytes of an HDF5 file, freed when it goes away.
 struct Image: ~Copyable {
@@ -118,7 +118,7 @@ struct Descriptor: ~Copyable {
   func write(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(DiffeoError) {
     var rest = bytes[...]
     while let start = UnsafeRawBufferPointer(rebasing: rest).baseAddress, !rest.isEmpty {
-      let step = Glibc.write(number, start, rest.count)
+      let step = CLibrary.write(number, start, rest.count)
       if step >= 0 {
         rest = rest.dropFirst(step)
       } else if errno != EINTR {

@@ -1,5 +1,5 @@
+import CLibrary
 import CShims
-import Glibc
 import KernelInterface
 import KernelsAVX2F32
 import KernelsAVX2F64
