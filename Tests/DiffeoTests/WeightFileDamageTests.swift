@@ -64,7 +64,7 @@ struct Damage: CustomTestStringConvertible, Sendable {
       for i in 0...256 { editor.set("a\(i)", of: "/layers/002", i) }
     },
     Damage("an unknown activation", .version) { $0.set("activation", of: "/layers/003", "sine") },
-    Damage("an unknown scale") { $0.set("scale", of: "/layers/003", "square") },
+    Damage("an unknown scale", .version) { $0.set("scale", of: "/layers/003", "square") },
     Damage("a scale bound of NaN") { $0.set("scale_bound", of: "/layers/003", Double.nan) },
 
     // Layer 5 has preactivation, scales and a shift by the context, layer 6 plain residual blocks and gates.

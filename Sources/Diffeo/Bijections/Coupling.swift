@@ -69,7 +69,7 @@ struct CouplingSpec: BijectionSpec {
       dim: dim, contextDim: contextDim, mask: mask.map { $0 == 1 }, map: ElementMapSpec(record),
       conditioner: NetworkConventions(record),
       scaleActivation: record["scale_activation"] == nil
-        ? nil : Activation(name: record.string("scale_activation")))
+        ? nil : Activation.names.choice(record, "scale_activation"))
   }
 
   var record: Record {

@@ -72,7 +72,7 @@ struct ElementMapSpec: Equatable, Sendable {
   init(_ record: Record) throws(DiffeoError) {
     let name = record["transformer"] == nil ? ScaleRule.name : try record.string("transformer")
     guard let kind = ElementMapSpec.kinds.first(where: { $0.name == name }) else {
-      throw DiffeoError(.format, "the transformer '\(name)' is not known")
+      throw DiffeoError.unknown("transformer", name)
     }
     rule = try kind.init(record)
   }
@@ -155,21 +155,5 @@ struct ElementMap<S: Scalar>: BitwiseCopyable {
     _ g: UnsafeMutablePointer<S>, _ gp: UnsafeMutablePointer<S>
   ) {
     kernels.pointee.inversePullback(rule, count, x, p, logs, g, gp)
-  }
-}
-
-/// Choices by the names that they have in records.
-struct Names<Choice: Equatable & Sendable>: Sendable {
-  let list: [(choice: Choice, name: String)]
-  init(_ list: [(choice: Choice, name: String)]) { self.list = list }
-
-  func name(_ choice: Choice) -> String { list.first { $0.choice == choice }?.name ?? "?" }
-
-  func choice(_ record: Record, _ field: String) throws(DiffeoError) -> Choice {
-    let name = try record.string(field)
-    guard let match = list.first(where: { $0.name == name }) else {
-      throw DiffeoError(.format, "the \(field) '\(name)' is not known")
-    }
-    return match.choice
   }
 }

@@ -42,8 +42,7 @@ struct Layer<S: Scalar>: BitwiseCopyable {
   init<B: Bijection>(_ bijection: B, inverted: Bool, pool: Pool) throws(DiffeoError) where B.S == S {
     self.inverted = inverted
     self.bijection = UnsafeMutableRawPointer(try pool.place(bijection))
-    let bytes = UnsafeMutableRawPointer(try pool.take(MemoryLayout<Functions>.size, of: UInt8.self))
-    functions = UnsafePointer(bytes.initializeMemory(as: Functions.self, to: Functions(B.self, inverted: inverted)))
+    functions = try pool.place(functions: Functions(B.self, inverted: inverted))
   }
 
   /// The bijection, if it is of this type.

@@ -28,8 +28,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
 
   init<D: Distribution>(_ distribution: D, pool: Pool) throws(DiffeoError) where D.S == S {
     self.distribution = UnsafeMutableRawPointer(try pool.place(distribution))
-    let bytes = UnsafeMutableRawPointer(try pool.take(MemoryLayout<Functions>.size, of: UInt8.self))
-    functions = UnsafePointer(bytes.initializeMemory(as: Functions.self, to: Functions(D.self)))
+    functions = try pool.place(functions: Functions(D.self))
   }
 
   var denseLayers: [DenseLayer<S>] { functions.pointee.denseLayers(distribution) }

@@ -17,9 +17,9 @@ package struct NetworkConventions: Equatable, Sendable {
 
   init(_ record: Record) throws(DiffeoError) {
     hidden = try record.ints("hidden")
-    activation = try Activation(name: record.string("activation"))
-    if record["blocks"] != nil { blocks = try NetworkBlocks(name: record.string("blocks")) }
-    if record["context_mode"] != nil { contextMode = try ContextMode(name: record.string("context_mode")) }
+    activation = try Activation.names.choice(record, "activation")
+    if record["blocks"] != nil { blocks = try NetworkBlocks.names.choice(record, "blocks") }
+    if record["context_mode"] != nil { contextMode = try ContextMode.names.choice(record, "context_mode") }
     if record["normalized"] != nil { normalized = try record.bool("normalized") }
   }
 
@@ -84,17 +84,10 @@ package enum NetworkBlocks: Int32, Sendable {
   /// Likewise, h += W_outer act(W_inner act(h) + b) + b (He, Zhang, Ren and Sun 2016, "Identity mappings").
   case preactivation
 
-  private static let names: [(NetworkBlocks, String)] = [
+  static let names = Names<NetworkBlocks>([
     (.plain, "plain"), (.residual, "residual"), (.preactivation, "preactivation"),
-  ]
-  var name: String { NetworkBlocks.names.first { $0.0 == self }?.1 ?? "?" }
-
-  init(name: String) throws(DiffeoError) {
-    guard let match = NetworkBlocks.names.first(where: { $0.1 == name }) else {
-      throw DiffeoError.unknown("blocks", name)
-    }
-    self = match.0
-  }
+  ])
+  var name: String { NetworkBlocks.names.name(self) }
 }
 
 /// How a network learns of the context; raw values are those of the C header.
@@ -107,13 +100,6 @@ package enum ContextMode: Int32, Sendable {
   /// activation between its two matrices.
   case shift
 
-  private static let names: [(ContextMode, String)] = [(.input, "input"), (.gate, "gate"), (.shift, "shift")]
-  var name: String { ContextMode.names.first { $0.0 == self }?.1 ?? "?" }
-
-  init(name: String) throws(DiffeoError) {
-    guard let match = ContextMode.names.first(where: { $0.1 == name }) else {
-      throw DiffeoError.unknown("context mode", name)
-    }
-    self = match.0
-  }
+  static let names = Names<ContextMode>([(.input, "input"), (.gate, "gate"), (.shift, "shift")])
+  var name: String { ContextMode.names.name(self) }
 }

@@ -209,16 +209,9 @@ struct NetworkSpec: Equatable, Sendable {
 }
 
 extension Activation {
-  private static let names: [(Activation, String)] = [
+  static let names = Names<Activation>([
     (.relu, "relu"), (.tanh, "tanh"), (.elu, "elu"), (.silu, "silu"), (.leakyReLU, "leaky_relu"),
     (.softplus, "softplus"), (.sigmoid, "sigmoid"), (.gelu, "gelu"), (.geluErf, "gelu_erf"),
-  ]
-  var name: String { Activation.names.first { $0.0 == self }?.1 ?? "?" }
-
-  init(name: String) throws(DiffeoError) {
-    guard let match = Activation.names.first(where: { $0.1 == name }) else {
-      throw DiffeoError.unknown("activation", name)
-    }
-    self = match.0
-  }
+  ])
+  var name: String { Activation.names.name(self) }
 }
