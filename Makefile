@@ -49,8 +49,9 @@ test-long: python ## the tests that have a long form, in it: damaged files, kill
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/abi
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(PYTEST) -m long bindings/python
 
-test-portable: system ## the tests of the core as it is on other machines than x86-64: vectors of 128 bits, in .build-portable
+test-portable: system ## the tests of the core as it is on 64-bit ARM, on x86-64; compiles the kernels for ARM
 	DIFFEO_KERNELS=portable swift test -c release --disable-testable-imports --scratch-path .build-portable $(FMA) --skip WeightFile
+	Tests/abi/arm
 
 test-exchange: lib ## converts flows of other libraries, which are installed first (some minutes)
 	scripts/setup-exchange

@@ -119,7 +119,7 @@ final class Fenced<S: TestScalar> {
   private let base: UnsafeMutableRawPointer
   private let mapped: Int
   private let slack: UnsafeMutableRawBufferPointer
-  static var page: Int { 4096 }
+  static var page: Int { sysconf(Int32(_SC_PAGESIZE)) }
 
   init(_ values: [S], atStart: Bool) {
     count = values.count
