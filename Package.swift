@@ -39,7 +39,7 @@ let package = Package(
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .target(name: "CShims"),
     .target(name: "CLibrary"),
-    .target(name: "KernelInterface"),
+    .target(name: "KernelInterface", swiftSettings: testable),
     .target(
       name: "Diffeo", dependencies: ["KernelInterface", "CLibrary", "CShims"] + kernels.map { .byName(name: $0.name) },
       swiftSettings: testable + chosen),

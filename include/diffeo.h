@@ -236,15 +236,13 @@ enum {
   DIFFEO_MAP_AFFINE = 1, /* z = s x + t */
   DIFFEO_MAP_SPLINE = 2,
   DIFFEO_MAP_MIXTURE = 3,
-  /* z = sinh(delta asinh(x) - e) from outputs a, e with log delta = a / (1 + |a| / scale_bound): skewness and tails (Jones
-   * and Pewsey 2009) */
-  DIFFEO_MAP_SINH_ARCSINH = 4
+  DIFFEO_MAP_SINH_ARCSINH = 4 /* z = sinh(d arsinh(x) - e), d = exp(a / (1 + |a| / scale_bound)): skew and tails */
 };
 typedef struct diffeo_map_options {
   size_t struct_size;
   int32_t map;           /* DIFFEO_MAP_AFFINE */
   int32_t scale;         /* affine: DIFFEO_SCALE_SOFT_CLIP */
-  double scale_bound;    /* above 0, at most 80: 3 */
+  double scale_bound;    /* of affine and sinh-arcsinh, above 0, at most 80: 3 */
   double scale_epsilon;  /* 0 or more, below 1: 1e-3 */
   double log_scale_low, log_scale_high;  /* of DIFFEO_SCALE_CLAMPED_EXP, -80 to 80: -5, 3 */
   const diffeo_spline_options *spline;   /* NULL: the defaults. With another map than it is for: DIFFEO_EINVAL */
@@ -419,11 +417,11 @@ DIFFEO_API diffeo_status diffeo_spec_add_householder(diffeo_spec *spec, int64_t 
 DIFFEO_API diffeo_status diffeo_spec_add_actnorm(diffeo_spec *spec);
 /* The same, beginning as the identity; shift 0: z = exp(log_scale) x, the diagonal scaling of NICE. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_elementwise_affine(diffeo_spec *spec, int32_t shift);
-#define DIFFEO_BATCH_NORM_ROWS 512
 /* z = exp(log_gamma) (x - mean) / sqrt(variance + epsilon) + beta: a minibatch in training goes by its own mean and
  * variance (by pieces of at most DIFFEO_BATCH_NORM_ROWS rows), all else by running averages, of which each piece makes
  * the part momentum.
  * epsilon: above 0, at most 1, commonly 1e-5; momentum: above 0, at most 1, commonly 0.1. Since: 0.1 */
+#define DIFFEO_BATCH_NORM_ROWS 512
 DIFFEO_API diffeo_status diffeo_spec_add_batch_norm(diffeo_spec *spec, double epsilon, double momentum);
 
 /* Planar flow x + u tanh(w x + b) and radial flow x + beta (x - x0) / (alpha + |x - x0|), kept invertible by their

@@ -43,43 +43,31 @@ extension diffeo_network_options: SizedStruct {
 extension diffeo_map_options: SizedStruct {
   mutating func setDefaults() {
     map = Int32(DIFFEO_MAP_AFFINE)
-    scale = Int32(DIFFEO_SCALE_SOFT_CLIP)
-    scale_bound = Architecture.defaultScaleBound
-    scale_epsilon = Architecture.defaultScaleEpsilon
-    (log_scale_low, log_scale_high) = Architecture.defaultLogScales
+    let d = ScaleRule.standard
+    (scale, scale_bound, scale_epsilon) = (d.kind.rawValue, d.bound, d.epsilon)
+    (log_scale_low, log_scale_high) = (d.low, d.high)
   }
 
   static func map(_ options: UnsafePointer<Self>?) throws(DiffeoError) -> MapOptions {
     let o = try read(options)
-    var map = try MapOptions(map: o.map)
+    var map = try MapOptions(number: o.map)
     map.scale.kind = try choice(o.scale, "scale")
     (map.scale.bound, map.scale.epsilon) = (o.scale_bound, o.scale_epsilon)
     (map.scale.low, map.scale.high) = (o.log_scale_low, o.log_scale_high)
-    try o.refuse("spline", DIFFEO_MAP_SPLINE, given: o.spline != nil)
-    try o.refuse("mixture", DIFFEO_MAP_MIXTURE, given: o.mixture != nil)
-    map.spline = try diffeo_spline_options.read(o.spline).rule
-    map.mixture = try diffeo_mixture_options.read(o.mixture).rule
+    if o.spline != nil { map.spline = try diffeo_spline_options.read(o.spline).rule }
+    if o.mixture != nil { map.mixture = try diffeo_mixture_options.read(o.mixture).rule }
     return map
-  }
-
-  /// Options of a map that is not chosen are a mistake, not to be passed over.
-  private func refuse(_ name: String, _ number: Int, given: Bool) throws(DiffeoError) {
-    guard !given || Int(map) == number else {
-      throw DiffeoError(.invalid, "there are options of the map \(name), \(number), but map is \(map)")
-    }
   }
 }
 
 extension diffeo_spline_options: SizedStruct {
   mutating func setDefaults() {
-    let rule = SplineRule.standard
-    bins = Int64(rule.bins)
-    (low, high) = (rule.low, rule.high)
-    (min_width, min_height, min_derivative) = (rule.minWidth, rule.minHeight, rule.minDerivative)
-    boundary = Int32(DIFFEO_BOUNDARY_LINEAR)
-    derivative = Int32(DIFFEO_DERIVATIVE_SOFTPLUS)
-    derivative_bound = log(1000)
-    boundary_derivative = 1
+    let d = SplineRule.standard
+    (bins, low, high, boundary) = (Int64(d.bins), d.low, d.high, d.boundary.rawValue)
+    (min_width, min_height, min_derivative) = (d.minWidth, d.minHeight, d.minDerivative)
+    (derivative, derivative_bound, boundary_derivative) = (
+      d.derivative.rawValue, d.derivativeBound, d.boundaryDerivative
+    )
     encoding = Int32(DIFFEO_ENCODING_CIRCLE)
   }
 
@@ -103,10 +91,9 @@ extension diffeo_spline_options: SizedStruct {
 
 extension diffeo_mixture_options: SizedStruct {
   mutating func setDefaults() {
-    components = Int64(Architecture.defaultComponents)
-    family = Int32(DIFFEO_FAMILY_NORMAL)
-    target = Int32(DIFFEO_TARGET_LOGISTIC)
-    scale_bound = Architecture.defaultMixtureBound
+    let d = MixtureRule.standard
+    (components, family, target) = (Int64(d.components), d.family.rawValue, d.target.rawValue)
+    scale_bound = d.bound
   }
 
   var rule: MixtureRule {

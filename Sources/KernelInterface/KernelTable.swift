@@ -10,13 +10,12 @@
 ///
 /// NaN in an element gives NaN in what depends on it. Nothing here allocates, traps or keeps state.
 ///
-/// A tuple: its literal in Kernels/Table.swift must name every kernel, and the type of each stands here alone. The
-/// initialiser of a public struct would say all of them again.
-public typealias KernelTable<S> = (
+/// Its initialiser is the compiler's, so that each kernel and its type stand here alone; Kernels/Table.swift may use it.
+public struct KernelTable<S>: Sendable {
   /// Rows a vector holds.
-  lanes: Int,
+  public let lanes: Int
   /// Rows of a tile that fill the registers of `dense` best. Any number is right.
-  tileRows: Int,
+  public let tileRows: Int
 
   // Matrices
 
@@ -26,11 +25,11 @@ public typealias KernelTable<S> = (
   /// where start is the bias of (p, o) if `fromBias`, else the value y has; a sum below `lower` becomes `lower`
   /// (-infinity: none; 0: ReLU). Sums run over ascending k, one fused
   /// multiply-add a term, so that a sum may be cut into pieces at any k and give the same bits.
-  dense:
+  public let dense:
     @Sendable (
       _ panels: UnsafePointer<Panel>, _ weights: In<S>, _ first: Int, _ last: Int,
       _ kBegin: Int, _ kEnd: Int, _ fromBias: Bool, _ lower: Double, _ x: In<S>, _ y: Out<S>, _ stride: Int
-    ) -> Void,
+    ) -> Void
 
   /// The product with the transposed matrix, for a stride of whole vectors: for k < columns and every row r
   ///     y[k * stride + r] = start + sum over panels p with end > k and their outputs o
@@ -38,11 +37,11 @@ public typealias KernelTable<S> = (
   /// where start is 0, or the value y has if `adds`. Sums run over ascending 8p + o, one fused multiply-add a term. The
   /// panels begin at 0, their ends ascend, and behind an end there are zeros for weights up to a multiple of 8. y has rows
   /// up to a multiple of 8, too: those behind the columns may be anything afterwards.
-  denseTransposed:
+  public let denseTransposed:
     @Sendable (
       _ panels: UnsafePointer<Panel>, _ weights: In<S>, _ panelCount: Int, _ columns: Int, _ g: In<S>, _ y: Out<S>,
       _ stride: Int, _ adds: Bool
-    ) -> Void,
+    ) -> Void
 
   /// Gradient of a weight matrix: for o < outputs, k < inputs, k < limits[o]
   ///     g[o * gStride + k] (+)= sum over r < rows, ascending, of d[o * outerStride + r] * x(r, k)
@@ -50,118 +49,120 @@ public typealias KernelTable<S> = (
   /// anything afterwards. x is in blocks of `outerColumns` inputs, row-major and one after the other: x(r, k) is at
   /// (k / outerColumns * rows + r) * outerColumns + k % outerColumns. The last block is whole, too; nothing depends on
   /// what it has behind the inputs.
-  outer:
+  public let outer:
     @Sendable (
       _ rows: Int, _ d: In<S>, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In<S>, _ inputs: Int, _ g: Out<S>,
       _ gStride: Int, _ adds: Bool
-    ) -> Void,
-  outerColumns: Int,
+    ) -> Void
+  public let outerColumns: Int
 
   /// g[i] (+)= sum over j < columns of d[i * dStride + j], i < rows; the sum in double precision and in an order that
   /// depends on the number of columns alone.
-  rowSums: @Sendable (_ rows: Int, _ d: In<S>, _ dStride: Int, _ columns: Int, _ g: Out<S>, _ adds: Bool) -> Void,
+  public let rowSums:
+    @Sendable (_ rows: Int, _ d: In<S>, _ dStride: Int, _ columns: Int, _ g: Out<S>, _ adds: Bool) -> Void
 
   /// Solves (D + W) y = b in place, row by row: y holds b before and the solution after. W, n x n and packed, is 0 but
   /// strictly below the diagonal (upper: above it); D has `diagonal`, or ones where there is none. The sum of an
   /// equation runs over the unknowns outside of its panel, then over those inside, each in ascending order.
-  triangularSolve:
+  public let triangularSolve:
     @Sendable (
       _ panels: UnsafePointer<Panel>, _ weights: In<S>, _ n: Int, _ upper: Bool, _ diagonal: In<S>?, _ y: Out<S>,
       _ stride: Int
-    ) -> Void,
+    ) -> Void
   /// x -= 2 u (u . x) for each row; u has length 1.
-  reflect: @Sendable (_ features: Int, _ stride: Int, _ u: In<S>, _ x: Out<S>) -> Void,
+  public let reflect: @Sendable (_ features: Int, _ stride: Int, _ u: In<S>, _ x: Out<S>) -> Void
 
   /// A tile to row-major: out[r * outStride + i] = x[i * stride + r], i < features, r < rows <= stride.
-  transpose:
+  public let transpose:
     @Sendable (
       _ x: In<S>, _ features: Int, _ stride: Int, _ rows: Int, _ out: Out<S>, _ outStride: Int
-    ) -> Void,
+    ) -> Void
 
   // Elementwise, count values
 
   /// h = f(a). h may be a.
-  activate: @Sendable (_ f: Activation, _ count: Int, _ a: In<S>, _ h: Out<S>) -> Void,
+  public let activate: @Sendable (_ f: Activation, _ count: Int, _ a: In<S>, _ h: Out<S>) -> Void
   /// g *= f'(a), from the input a and the output h of f. Uses a only where `f.needsInput`.
-  activatePullback: @Sendable (_ f: Activation, _ count: Int, _ a: In<S>, _ h: In<S>, _ g: Out<S>) -> Void,
+  public let activatePullback: @Sendable (_ f: Activation, _ count: Int, _ a: In<S>, _ h: In<S>, _ g: Out<S>) -> Void
 
   // Maps of one number, each with its rule: see MapKernels
 
   /// Of a ScaleRule: y = x s(a) + t; gated: y = (x - t) s(a) + t. Parameters a, t; additive: t. logs may be p. The
   /// pullbacks are not for gated.
-  affine: MapKernels<S>,
+  public let affine: MapKernels<S>
   /// Of a SplineRule. What the maps leave of the raw widths and heights is what the pullbacks want of them.
-  spline: MapKernels<S>,
+  public let spline: MapKernels<S>
   /// Of a MixtureRule. At infinite x y has its limit, and logs is minus infinity for F itself. The inverse of 0 and 1 of
   /// the uniform target is infinite, that of numbers outside NaN.
-  mixture: MapKernels<S>,
+  public let mixture: MapKernels<S>
 
   /// x = e exp(logScale) + mean. x may be e.
-  locationScale: @Sendable (_ count: Int, _ e: In<S>, _ mean: In<S>, _ logScale: In<S>, _ x: Out<S>) -> Void,
+  public let locationScale: @Sendable (_ count: Int, _ e: In<S>, _ mean: In<S>, _ logScale: In<S>, _ x: Out<S>) -> Void
   /// e = (x - mean) exp(-logScale). e may be x.
-  locationScaleInverse: @Sendable (_ count: Int, _ x: In<S>, _ mean: In<S>, _ logScale: In<S>, _ e: Out<S>) -> Void,
+  public let locationScaleInverse:
+    @Sendable (_ count: Int, _ x: In<S>, _ mean: In<S>, _ logScale: In<S>, _ e: Out<S>) -> Void
   /// Pullback of the inverse. g: dL/de in, dL/dx out, which is -dL/dmean. Adds to gLogScale.
-  locationScaleInversePullback:
-    @Sendable (_ count: Int, _ e: In<S>, _ logScale: In<S>, _ g: Out<S>, _ gLogScale: Out<S>) -> Void,
+  public let locationScaleInversePullback:
+    @Sendable (_ count: Int, _ e: In<S>, _ logScale: In<S>, _ g: Out<S>, _ gLogScale: Out<S>) -> Void
   /// cosines = cos a, sines = sin a for the angle a = 2 pi (x - low) / (high - low).
-  angles:
-    @Sendable (_ low: Double, _ high: Double, _ count: Int, _ x: In<S>, _ cosines: Out<S>, _ sines: Out<S>) -> Void,
+  public let angles:
+    @Sendable (_ low: Double, _ high: Double, _ count: Int, _ x: In<S>, _ cosines: Out<S>, _ sines: Out<S>) -> Void
   /// y += x
-  add: @Sendable (_ count: Int, _ x: In<S>, _ y: Out<S>) -> Void,
+  public let add: @Sendable (_ count: Int, _ x: In<S>, _ y: Out<S>) -> Void
 
   // By feature, over a tile
 
   /// y = x * scale[i] + shift[i] (one fused multiply-add) for feature i. y may be x.
-  scaleShift:
+  public let scaleShift:
     @Sendable (
       _ features: Int, _ stride: Int, _ x: In<S>, _ scale: In<S>, _ shift: In<S>, _ y: Out<S>
-    ) -> Void,
+    ) -> Void
   /// y = (x - shift[i]) / scale[i] (a true division) for feature i. y may be x.
-  unshiftScale:
+  public let unshiftScale:
     @Sendable (
       _ features: Int, _ stride: Int, _ x: In<S>, _ scale: In<S>, _ shift: In<S>, _ y: Out<S>
-    ) -> Void,
+    ) -> Void
   /// total[r] += sign * sum over i ascending of x[i * stride + r]; sums in double precision.
-  addRows:
+  public let addRows:
     @Sendable (
       _ features: Int, _ stride: Int, _ x: In<S>, _ sign: Double, _ total: UnsafeMutablePointer<Double>
-    ) -> Void,
+    ) -> Void
   /// total[r] += sum over i ascending of -z^2/2 - log(2 pi)/2; in double precision.
-  normalLogDensity:
+  public let normalLogDensity:
     @Sendable (
       _ features: Int, _ stride: Int, _ z: In<S>, _ total: UnsafeMutablePointer<Double>
-    ) -> Void,
+    ) -> Void
   /// total[r] += sum over i ascending of -|z| - 2 log(1 + e^-|z|), the standard logistic density; in double precision.
-  logisticLogDensity:
+  public let logisticLogDensity:
     @Sendable (
       _ features: Int, _ stride: Int, _ z: In<S>, _ total: UnsafeMutablePointer<Double>
-    ) -> Void,
+    ) -> Void
   /// Standard normal numbers: element (i, r) depends on seed, row number firstRow + r (wrapping) and i only.
   /// Philox4x32-10 with key = seed (low word, high word) and counter = (row low, row high, i / 2, 0) gives four words
   /// w0...w3; u1 = ((w0 + 2^32 w1) >> 11 + 0.5) 2^-53, u2 = ((w2 + 2^32 w3) >> 11 + 0.5) 2^-53; for even i the number
   /// is sqrt(-2 log u1) cos(2 pi u2), for odd i the same with sin (Box and Muller 1958), in double precision, then
   /// rounded to S.
-  normals:
+  public let normals:
     @Sendable (
       _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ z: Out<S>
-    ) -> Void,
+    ) -> Void
   /// Uniform numbers in (0, 1), ends excluded, in double precision for either S (rounded to Float, some would be 1).
   /// Element (i, r) is made as for `normals`, with 1 in the last word of the counter, so that the two share no bits: u1
   /// for even i, u2 for odd i, and 1 - 2^-53 where rounding makes that 1.
-  uniforms:
+  public let uniforms:
     @Sendable (
       _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ u: UnsafeMutablePointer<Double>
-    ) -> Void,
+    ) -> Void
 
   // Optimisation
 
   /// The sum of squares of count values, in double precision, in an order fixed by count.
-  sumOfSquares: @Sendable (_ count: Int, _ x: In<S>) -> Double,
+  public let sumOfSquares: @Sendable (_ count: Int, _ x: In<S>) -> Double
   /// One step of Adam with decoupled weight decay on count parameters, moments m and v:
   ///     g' = g * step.gradientScale;  m = beta1 m + (1 - beta1) g';  v = beta2 v + (1 - beta2) g'^2
   ///     p = p - step.rate * m / (sqrt(v) * step.vScale + epsilon) - step.decay * p
-  adam: @Sendable (_ step: AdamStep, _ count: Int, _ g: In<S>, _ p: Out<S>, _ m: Out<S>, _ v: Out<S>) -> Void
-)
+  public let adam: @Sendable (_ step: AdamStep, _ count: Int, _ g: In<S>, _ p: Out<S>, _ m: Out<S>, _ v: Out<S>) -> Void
+}
 
 public typealias In<S> = UnsafePointer<S>
 public typealias Out<S> = UnsafeMutablePointer<S>

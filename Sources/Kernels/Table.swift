@@ -1,4 +1,5 @@
-import KernelInterface
+// For the initialiser of KernelTable, which is internal as all that the compiler writes.
+@testable import KernelInterface
 
 #if F32
   /// The kernels of this build.
@@ -9,7 +10,7 @@ import KernelInterface
 #endif
 
 @inline(always) func table() -> KernelTable<S> {
-  (
+  KernelTable<S>(
     lanes: lanes, tileRows: tileRows,
     dense: dense, denseTransposed: denseTransposed, outer: outer, outerColumns: outerColumns, rowSums: rowSums,
     triangularSolve: triangularSolve, reflect: reflect, transpose: transpose,

@@ -362,10 +362,11 @@ struct Case: CustomTestStringConvertible, Sendable {
       let isBox = boundary == .periodic || boundary == .halfTurn
       let (low, high) = isBox ? (-1.7, 1.9) : (-1.2, 1.1)
       for (dim, contextDim) in [(1, 0), (2, 0), (6, 3)] {
-        var map = MapOptions.spline(bins: 5, low: low, high: high, boundary: boundary)
-        (map.spline.minWidth, map.spline.minHeight) = (minimum, minimum)
-        convention(&map.spline)
-        let conditioner = SpecBuilder.Conditioner.small(transformer: map)
+        let conditioner = SpecBuilder.Conditioner.small(
+          transformer: .spline(bins: 5, low: low, high: high, boundary: boundary) {
+            ($0.minWidth, $0.minHeight) = (minimum, minimum)
+            convention(&$0)
+          })
         let base: BaseChoice = isBox ? .uniform(low: low, high: high) : .standardNormal
         let extent: Case.Extent = isBox ? .square(low...high) : .square(-14...14)
         for inverted in [false, true] {

@@ -25,15 +25,34 @@ import Testing
 
   @Test func mapsAreFoundByNumberAndByName() throws {
     #expect(Set(ElementMapSpec.kinds.map { $0.name }).count == ElementMapSpec.kinds.count)
-    for (i, kind) in ElementMapSpec.kinds.enumerated() {
-      let spec = try ElementMapSpec(MapOptions(map: Int32(i + 1)))
+    for kind in ElementMapSpec.kinds {
+      let spec = try ElementMapSpec(MapOptions(number: kind.number))
       #expect(type(of: spec.rule) == kind)
       var record = Record(kind: "layer")
       spec.describe(&record)
       #expect(try ElementMapSpec(record) == spec)
     }
-    for map in [Int32.min, -1, 0, Int32(ElementMapSpec.kinds.count + 1), .max] {
-      #expect(throws: DiffeoError.self) { try MapOptions(map: map) }
+    for number in [Int32.min, -1, 0, Int32(ElementMapSpec.kinds.count + 1), .max] {
+      #expect(throws: DiffeoError.self) { try MapOptions(number: number) }
+    }
+  }
+
+  @Test func optionsOfOtherMapsAreRefused() throws {
+    for kind in ElementMapSpec.kinds {
+      var options = MapOptions(kind)
+      options.spline = .standard
+      if kind == SplineRule.self {
+        _ = try ElementMapSpec(options)
+      } else {
+        #expect(throws: DiffeoError.self) { try ElementMapSpec(options) }
+      }
+      options = MapOptions(kind)
+      options.mixture = .standard
+      if kind == MixtureRule.self {
+        _ = try ElementMapSpec(options)
+      } else {
+        #expect(throws: DiffeoError.self) { try ElementMapSpec(options) }
+      }
     }
   }
 

@@ -291,7 +291,7 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
   CHECK_OK(D.spline_options_init(&s, sizeof s));
   CHECK_OK(D.mixture_options_init(&m, sizeof m));
   CHECK_OK(D.network_options_init(&network, sizeof network));
-  for (int32_t map = DIFFEO_MAP_AFFINE; map <= DIFFEO_MAP_MIXTURE; map++) {
+  for (int32_t map = DIFFEO_MAP_AFFINE; map <= DIFFEO_MAP_SINH_ARCSINH; map++) {
     if (map != DIFFEO_MAP_SPLINE)
       FIELD(diffeo_map_options, D.map_options_init, spline, (o.map = map, &s), DIFFEO_EINVAL, "of the map spline",
             autoregressive_map(spec, &o));

@@ -35,7 +35,8 @@ def run(*command: object, **options: object) -> str:
 def needs(*tools: str) -> pytest.MarkDecorator:
     """The test is skipped where one of these is not installed: commands, or files by their whole path."""
     missing = [tool for tool in tools if not (compilers(tool) or Path("/", tool).exists())]
-    return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} not installed (scripts/setup-tests does)")
+    reason = f"{', '.join(missing)} not installed: scripts/setup-tests installs what tests use"
+    return pytest.mark.skipif(bool(missing), reason=reason)
 
 
 def compilers(*names: str) -> list[str]:

@@ -38,7 +38,7 @@ if platform.machine() != "x86_64":
 @pytest.mark.parametrize("name", ["smoke", "abuse", "threads", "allocations", "determinism", "instructions"])
 def test_compiles(name, program):
     if name == "instructions" and not Path("/usr/include/valgrind/callgrind.h").exists():
-        pytest.skip("valgrind/callgrind.h not installed (scripts/setup-tests does)")
+        pytest.skip("valgrind/callgrind.h not installed: scripts/setup-tests installs what tests use")
     assert program(name).exists()
 
 

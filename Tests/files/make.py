@@ -48,6 +48,7 @@ TRANSFORMERS = {
     "affine": lambda s: s.add_coupling(**SMALL, scale="softplus"),
     "rational_quadratic": lambda s: s.add_autoregressive(**SMALL, transformer=diffeo.Spline(5, -3, 3)),
     "mixture_cdf": lambda s: s.add_autoregressive(**SMALL, transformer=diffeo.Mixture(3)),
+    "sinh_arcsinh": lambda s: s.add_autoregressive(**SMALL, transformer="sinh_arcsinh"),
 }
 
 

@@ -3,12 +3,13 @@ import KernelInterface
 /// An invertible map of one number, with raw parameters that a network gives: the "transformer" of a coupling or an
 /// autoregressive layer.
 ///
-/// To add one, copy SinhArcsinh.swift, where it is a few formulas, or a map with kernels of its own, and add its line to
-/// `ElementMapSpec.kinds`, its value to the header, its rows to docs/weight-file.md and docs/flows.md, and to the tests'
-/// table of maps.
+/// To add one, copy SinhArcsinh.swift, where it is a few formulas, or a map with kernels of its own, and write it into the
+/// list below; CONTRIBUTING.md has what else there is to do, and tests ask for it.
 protocol MapRule: Equatable, Sendable, BitwiseCopyable {
-  /// The name of the map in records.
+  /// In records.
   static var name: String { get }
+  /// DIFFEO_MAP_* of the header.
+  static var number: Int32 { get }
 
   init(_ options: MapOptions) throws(DiffeoError)
   init(_ record: Record) throws(DiffeoError)
@@ -35,21 +36,29 @@ extension MapRule {
   var encoding: ColumnEncoding { .numbers }
 }
 
-/// What a caller says of a map, unchecked: the options of all of them, of which each takes its own.
+/// A map before it is checked: its kind and, as in the C header, the options of all kinds, of which each takes its own.
 package struct MapOptions: Sendable {
   let kind: any MapRule.Type
   package var scale = ScaleRule.standard
-  package var spline = SplineRule.standard
-  package var mixture = MixtureRule.standard
+  /// nil: the standard.
+  package var spline: SplineRule?
+  package var mixture: MixtureRule?
 
   init(_ kind: any MapRule.Type) { self.kind = kind }
 
-  /// map: a value of `diffeo_map` in the header.
-  package init(map: Int32) throws(DiffeoError) {
-    guard ElementMapSpec.kinds.indices.contains(Int(map) - 1) else {
-      throw DiffeoError(.invalid, "map is \(map), which is not known")
+  /// number: DIFFEO_MAP_* of the header.
+  package init(number: Int32) throws(DiffeoError) {
+    guard let kind = ElementMapSpec.kinds.first(where: { $0.number == number }) else {
+      throw DiffeoError(.invalid, "map is \(number), which is not known")
     }
-    self.init(ElementMapSpec.kinds[Int(map) - 1])
+    self.init(kind)
+  }
+
+  /// Options of a map that is not chosen are a mistake, not to be passed over.
+  fileprivate func refuse<Rule: MapRule>(_ given: Rule?) throws(DiffeoError) {
+    guard given == nil || kind == Rule.self else {
+      throw DiffeoError(.invalid, "there are options of the map \(Rule.name), but the map is \(kind.name)")
+    }
   }
 }
 
@@ -57,7 +66,7 @@ package struct MapOptions: Sendable {
 struct ElementMapSpec: Equatable, Sendable {
   let rule: any MapRule
 
-  /// Every map there is, in the order of `diffeo_map` in the header.
+  /// Every map there is.
   static let kinds: [any MapRule.Type] = [
     ScaleRule.self,
     SplineRule.self,
@@ -67,7 +76,11 @@ struct ElementMapSpec: Equatable, Sendable {
 
   init(_ rule: any MapRule) { self.rule = rule }
 
-  init(_ options: MapOptions) throws(DiffeoError) { rule = try options.kind.init(options) }
+  init(_ options: MapOptions) throws(DiffeoError) {
+    try options.refuse(options.spline)
+    try options.refuse(options.mixture)
+    rule = try options.kind.init(options)
+  }
 
   init(_ record: Record) throws(DiffeoError) {
     let name = record["transformer"] == nil ? ScaleRule.name : try record.string("transformer")

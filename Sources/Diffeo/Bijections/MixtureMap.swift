@@ -5,13 +5,13 @@ import KernelInterface
 /// conditionals. Checks, and its words in records. The formulas are those of the kernels.
 extension MixtureRule: MapRule {
   static let name = "mixture_cdf"
+  static let number: Int32 = 3
   private static let families = Names([(.normal, "normal"), (.logistic, "logistic")] as [(Family, String)])
   private static let targets = Names([(.uniform, "uniform"), (.logistic, "logistic")] as [(Target, String)])
 
   /// What goes without saying.
   package static let standard = MixtureRule(
-    components: Architecture.defaultComponents, family: .normal, target: .logistic,
-    bound: Architecture.defaultMixtureBound)
+    components: Architecture.defaultComponents, family: .normal, target: .logistic, bound: 7)
 
   func checked() throws(DiffeoError) -> MixtureRule {
     try Limit.check("mixture.components", components)
@@ -19,7 +19,7 @@ extension MixtureRule: MapRule {
     return self
   }
 
-  init(_ options: MapOptions) throws(DiffeoError) { self = try options.mixture.checked() }
+  init(_ options: MapOptions) throws(DiffeoError) { self = try (options.mixture ?? .standard).checked() }
 
   init(_ record: Record) throws(DiffeoError) {
     self = try MixtureRule(
@@ -80,7 +80,7 @@ extension MixtureRule: MapRule {
 extension MapOptions {
   package static func mixture(
     components: Int, family: MixtureRule.Family, target: MixtureRule.Target,
-    bound: Double = Architecture.defaultMixtureBound
+    bound: Double = MixtureRule.standard.bound
   ) -> MapOptions {
     var options = MapOptions(MixtureRule.self)
     options.mixture = MixtureRule(components: components, family: family, target: target, bound: bound)

@@ -5,6 +5,7 @@ import KernelInterface
 /// epsilon, with heavier tails than x (delta > 1) or lighter ones. Jones and Pewsey 2009, Biometrika 96, 761.
 struct SinhArcsinhRule: ScalarMap {
   static let name = "sinh_arcsinh"
+  static let number: Int32 = 4
 
   /// Of |log delta|.
   let bound: Double

@@ -5,6 +5,7 @@ import KernelInterface
 /// periodic, Rezende et al. 2020. Checks, and its words in records. The formulas are those of the kernels.
 extension SplineRule: MapRule {
   static let name = "rational_quadratic"
+  static let number: Int32 = 2
   private static let boundaries = Names(
     [
       (.linear, "linear"), (.periodic, "periodic"), (.interval, "interval"), (.free, "free"), (.extended, "extended"),
@@ -14,12 +15,14 @@ extension SplineRule: MapRule {
   private static let encodings = Names([(true, "circle"), (false, "numbers")])
 
   static let maxBins = 64
-  package static let defaultMinimum = 1e-3
 
   /// What goes without saying.
-  package static let standard = SplineRule(
-    bins: 8, low: -4, high: 4, boundary: .linear, minWidth: defaultMinimum, minHeight: defaultMinimum,
-    minDerivative: defaultMinimum, offset: 0)
+  package static let standard: SplineRule = {
+    var rule = SplineRule(
+      bins: 8, low: -4, high: 4, boundary: .linear, minWidth: 1e-3, minHeight: 1e-3, minDerivative: 1e-3, offset: 0)
+    rule.derivativeBound = log(1000)
+    return rule
+  }()
 
   /// The rule, with the numbers that follow from those given.
   func checked() throws(DiffeoError) -> SplineRule {
@@ -62,7 +65,7 @@ extension SplineRule: MapRule {
     return rule
   }
 
-  init(_ options: MapOptions) throws(DiffeoError) { self = try options.spline.checked() }
+  init(_ options: MapOptions) throws(DiffeoError) { self = try (options.spline ?? .standard).checked() }
 
   init(_ record: Record) throws(DiffeoError) {
     var rule = SplineRule.standard
@@ -115,11 +118,14 @@ extension SplineRule: MapRule {
 
 extension MapOptions {
   package static func spline(
-    bins: Int, low: Double, high: Double, boundary: SplineRule.Boundary = .linear
+    bins: Int, low: Double, high: Double, boundary: SplineRule.Boundary = .linear,
+    _ change: (inout SplineRule) -> Void = { _ in }
   ) -> MapOptions {
+    var rule = SplineRule.standard
+    (rule.bins, rule.low, rule.high, rule.boundary) = (bins, low, high, boundary)
+    change(&rule)
     var options = MapOptions(SplineRule.self)
-    (options.spline.bins, options.spline.low, options.spline.high) = (bins, low, high)
-    options.spline.boundary = boundary
+    options.spline = rule
     return options
   }
 }

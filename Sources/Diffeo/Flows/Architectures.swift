@@ -27,13 +27,6 @@ package struct Architecture: Sendable {
 
   package static let defaultHidden = [128, 128]
   package static let defaultComponents = 8
-  /// A layer scales by 1/20 to 20. Wider, a single outlier can throw a training of many couplings far off; narrower
-  /// costs nothing that was measured on the demo's data.
-  package static let defaultScaleBound = 3.0
-  package static let defaultScaleEpsilon = 1e-3
-  /// Of the clamped exp: Pyro's and TensorFlow Probability's.
-  package static let defaultLogScales = (low: -5.0, high: 3.0)
-  package static let defaultMixtureBound = 7.0
 
   package init() {}
 

@@ -22,7 +22,7 @@ extension SpecBuilder {
       }
       kind = .gaussian(rule)
     case .mixture(let components):
-      kind = try .mixture(components: components, bound: Architecture.defaultMixtureBound)
+      kind = try .mixture(components: components, bound: MixtureRule.standard.bound)
     case .bernoulli: kind = .bernoulli
     }
     var random = Philox(seed: seed, stream: RandomStream.architecture)

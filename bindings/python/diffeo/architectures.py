@@ -21,15 +21,15 @@ _Maker = TypeVar("_Maker", bound=Callable[..., Flow])
 # ------------------------------------------------------------------------------------------------------ parameters
 
 
-def _bounds(option: str) -> tuple[int, int]:
+def _bounds(option: str, least: int = 0) -> tuple[int, int]:
     low, high = _abi.bounds(option)
-    return int(low), int(high)
+    return max(int(low), least), int(high)
 
 
-# The library's own ranges; a seed is any number of 64 bits.
-_NUMBERS = ("dim", "context_dim", "transforms", "bins", "components", "masks")
+# The library's own ranges, without the 0 that stands for its default; a seed is any number of 64 bits.
 _LIMITS = {
-    **{name: _bounds(f"architecture.{name}") for name in _NUMBERS},
+    **{name: _bounds(f"architecture.{name}", 1) for name in ("dim", "transforms", "bins", "components", "masks")},
+    "context_dim": _bounds("architecture.context_dim"),
     **{name: _bounds(f"network.{name}") for name in ("hidden", "hidden_count")},
     "seed": (0, 2**64 - 1),
 }
@@ -42,11 +42,11 @@ _CHOICES = {
     "dtype": _abi.DTYPES,
 }
 
-# What each means. {layers} are those the flow consists of; the names of limits stand for them.
+# What each means. {layers} are those the flow consists of; the names of limits are theirs.
 _MEANINGS = {
     "dim": "Columns of the data.",
     "transforms": "Number of {layers}.",
-    "hidden": "Widths of the hidden layers of each network, {hidden_count} of them.",
+    "hidden": "Widths of the hidden layers of each network, at most {hidden_count[1]} of them.",
     "context_dim": "Columns of the context; 0 for a flow without context.",
     "activation": "Nonlinearity of the hidden layers.",
     "blocks": "What the hidden layers are: see `Spec.add_autoregressive`.",
@@ -54,13 +54,11 @@ _MEANINGS = {
     "conditional": "Of each column given those before it; for bernoulli the data are 0 and 1, and log_prob is of a "
     "probability.",
     "components": "Gaussians a column.",
-    "masks": "More than 1: as many random orders and connectivities share the weights, and their densities are "
-    "averaged.",
+    "masks": "More than 1: so many random orders and connectivities share the weights; densities are averaged.",
     "bins": "Of each spline.",
     "bound": "The splines live in [-bound, bound]; by default 4, or pi for angles.",
     "periodic": "All columns are angles of period 2 bound.",
-    "random_order": "Take the columns in a random order, from the seed, in place of natural and reversed orders in "
-    "turn.",
+    "random_order": "Take the columns in random orders, from the seed, not in natural and reversed order in turn.",
     "actnorm": "Put an actnorm layer before each of the {layers}.",
     "batch_norm": "Put batch normalisation after each of the {layers}.",
     "standardize": "Begin with a layer that standardises the data, if they are no angles, and the context, set when "
@@ -77,10 +75,9 @@ def _documented(layers: str = "", **meanings: str) -> Callable[[_Maker], _Maker]
     def document(function: _Maker) -> _Maker:
         lines = ["Parameters", "----------"]
         for parameter in inspect.signature(function).parameters.values():
-            meaning = (_MEANINGS | meanings)[parameter.name]
-            meaning = meaning.format(layers=layers, **{name: _range(name) for name in _LIMITS})
-            lines += [f"{parameter.name} : {_kind(parameter)}", *_indented(meaning)]
-        lines += ["", "Returns", "-------", "Flow", *_indented("New, with random weights near the identity: train it.")]
+            meaning = (_MEANINGS | meanings)[parameter.name].format(layers=layers, **_LIMITS)
+            lines += [f"{parameter.name} : {_kind(parameter)}", textwrap.indent(textwrap.fill(meaning, 112), "    ")]
+        lines += ["", "Returns", "-------", "Flow", "    New, with random weights near the identity: train it."]
         text, title, references = inspect.cleandoc(function.__doc__ or "").partition("References\n")
         function.__doc__ = text + "\n".join(lines) + f"\n\n{title}{references}\n"
         return function
@@ -111,10 +108,6 @@ def _range(name: str) -> str:
     return f"{low} to {high if high < 2**63 else '2**64 - 1'}"
 
 
-def _indented(text: str) -> list[str]:
-    return textwrap.wrap(text, 116, initial_indent=4 * " ", subsequent_indent=4 * " ")
-
-
 def _create(name: str, arguments: Mapping[str, Any]) -> Flow:
     """The flow of a name, of its function's arguments."""
     return Flow(_abi.create(_abi.Flow, getattr(lib, f"diffeo_{name}_create"), byref(_options(arguments))))
@@ -133,7 +126,7 @@ def _options(arguments: Mapping[str, Any]) -> Any:
             options.seed = seed64(value)
         elif name in _CHOICES:
             setattr(options, name, choice(value, _CHOICES[name], name))
-        elif name in _LIMITS:  # what is too much the library tells; its 0 may mean a default
+        elif name in _LIMITS:  # what is too much the library tells
             setattr(options, name, integer(value, name, 0 if name == "components" else min(1, _LIMITS[name][0])))
         else:
             setattr(options, name, value)

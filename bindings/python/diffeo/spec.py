@@ -205,8 +205,7 @@ class Spec:
         log_scales : (float, float), optional
             Lowest and highest log(s) of "clamped_exp", within 80 of 0; by default -5 and 3.
         transformer : Spline, Mixture or str, optional
-            Another map than the affine one; by name where it has no options but scale_bound: "sinh_arcsinh" is
-            z = sinh(d asinh(x) - e), for skewed data and other tails [5]_.
+            Another map than the affine one; a name for one without options of its own: "sinh_arcsinh".
         direct : bool
             Give the MADE connections from its inputs to its outputs, too.
         blocks : {"plain", "residual", "preactivation"}

@@ -183,7 +183,9 @@ def test_hidden_layers_told_are_as_many_as_the_library_takes():
     low, high = architectures._LIMITS["hidden_count"]
     for count in low, high:
         diffeo.maf(2, transforms=1, hidden=(1,) * count)
-    with pytest.raises(diffeo.errors.InvalidArgumentError, match=f"at most {high} "):
+    with pytest.raises(
+        diffeo.errors.InvalidArgumentError, match=f"hidden_count is {high + 1}, it must be {low} to {high}"
+    ):
         diffeo.maf(2, transforms=1, hidden=(1,) * (high + 1))
 
 

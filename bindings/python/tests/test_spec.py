@@ -136,6 +136,10 @@ LAYERS = {
         lambda s: s.add_coupling((8,), activation="tanh", transformer=diffeo.Mixture(2, "logistic", "uniform")),
         "2 logistic to uniform",
     ),
+    "sinh-arcsinh autoregressive": (
+        lambda s: s.add_autoregressive((8,), activation="tanh", transformer="sinh_arcsinh", scale_bound=2),
+        "sinh-arcsinh",
+    ),
     "zuko's spline": (
         lambda s: s.add_autoregressive((8,), activation="tanh", transformer=diffeo.Spline(
             4, min_width=0, min_height=0, logit_bound=3.45, derivative="exp")),
@@ -538,6 +542,8 @@ def test_what_does_not_fit():
         lambda: spec.add_coupling(transformer=diffeo.Mixture(family="none")),
         lambda: spec.add_coupling(transformer=diffeo.Mixture(target="none")),
         lambda: spec.add_coupling(transformer=diffeo.Mixture(scale_bound=np.inf)),
+        lambda: spec.add_coupling(transformer="none"),
+        lambda: spec.add_coupling(transformer="sinh_arcsinh", scale_bound=81),
         lambda: spec.add_lu(seed=-1),
         lambda: spec.add_householder(0),
         lambda: spec.add_householder(2**62),
