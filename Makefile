@@ -9,11 +9,13 @@ LIBRARY = $(BUILD)/release/libdiffeo.so
 PYTHON = .venv/bin/python
 WITH_LIBRARY = DIFFEO_LIBRARY=$(abspath $(LIBRARY))
 PYTEST = .venv/bin/pytest -q -n auto --dist worksteal
+# On x86-64 fused multiply-add has to be asked for.
+FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
 # How many times as long the tests marked long are in `make test-long`.
 LENGTH ?= 20
 
 .NOTPARALLEL:
-.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-portable demo gallery bench install format lint sanitize clean help system python
 
 all: lib
 
@@ -46,6 +48,10 @@ test-long: python ## the tests that have a long form, in it: damaged files, kill
 	DIFFEO_TEST_LENGTH=$(LENGTH) swift test -c release --disable-testable-imports --scratch-path $(BUILD) --filter WeightFileDamageTests
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/abi
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(PYTEST) -m long bindings/python
+
+test-portable: system ## the tests of the core as it is on 64-bit ARM, on x86-64; compiles the kernels for ARM
+	DIFFEO_KERNELS=portable swift test -c release --disable-testable-imports --scratch-path .build-portable $(FMA) --skip WeightFile
+	Tests/abi/arm
 
 test-exchange: lib ## converts flows of other libraries, which are installed first (some minutes)
 	scripts/setup-exchange

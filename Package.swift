@@ -1,13 +1,22 @@
 // swift-tools-version:6.3
 import PackageDescription
 
+#if arch(x86_64)
+  // DIFFEO_KERNELS=portable: the package as it is on every other machine, for its tests (make test-portable).
+  let isPortable = Context.environment["DIFFEO_KERNELS"] == "portable"
+#else
+  let isPortable = true
+#endif
 // The kernels are one source, Sources/Kernels, compiled once per instruction set and scalar type: Sources/KernelBuilds
-// holds links to it. Swift has no function multiversioning; Diffeo/Numerics/KernelChoice.swift picks by CPUID.
-let instructionSets: [(name: String, flags: [String], define: String)] = [
-  ("Baseline", [], "BASELINE"),
-  ("AVX2", ["-Xcc", "-march=x86-64-v3"], "AVX2"),
-  ("AVX512", ["-Xcc", "-march=x86-64-v4"], "AVX512"),
-]
+// holds links to it. Swift has no function multiversioning; Diffeo/Numerics/InstructionSet.swift picks by CPUID.
+let instructionSets: [(name: String, flags: [String], define: String)] =
+  isPortable
+  ? [("Portable", [], "PORTABLE")]
+  : [
+    ("Baseline", [], "BASELINE"),
+    ("AVX2", ["-Xcc", "-march=x86-64-v3"], "AVX2"),
+    ("AVX512", ["-Xcc", "-march=x86-64-v4"], "AVX512"),
+  ]
 // Without this a square root of a vector is one libm call a lane.
 let vectorRoots = ["-Xcc", "-fno-math-errno"]
 let kernels: [Target] = instructionSets.flatMap { isa in
@@ -20,6 +29,7 @@ let kernels: [Target] = instructionSets.flatMap { isa in
 }
 // In release builds, too, so that one build serves the library and the tests: it costs 0.1 MB and no speed.
 let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
+let chosen: [SwiftSetting] = isPortable ? [.define("PORTABLE")] : []
 
 let package = Package(
   name: "Diffeo",
@@ -28,13 +38,14 @@ let package = Package(
     .systemLibrary(name: "CDiffeo", path: "include"),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .target(name: "CShims"),
+    .target(name: "CLibrary"),
     .target(name: "KernelInterface", swiftSettings: testable),
     .target(
-      name: "Diffeo", dependencies: ["KernelInterface", "CShims"] + kernels.map { .byName(name: $0.name) },
-      swiftSettings: testable),
-    .target(name: "WeightFile", dependencies: ["Diffeo", "CHDF5", "CShims"], swiftSettings: testable),
+      name: "Diffeo", dependencies: ["KernelInterface", "CLibrary", "CShims"] + kernels.map { .byName(name: $0.name) },
+      swiftSettings: testable + chosen),
+    .target(name: "WeightFile", dependencies: ["Diffeo", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
     .target(
-      name: "DiffeoABI", dependencies: ["CDiffeo", "CShims", "Diffeo", "WeightFile"],
+      name: "DiffeoABI", dependencies: ["CDiffeo", "CLibrary", "CShims", "Diffeo", "WeightFile"],
       linkerSettings: [
         .unsafeFlags([
           "-static-stdlib", "-use-ld=lld",
@@ -44,6 +55,7 @@ let package = Package(
         ])
       ]),
     .testTarget(
-      name: "KernelTests", dependencies: ["CShims", "KernelInterface"] + kernels.map { .byName(name: $0.name) }),
+      name: "KernelTests", dependencies: ["CShims", "KernelInterface"] + kernels.map { .byName(name: $0.name) },
+      swiftSettings: chosen),
     .testTarget(name: "DiffeoTests", dependencies: ["CDiffeo", "Diffeo", "WeightFile"]),
   ])

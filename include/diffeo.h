@@ -25,6 +25,7 @@
  * Bits      A row's result depends on nothing but the flow, the row, its context and (for samples) its seed and
  *           number: not on the batch size, its place in the batch, or the number of threads. Machines with AVX2 and
  *           with AVX-512 agree; without either, the last bits differ.
+ * Platforms Linux on x86-64 with glibc 2.34 or newer. 64-bit ARM is prepared and untested; others were not tried.
  */
 #ifndef DIFFEO_H
 #define DIFFEO_H

@@ -1,12 +1,28 @@
 #define _GNU_SOURCE
 #include "CShims.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if defined(__linux__)
 #include <sched.h>
 
 int cshims_processors(void) {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
+#else
+int cshims_processors(void) {
+  const long count = sysconf(_SC_NPROCESSORS_ONLN);
+  return count > 0 ? (int)count : 1;
+}
+#endif
+
+int cshims_errno(void) { return errno; }
+int cshims_open(const char *path, int flags, int mode) { return open(path, flags, mode); }
+int cshims_is_regular(unsigned mode) { return S_ISREG(mode); }
 
 char *cshims_error_text(void) {
   static _Thread_local char text[CSHIMS_ERROR_TEXT_SIZE];

@@ -22,7 +22,7 @@ private func setErrorText(_ message: String) {
     var count = min(bytes.count, Int(CSHIMS_ERROR_TEXT_SIZE) - 1)
     // Not in the middle of a character.
     while count < bytes.count, count > 0, bytes[count] & 0xC0 == 0x80 { count -= 1 }
-    for i in 0..<count { text[i] = CChar(bitPattern: bytes[i]) }
+    for i in 0..<count { text[i] = CChar(truncatingIfNeeded: bytes[i]) }
     text[count] = 0
   }
 }
@@ -141,7 +141,7 @@ func write(
     var text = text
     text.withUTF8 { bytes in
       let count = min(bytes.count, capacity - 1)
-      for i in 0..<count { target[i] = CChar(bitPattern: bytes[i]) }
+      for i in 0..<count { target[i] = CChar(truncatingIfNeeded: bytes[i]) }
       target[count] = 0
     }
   }

@@ -1,6 +1,6 @@
 import CDiffeo
+import CLibrary
 import Diffeo
-import Glibc
 import KernelInterface
 
 // MARK: - Networks and maps, which other options point to

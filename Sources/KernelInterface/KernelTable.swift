@@ -6,8 +6,7 @@
 /// and take any count; no pointer need be aligned.
 ///
 /// Bits. Per element, every kernel does the same operations in the same order whatever the stride, the count or the
-/// place in the tile, and so do the two builds that have FMA (AVX2, AVX-512). The baseline build has no FMA and rounds
-/// products by themselves.
+/// place in the tile, and so do all builds that have FMA. The baseline build has none and rounds products by themselves.
 ///
 /// NaN in an element gives NaN in what depends on it. Nothing here allocates, traps or keeps state.
 ///

@@ -402,7 +402,7 @@ private func panelsOfRow(
 /// Whether the sums of two panels and four rows, or of eight panels and one row, fit into the registers.
 private var registersForEight: Bool {
   @inline(always) get {
-    #if AVX512 || (AVX2 && F32)
+    #if AVX512 || (F32 && !BASELINE)
       return true
     #else
       return false

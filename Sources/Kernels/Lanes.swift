@@ -77,13 +77,19 @@ typealias Out = UnsafeMutablePointer<S>
 
 // With FMA in the instruction set one rounding, else two: there `addingProduct` would be a call of libm for each lane.
 // One overload a type; which of the aliases above coincide depends on the build.
-#if AVX512 || AVX2
+#if !BASELINE
   @inline(always) func fma(_ a: Float, _ b: Float, _ c: Float) -> Float { c.addingProduct(a, b) }
   @inline(always) func fma(_ a: Double, _ b: Double, _ c: Double) -> Double { c.addingProduct(a, b) }
+  @inline(always) func fma(_ a: SIMD4<Float>, _ b: SIMD4<Float>, _ c: SIMD4<Float>) -> SIMD4<Float> {
+    c.addingProduct(a, b)
+  }
   @inline(always) func fma(_ a: SIMD8<Float>, _ b: SIMD8<Float>, _ c: SIMD8<Float>) -> SIMD8<Float> {
     c.addingProduct(a, b)
   }
   @inline(always) func fma(_ a: SIMD16<Float>, _ b: SIMD16<Float>, _ c: SIMD16<Float>) -> SIMD16<Float> {
+    c.addingProduct(a, b)
+  }
+  @inline(always) func fma(_ a: SIMD2<Double>, _ b: SIMD2<Double>, _ c: SIMD2<Double>) -> SIMD2<Double> {
     c.addingProduct(a, b)
   }
   @inline(always) func fma(_ a: SIMD4<Double>, _ b: SIMD4<Double>, _ c: SIMD4<Double>) -> SIMD4<Double> {

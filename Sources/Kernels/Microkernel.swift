@@ -190,9 +190,9 @@ struct TileSums {
   sums.write(at, outputs: outputs, vectors: vectors)
 }
 
-// Outputs times any number of vectors, in tiles that the registers of the build hold: 24 sums of 32 registers, 12 of 16,
-// and 8 of 16 where a product takes a register too. So with FMA there are tiles of three vectors, and of two rather than
-// leave one over.
+// Outputs times any number of vectors, in tiles that the registers of the build hold: 24 sums of 32 registers (AVX-512,
+// 64-bit ARM), 12 of 16, and 8 of 16 where a product takes a register too. So with FMA there are tiles of three vectors,
+// and of two rather than leave one over.
 
 /// Rows of which tiles of three vectors leave none over. At d = 63 on AVX2 4 %, float64 3 to 7 % faster than 64; on
 /// AVX-512 with these tiles 1 to 5 %, float64 3 to 4 % faster than 64 in twos, and 48 makes small flows 4 to 5 % slower.
@@ -200,10 +200,10 @@ var tileRows: Int {
   @inline(always) get {
     #if AVX512
       return 96
-    #elseif AVX2
-      return 48
-    #else
+    #elseif BASELINE
       return 64
+    #else
+      return 48
     #endif
   }
 }
@@ -215,7 +215,7 @@ struct Cut {
   var all: Int
 
   @inline(always) init(vectors: Int) {
-    #if AVX2 || AVX512
+    #if !BASELINE
       threes = vectors % 3 == 1 ? larger(vectors &- 4, 0) : vectors &- vectors % 3
     #endif
     twos = vectors &- (vectors &- threes) % 2
@@ -237,7 +237,7 @@ struct Cut {
 @inline(always) private func tiles(
   outputs: Int, by vectors: Int, _ first: Int, _ end: Int, _ at: Operands, apart: Int, transposed: Bool = false
 ) {
-  #if AVX512
+  #if AVX512 || PORTABLE
     let together = outputs
   #else
     let together = vectors == 1 ? outputs : 4

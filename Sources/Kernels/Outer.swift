@@ -7,10 +7,10 @@ import KernelInterface
 /// Inputs that a tile takes: those of the widest.
 var outerColumns: Int {
   @inline(always) get {
-    #if AVX2 || AVX512
-      return 3 &* lanes
-    #else
+    #if BASELINE
       return 2 &* lanes
+    #else
+      return 3 &* lanes
     #endif
   }
 }

@@ -1,5 +1,6 @@
+import CLibrary
+import CShims
 import Diffeo
-import Glibc
 
 /// The bytes of an HDF5 file, freed when it goes away.
 struct Image: ~Copyable {
@@ -22,7 +23,9 @@ extension Image {
     let descriptor = try Descriptor(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, "opened")
     var facts = stat()
     guard fstat(descriptor.number, &facts) == 0 else { throw ioError(path, "read") }
-    guard facts.st_mode & S_IFMT == S_IFREG else { throw DiffeoError(.io, "'\(path)' is not a regular file") }
+    guard cshims_is_regular(UInt32(facts.st_mode)) != 0 else {
+      throw DiffeoError(.io, "'\(path)' is not a regular file")
+    }
 
     let fileSize = Int(facts.st_size)
     let head = try Image.read(descriptor, count: min(fileSize, Superblock.size), path)
@@ -44,7 +47,7 @@ extension Image {
       let step = pread(descriptor.number, buffer + done, count - done, done)
       if step > 0 {
         done += step
-      } else if step == 0 || errno != EINTR {
+      } else if step == 0 || cshims_errno() != EINTR {
         throw step == 0 ? DiffeoError(.io, "'\(path)' became shorter while it was read") : ioError(path, "read")
       }
     }
@@ -61,7 +64,9 @@ enum AtomicFile {
     var mode: mode_t?
     var facts = stat()
     if stat(target, &facts) == 0 {
-      guard facts.st_mode & S_IFMT == S_IFREG else { throw DiffeoError(.io, "'\(path)' is not a regular file") }
+      guard cshims_is_regular(UInt32(facts.st_mode)) != 0 else {
+        throw DiffeoError(.io, "'\(path)' is not a regular file")
+      }
       mode = facts.st_mode & 0o777
     }
     let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "./"
@@ -92,9 +97,9 @@ enum AtomicFile {
   ) throws(DiffeoError) -> Descriptor {
     for _ in 0..<100 {
       name = "\(folder).diffeo-\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
-      let number = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      let number = cshims_open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
       if number >= 0 { return Descriptor(number) }
-      guard errno == EEXIST else { break }
+      guard cshims_errno() == EEXIST else { break }
     }
     throw ioError(path, "written")
   }
@@ -108,7 +113,7 @@ struct Descriptor: ~Copyable {
 
   init(_ path: String, _ flags: Int32, _ verb: String) throws(DiffeoError) {
     try checkPath(path)
-    let number = open(path, flags | O_CLOEXEC)
+    let number = cshims_open(path, flags | O_CLOEXEC, 0)
     guard number >= 0 else { throw ioError(path, verb) }
     self.number = number
   }
@@ -118,10 +123,10 @@ struct Descriptor: ~Copyable {
   func write(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(DiffeoError) {
     var rest = bytes[...]
     while let start = UnsafeRawBufferPointer(rebasing: rest).baseAddress, !rest.isEmpty {
-      let step = Glibc.write(number, start, rest.count)
+      let step = CLibrary.write(number, start, rest.count)
       if step >= 0 {
         rest = rest.dropFirst(step)
-      } else if errno != EINTR {
+      } else if cshims_errno() != EINTR {
         throw ioError(path, "written")
       }
     }
@@ -129,7 +134,7 @@ struct Descriptor: ~Copyable {
 
   func sync(_ path: String) throws(DiffeoError) {
     while fsync(number) != 0 {
-      guard errno == EINTR else { throw ioError(path, "written") }
+      guard cshims_errno() == EINTR else { throw ioError(path, "written") }
     }
   }
 }
@@ -140,6 +145,6 @@ private func checkPath(_ path: String) throws(DiffeoError) {
 
 /// With the words for errno.
 private func ioError(_ path: String, _ verb: String) -> DiffeoError {
-  let reason = strerror(errno).map { String(cString: $0) } ?? "unknown error"
+  let reason = strerror(cshims_errno()).map { String(cString: $0) } ?? "unknown error"
   return DiffeoError(.io, "'\(path)' cannot be \(verb): \(reason)")
 }

@@ -1,5 +1,5 @@
+import CLibrary
 import Diffeo
-import Glibc
 
 /// Where the oldest file format keeps the names of a group's links. HDF5 1.10 follows the list of a heap's free blocks
 /// to its end, takes memory at every step, and does not see that a list goes in circles.

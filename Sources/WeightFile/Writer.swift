@@ -1,6 +1,6 @@
 import CHDF5
+import CLibrary
 import Diffeo
-import Glibc
 
 /// Writes the pieces of a weight file into memory. The same calls give the same bytes.
 final class Writer {

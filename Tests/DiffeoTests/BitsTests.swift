@@ -13,7 +13,7 @@ import Testing
     static let folder = #filePath.replacing("DiffeoTests/BitsTests.swift", with: "bits")
     /// Machines with fused multiply-add agree, the baseline is another. Logarithms and exponentials of single numbers
     /// are glibc's.
-    static let name = InstructionSet.chosen == .baseline ? "baseline" : "fma"
+    static let name = InstructionSet.chosen.rawValue == "baseline" ? "baseline" : "fma"
     static let path = "\(folder)/\(name).txt"
     static let libc: String = {
       var text = [UInt8](repeating: 0, count: 64)

@@ -64,30 +64,32 @@ import Testing
     return try SinhArcsinhRule(options)
   }
 
-  /// Against its definition in extended precision.
-  @Test func sinhArcsinhIsItsFormula() throws {
-    let map = try sinhArcsinh()
-    var random = Philox(seed: 4, stream: 81)
-    for _ in 0..<2000 {
-      let x = sinh(8 * (2 * random.uniform() - 1))
-      let p = SIMD2(5 * (2 * random.uniform() - 1), 3 * (2 * random.uniform() - 1))
-      let delta = exp(Float80(p[0]) / (1 + abs(Float80(p[0])) / 3))
-      let wide = Float80(x)
-      let u = delta * asinh(wide) - Float80(p[1])
-      let logSlope = log(delta) + log(cosh(u)) - 0.5 * log1p(wide * wide)
-      let (y, logs) = map.forward(x, p)
-      let tolerance = 1e-15 * (1 + Double(abs(u)) + Double(delta) * abs(asinh(x)))
-      #expect(abs(Float80(y) - sinh(u)) <= Float80(tolerance) * cosh(u))
-      #expect(abs(Float80(logs) - logSlope) <= Float80(tolerance))
-      let back = map.inverse(y, p)
-      #expect(abs(back.x - x) <= 4 * tolerance / Double(delta) * cosh(asinh(x)))
-      #expect(abs(back.logSlope - logs) <= 40 * tolerance / Double(delta))
+  #if arch(x86_64)
+    /// Against its definition in extended precision.
+    @Test func sinhArcsinhIsItsFormula() throws {
+      let map = try sinhArcsinh()
+      var random = Philox(seed: 4, stream: 81)
+      for _ in 0..<2000 {
+        let x = sinh(8 * (2 * random.uniform() - 1))
+        let p = SIMD2(5 * (2 * random.uniform() - 1), 3 * (2 * random.uniform() - 1))
+        let delta = exp(Float80(p[0]) / (1 + abs(Float80(p[0])) / 3))
+        let wide = Float80(x)
+        let u = delta * asinh(wide) - Float80(p[1])
+        let logSlope = log(delta) + log(cosh(u)) - 0.5 * log1p(wide * wide)
+        let (y, logs) = map.forward(x, p)
+        let tolerance = 1e-15 * (1 + Double(abs(u)) + Double(delta) * abs(asinh(x)))
+        #expect(abs(Float80(y) - sinh(u)) <= Float80(tolerance) * cosh(u))
+        #expect(abs(Float80(logs) - logSlope) <= Float80(tolerance))
+        let back = map.inverse(y, p)
+        #expect(abs(back.x - x) <= 4 * tolerance / Double(delta) * cosh(asinh(x)))
+        #expect(abs(back.logSlope - logs) <= 40 * tolerance / Double(delta))
+      }
+      for x in [0, 1e-300, -0.3, 1, -7.5, 1e10] {
+        let (y, logs) = map.forward(x, SIMD2(0, 0))
+        #expect(abs(y - x) <= 1e-14 * abs(x) && logs == 0)
+      }
     }
-    for x in [0, 1e-300, -0.3, 1, -7.5, 1e10] {
-      let (y, logs) = map.forward(x, SIMD2(0, 0))
-      #expect(abs(y - x) <= 1e-14 * abs(x) && logs == 0)
-    }
-  }
+  #endif
 
   /// Against differences of the map and its inverse.
   @Test func partialsOfSinhArcsinhAreItsDerivatives() throws {

@@ -1,7 +1,7 @@
 import KernelInterface
 import Testing
 
-/// Kernels over matrices and rows: AVX2 and AVX-512 agree in every bit, and the baseline up to rounding.
+/// Kernels over matrices and rows: builds with FMA agree in every bit, and the baseline up to rounding.
 private func buildsAgree<S: TestScalar>(_ type: S.Type) {
   var random = Random(14)
   let features = 45
@@ -43,7 +43,8 @@ private func buildsAgree<S: TestScalar>(_ type: S.Type) {
   }
 }
 
-@Suite struct AgreementTests {
+@Suite(.enabled(if: builds32.count > 1, "there is one build of the kernels here"))
+struct AgreementTests {
   @Test func builds32() { buildsAgree(Float.self) }
   @Test func builds64() { buildsAgree(Double.self) }
 }

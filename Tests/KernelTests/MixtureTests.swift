@@ -48,22 +48,22 @@ extension Build {
 
 /// log F, log S and log f of number i in extended precision, where even erfc(100) does not underflow.
 private func exactly<S: TestScalar>(_ rule: MixtureRule, _ x: S, _ p: [[S]], _ i: Int) -> (
-  lower: Float80, upper: Float80, density: Float80
+  lower: Exact, upper: Exact, density: Exact
 ) {
   let c = rule.components
-  var (weights, lower, upper, density) = (Float80(0), Float80(0), Float80(0), Float80(0))
+  var (weights, lower, upper, density) = (Exact(0), Exact(0), Exact(0), Exact(0))
   for k in 0..<c {
-    let w = exp(Float80(p[k][i]))
-    let a = Float80(p[2 * c + k][i])
-    let s = exp(a / (1 + abs(a) / Float80(rule.bound)))
-    let t = (Float80(x) - Float80(p[c + k][i])) / s
+    let w = exp(Exact(p[k][i]))
+    let a = Exact(p[2 * c + k][i])
+    let s = exp(a / (1 + abs(a) / Exact(rule.bound)))
+    let t = (Exact(x) - Exact(p[c + k][i])) / s
     weights += w
     switch rule.family {
     case .normal:
-      let root = Float80(2).squareRoot()
+      let root = Exact(2).squareRoot()
       lower += w * erfc(-t / root) / 2
       upper += w * erfc(t / root) / 2
-      density += w * exp(-t * t / 2) / (2 * Float80.pi).squareRoot() / s
+      density += w * exp(-t * t / 2) / (2 * Exact.pi).squareRoot() / s
     case .logistic:
       lower += w / (1 + exp(-t))
       upper += w / (1 + exp(t))
@@ -91,9 +91,9 @@ private func mapsAreRight<S: TestScalar>(_ build: Build<S>) {
         let slope = rule.target == .uniform ? density : density - lower - upper
         // What the rounding of (x - m) / s alone does to F far out.
         let size =
-          rule.target == .uniform ? (1 + abs(lower)) * max(value, Float80(S.leastNormalMagnitude)) : 1 + abs(value)
-        worst.0 = max(worst.0, Double(abs(Float80(y[i]) - value) / size / Float80(S.ulpOfOne)))
-        worst.1 = max(worst.1, Double(abs(Float80(logs[i]) - slope) / (1 + abs(slope)) / Float80(S.ulpOfOne)))
+          rule.target == .uniform ? (1 + abs(lower)) * max(value, Exact(S.leastNormalMagnitude)) : 1 + abs(value)
+        worst.0 = max(worst.0, Double(abs(Exact(y[i]) - value) / size / Exact(S.ulpOfOne)))
+        worst.1 = max(worst.1, Double(abs(Exact(logs[i]) - slope) / (1 + abs(slope)) / Exact(S.ulpOfOne)))
       }
       #expect(worst.0 <= 24 && worst.1 <= 24, "\(build.name) \(rule) within \(reach): \(worst)")
     }
@@ -164,7 +164,7 @@ private func normalTailIsAccurate<S: TestScalar>(_ build: Build<S>) {
   let y = build.map(rule, x, p).y
   var worst = (0.0, S(0))
   for i in x.indices {
-    let error = ulps(y[i], erfc(-Float80(x[i]) / Float80(2).squareRoot()) / 2)
+    let error = ulps(y[i], erfc(-Exact(x[i]) / Exact(2).squareRoot()) / 2)
     if error > worst.0 { worst = (error, x[i]) }
   }
   if getenv("KERNEL_TESTS_SHOW") != nil {
@@ -205,13 +205,13 @@ private func inversesAreRight<S: TestScalar>(_ build: Build<S>) {
             continue
           }
           #expect(bits([logs[i]]) == bits([again.logs[i]]), "\(build.name) \(rule)")
-          let exact = Float80(y[i])
+          let exact = Exact(y[i])
           let target = rule.target == .uniform ? log(exact) - log1p(-exact) : exact
           let (lower, upper, density) = exactly(rule, back[i], p, i)
           let logit = lower - upper
           let slope = exp(density - lower - upper)
-          let rounding = 1 + abs(target) + slope * (abs(Float80(back[i])) + 2 * Float80(spread))
-          worst = max(worst, Double(abs(logit - target) / rounding / Float80(S.ulpOfOne)))
+          let rounding = 1 + abs(target) + slope * (abs(Exact(back[i])) + 2 * Exact(spread))
+          worst = max(worst, Double(abs(logit - target) / rounding / Exact(S.ulpOfOne)))
         }
         #expect(worst <= 20, "\(S.self) \(build.name) \(rule) spread \(spread): \(worst)")
       }
@@ -367,13 +367,13 @@ private func mixtureLimits<S: TestScalar>(_ build: Build<S>) {
 
 @Suite struct MixtureTests {
   @Test(arguments: builds32) func maps(_ build: Build<Float>) { mapsAreRight(build) }
-  @Test(arguments: builds64) func maps(_ build: Build<Double>) { mapsAreRight(build) }
+  @Test(.widerThanDouble, arguments: builds64) func maps(_ build: Build<Double>) { mapsAreRight(build) }
   @Test(arguments: builds32) func frozen(_ build: Build<Float>) { frozenValues(build) }
   @Test(arguments: builds64) func frozen(_ build: Build<Double>) { frozenValues(build) }
   @Test(arguments: builds32) func tail(_ build: Build<Float>) { normalTailIsAccurate(build) }
-  @Test(arguments: builds64) func tail(_ build: Build<Double>) { normalTailIsAccurate(build) }
+  @Test(.widerThanDouble, arguments: builds64) func tail(_ build: Build<Double>) { normalTailIsAccurate(build) }
   @Test(arguments: builds32) func inverses(_ build: Build<Float>) { inversesAreRight(build) }
-  @Test(arguments: builds64) func inverses(_ build: Build<Double>) { inversesAreRight(build) }
+  @Test(.widerThanDouble, arguments: builds64) func inverses(_ build: Build<Double>) { inversesAreRight(build) }
   @Test(arguments: builds64) func pullbacks(_ build: Build<Double>) { mixturePullbacks(build) }
   @Test(arguments: builds32) func pullbacks(_ build: Build<Float>) { mixturePullbacksAgree(build) }
   @Test func bits32() { mixtureBits(Float.self) }

@@ -1,13 +1,19 @@
 import CShims
 import Glibc
 import KernelInterface
-import KernelsAVX2F32
-import KernelsAVX2F64
-import KernelsAVX512F32
-import KernelsAVX512F64
-import KernelsBaselineF32
-import KernelsBaselineF64
 import Testing
+
+#if PORTABLE
+  import KernelsPortableF32
+  import KernelsPortableF64
+#else
+  import KernelsAVX2F32
+  import KernelsAVX2F64
+  import KernelsAVX512F32
+  import KernelsAVX512F64
+  import KernelsBaselineF32
+  import KernelsBaselineF64
+#endif
 
 /// A build of the kernels that this processor runs.
 struct Build<S>: Sendable, CustomTestStringConvertible {
@@ -18,17 +24,36 @@ struct Build<S>: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 }
 
-let builds32: [Build<Float>] = [
-  Build(name: "baseline", fused: false, table: KernelsBaselineF32.kernels()),
-  Build(name: "AVX2", fused: true, table: KernelsAVX2F32.kernels()),
-  Build(name: "AVX-512", fused: true, table: KernelsAVX512F32.kernels()),
-].prefix(Int(cshims_instruction_set()) + 1).map { $0 }
+#if PORTABLE
+  let builds32 = [Build(name: "portable", fused: true, table: KernelsPortableF32.kernels())]
+  let builds64 = [Build(name: "portable", fused: true, table: KernelsPortableF64.kernels())]
+#else
+  let builds32: [Build<Float>] = [
+    Build(name: "baseline", fused: false, table: KernelsBaselineF32.kernels()),
+    Build(name: "AVX2", fused: true, table: KernelsAVX2F32.kernels()),
+    Build(name: "AVX-512", fused: true, table: KernelsAVX512F32.kernels()),
+  ].prefix(Int(cshims_instruction_set()) + 1).map { $0 }
 
-let builds64: [Build<Double>] = [
-  Build(name: "baseline", fused: false, table: KernelsBaselineF64.kernels()),
-  Build(name: "AVX2", fused: true, table: KernelsAVX2F64.kernels()),
-  Build(name: "AVX-512", fused: true, table: KernelsAVX512F64.kernels()),
-].prefix(Int(cshims_instruction_set()) + 1).map { $0 }
+  let builds64: [Build<Double>] = [
+    Build(name: "baseline", fused: false, table: KernelsBaselineF64.kernels()),
+    Build(name: "AVX2", fused: true, table: KernelsAVX2F64.kernels()),
+    Build(name: "AVX-512", fused: true, table: KernelsAVX512F64.kernels()),
+  ].prefix(Int(cshims_instruction_set()) + 1).map { $0 }
+#endif
+
+/// What results are compared with. Where there is no wider type than Double, as on 64-bit ARM, the tests that need one
+/// are skipped.
+#if arch(x86_64)
+  typealias Exact = Float80
+#else
+  typealias Exact = Double
+#endif
+
+extension Trait where Self == ConditionTrait {
+  static var widerThanDouble: Self {
+    .enabled(if: MemoryLayout<Exact>.size > MemoryLayout<Double>.size, "there is no type wider than Double here")
+  }
+}
 
 /// What tests need of Float and Double beyond the standard library.
 protocol TestScalar: BinaryFloatingPoint, Sendable {
@@ -36,7 +61,7 @@ protocol TestScalar: BinaryFloatingPoint, Sendable {
   /// Multiplication and addition as a build does them.
   static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self, fused: Bool) -> Self
   static var builds: [Build<Self>] { get }
-  init(_ x: Float80)
+  init(_ x: Exact)
 }
 extension Float: TestScalar {
   var bits: UInt64 { UInt64(bitPattern) }
@@ -56,11 +81,11 @@ extension Double: TestScalar {
 func bits<S: TestScalar>(_ x: [S]) -> [UInt64] { x.map(\.bits) }
 
 /// The error of x against the exact value, in units of the last place of x's type there.
-func ulps<S: TestScalar>(_ x: S, _ exact: Float80) -> Double {
+func ulps<S: TestScalar>(_ x: S, _ exact: Exact) -> Double {
   if exact.isNaN { return x.isNaN ? 0 : .infinity }
   let rounded = S(exact)
   if rounded.isInfinite || x.isInfinite || x.isNaN { return x == rounded ? 0 : .infinity }
-  return Double(abs(Float80(x) - exact) / Float80(max(rounded.magnitude, S.leastNormalMagnitude).ulp))
+  return Double(abs(Exact(x) - exact) / Exact(max(rounded.magnitude, S.leastNormalMagnitude).ulp))
 }
 
 /// Random numbers with all bits of the mantissa in use.
@@ -94,7 +119,7 @@ final class Fenced<S: TestScalar> {
   private let base: UnsafeMutableRawPointer
   private let mapped: Int
   private let slack: UnsafeMutableRawBufferPointer
-  static var page: Int { 4096 }
+  static var page: Int { sysconf(Int32(_SC_PAGESIZE)) }
 
   init(_ values: [S], atStart: Bool) {
     count = values.count

@@ -1,11 +1,13 @@
 """The shared library as a file: what it exports, what it needs, how large it is."""
 
+import platform
 import re
 
 import pytest
-from support import NODE, SONAME, declared, needs, run
+from support import HEADER, NODE, PROJECT, SONAME, declared, needs, run
 
-NEEDED = r"libhdf5(_serial)?\.so\.\d+|libc\.so\.6|libm\.so\.6|libstdc\+\+\.so\.6|libgcc_s\.so\.1|ld-linux-x86-64\.so\.2"
+NEEDED = r"libhdf5(_serial)?\.so\.\d+|libc\.so\.6|libm\.so\.6|libstdc\+\+\.so\.6|libgcc_s\.so\.1|ld-linux\S+"
+GLIBC = r"glibc (2\.\d+) or newer"  # as the documents say it
 pytestmark = needs("nm", "readelf", "strip")
 
 
@@ -23,6 +25,25 @@ def test_exports_the_functions_of_the_header_at_its_node_and_nothing_else(librar
 def test_needs_hdf5_and_the_c_library_only(dynamic):
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
     assert not [name for name in needed if not re.fullmatch(NEEDED, name)]
+
+
+def version(text):
+    return tuple(map(int, text.split(".")))
+
+
+def test_needs_no_newer_glibc_than_it_says(library):
+    """Not of our own: what the linker takes in, of the Swift runtime and of what stands beside it, counts too."""
+    (oldest,) = re.findall(GLIBC, HEADER.read_text())
+    if version(platform.libc_ver()[1]) >= (2, 38):
+        pytest.skip("built where functions that the Swift runtime calls, such as fmod, have newer versions than 2.36")
+    needed = re.findall(r" U (\w+)@+GLIBC_([\d.]+)$", run("nm", "-D", "--undefined-only", library), re.M)
+    assert needed
+    assert not [f"{name} of {since}" for name, since in needed if version(since) > version(oldest)]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_documents_name_the_glibc_of_the_header(name):
+    assert set(re.findall(GLIBC, (PROJECT / name).read_text())) == set(re.findall(GLIBC, HEADER.read_text()))
 
 
 def test_soname(dynamic):

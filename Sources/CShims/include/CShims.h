@@ -14,6 +14,12 @@ int cshims_processors(void);
 /* Has the line of the cache around an address fetched, for reading: other threads may read it, too. Any address will do. */
 static inline void cshims_prefetch(const void *address) { __builtin_prefetch(address); }
 
+/* errno, open and S_ISREG: macros, and a function of any number of arguments. Swift has versions of its own of them, in
+ * one object with one of each function of libm, which brings symbols of newer C libraries than we need. */
+int cshims_errno(void);
+int cshims_open(const char *path, int flags, int mode);
+int cshims_is_regular(unsigned mode);
+
 /* This thread's error text, 1024 bytes, never NULL. */
 char *cshims_error_text(void);
 enum { CSHIMS_ERROR_TEXT_SIZE = 1024 };

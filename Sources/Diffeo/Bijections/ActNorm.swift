@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// z = exp(log_scale) x + shift, by column, trained; set when training begins so that z has mean 0 and standard

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// The affine map of one number, with parameters a, t: y = s(a) x + t; additive: y = x + t with the parameter t; gated:

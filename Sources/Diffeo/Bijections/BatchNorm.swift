@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// z = exp(log_gamma) (x - mean) / sqrt(variance + epsilon) + beta, by column: batch normalisation as a layer of a flow

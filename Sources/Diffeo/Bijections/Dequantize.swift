@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// z = x / levels: counts 0 to levels - 1, to which training adds uniform noise, to [0, 1). Uniform dequantisation,

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// Some columns from where their data can be to the whole line, each by a fixed map; the others pass unchanged. Outside
@@ -152,16 +152,17 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
       let (b, span) = (high - x, high - low)
       let ratio = a / b
       // A ratio out of range, but not one that is negative.
-      let z = ratio.isNormal ? Glibc.log(ratio) : Glibc.log(a) - Glibc.log(b)
+      let z = ratio.isNormal ? CLibrary.log(ratio) : CLibrary.log(a) - CLibrary.log(b)
       return Value(
-        result: z, logSlope: Glibc.log(span) - Glibc.log(a) - Glibc.log(b), slope: span / a / b, bend: 1 / b - 1 / a)
+        result: z, logSlope: CLibrary.log(span) - CLibrary.log(a) - CLibrary.log(b), slope: span / a / b,
+        bend: 1 / b - 1 / a)
     case .log:
-      let z = Glibc.log(a)
+      let z = CLibrary.log(a)
       return Value(result: z, logSlope: -z, slope: 1 / a, bend: -1 / a)
     case .softplus:
       let complement = -expm1(-a)
       return Value(
-        result: a < 1 ? Glibc.log(expm1(a)) : a + Glibc.log(complement), logSlope: -Glibc.log(complement),
+        result: a < 1 ? CLibrary.log(expm1(a)) : a + CLibrary.log(complement), logSlope: -CLibrary.log(complement),
         slope: 1 / complement, bend: -1 / expm1(a))
     case .logisticToNormal:
       let z = probitOfSigmoid(x)
@@ -180,7 +181,7 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
       )
     case .leakyReLU:
       let slope = x < 0 ? low : 1
-      return Value(result: slope * x, logSlope: Glibc.log(slope) + 0 * sign(x), slope: slope, bend: 0)
+      return Value(result: slope * x, logSlope: CLibrary.log(slope) + 0 * sign(x), slope: slope, bend: 0)
     case .logTanh:
       if abs(x) <= low {
         let logSlope = logSlopeOfTanh(x)
@@ -188,7 +189,8 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
       }
       let k = logarithmOfLogTanh(low)
       return Value(
-        result: copysign(tanh(low) + k * Glibc.log(abs(x) / low), x), logSlope: Glibc.log(k) - Glibc.log(abs(x)),
+        result: copysign(tanh(low) + k * CLibrary.log(abs(x) / low), x),
+        logSlope: CLibrary.log(k) - CLibrary.log(abs(x)),
         slope: k / abs(x), bend: -1 / x)
     }
   }
@@ -201,7 +203,7 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
       let smaller = e / (1 + e)
       return Value(
         result: z < 0 ? low + span * smaller : high - span * smaller,
-        logSlope: Glibc.log(span) - abs(z) - 2 * log1p(e), slope: span * smaller / (1 + e), bend: -tanh(0.5 * z))
+        logSlope: CLibrary.log(span) - abs(z) - 2 * log1p(e), slope: span * smaller / (1 + e), bend: -tanh(0.5 * z))
     case .log:
       let a = exp(z)
       return Value(result: low + a, logSlope: z, slope: a, bend: 1)
@@ -222,7 +224,7 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
         result: copysign(low + slope * (abs(z) - end), z), logSlope: logSlope + 0 * sign(z), slope: slope, bend: 0)
     case .leakyReLU:
       let slope = z < 0 ? 1 / low : 1
-      return Value(result: slope * z, logSlope: Glibc.log(slope) + 0 * sign(z), slope: slope, bend: 0)
+      return Value(result: slope * z, logSlope: CLibrary.log(slope) + 0 * sign(z), slope: slope, bend: 0)
     case .logTanh:
       let end = tanh(low)
       if abs(z) <= end { return inverseOfTanh(z) }
@@ -230,13 +232,13 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
       let logarithm = (abs(z) - end) / k
       let x = low * exp(logarithm)
       return Value(
-        result: copysign(x, z), logSlope: Glibc.log(low) + logarithm - Glibc.log(k), slope: x / k,
+        result: copysign(x, z), logSlope: CLibrary.log(low) + logarithm - CLibrary.log(k), slope: x / k,
         bend: copysign(1 / k, z))
     }
   }
 
   /// Of log(1 - tanh(x)^2)
-  private func logSlopeOfTanh(_ x: Double) -> Double { 2 * (Glibc.log(2.0) - abs(x) - log1p(exp(-2 * abs(x)))) }
+  private func logSlopeOfTanh(_ x: Double) -> Double { 2 * (CLibrary.log(2.0) - abs(x) - log1p(exp(-2 * abs(x)))) }
 
   private func inverseOfTanh(_ z: Double) -> Value {
     let slope = 1 / ((1 - z) * (1 + z))
@@ -273,7 +275,7 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
 
   /// dz/dx is sigmoid(x) sigmoid(-x) / phi(z); the smaller sigmoid is the probability of z's tail.
   private func logSlopeOfProbit(_ x: Double, _ z: Double) -> Double {
-    -Diffeo.softplus(-abs(x)) - Glibc.log(normalTail(abs(z)).hazard)
+    -Diffeo.softplus(-abs(x)) - CLibrary.log(normalTail(abs(z)).hazard)
   }
 }
 

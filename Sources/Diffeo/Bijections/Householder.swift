@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// A rotation or reflection as a product of reflections: z = H_1 H_2 ... H_K x with H_k = 1 - 2 v_k v_k^T / |v_k|^2 for

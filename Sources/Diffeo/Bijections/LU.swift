@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// An invertible matrix by its factors: z = P L (U + diag(s)) x + bias, where L has ones and U zeros on the diagonal and

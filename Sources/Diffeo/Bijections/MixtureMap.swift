@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// The CDF of a mixture as a map of one number: the triangular transport of autoregressive models with mixtures as

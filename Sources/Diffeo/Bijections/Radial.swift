@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// Away from a centre or towards it: z = x + beta (x - x0) / (alpha + r) with r = |x - x0|, alpha = softplus(raw alpha)

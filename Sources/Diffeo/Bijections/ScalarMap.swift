@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// A map of one number as formulas in double precision. All that layers want of it follows: loops over tiles in either

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// y = sinh(delta asinh(x) - epsilon), with parameters a, epsilon and log delta = a / (1 + |a| / bound): skewed by

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// A monotone rational-quadratic spline of one number: neural spline flows, Durkan, Bekasov, Murray and Papamakarios 2019;

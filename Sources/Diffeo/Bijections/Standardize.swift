@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// z = (x - mean) / std by column, with constants: given, or taken from the data when training begins. Makes a flow

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// Angles: z = low + ((x + shift - low) mod (high - low)), which takes every x into [low, high) and turns each column by

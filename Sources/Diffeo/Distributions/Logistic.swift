@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// The standard logistic distribution, by column: the distribution function is the sigmoid.

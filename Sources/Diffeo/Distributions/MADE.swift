@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// p(x) = the product of p(x_i | x_1...x_{i-1}, context), all conditionals from one masked network (Germain, Gregor, Murray

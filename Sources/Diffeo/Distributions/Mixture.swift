@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// A mixture of normal distributions: sum over k of softmax(logits)_k N(means_k, diag exp(log_scales_k)^2), trained or

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import KernelInterface
 
 /// Student's t distribution, by column, for data with heavy tails: nu = exp(log_df) degrees of freedom, trained or a

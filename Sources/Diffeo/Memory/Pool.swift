@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 
 /// Memory that lives as long as its owner: aligned to cache lines, zeroed, and refused with an error rather than a trap
 /// when there is none.

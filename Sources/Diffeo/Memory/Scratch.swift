@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 
 /// One thread's working memory: a stack that grows when it must and is never given back before the end, so that a warm
 /// call allocates nothing. Values taken are not zeroed.

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 import Synchronization
 
 /// Some threads that wait for work. Member 0 is the caller; the others live as long as the team.

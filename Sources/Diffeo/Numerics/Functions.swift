@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 
 // Functions of one number in double precision, for what is not worth a kernel.
 

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 
 /// log(Γ(x + 1/2) / Γ(x)) and its derivative ψ(x + 1/2) - ψ(x), for x > 0. As differences of two log Γ and two digamma
 /// functions they would cancel for large x; and libm's lgamma writes to a global variable.

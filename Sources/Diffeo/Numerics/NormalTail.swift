@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 
 /// The standard normal distribution beyond t >= 0: log Q(t), Q being the probability, and the hazard phi(t) / Q(t).
 func normalTail(_ t: Double) -> (logProbability: Double, hazard: Double) {

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 
 /// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"), for what is drawn
 /// once: initial weights, orders, masks, shuffles. Samples come from the vectorised kernels `normals` and

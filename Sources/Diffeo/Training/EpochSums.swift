@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 
 /// What an epoch has come to so far.
 struct EpochSums {

@@ -1,4 +1,4 @@
-import Glibc
+import CLibrary
 
 /// The learning rate over a training.
 protocol RateSchedule {
