@@ -43,25 +43,14 @@ import Testing
   /// Of other libraries, and of all versions of this one.
   static let files: [(name: String, path: String)] = {
     let tests = #filePath.replacing("/DiffeoTests/BitsTests.swift", with: "")
-    let golden = names(in: "\(tests)/golden").map { (name: $0, path: "\(tests)/golden/\($0)") }
-    let own = names(in: "\(tests)/files").flatMap { version in
-      names(in: "\(tests)/files/\(version)").map { (name: "\(version)/\($0)", path: "\(tests)/files/\(version)/\($0)") }
+    let golden = fileNames(in: "\(tests)/golden").sorted().map { (name: $0, path: "\(tests)/golden/\($0)") }
+    let own = fileNames(in: "\(tests)/files").sorted().flatMap { version in
+      fileNames(in: "\(tests)/files/\(version)").sorted().map {
+        (name: "\(version)/\($0)", path: "\(tests)/files/\(version)/\($0)")
+      }
     }
     return (golden + own).filter { $0.name.hasSuffix(".h5") }
   }()
-
-  private static func names(in folder: String) -> [String] {
-    guard let entries = opendir(folder) else { return [] }
-    defer { closedir(entries) }
-    var names: [String] = []
-    while let entry = readdir(entries) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names.sorted()
-  }
 
   @Test(.enabled(if: Recorded.isComparable, "Tests/bits is of another version of glibc"))
   func resultsHaveTheirBits() throws {

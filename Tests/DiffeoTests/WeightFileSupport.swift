@@ -26,18 +26,21 @@ final class Folder {
 
   subscript(name: String) -> String { "\(path)/\(name)" }
 
-  var names: [String] {
-    guard let folder = opendir(path) else { return [] }
-    defer { closedir(folder) }
-    var names: [String] = []
-    while let entry = readdir(folder) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
+  var names: [String] { fileNames(in: path) }
+}
+
+/// What a folder holds, but for itself and its parent.
+func fileNames(in path: String) -> [String] {
+  guard let folder = opendir(path) else { return [] }
+  defer { closedir(folder) }
+  var names: [String] = []
+  while let entry = readdir(folder) {
+    let name = withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
     }
-    return names
+    if name != ".", name != ".." { names.append(name) }
   }
+  return names
 }
 
 func write(_ bytes: [UInt8], to path: String) throws {
