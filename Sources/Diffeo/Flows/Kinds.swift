@@ -1,7 +1,6 @@
 // Which layers and bases there are: a new one is a file and a line here. (Maps of one number: ElementMap.)
 
 extension LayerSpec {
-  /// In the order of docs/flows.md.
   static let kinds: [any BijectionSpec.Type] = [
     AutoregressiveSpec.self,
     CouplingSpec.self,
