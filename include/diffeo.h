@@ -258,7 +258,7 @@ typedef struct diffeo_autoregressive_options {
   const int64_t *order_given; /* dim columns, first to last, with DIFFEO_ORDER_GIVEN */
   int32_t direct;        /* 0. 1: the MADE has connections from inputs to outputs, too */
   int32_t inverse_map;   /* 0. 1: z_i = map^-1(x_i), from the same columns; affine: z_i = (x_i - t_i) / s_i */
-  uint64_t seed;         /* for a random order and random degrees: 0 */
+  uint64_t seed;         /* for a random order and random degrees; 0, as below (diffeo_spec_create): 0 */
   const diffeo_network_options *network; /* NULL: the defaults, hidden two of 128 */
   const diffeo_map_options *map;         /* NULL: the defaults */
 } diffeo_autoregressive_options;
@@ -270,7 +270,7 @@ typedef struct diffeo_coupling_options {
   int32_t mask;          /* DIFFEO_MASK_EVEN */
   int32_t scale_activation; /* 0: one network gives s and t. Else one of its own gives s, with this activation */
   const uint8_t *mask_given; /* dim values, 1 passes unchanged, 0 is transformed, with DIFFEO_MASK_GIVEN */
-  uint64_t seed;         /* for a random mask: 0 */
+  uint64_t seed;         /* for a random mask; 0, as below (diffeo_spec_create): 0 */
   const diffeo_network_options *network; /* NULL: the defaults, hidden two of 128 */
   const diffeo_map_options *map;         /* NULL: the defaults */
 } diffeo_coupling_options;
@@ -321,7 +321,7 @@ typedef struct diffeo_made_options {
   int32_t direct;        /* 0. 1: connections from inputs to outputs, too */
   int64_t components;    /* of the mixture, 1 to 64: 8 */
   int64_t masks;         /* 1 to 256, each with its own order and degrees if those are random: 1 */
-  uint64_t seed;         /* of random orders and degrees: 0 */
+  uint64_t seed;         /* of random orders and degrees; 0, as below (diffeo_spec_create): 0 */
   const diffeo_network_options *network; /* NULL: the defaults, hidden two of 128 */
 } diffeo_made_options;
 
@@ -345,6 +345,9 @@ typedef struct diffeo_architecture_options {
   int64_t bins;          /* splines, 2 to 64: 8 */
   double bound;          /* splines, 0 to 1e6, the box is [-bound, bound]; 0 for 4, or pi for angles: 0 */
   const diffeo_network_options *network; /* of each layer, NULL: the defaults, hidden two of 128 */
+  /* NULL: the flow's own. Where columns are angles the uniform one, whose ends are theirs; else any but the uniform one,
+   * as layers end on the whole line. made, and maf with components, have a MADE for a base and take no other. */
+  const diffeo_base_options *base;
 } diffeo_architecture_options;
 
 DIFFEO_API diffeo_status diffeo_network_options_init(diffeo_network_options *options, size_t struct_size);
@@ -389,7 +392,10 @@ DIFFEO_API diffeo_status diffeo_spline_coupling_create(const diffeo_architecture
 DIFFEO_API diffeo_status diffeo_spline_autoregressive_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 
 /* Or layer by layer. dim: 1 to 65536, context_dim: 0 to 65536, dtype: DIFFEO_F32 or DIFFEO_F64.
- * An add appends a layer on the noise side; a failed one leaves the spec as it was. Since: 0.1 */
+ * An add appends a layer on the noise side; a failed one leaves the spec as it was.
+ * Random choices (masks, orders, degrees, permutations, shifts) are drawn with the seed of their layer or base, or,
+ * where it is 0, from the seed of diffeo_flow_create and the number of the layer, so that layers differ. A spec made
+ * twice with one seed is the same flow; a file has what was drawn. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, int32_t dtype, diffeo_spec **spec);
 DIFFEO_API void diffeo_spec_destroy(diffeo_spec *spec); /* NULL is a no-op */
 /* Turns the layer that was added last the other way round: any layer can be. An inverted autoregressive layer is that
@@ -469,7 +475,8 @@ DIFFEO_API diffeo_status diffeo_spec_set_base_made(diffeo_spec *spec, const diff
 
 /* ----------------------------------------------------------------------------------------------- 5. Flows */
 
-/* The spec with random initial weights near the identity: seed decides them. The spec stays yours. Since: 0.1 */
+/* The spec with random initial weights near the identity: seed decides them, and what has no seed in the spec. The spec
+ * stays yours. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_flow_create(const diffeo_spec *spec, uint64_t seed, diffeo_flow **flow);
 DIFFEO_API void diffeo_flow_destroy(diffeo_flow *flow); /* NULL is a no-op */
 

@@ -129,6 +129,17 @@ extension diffeo_base_options: SizedStruct {
     (low, high, df) = (defaults.low, defaults.high, defaults.df)
     components = Int64(defaults.components)
   }
+
+  var choice: BaseChoice {
+    get throws(DiffeoError) {
+      try requireZero(reserved)
+      return try BaseChoice(
+        number: base,
+        BaseOptions(
+          low: low, high: high, df: df, components: Int(components),
+          network: diffeo_network_options.contextNetwork(network)))
+    }
+  }
 }
 
 extension diffeo_made_options: SizedStruct {
@@ -204,6 +215,7 @@ extension diffeo_architecture_options: SizedStruct {
       a.bins = Int(bins)
       a.bound = bound
       a.periodic = try flag(periodic, "periodic")
+      if base != nil { a.base = try diffeo_base_options.read(base).choice }
       a.seed = seed
       return a
     }

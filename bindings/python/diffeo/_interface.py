@@ -209,6 +209,7 @@ class ArchitectureOptions(Structure):
         ("bins", c_int64),
         ("bound", c_double),
         ("network", POINTER(NetworkOptions)),
+        ("base", POINTER(BaseOptions)),
     ]
 
 

@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from ctypes import byref
 from numbers import Real
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any, Protocol, SupportsIndex, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _abi, train
 from ._abi import Array, lib, typed
-from ._arrays import Rows, context_rows, integer, pointer_and_count, rows, seed64, vector
+from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, rows, seed64, vector
 from ._threads import workspace
+from ._words import Schedule
 from .errors import FileError, InvalidArgumentError, MissingFileError
 
 Path: TypeAlias = str | os.PathLike[str]
+_COLUMNS, _CONTEXT_COLUMNS = "diffeo.columns", "diffeo.context_columns"  # keys of metadata: lists in JSON
+_LONGEST = 65535  # bytes of a value of metadata
 _DTYPES = {code: np.dtype(name) for name, code in _abi.DTYPES.items()}
+
+
+@runtime_checkable
+class Writable(Protocol):
+    """A binary file to write to."""
+
+    def write(self, content: bytes, /) -> object:
+        """Write the bytes."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A binary file to read from."""
+
+    def read(self) -> bytes:
+        """Read the bytes to the end."""
 
 
 class Flow:
@@ -35,6 +55,9 @@ class Flow:
     a copy, and results have their dtype, whatever the flow computes in; other input becomes the flow's dtype. One row
     may be written without its batch axis, [dim], and its results then have none: `log_prob` gives a number. With
     ``dim == 1`` a 1-D array is n rows of one column, and results have its shape; likewise for the context.
+
+    **Columns.** A flow that was trained on a data frame (of pandas, polars or another library) remembers the names of its
+    columns. Data frames in another order are put right then, and those with other names are refused.
 
     **Bits.** A row's result depends on nothing but the flow, the row and its context: not on the batch, nor on the
     number of threads. A row with NaN gives NaN in that row, one with an infinity has log-density -inf.
@@ -74,6 +97,16 @@ class Flow:
     def parameter_count(self) -> int:
         """Length of the parameter vector, weights masked to zero and untrained constants included."""
         return int(lib.diffeo_flow_parameter_count(self._handle))
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Names of the columns of the data frame that the flow was trained on, which are saved with it; or None."""
+        return self._names(_COLUMNS)
+
+    @property
+    def context_columns(self) -> tuple[str, ...] | None:
+        """Likewise of the context."""
+        return self._names(_CONTEXT_COLUMNS)
 
     @property
     def metadata(self) -> MutableMapping[str, str]:
@@ -284,7 +317,7 @@ class Flow:
         progress: bool = True,
         weight_decay: float = 0.0,
         clip_norm: float = 5.0,
-        schedule: str = "constant",
+        schedule: Schedule = "constant",
         threads: SupportsIndex | None = None,
         on_progress: Callable[[train.Report], object] | None = None,
     ) -> train.History:
@@ -353,12 +386,14 @@ class Flow:
         >>> history.epoch, history.stopped
         ([1, 2, 3], 'max_epochs')
         """
+        # A data frame names the columns, but for a flow that has names.
+        names = (self.columns or labels(x, self.dim), self.context_columns or labels(context, self.context_dim))
         fraction, held_out = 0.0, None
         if validation is None or isinstance(validation, Real):
             fraction = float(validation or 0.0)
         else:
             rows_of, context_of = validation if isinstance(validation, tuple) else (validation, None)
-            held_out = self._inputs(rows_of, context_of, "validation x", "validation context")
+            held_out = self._inputs(rows_of, context_of, "validation x", "validation context", names)
         options = train.options(
             validation_fraction=fraction,
             batch_size=batch_size,
@@ -371,11 +406,12 @@ class Flow:
             schedule=schedule,
             threads=threads,
         )
-        trainer = train.trainer(self._handle, options, *self._inputs(x, context), held_out)
+        trainer = train.trainer(self._handle, options, *self._inputs(x, context, names=names), held_out)
         try:
             return train.run(trainer, options.max_epochs, progress, on_progress)
         finally:
             self._handle = _abi.create(_abi.Flow, lib.diffeo_trainer_best, trainer)
+            self._remember(*names)
 
     # -------------------------------------------------------------------------------------- parameters, files
 
@@ -396,14 +432,22 @@ class Flow:
         theta = vector(parameters, self.parameter_count, "parameters", self.dtype)
         return Flow(_abi.create(_abi.Flow, typed("diffeo_flow_with_parameters", theta.dtype), self._handle, theta))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | Writable) -> None:
         """Save to one HDF5 file: after a crash it is the old file or the new one, never half of it.
+
+        Parameters
+        ----------
+        path : str, os.PathLike or binary file object
+            An object with a method `write` that takes bytes is written to.
 
         Raises
         ------
         OSError
             FileNotFoundError if the folder does not exist.
         """
+        if isinstance(path, Writable):
+            path.write(self.to_bytes())
+            return
         target = _path(path)
         with _missing_is(path, os.path.dirname(os.path.abspath(path))):
             lib.diffeo_flow_save(self._handle, target)
@@ -422,10 +466,34 @@ class Flow:
     # ----------------------------------------------------------------------------------------------- private
 
     def _inputs(
-        self, x: npt.ArrayLike, context: npt.ArrayLike | None, name: str = "x", context_name: str = "context"
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None,
+        name: str = "x",
+        context_name: str = "context",
+        names: tuple[tuple[str, ...] | None, tuple[str, ...] | None] | None = None,
     ) -> tuple[Rows, Rows | None]:
-        data = rows(x, self.dim, self.dtype, name, "dim")
-        return data, context_rows(context, self.context_dim, len(data), data.dtype, name, context_name)
+        of_x, of_context = names or self._expected(x, context)
+        data = rows(x, self.dim, self.dtype, name, "dim", of_x)
+        given = context_rows(context, self.context_dim, len(data), data.dtype, name, context_name, of_context)
+        return data, given
+
+    def _expected(self, x: object, context: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+        """Names that columns must have, looked up where the data has some."""
+        return (
+            self.columns if labels(x, self.dim) else None,
+            self.context_columns if labels(context, self.context_dim) else None,
+        )
+
+    def _names(self, key: str) -> tuple[str, ...] | None:
+        return tuple(json.loads(self.metadata[key])) if key in self.metadata else None
+
+    def _remember(self, columns: tuple[str, ...] | None, context_columns: tuple[str, ...] | None) -> None:
+        """Names of columns, but for those that are too long for metadata."""
+        for key, names in (_COLUMNS, columns), (_CONTEXT_COLUMNS, context_columns):
+            text = json.dumps(names, ensure_ascii=False)
+            if names and len(text.encode()) <= _LONGEST and "\0" not in text:
+                self.metadata[key] = text
 
     def _evaluate(self, name: str, data: Rows, given: Rows | None, *outputs: Array | None) -> None:
         function = typed(f"diffeo_flow_{name}", data.dtype)
@@ -446,7 +514,8 @@ class Flow:
         want_log_prob: bool,
     ) -> tuple[Array, Array]:
         count, dtype = integer(n, "n", 0), self.dtype
-        given = context_rows(context, self.context_dim, count, dtype, "the sample")
+        names = self._expected(None, context)[1]
+        given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
         number = secrets.randbits(64) if seed is None else seed64(seed)
         first = integer(first_row, "first_row", 0, 2**64 - 1)
         x, log_prob = np.empty((count, self.dim), dtype), np.empty(count if want_log_prob else 0, dtype)
@@ -494,8 +563,13 @@ class Metadata(MutableMapping[str, str]):
         return repr(dict(self))
 
 
-def load(path: Path) -> Flow:
+def load(path: Path | Readable) -> Flow:
     """Load a flow from a file of `Flow.save`; it is checked against the self-test stored inside.
+
+    Parameters
+    ----------
+    path : str, os.PathLike or binary file object
+        An object with a method `read` that gives bytes is read to its end.
 
     Raises
     ------
@@ -504,6 +578,11 @@ def load(path: Path) -> Flow:
     ValueError
         If it is not a valid weight file, or from a newer, incompatible version.
     """
+    if isinstance(path, Readable):
+        image = path.read()
+        if isinstance(image, str):
+            raise TypeError("the file gives text, not bytes: open it in binary mode, 'rb'")
+        return from_bytes(image)
     target = _path(path)
     with _missing_is(path, path):
         return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_load, target))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import _abi
 from ._abi import lib, typed
-from ._arrays import Rows, choice, integer, pointer_and_count, seed64
+from ._arrays import Rows, choice, integer, pointer_and_count, real, seed64
 from ._progress import display
 from ._threads import get_num_threads
 
@@ -130,13 +130,13 @@ def options(
 ) -> Any:
     """The C struct of the arguments of `Flow.fit`."""
     made = _abi.defaults(_abi.TrainOptions, lib.diffeo_train_options_init)
-    made.validation_fraction = validation_fraction
+    made.validation_fraction = real(validation_fraction, "validation")
     made.batch_size = integer(batch_size, "batch_size", 1)
-    made.learning_rate = lr
+    made.learning_rate = real(lr, "lr")
     made.max_epochs = integer(max_epochs, "max_epochs", 0)
     made.patience = integer(patience, "patience", 0)
-    made.weight_decay = weight_decay
-    made.clip_norm = clip_norm
+    made.weight_decay = real(weight_decay, "weight_decay")
+    made.clip_norm = real(clip_norm, "clip_norm")
     made.schedule = choice(schedule, _abi.SCHEDULES, "schedule")
     made.threads = get_num_threads() if threads is None else integer(threads, "threads", 1, 256)
     made.seed = seed64(seed)
