@@ -76,7 +76,7 @@ package struct Architecture: Sendable {
     if base != nil, components > 0 {
       throw DiffeoError(.invalid, "with components the base of a maf is a MADE: it takes no other")
     }
-    try build { builder, random throws(DiffeoError) in
+    return try build { builder, random throws(DiffeoError) in
       for i in 0..<count(5) { try addAutoregressive(&builder, i, .affine(scale ?? .softClip), &random) }
       if components > 0 { try setBaseMADE(&builder, .mixture(components: components), &random) }
     }

@@ -48,7 +48,8 @@ def real_array(value: npt.ArrayLike, name: str, otherwise: np.dtype[Any]) -> Arr
         raise TypeError(f"{name} is a masked array: fill or drop what is masked first")
     array = np.asarray(value)
     if array.dtype.kind not in "biufO":
-        raise TypeError(_unreadable(value, array, name) or f"{name} must hold real numbers, not {array.dtype}")
+        where = _unreadable(value, array, name) if array.dtype.kind in "US" else None
+        raise TypeError(where or f"{name} must hold real numbers, not {array.dtype}")
     dtype = array.dtype.newbyteorder("=")
     if dtype not in _FLOATS or not hasattr(value, "__array__"):
         dtype = otherwise
@@ -67,14 +68,14 @@ def _unreadable(value: object, array: npt.NDArray[Any], name: str) -> str | None
             float(entry)
         except (TypeError, ValueError):
             if not place:
-                return f"{name} is {entry!r}, which is not a real number"
+                return f"{name} must hold real numbers, not {entry!r}"
             row = f"row {place[0]}" if array.ndim == 2 else f"entry {', '.join(map(str, place))}"
             column = f", column {place[1]}" if array.ndim == 2 else ""
             known = labels(value, array.shape[-1])
             if known:
                 column = f", column {known[place[-1]]!r}"
             shown = entry.item() if isinstance(entry, np.generic) else entry
-            return f"{name} has {shown!r} in {row}{column}, which is not a real number"
+            return f"{name} must hold real numbers, not {shown!r} in {row}{column}"
     return None
 
 

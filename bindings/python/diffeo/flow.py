@@ -56,8 +56,8 @@ class Flow:
     may be written without its batch axis, [dim], and its results then have none: `log_prob` gives a number. With
     ``dim == 1`` a 1-D array is n rows of one column, and results have its shape; likewise for the context.
 
-    **Columns.** A flow that was trained on a data frame (of pandas, polars or another library) remembers the names of its
-    columns. Data frames in another order are put right then, and those with other names are refused.
+    **Columns.** A flow that was trained on a data frame (of pandas, polars or another library) remembers the names of
+    its columns. Data frames in another order are put right then, and those with other names are refused.
 
     **Bits.** A row's result depends on nothing but the flow, the row and its context: not on the batch, nor on the
     number of threads. A row with NaN gives NaN in that row, one with an infinity has log-density -inf.
