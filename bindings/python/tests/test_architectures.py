@@ -2,10 +2,11 @@
 
 import re
 
-import diffeo
 import numpy as np
 import pytest
 from conftest import gradient_by_differences, regression
+
+import diffeo
 from diffeo import architectures
 
 # name: options that every test gives it

@@ -9,10 +9,11 @@ import threading
 import time
 import warnings
 
-import diffeo
 import numpy as np
 import pytest
 from conftest import regression, two_moons
+
+import diffeo
 
 
 def small(**options):

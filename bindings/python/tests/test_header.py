@@ -7,8 +7,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import diffeo
 import pytest
+
+import diffeo
 from diffeo import _abi, errors
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -4,8 +4,9 @@ import ast
 import graphlib
 from pathlib import Path
 
-import diffeo
 import pytest
+
+import diffeo
 
 PACKAGE = Path(diffeo.__file__).parent
 FILES = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from diffeo._abi import VERSION_NUMBER
 
 

@@ -5,11 +5,12 @@ import io
 import re
 from pathlib import Path
 
-import diffeo
 import h5py
 import numpy as np
 import pytest
 from conftest import gradient_by_differences
+
+import diffeo
 from diffeo import _abi
 from diffeo._abi import lib
 

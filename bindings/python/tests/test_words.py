@@ -4,9 +4,10 @@ import inspect
 import io
 import typing
 
-import diffeo
 import numpy as np
 import pytest
+
+import diffeo
 from diffeo import _abi, _words
 
 X = np.random.default_rng(0).normal(size=(50, 2))
@@ -48,7 +49,7 @@ def calls():
         for name in diffeo.__all__
         if getattr(getattr(diffeo, name), "__module__", "").endswith("architectures")
     ]
-    functions = {maker.__name__: (maker, lambda maker=maker, **given: maker(**{"dim": 2} | given)) for maker in makers}
+    functions = {maker.__name__: (maker, lambda maker=maker, **given: maker(**{"dim": 2, "context_dim": 1} | given)) for maker in makers}
     functions["fit"] = (flow.fit, lambda **given: fit(flow, X, **given))
     for method, before in {
         "add_autoregressive": {}, "add_coupling": {}, "add_elementwise": {}, "add_batch_norm": {}, "add_wrap": {},
@@ -56,7 +57,7 @@ def calls():
     }.items():  # fmt: skip
         functions[method] = (
             getattr(diffeo.Spec, method),
-            lambda method=method, before=before, **given: getattr(diffeo.Spec(2), method)(**before | given),
+            lambda method=method, before=before, **given: getattr(diffeo.Spec(2, 1), method)(**before | given),
         )
     for kind in diffeo.Spline, diffeo.Mixture:
         functions[kind.__name__] = (
@@ -66,13 +67,13 @@ def calls():
     for name, (function, call) in functions.items():
         for parameter in inspect.signature(function).parameters.values():
             default = parameter.default
-            if isinstance(default, (int, float)) and not isinstance(default, bool) or parameter.name in (
+            if (isinstance(default, (int, float)) and not isinstance(default, bool)) or parameter.name in (
                 "hidden", "scale_bound", "scale_epsilon", "df",
             ):  # fmt: skip
                 yield pytest.param(call, parameter.name, id=f"{name} {parameter.name}")
 
 
-@pytest.mark.parametrize(("call", "name"), calls())
+@pytest.mark.parametrize(("call", "name"), list(calls()))
 def test_errors_say_the_argument(call, name):
     if name not in ("validation",):
         with pytest.raises(TypeError, match=rf"^{name}\b"):
@@ -113,7 +114,7 @@ def test_columns_of_data_frames():
     np.testing.assert_array_equal(again.log_prob(swapped, turned), expected)
     np.testing.assert_array_equal(again.log_prob(Frame(X, [0, 1]), context), expected)
     np.testing.assert_array_equal(again.sample(50, turned, seed=1), flow.sample(50, context, seed=1))
-    with pytest.raises(ValueError, match="x has other columns than 'a', 'b', .*'a' missing; 'c' unknown"):
+    with pytest.raises(ValueError, match=r"x has other columns than 'a', 'b', .*'a' missing; 'c' unknown"):
         again.log_prob(Frame(X, ["b", "c"]), context)
     with pytest.raises(ValueError, match="context has other columns than 'u', 'v'"):
         again.sample(50, Frame(context, ["u", "w"]))
