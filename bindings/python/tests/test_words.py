@@ -49,7 +49,10 @@ def calls():
         for name in diffeo.__all__
         if getattr(getattr(diffeo, name), "__module__", "").endswith("architectures")
     ]
-    functions = {maker.__name__: (maker, lambda maker=maker, **given: maker(**{"dim": 2, "context_dim": 1} | given)) for maker in makers}
+    functions = {
+        maker.__name__: (maker, lambda maker=maker, **given: maker(**{"dim": 2, "context_dim": 1} | given))
+        for maker in makers
+    }
     functions["fit"] = (flow.fit, lambda **given: fit(flow, X, **given))
     for method, before in {
         "add_autoregressive": {}, "add_coupling": {}, "add_elementwise": {}, "add_batch_norm": {}, "add_wrap": {},
