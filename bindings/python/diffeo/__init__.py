@@ -45,7 +45,7 @@ from .errors import Error
 from .exchange import convert
 from .flow import Flow, from_bytes, load
 from .spec import Mixture, Spec, Spline
-from .train import History, Report
+from .train import History, Report, Trainer
 
 __all__ = [
     "Error",
@@ -55,6 +55,7 @@ __all__ = [
     "Report",
     "Spec",
     "Spline",
+    "Trainer",
     "__version__",
     "cdf_flow",
     "convert",

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from ctypes import byref
-from numbers import Real
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -275,58 +274,49 @@ class Flow:
         x: npt.ArrayLike,
         context: npt.ArrayLike | None = None,
         *,
+        weights: npt.ArrayLike | None = None,
         validation: train.Validation = 0.1,
+        judge: train.Judge = "mean",
         batch_size: SupportsIndex = 512,
-        lr: float = 1e-3,
         max_epochs: SupportsIndex = 100,
         patience: SupportsIndex = 10,
-        seed: SupportsIndex = 0,
-        progress: bool = True,
+        lr: float = 1e-3,
+        optimizer: train.Optimizer = "adam",
+        schedule: train.Schedule = "constant",
+        warmup_steps: SupportsIndex = 0,
+        rate_decay: float = 0.5,
+        plateau_patience: SupportsIndex = 5,
+        betas: tuple[float, float] = (0.9, 0.999),
+        momentum: float = 0.9,
         weight_decay: float = 0.0,
-        clip_norm: float = 5.0,
-        schedule: str = "constant",
+        l2: float = 0.0,
+        clip_quantile: float = 0.9,
+        clip_norm: float = 0.0,
+        ema_decay: float = 0.0,
+        x_noise: float = 0.0,
+        negative_weights: bool = False,
+        seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
-        on_progress: Callable[[train.Report], object] | None = None,
+        progress: bool = True,
+        on_progress: Callable[[train.Trainer], object] | None = None,
     ) -> train.History:
-        """Train by maximum likelihood with Adam [1]_; the flow then has the weights that were best on held-out rows.
+        """Train by maximum likelihood; the flow then has the weights that were best on held-out rows.
 
-        The same data, options and seed give the same weights, bit for bit, for any number of threads. However training
-        ends, be it by an exception, the flow has the best weights so far.
-
-        Ctrl-C stops within a minibatch: `fit` then warns and returns normally, with ``stopped == "interrupted"``, so
-        that a script goes on with what was learned. A second Ctrl-C, during this, raises KeyboardInterrupt.
+        A loop over a `diffeo.Trainer`, which says what the data and options are. However training ends, be it by an
+        exception or by Ctrl-C, which passes within a minibatch, the flow has the best weights so far.
 
         Parameters
         ----------
-        x : array_like, [n, dim]
-        context : array_like, [n, context_dim] or [context_dim], optional
-            Required where the flow has a context.
-        validation : float, array_like or tuple
-            The fraction of rows to hold out, drawn with the seed, 0 up to 1; or the rows themselves, as ``x_val`` or
-            ``(x_val, context_val)``. With 0 the best weights are those best on training rows.
-        batch_size : int
-            Rows a step.
-        lr : float
-            Learning rate.
-        max_epochs : int
-            Passes over the data at most. 0 only sets the layers that are set from data.
-        patience : int
-            Stop after so many epochs without a better `best_log_prob`; 0: never.
-        seed : int
-            Of the split and of the shuffling.
+        x, context, weights, validation, judge, batch_size, max_epochs, patience, lr, optimizer, schedule, warmup_steps, \
+        rate_decay, plateau_patience, betas, momentum, weight_decay, l2, clip_quantile, clip_norm, ema_decay, x_noise, \
+        negative_weights, seed, threads
+            See `diffeo.Trainer`.
         progress : bool
             Show a tqdm bar or, where tqdm is not installed, a line for each epoch, on stderr: mean log-likelihood a
             row of training and validation, in nats, rows a second, time left to `max_epochs`.
-        weight_decay : float
-            Decoupled weight decay [2]_ on weight matrices.
-        clip_norm : float
-            The norm of the gradient is cut to this; 0: not.
-        schedule : {"constant", "cosine"}
-            Of the learning rate; cosine falls to 0 at `max_epochs`.
-        threads : int, optional
-            1 to 256; by default `diffeo.get_num_threads`.
         on_progress : callable, optional
-            Called with a `Report` after every epoch; a true result stops the training.
+            Called with the trainer after every epoch, when this flow has the best weights so far; a true result stops
+            the training.
 
         Returns
         -------
@@ -335,15 +325,9 @@ class Flow:
         Raises
         ------
         ArithmeticError
-            For a NaN or an infinity in the data (with its row and column), for a column that is constant where it
-            would be standardised, and when no step of a whole epoch was finite.
+            As the trainer does, and when no step of a whole epoch was finite.
         ValueError
             For wrong shapes and options.
-
-        References
-        ----------
-        .. [1] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
-        .. [2] Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019.
 
         Examples
         --------
@@ -353,29 +337,35 @@ class Flow:
         >>> history.epoch, history.stopped
         ([1, 2, 3], 'max_epochs')
         """
-        fraction, held_out = 0.0, None
-        if validation is None or isinstance(validation, Real):
-            fraction = float(validation or 0.0)
-        else:
-            rows_of, context_of = validation if isinstance(validation, tuple) else (validation, None)
-            held_out = self._inputs(rows_of, context_of, "validation x", "validation context")
-        options = train.options(
-            validation_fraction=fraction,
+        trainer = train.Trainer(
+            self,
+            x,
+            context,
+            weights=weights,
+            validation=validation,
+            judge=judge,
             batch_size=batch_size,
-            lr=lr,
             max_epochs=max_epochs,
             patience=patience,
-            seed=seed,
-            weight_decay=weight_decay,
-            clip_norm=clip_norm,
+            lr=lr,
+            optimizer=optimizer,
             schedule=schedule,
+            warmup_steps=warmup_steps,
+            rate_decay=rate_decay,
+            plateau_patience=plateau_patience,
+            betas=betas,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            l2=l2,
+            clip_quantile=clip_quantile,
+            clip_norm=clip_norm,
+            ema_decay=ema_decay,
+            x_noise=x_noise,
+            negative_weights=negative_weights,
+            seed=seed,
             threads=threads,
         )
-        trainer = train.trainer(self._handle, options, *self._inputs(x, context), held_out)
-        try:
-            return train.run(trainer, options.max_epochs, progress, on_progress)
-        finally:
-            self._handle = _abi.create(_abi.Flow, lib.diffeo_trainer_best, trainer)
+        return train.run(self, trainer, progress, on_progress)
 
     # -------------------------------------------------------------------------------------- parameters, files
 
