@@ -603,12 +603,12 @@ typedef struct diffeo_train_options {
   double weight_decay;        /* decoupled, on weight matrices: they lose rate weight_decay times themselves; 0 or more: 0 */
   double l2;                  /* a penalty of l2 |w|^2 / 2 on weight matrices, as a part of the gradient, 0 or more: 0 */
   double clip_norm;           /* the gradient's norm is cut to this, 0 or more; 0 for not: 0 */
-  double clip_quantile;       /* ... and to this quantile of its latest 256 values (Seetharaman et al. 2020), 0 or more,
-                                 below 1; 0 for not: 0.9 */
-  double ema_decay;           /* of an exponential moving average of the weights, which is judged beside them after each
-                                 epoch, 0 or more, below 1; 0 for none: 0. Step t counts at most (1 + t) / (10 + t) */
-  double x_noise;             /* normal noise added to x, new in each epoch, in standard deviations of the column, 0 or
-                                 more; not where the flow lives on a part of the numbers: 0 */
+  double clip_quantile;       /* ... and to this quantile of its latest 256 values (Seetharaman et al. 2020),
+                                 0 or more, below 1; 0 for not: 0.9 */
+  double ema_decay;           /* of an exponential moving average of the weights, judged beside them after each epoch,
+                                 0 or more, below 1; 0 for none: 0. At step t it is (1 + t) / (10 + t) at most */
+  double x_noise;             /* normal noise added to x, new in each epoch, in standard deviations of the column,
+                                 0 or more; not where the flow lives on a part of the numbers: 0 */
   int32_t negative_weights;   /* 1: rows may have weights below 0, whose likelihood is made small; 0: refused: 0 */
   int32_t reserved;
 } diffeo_train_options;

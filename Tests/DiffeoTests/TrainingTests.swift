@@ -260,7 +260,9 @@ import Testing
   }
 
   /// Both penalties draw weights, not biases, to 0: a network of a context that says nothing.
-  @Test(arguments: [TrainOptions.Method.adam, .sgd]) func penaltiesMakeWeightsSmall(_ method: TrainOptions.Method) throws {
+  @Test(arguments: [TrainOptions.Method.adam, .sgd]) func penaltiesMakeWeightsSmall(_ method: TrainOptions.Method)
+    throws
+  {
     var builder = try SpecBuilder(dim: 1, contextDim: 3, dtype: .f64)
     try builder.setBase(.normal(NetworkConventions(hidden: [8], activation: .tanh)))
     let rows = Rows<Double>.random(200, builder.spec, seed: 4)

@@ -49,7 +49,8 @@ final class DataRows<S: Scalar>: RowSource {
       squares += weight * weight
     }
     guard sum > 0 else {
-      throw DiffeoError(.numeric, "the weights of \(count) rows of \(data.name) have the sum \(sum), it must be above 0")
+      throw DiffeoError(
+        .numeric, "the weights of \(count) rows of \(data.name) have the sum \(sum), it must be above 0")
     }
     weightFactor = S(Double(count) / sum)
     effectiveCount = sum * sum / squares

@@ -21,7 +21,8 @@ extension TrainOptions {
 extension ParameterBlock {
   /// Makes the gradient that of the objective minus l2 |w|^2 / 2, over what it is going to be scaled by.
   @inline(__always)
-  func penalise<S: Scalar>(_ gradient: ParameterVector<S>, _ parameters: ParameterVector<S>, l2: Double, scale: Double) {
+  func penalise<S: Scalar>(_ gradient: ParameterVector<S>, _ parameters: ParameterVector<S>, l2: Double, scale: Double)
+  {
     if l2 == 0 || !isWeight { return }
     let factor = S(l2 / scale)
     for row in 0..<rows {

@@ -298,7 +298,7 @@ class Flow:
         seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
         progress: bool = True,
-        on_progress: Callable[[train.Trainer], object] | None = None,
+        on_progress: Callable[[train.Trainer[Flow]], object] | None = None,
     ) -> train.History:
         """Train by maximum likelihood; the flow then has the weights that were best on held-out rows.
 
@@ -307,10 +307,8 @@ class Flow:
 
         Parameters
         ----------
-        x, context, weights, validation, judge, batch_size, max_epochs, patience, lr, optimizer, schedule, warmup_steps, \
-        rate_decay, plateau_patience, betas, momentum, weight_decay, l2, clip_quantile, clip_norm, ema_decay, x_noise, \
-        negative_weights, seed, threads
-            See `diffeo.Trainer`.
+        x, context, **options
+            Data and all options but two: see `diffeo.Trainer`.
         progress : bool
             Show a tqdm bar or, where tqdm is not installed, a line for each epoch, on stderr: mean log-likelihood a
             row of training and validation, in nats, rows a second, time left to `max_epochs`.

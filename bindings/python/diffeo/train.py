@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from ctypes import byref, sizeof
 from dataclasses import dataclass, field, fields
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias
+from typing import Any, Generic, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,6 @@ from ._abi import Array, lib, typed
 from ._arrays import Rows, choice, integer, pointer_and_count, real, seed64, vector
 from ._progress import display
 from ._threads import get_num_threads
-
-if TYPE_CHECKING:
-    from .flow import Flow
 
 _STATE_NAMES = {code: name for name, code in _abi.STATES.items()}
 _PIECE = 0.05  # seconds a call of the library should take, so that Ctrl-C and the progress bar respond
@@ -33,6 +30,21 @@ Validation: TypeAlias = (
     | tuple[npt.ArrayLike, npt.ArrayLike | None, npt.ArrayLike | None]
     | None
 )
+
+
+class Trainable(Protocol):
+    """What a trainer needs of a `Flow`."""
+
+    _handle: _abi.Handle
+
+    def __init__(self, handle: _abi.Handle) -> None: ...
+
+    def _inputs(
+        self, x: npt.ArrayLike, context: npt.ArrayLike | None, name: str = "x", context_name: str = "context"
+    ) -> tuple[Rows, Rows | None]: ...
+
+
+F = TypeVar("F", bound=Trainable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +193,7 @@ class History:
                 setattr(self, kept.name, value)
 
 
-class Trainer:
+class Trainer(Generic[F]):
     """A training of a flow by maximum likelihood, step by step; `Flow.fit` is a loop over one.
 
     It begins with the weights of the flow, which it does not change, and has its own copy of the rows. The same data,
@@ -274,7 +286,7 @@ class Trainer:
 
     def __init__(
         self,
-        flow: Flow,
+        flow: F,
         x: npt.ArrayLike,
         context: npt.ArrayLike | None = None,
         *,
@@ -365,12 +377,12 @@ class Trainer:
         return bool(lib.diffeo_trainer_finished(self._handle))
 
     @property
-    def best(self) -> Flow:
+    def best(self) -> F:
         """A new flow with the weights that were best so far."""
         return type(self._flow)(_abi.create(_abi.Flow, lib.diffeo_trainer_best, self._handle))
 
     @property
-    def current(self) -> Flow:
+    def current(self) -> F:
         """A new flow with the present weights."""
         return type(self._flow)(_abi.create(_abi.Flow, lib.diffeo_trainer_current, self._handle))
 
@@ -399,7 +411,7 @@ class Trainer:
         return self.report
 
     def cancel(self) -> None:
-        """End training within a minibatch; from any thread. The running `step` and all later ones raise CancelledError."""
+        """End training within a minibatch; from any thread. It and all later ones raise CancelledError."""
         lib.diffeo_trainer_cancel(self._handle)
 
     def __iter__(self) -> Iterator[Report]:
@@ -423,7 +435,9 @@ class Trainer:
             lib.diffeo_trainer_step(self._handle, size, byref(now))
             if self._schedule is None:
                 piece = now.seconds - before
-                self._piece = min(max(1, round(size * min(2.0, _PIECE / max(piece, 1e-9)))), max(1, now.batches_per_epoch))
+                self._piece = min(
+                    max(1, round(size * min(2.0, _PIECE / max(piece, 1e-9)))), max(1, now.batches_per_epoch)
+                )
             yield now
             if batches is not None:
                 batches -= now.steps - steps
@@ -431,7 +445,7 @@ class Trainer:
                 return
 
 
-def _held_out(flow: Flow, validation: Any) -> tuple[Rows, Rows | None, Array | None]:
+def _held_out(flow: Trainable, validation: Any) -> tuple[Rows, Rows | None, Array | None]:
     parts = validation if isinstance(validation, tuple) else (validation,)
     if not 1 <= len(parts) <= 3:
         raise ValueError(f"validation has {len(parts)} parts, it must be x, (x, context) or (x, context, weights)")
@@ -447,9 +461,7 @@ def _weights(weights: npt.ArrayLike | None, data: Rows, name: str) -> Array | No
     return np.require(vector(weights, len(data), name, data.dtype), data.dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
-def run(
-    flow: Flow, trainer: Trainer, progress: bool, on_progress: Callable[[Trainer], object] | None
-) -> History:
+def run(flow: F, trainer: Trainer[F], progress: bool, on_progress: Callable[[Trainer[F]], object] | None) -> History:
     """Train to the end; however that comes, the flow then has the best weights so far."""
     history = History()
     shown = display(progress, trainer._max_epochs)

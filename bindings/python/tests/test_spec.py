@@ -617,7 +617,10 @@ def test_defaults_are_those_of_the_library():
             skipped.add("scale")  # there 0: the flow's own
         compare_defaults(function, [options, _abi.NetworkOptions, _abi.MapOptions], skipped)
     compare_defaults(
-        diffeo.Flow.fit, [_abi.TrainOptions], {"threads"}, {"lr": "learning_rate", "validation": "validation_fraction"}
+        diffeo.Flow.fit,
+        [_abi.TrainOptions],
+        {"threads", "negative_weights"},
+        {"lr": "learning_rate", "validation": "validation_fraction"},
     )
     options = defaults_of(_abi.MapOptions)
     assert options.scale_bound == 3.0
@@ -641,6 +644,8 @@ def compare_defaults(function, kinds, skipped, renamed=None):
         "context_mode": _abi.CONTEXT_MODES,
         "dtype": _abi.DTYPES,
         "schedule": _abi.SCHEDULES,
+        "optimizer": _abi.OPTIMIZERS,
+        "judge": _abi.JUDGES,
         "conditional": _abi.CONDITIONALS,
     }
     structs = [defaults_of(kind) for kind in kinds]
