@@ -177,8 +177,8 @@ def gains(stage: Stage, found: dict[Key, float], name: str, flows: list[str], fa
     def mean(which: str, seed: int) -> float:
         return float(np.mean([found.get(stage.key(name, flow, which, seed), math.nan) for flow in flows]))
 
-    gained: Array = np.array([mean(family, seed) - mean(REFERENCE, seed) for seed in stage.seeds])
-    return gained[np.isfinite(gained)]
+    gained = [mean(family, seed) - mean(REFERENCE, seed) for seed in stage.seeds]
+    return np.array([gain for gain in gained if math.isfinite(gain)])
 
 
 def cell(values: Array) -> str:
