@@ -26,9 +26,9 @@ import numpy as np
 
 RESULTS = learning.ROOT / "benchmarks/results/initial_weights.jsonl"
 
-# What Diffeo draws today: uniform hidden weights within sqrt(6 / fan-in) (He et al. 2015), a hundredth of the standard
-# deviation 1 / sqrt(fan-in) for the weights of outputs, and hidden biases 0. Fan-in counts what the mask lets through.
-HIDDEN_NOW, OUTPUT_NOW = math.sqrt(6), 0.01 * math.sqrt(3)
+# Bounds times the root of the fan-in, which counts what the mask lets through: hidden weights as Diffeo 0.1 drew them
+# (He et al. 2015) or as PyTorch does, one of which the library that is used here has; and those of outputs in both.
+HE, PYTORCH, OUTPUT = math.sqrt(6), 1.0, 0.01 * math.sqrt(3)
 
 Array = np.ndarray
 Key = tuple[Any, ...]
@@ -38,9 +38,9 @@ Key = tuple[Any, ...]
 class Family:
     """Bounds of the uniform distributions, times 1 / sqrt(fan-in)."""
 
-    hidden: float = HIDDEN_NOW
+    hidden: float = HE
     bias: float = 0.0
-    output: float = OUTPUT_NOW
+    output: float = OUTPUT
     whole: bool = False  # fan-in counts what the mask hides, too
 
 
@@ -48,10 +48,10 @@ FAMILIES = {
     "as was": Family(),
     "as was, biases": Family(bias=1),
     "LeCun, biases": Family(hidden=math.sqrt(3), bias=1),
-    "PyTorch": Family(hidden=1, bias=1),
-    "PyTorch, whole fan-in": Family(hidden=1, bias=1, whole=True),
-    "PyTorch, outputs 0": Family(hidden=1, bias=1, output=0),
-    "PyTorch, outputs 1": Family(hidden=1, bias=1, output=1),
+    "PyTorch": Family(hidden=PYTORCH, bias=1),
+    "PyTorch, whole fan-in": Family(hidden=PYTORCH, bias=1, whole=True),
+    "PyTorch, outputs 0": Family(hidden=PYTORCH, bias=1, output=0),
+    "PyTorch, outputs 1": Family(hidden=PYTORCH, bias=1, output=1),
     "half": Family(hidden=0.5, bias=1),
 }
 REFERENCE = "as was"
@@ -114,9 +114,12 @@ def redrawn(flow: diffeo.Flow, family: Family, seed: int) -> diffeo.Flow:
                 weight = layer["weight"][:]
                 seen = np.maximum((weight != 0).sum(1, keepdims=True), 1)  # hidden by a mask: 0 as drawn
                 fan_in = np.full_like(seen, weight.shape[1]) if family.whole else seen
-                now, wanted = (HIDDEN_NOW, family.hidden) if layer != layers[-1] else (OUTPUT_NOW, family.output)
-                layer["weight"][:] = weight * (wanted / now * np.sqrt(seen / fan_in))
-                if i < len(layers) - 1:
+                is_hidden = i < len(layers) - 1
+                largest = np.abs(weight * np.sqrt(seen)).max()
+                drawn = min(HE, PYTORCH, key=lambda bound: abs(bound - largest)) if is_hidden else OUTPUT
+                wanted = family.hidden if is_hidden else family.output
+                layer["weight"][:] = weight * (wanted / drawn * np.sqrt(seen / fan_in))
+                if is_hidden:
                     layer["bias"][:] = family.bias * random.uniform(-1, 1, len(weight)) / np.sqrt(fan_in[:, 0])
     return diffeo.from_bytes(content.getvalue())
 
