@@ -2,7 +2,8 @@
 
 python benchmarks/initial_weights.py --data FOLDER [--stage screen choose confirm clip] [--write]
 
-Every result is kept in benchmarks/results/initial_weights.jsonl, and what is there is not trained again.
+Every result is kept in benchmarks/results/initial_weights.jsonl, and what is there is not trained again: remove it
+for another library.
 """
 
 from __future__ import annotations
