@@ -340,12 +340,12 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n"
 
 
-def write(text: str) -> None:
+def write(text: str, marker: str = "results") -> None:
     """Replace what is between the markers of the page."""
-    pattern = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
+    pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
     content, found = pattern.subn(lambda match: match[1] + text + match[2], PAGE.read_text())
     if found != 1:
-        raise SystemExit(f"{PAGE} must have the markers <!-- results --> and <!-- /results --> once")
+        raise SystemExit(f"{PAGE} must have the markers <!-- {marker} --> and <!-- /{marker} --> once")
     PAGE.write_text(content)
 
 
