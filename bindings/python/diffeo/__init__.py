@@ -22,10 +22,10 @@ True
 
 Architectures in one call: `nice`, `realnvp`, `glow`, `made`, `maf`, `iaf`, `planar`, `radial`, `cdf_flow`,
 `spline_coupling`, `spline_autoregressive`; layer by layer: `Spec`; from nflows, zuko, normflows, flowjax and others:
-`convert`. Errors: `diffeo.Error` and `diffeo.errors`.
+`convert`. How good they are: `diffeo.diagnostics`. Errors: `diffeo.Error` and `diffeo.errors`.
 """
 
-from . import errors, exchange
+from . import diagnostics, errors, exchange
 from ._abi import VERSION_STRING as __version__
 from ._threads import get_num_threads, set_num_threads
 from .architectures import (
@@ -59,6 +59,7 @@ __all__ = [
     "__version__",
     "cdf_flow",
     "convert",
+    "diagnostics",
     "errors",
     "exchange",
     "from_bytes",
