@@ -21,7 +21,6 @@ import json
 import os
 import pickle
 import platform
-import re
 import statistics
 import time
 import zipfile
@@ -32,10 +31,10 @@ from pathlib import Path
 from typing import Any
 
 import diffeo
+import learning
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs/learning.md"
 RESULTS = ROOT / "benchmarks/results/posteriors"
 SAMPLES = 10_000  # of each posterior, as many as there are reference samples
 
@@ -43,6 +42,7 @@ SAMPLES = 10_000  # of each posterior, as many as there are reference samples
 FLOW: dict[str, Any] = {"transforms": 5, "hidden": (64, 64), "bins": 8, "bound": 4.0}
 TRAINING: dict[str, Any] = {
     "validation": 0.1, "batch_size": 128, "lr": 1e-3, "max_epochs": 500, "patience": 20, "clip_norm": 5.0,
+    "clip_quantile": 0.0,
 }  # fmt: skip
 
 Array = np.ndarray
@@ -377,19 +377,7 @@ def report(given: argparse.Namespace, every: list[Task], cells: dict[str, Any]) 
             (of(method, task, key), form) for method in METHODS for key, form in (("train", ".0f"), ("sample", ".2f"))
         ]
         tables[-1].append([task.name.replace("_", " "), *(mean(*each) for each in times)])
-    return "\n".join(
-        "".join("| " + " | ".join(row) + " |\n" for row in (head, ["---", *["---:"] * (len(head) - 1)], *body))
-        for head, *body in tables
-    )
-
-
-def write(text: str) -> None:
-    """Replace what is between the markers of the page."""
-    pattern = re.compile(r"(<!-- posteriors -->\n).*?(<!-- /posteriors -->)", re.DOTALL)
-    content, found = pattern.subn(lambda match: match[1] + text + match[2], PAGE.read_text())
-    if found != 1:
-        raise SystemExit(f"{PAGE} must have the markers <!-- posteriors --> and <!-- /posteriors --> once")
-    PAGE.write_text(content)
+    return "\n".join(learning.markdown(table) for table in tables)
 
 
 def arguments() -> argparse.Namespace:
@@ -424,7 +412,7 @@ def main() -> int:
             f"{time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}, numpy {np.__version__}, Python "
             f"{platform.python_version()}, {given.simulations:,} simulations, one thread"
         )
-        write(f"{facts}\n\n{found}")
+        learning.write(f"{facts}\n\n{found}", "posteriors")
     return 0
 
 

@@ -606,7 +606,8 @@ typedef struct diffeo_train_options {
   double clip_quantile;       /* ... and to this quantile of its latest 256 values (Seetharaman et al. 2020),
                                  0 or more, below 1; 0 for not: 0.9 */
   double ema_decay;           /* of an exponential moving average of the weights, judged beside them after each epoch,
-                                 0 or more, below 1; 0 for none: 0. At step t it is (1 + t) / (10 + t) at most */
+                                 0 or more, below 1; 0 for none: 0. At step t it is (1 + t) / (10 + t) at most.
+                                 Without validation the average takes the place of the weights */
   double x_noise;             /* normal noise added to x, new in each epoch, in standard deviations of the column,
                                  0 or more; not where the flow lives on a part of the numbers: 0 */
   int32_t negative_weights;   /* 1: rows may have weights below 0, whose likelihood is made small; 0: refused: 0 */
@@ -655,7 +656,8 @@ typedef struct diffeo_trainer diffeo_trainer;
 
 /* Begins with the weights of flow, which is not changed. Copies the rows. options may be NULL for the defaults.
  * weights: one for each row, such as importance weights; NULL for 1 each. Likelihoods, here and in the validation, are
- * then weighted means, and so are the statistics of layers that are set from the data. Only their ratios matter.
+ * then weighted means, and so are the statistics of layers that are set from the data; batch_norm goes by the rows of
+ * a minibatch, unweighted. Only the ratios of weights matter.
  * Layers that are set from the data (standardize, actnorm, batch_norm) and are not yet, are set here
  * (from the rows that train, not those held out; a flow that was trained before keeps what it has). A constant column
  * of the context is only centred.

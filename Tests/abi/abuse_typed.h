@@ -199,6 +199,17 @@ static void TYPED(training)(void) {
     REFUSED(DIFFEO_ENUMERIC, "row 5, column 1", F(trainer_create)(conditional, NULL, x, N, context, N, NULL, t));
     context[5 * CONTEXT + 1] = kept_context;
   }
+  T weights[N];
+  static const double bad_weights[] = {NAN, INFINITY, -0.5};
+  for (int i = 0; i < COUNT(bad_weights); i++) {
+    for (int r = 0; r < N; r++) weights[r] = 1;
+    weights[3] = (T)bad_weights[i];
+    REFUSED(DIFFEO_ENUMERIC, "row 3", F(trainer_create)(flow, NULL, x, N, NULL, 0, weights, t));
+    REFUSED(DIFFEO_ENUMERIC, "row 3", F(trainer_set_validation)(trainer, x, N, NULL, 0, weights));
+    REFUSED(DIFFEO_ENUMERIC, "row 3", F(fit)(flow, NULL, x, N, NULL, 0, weights, NULL, NULL, f, NULL));
+  }
+  memset(weights, 0, sizeof weights);
+  REFUSED(DIFFEO_ENUMERIC, "sum 0", F(trainer_create)(flow, NULL, x, N, NULL, 0, weights, t));
   T constant[N * DIM];
   memcpy(constant, x, sizeof x);
   for (int i = 0; i < N; i++) constant[i * DIM + 1] = (T)0.7385;

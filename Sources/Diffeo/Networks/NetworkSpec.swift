@@ -162,8 +162,7 @@ struct NetworkSpec: Equatable, Sendable {
   var parameterCount: Int { slots.reduce(0) { $0 + $1.count } }
 
   /// Random hidden weights and biases, both uniform within 1 / sqrt(fan-in), fan-in being the inputs that the mask lets
-  /// through: rectifiers so have their kinks all over the data, and larger weights learn rows by heart (measured,
-  /// docs/learning.md). Weights of outputs, of direct connections too, are a hundredth of variance 1 / fan-in, so that
+  /// through, as PyTorch has them (measured against others: docs/learning.md). Weights of outputs, of direct connections too, are a hundredth of variance 1 / fan-in, so that
   /// outputs are near their biases, which take the values of `outputs` again and again, or 0; and what blocks add
   /// likewise, so that they begin near the identity.
   func initialise<S: Scalar>(

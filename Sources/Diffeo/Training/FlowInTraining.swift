@@ -40,6 +40,8 @@ final class FlowInTraining<S: Scalar> {
     return try body()
   }
 
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   private func exchange(_ others: ParameterVector<S>) {
     for i in 0..<parameters.count { swap(&parameters.pointer[i], &others.pointer[i]) }
     model.prepare(parameters.pointer)

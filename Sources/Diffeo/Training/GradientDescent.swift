@@ -16,16 +16,16 @@ final class GradientDescent<S: Scalar>: Optimizer {
   func step(
     _ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, scale: Double, rate: Double
   ) throws(DiffeoError) {
-    let (momentum, scaled, step) = (S(options.momentum), S(scale), S(rate))
+    let (momentum, step) = (S(options.momentum), S(rate))
     try flow.workspace.forEach(blocks.count) { i, _ throws(DiffeoError) in
       let block = blocks[i]
-      block.penalise(gradient, flow.parameters, l2: options.l2, scale: scale)
+      let scale = S(block.penalise(gradient, flow.parameters, l2: options.l2, scale: scale))
       let kept = 1 - S(block.isWeight ? rate * options.weightDecay : 0)
       for row in 0..<block.rows {
         let at = block.offset + row * block.stride
         let (g, p, v) = (gradient.pointer + at, flow.parameters.pointer + at, velocity.pointer + at)
         for j in 0..<block.count {
-          v[j] = momentum * v[j] + scaled * g[j]
+          v[j] = momentum * v[j] + scale * g[j]
           p[j] = kept * p[j] + step * v[j]
         }
       }

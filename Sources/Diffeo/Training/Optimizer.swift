@@ -19,16 +19,18 @@ extension TrainOptions {
 }
 
 extension ParameterBlock {
-  /// Makes the gradient that of the objective minus l2 |w|^2 / 2, over what it is going to be scaled by.
+  /// Makes `scale` times the gradient that of the objective minus l2 |w|^2 / 2. Gives what the gradient has yet to be
+  /// scaled by.
   @inline(__always)
   func penalise<S: Scalar>(_ gradient: ParameterVector<S>, _ parameters: ParameterVector<S>, l2: Double, scale: Double)
+    -> Double
   {
-    if l2 == 0 || !isWeight { return }
-    let factor = S(l2 / scale)
+    if l2 == 0 || !isWeight { return scale }
     for row in 0..<rows {
       for i in offset + row * stride..<offset + row * stride + count {
-        gradient.pointer[i] -= factor * parameters.pointer[i]
+        gradient.pointer[i] = S(scale) * gradient.pointer[i] - S(l2) * parameters.pointer[i]
       }
     }
+    return 1
   }
 }

@@ -15,7 +15,6 @@ final class Trainer<S: Scalar> {
   private(set) var rows: any RowSource<S>
   private var validation: (any RowSource<S>)?
 
-  private var steps = 0
   private var sums = EpochSums(rows: 0)
   private var best: BestWeights<S>
   private let averaged: AveragedWeights<S>?
@@ -44,7 +43,7 @@ final class Trainer<S: Scalar> {
 
   /// Holds out these in place of some of the data.
   func setValidation(_ rows: any RowSource<S>) throws(DiffeoError) {
-    guard steps == 0 else {
+    guard report.steps == 0 else {
       throw DiffeoError(.state, "the validation rows can be set before the first step only")
     }
     validation = rows
@@ -84,11 +83,11 @@ final class Trainer<S: Scalar> {
       sums.seconds += elapsed
       report.setSpeed(sums, maxEpochs: options.maxEpochs)
     }
-    if steps == 0, let validation {
+    if report.steps == 0, let validation {
       best.begin(flow.parameters, score: try objective.scores(validation).value(options.judge))
       report.bestLogProb = best.score
     }
-    if report.batch == report.batchesPerEpoch || steps == 0 { beginEpoch() }
+    if report.batch == report.batchesPerEpoch || report.steps == 0 { beginEpoch() }
     var left = batches <= 0 ? Int.max : batches
     report.state = .running
     while left > 0, report.batch < report.batchesPerEpoch {
@@ -112,14 +111,14 @@ final class Trainer<S: Scalar> {
     // As equal as can be, so that no step hangs on a few rows left over.
     let (batch, batches) = (report.batch, report.batchesPerEpoch)
     let range = batch * rows.count / batches..<(batch + 1) * rows.count / batches
-    let squares = try objective.computeGradient(rows, range, minibatch: steps, &sums.scores)
+    let squares = try objective.computeGradient(rows, range, minibatch: report.steps, &sums.scores)
     sums.add(rows: range.count)
     report.batch += 1
     report.setTraining(sums.scores)
     report.learningRate =
-      learningRate * rates.factor(step: steps, of: Double(options.maxEpochs) * Double(batches), epoch: report.epoch)
-    steps += 1
-    report.steps = steps
+      learningRate
+      * rates.factor(step: report.steps, of: Double(options.maxEpochs) * Double(batches), epoch: report.epoch)
+    report.steps += 1
 
     report.gradientNorm = squares.squareRoot()
     guard report.gradientNorm.isFinite else {

@@ -124,11 +124,6 @@ class Report:
     cut_steps: int
     state: str
 
-    @property
-    def finished(self) -> bool:
-        """Whether training has ended."""
-        return self.state not in ("running", "epoch_end")
-
 
 @dataclass
 class History:
@@ -246,7 +241,8 @@ class Trainer(Generic[F]):
     clip_norm : float
         ... and to this; 0: not.
     ema_decay : float
-        Of an exponential moving average of the weights, which after each epoch is judged beside them; 0: none.
+        Of an exponential moving average of the weights, which after each epoch is judged beside them, and without
+        validation rows takes their place; 0: none.
     x_noise : float
         Normal noise added to x in training, new in each epoch, in standard deviations of the column.
     negative_weights : bool
@@ -411,7 +407,7 @@ class Trainer(Generic[F]):
         return self.report
 
     def cancel(self) -> None:
-        """End training within a minibatch; from any thread. It and all later ones raise CancelledError."""
+        """End training within a minibatch; from any thread. This `step` and later ones raise CancelledError."""
         lib.diffeo_trainer_cancel(self._handle)
 
     def __iter__(self) -> Iterator[Report]:
