@@ -15,12 +15,14 @@ Derivative: TypeAlias = Literal["softplus", "exp"]
 Domain: TypeAlias = Literal["logit", "log", "softplus", "logistic_to_normal", "leaky_tanh", "leaky_relu", "log_tanh"]
 Encoding: TypeAlias = Literal["circle", "numbers"]
 Family: TypeAlias = Literal["normal", "logistic"]
+Judge: TypeAlias = Literal["mean", "robust"]
 Mask: TypeAlias = Literal["even", "odd", "first", "last", "random"]
+Optimizer: TypeAlias = Literal["adam", "sgd"]
 Order: TypeAlias = Literal["natural", "reversed", "random"]
 Scale: TypeAlias = Literal[
     "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
     "reciprocal_sigmoid", "atan",
 ]  # fmt: skip
-Schedule: TypeAlias = Literal["constant", "cosine"]
+Schedule: TypeAlias = Literal["constant", "cosine", "exponential", "plateau"]
 Target: TypeAlias = Literal["logistic", "uniform"]
 Transformer: TypeAlias = Literal["affine", "spline", "mixture", "sinh_arcsinh"]

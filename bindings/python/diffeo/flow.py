@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from ctypes import byref
-from numbers import Real
 from typing import Any, Protocol, SupportsIndex, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -20,7 +19,7 @@ from . import _abi, train
 from ._abi import Array, lib, typed
 from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, rows, seed64, vector
 from ._threads import workspace
-from ._words import Schedule
+from ._words import Judge, Optimizer
 from .errors import FileError, InvalidArgumentError, MissingFileError
 
 Path: TypeAlias = str | os.PathLike[str]
@@ -101,12 +100,12 @@ class Flow:
     @property
     def columns(self) -> tuple[str, ...] | None:
         """Names of the columns of the data frame that the flow was trained on, which are saved with it; or None."""
-        return self._names(_COLUMNS)
+        return self._stored(_COLUMNS)
 
     @property
     def context_columns(self) -> tuple[str, ...] | None:
         """Likewise of the context."""
-        return self._names(_CONTEXT_COLUMNS)
+        return self._stored(_CONTEXT_COLUMNS)
 
     @property
     def metadata(self) -> MutableMapping[str, str]:
@@ -308,58 +307,47 @@ class Flow:
         x: npt.ArrayLike,
         context: npt.ArrayLike | None = None,
         *,
+        weights: npt.ArrayLike | None = None,
         validation: train.Validation = 0.1,
+        judge: Judge = "mean",
         batch_size: SupportsIndex = 512,
-        lr: float = 1e-3,
         max_epochs: SupportsIndex = 100,
         patience: SupportsIndex = 10,
-        seed: SupportsIndex = 0,
-        progress: bool = True,
+        lr: float = 1e-3,
+        optimizer: Optimizer = "adam",
+        schedule: train.Schedule = "constant",
+        warmup_steps: SupportsIndex = 0,
+        rate_decay: float = 0.5,
+        plateau_patience: SupportsIndex = 5,
+        betas: tuple[float, float] = (0.9, 0.999),
+        momentum: float = 0.9,
         weight_decay: float = 0.0,
-        clip_norm: float = 5.0,
-        schedule: Schedule = "constant",
+        l2: float = 0.0,
+        clip_quantile: float = 0.9,
+        clip_norm: float = 0.0,
+        ema_decay: float = 0.0,
+        x_noise: float = 0.0,
+        negative_weights: bool = False,
+        seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
-        on_progress: Callable[[train.Report], object] | None = None,
+        progress: bool = True,
+        on_progress: Callable[[train.Trainer[Flow]], object] | None = None,
     ) -> train.History:
-        """Train by maximum likelihood with Adam [1]_; the flow then has the weights that were best on held-out rows.
+        """Train by maximum likelihood; the flow then has the weights that were best on held-out rows.
 
-        The same data, options and seed give the same weights, bit for bit, for any number of threads. However training
-        ends, be it by an exception, the flow has the best weights so far.
-
-        Ctrl-C stops within a minibatch: `fit` then warns and returns normally, with ``stopped == "interrupted"``, so
-        that a script goes on with what was learned. A second Ctrl-C, during this, raises KeyboardInterrupt.
+        A loop over a `diffeo.Trainer`, which says what the data and options are. However training ends, be it by an
+        exception or by Ctrl-C, which passes within a minibatch, the flow has the best weights so far.
 
         Parameters
         ----------
-        x : array_like, [n, dim]
-        context : array_like, [n, context_dim] or [context_dim], optional
-            Required where the flow has a context.
-        validation : float, array_like or tuple
-            The fraction of rows to hold out, drawn with the seed, 0 up to 1; or the rows themselves, as ``x_val`` or
-            ``(x_val, context_val)``. With 0 the best weights are those best on training rows.
-        batch_size : int
-            Rows a step.
-        lr : float
-            Learning rate.
-        max_epochs : int
-            Passes over the data at most. 0 only sets the layers that are set from data.
-        patience : int
-            Stop after so many epochs without a better `best_log_prob`; 0: never.
-        seed : int
-            Of the split and of the shuffling.
+        x, context, **options
+            Data and all options but two: see `diffeo.Trainer`.
         progress : bool
             Show a tqdm bar or, where tqdm is not installed, a line for each epoch, on stderr: mean log-likelihood a
             row of training and validation, in nats, rows a second, time left to `max_epochs`.
-        weight_decay : float
-            Decoupled weight decay [2]_ on weight matrices.
-        clip_norm : float
-            The norm of the gradient is cut to this; 0: not.
-        schedule : {"constant", "cosine"}
-            Of the learning rate; cosine falls to 0 at `max_epochs`.
-        threads : int, optional
-            1 to 256; by default `diffeo.get_num_threads`.
         on_progress : callable, optional
-            Called with a `Report` after every epoch; a true result stops the training.
+            Called with the trainer after every epoch, when this flow has the best weights so far; a true result stops
+            the training.
 
         Returns
         -------
@@ -368,15 +356,9 @@ class Flow:
         Raises
         ------
         ArithmeticError
-            For a NaN or an infinity in the data (with its row and column), for a column that is constant where it
-            would be standardised, and when no step of a whole epoch was finite.
+            As the trainer does, and when no step of a whole epoch was finite.
         ValueError
             For wrong shapes and options.
-
-        References
-        ----------
-        .. [1] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
-        .. [2] Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019.
 
         Examples
         --------
@@ -386,32 +368,35 @@ class Flow:
         >>> history.epoch, history.stopped
         ([1, 2, 3], 'max_epochs')
         """
-        # A data frame names the columns, but for a flow that has names.
-        names = (self.columns or labels(x, self.dim), self.context_columns or labels(context, self.context_dim))
-        fraction, held_out = 0.0, None
-        if validation is None or isinstance(validation, Real):
-            fraction = float(validation or 0.0)
-        else:
-            rows_of, context_of = validation if isinstance(validation, tuple) else (validation, None)
-            held_out = self._inputs(rows_of, context_of, "validation x", "validation context", names)
-        options = train.options(
-            validation_fraction=fraction,
+        trainer = train.Trainer(
+            self,
+            x,
+            context,
+            weights=weights,
+            validation=validation,
+            judge=judge,
             batch_size=batch_size,
-            lr=lr,
             max_epochs=max_epochs,
             patience=patience,
-            seed=seed,
-            weight_decay=weight_decay,
-            clip_norm=clip_norm,
+            lr=lr,
+            optimizer=optimizer,
             schedule=schedule,
+            warmup_steps=warmup_steps,
+            rate_decay=rate_decay,
+            plateau_patience=plateau_patience,
+            betas=betas,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            l2=l2,
+            clip_quantile=clip_quantile,
+            clip_norm=clip_norm,
+            ema_decay=ema_decay,
+            x_noise=x_noise,
+            negative_weights=negative_weights,
+            seed=seed,
             threads=threads,
         )
-        trainer = train.trainer(self._handle, options, *self._inputs(x, context, names=names), held_out)
-        try:
-            return train.run(trainer, options.max_epochs, progress, on_progress)
-        finally:
-            self._handle = _abi.create(_abi.Flow, lib.diffeo_trainer_best, trainer)
-            self._remember(*names)
+        return train.run(self, trainer, progress, on_progress)
 
     # -------------------------------------------------------------------------------------- parameters, files
 
@@ -471,26 +456,24 @@ class Flow:
         context: npt.ArrayLike | None,
         name: str = "x",
         context_name: str = "context",
-        names: tuple[tuple[str, ...] | None, tuple[str, ...] | None] | None = None,
+        names: train.Names | None = None,
     ) -> tuple[Rows, Rows | None]:
-        of_x, of_context = names or self._expected(x, context)
-        data = rows(x, self.dim, self.dtype, name, "dim", of_x)
-        given = context_rows(context, self.context_dim, len(data), data.dtype, name, context_name, of_context)
+        columns, context_columns = names or self._names(x, context)
+        data = rows(x, self.dim, self.dtype, name, "dim", columns)
+        given = context_rows(context, self.context_dim, len(data), data.dtype, name, context_name, context_columns)
         return data, given
 
-    def _expected(self, x: object, context: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-        """Names that columns must have, looked up where the data has some."""
-        return (
-            self.columns if labels(x, self.dim) else None,
-            self.context_columns if labels(context, self.context_dim) else None,
-        )
+    def _names(self, x: object, context: object) -> train.Names:
+        """What columns of data frames must be called; what these are called where the flow knows no names."""
+        of_x, of_context = labels(x, self.dim), labels(context, self.context_dim)
+        return (of_x and (self.columns or of_x), of_context and (self.context_columns or of_context))
 
-    def _names(self, key: str) -> tuple[str, ...] | None:
+    def _stored(self, key: str) -> tuple[str, ...] | None:
         return tuple(json.loads(self.metadata[key])) if key in self.metadata else None
 
-    def _remember(self, columns: tuple[str, ...] | None, context_columns: tuple[str, ...] | None) -> None:
+    def _remember(self, of: train.Names) -> None:
         """Names of columns, but for those that are too long for metadata."""
-        for key, names in (_COLUMNS, columns), (_CONTEXT_COLUMNS, context_columns):
+        for key, names in zip((_COLUMNS, _CONTEXT_COLUMNS), of, strict=True):
             text = json.dumps(names, ensure_ascii=False)
             if names and len(text.encode()) <= _LONGEST and "\0" not in text:
                 self.metadata[key] = text
@@ -514,7 +497,7 @@ class Flow:
         want_log_prob: bool,
     ) -> tuple[Array, Array]:
         count, dtype = integer(n, "n", 0), self.dtype
-        names = self._expected(None, context)[1]
+        names = self._names(None, context)[1]
         given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
         number = secrets.randbits(64) if seed is None else seed64(seed)
         first = integer(first_row, "first_row", 0, 2**64 - 1)

@@ -2,10 +2,9 @@
 
 import os
 
+import diffeo
 import numpy as np
 import pytest
-
-import diffeo
 
 LENGTH = int(os.environ.get("DIFFEO_TEST_LENGTH", "1"))  # tests marked long go so many times as far
 

@@ -2,11 +2,10 @@
 
 import re
 
+import diffeo
 import numpy as np
 import pytest
 from conftest import gradient_by_differences, regression
-
-import diffeo
 from diffeo import architectures
 
 # name: options that every test gives it
@@ -187,7 +186,7 @@ def test_hidden_layers_told_are_as_many_as_the_library_takes():
     for count in low, high:
         diffeo.maf(2, transforms=1, hidden=(1,) * count)
     with pytest.raises(
-        diffeo.errors.InvalidArgumentError, match=f"hidden_count is {high + 1}, it must be {low} to {high}"
+        diffeo.errors.InvalidArgumentError, match=rf"len\(hidden\) is {high + 1}, it must be {low} to {high}"
     ):
         diffeo.maf(2, transforms=1, hidden=(1,) * (high + 1))
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from diffeo import _abi
 from diffeo._arrays import choice, context_rows, integer, rows, seed64
 from diffeo.errors import ShapeError

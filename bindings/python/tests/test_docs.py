@@ -8,10 +8,9 @@ import pkgutil
 import re
 from pathlib import Path
 
+import diffeo
 import numpy as np
 import pytest
-
-import diffeo
 from diffeo import architectures
 
 README = Path(__file__).resolve().parents[1] / "README.md"

@@ -6,10 +6,9 @@ With the libraries: Tests/exchange.
 import subprocess
 import sys
 
+import diffeo
 import numpy as np
 import pytest
-
-import diffeo
 from diffeo.exchange import ConversionError, _layers, _probe
 from diffeo.exchange._check import Source, Step, convert, reverse
 from diffeo.exchange._layers import Layer

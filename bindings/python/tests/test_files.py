@@ -11,11 +11,10 @@ import time
 import weakref
 from pathlib import Path
 
+import diffeo
 import numpy as np
 import pytest
 from conftest import LENGTH
-
-import diffeo
 from diffeo import _threads
 
 

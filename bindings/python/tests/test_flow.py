@@ -3,11 +3,10 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import diffeo
 import numpy as np
 import pytest
 from conftest import LENGTH, gradient_by_differences, regression, two_moons
-
-import diffeo
 
 MAKERS = {"maf": diffeo.maf, "iaf": diffeo.iaf, "realnvp": diffeo.realnvp}
 

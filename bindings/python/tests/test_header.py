@@ -7,9 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 import diffeo
+import pytest
 from diffeo import _abi, errors
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -4,9 +4,8 @@ import ast
 import graphlib
 from pathlib import Path
 
-import pytest
-
 import diffeo
+import pytest
 
 PACKAGE = Path(diffeo.__file__).parent
 FILES = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}

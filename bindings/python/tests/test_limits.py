@@ -6,10 +6,9 @@ import re
 import runpy
 from pathlib import Path
 
+import diffeo
 import numpy as np
 import pytest
-
-import diffeo
 from diffeo import _abi, errors
 
 PROJECT = Path(__file__).resolve().parents[3]

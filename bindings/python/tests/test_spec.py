@@ -5,12 +5,11 @@ import io
 import re
 from pathlib import Path
 
+import diffeo
 import h5py
 import numpy as np
 import pytest
 from conftest import gradient_by_differences
-
-import diffeo
 from diffeo import _abi
 from diffeo._abi import lib
 
@@ -619,7 +618,10 @@ def test_defaults_are_those_of_the_library():
             skipped |= {"scale", "base"}  # there 0 and NULL: the flow's own
         compare_defaults(function, [options, _abi.NetworkOptions, _abi.MapOptions], skipped)
     compare_defaults(
-        diffeo.Flow.fit, [_abi.TrainOptions], {"threads"}, {"lr": "learning_rate", "validation": "validation_fraction"}
+        diffeo.Flow.fit,
+        [_abi.TrainOptions],
+        {"threads", "negative_weights"},
+        {"lr": "learning_rate", "validation": "validation_fraction"},
     )
     options = defaults_of(_abi.MapOptions)
     assert options.scale_bound == 3.0
@@ -643,6 +645,8 @@ def compare_defaults(function, kinds, skipped, renamed=None):
         "context_mode": _abi.CONTEXT_MODES,
         "dtype": _abi.DTYPES,
         "schedule": _abi.SCHEDULES,
+        "optimizer": _abi.OPTIMIZERS,
+        "judge": _abi.JUDGES,
         "conditional": _abi.CONDITIONALS,
     }
     structs = [defaults_of(kind) for kind in kinds]

@@ -4,10 +4,9 @@ import inspect
 import io
 import typing
 
+import diffeo
 import numpy as np
 import pytest
-
-import diffeo
 from diffeo import _abi, _words
 
 X = np.random.default_rng(0).normal(size=(50, 2))
