@@ -507,7 +507,7 @@ func trainingObjective(_ flow: Flow<Double>, _ rows: Rows<Double>, threads: Int 
 ) {
   let flow = try FlowInTraining(flow, threads: threads)
   let source = try withBatch(rows) { try flow.rows($0, "x", TrainOptions()) }
-  return try Likelihood(flow, rows: rows.count).evaluated(source, minibatch: 0)
+  return try Likelihood(flow, rows: rows.count, seed: 0).evaluated(source, minibatch: 0)
 }
 
 extension Objective {
