@@ -237,9 +237,9 @@ class Spec:
             With preactivation, activate s h + t in place of h, with trained s and t: batch normalisation as it is after
             training.
         dropout : float
-            In training, leave each hidden unit out with this probability, and multiply the others so that the mean stays
-            [6]_; in residual blocks the units between W and V. 0 or more, below 1, counted in parts of 65536. Everything
-            but `fit` uses all units.
+            In training, leave each hidden unit out with this probability [6]_, and multiply the others so that the mean
+            stays; in residual blocks units that W reads. 0 or more, below 1, counted in parts of 65536. Everything but
+            training uses all units.
         inverse_map : bool
             Use the inverse of the map, with parameters from the same columns: z_i = (x_i - t_i) / s_i.
         seed : int
