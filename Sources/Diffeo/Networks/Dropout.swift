@@ -35,9 +35,7 @@ extension Network {
   /// From what the activation gives to what the next layer reads, of units begin..<end.
   @inline(__always)
   func drop(_ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ stride: Int) {
-    if let multipliers = tape.hidden[i].multipliers {
-      multiply(begin * stride..<end * stride, multipliers, tape.hidden[i].active, tape.hidden[i].after)
-    }
+    if tape.hidden[i].multipliers != nil { dropUnits(begin * stride..<end * stride, tape.hidden[i]) }
   }
 
   /// And back, in place.
@@ -45,13 +43,18 @@ extension Network {
   func pullDropped(
     _ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ g: UnsafeMutablePointer<S>, _ stride: Int
   ) {
-    if let multipliers = tape.hidden[i].multipliers { multiply(begin * stride..<end * stride, multipliers, g, g) }
+    if let multipliers = tape.hidden[i].multipliers { multiply(begin * stride..<end * stride, multipliers, g) }
   }
 
   @inline(never)
-  private func multiply(
-    _ range: Range<Int>, _ multipliers: UnsafePointer<S>, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>
-  ) {
-    for j in range { y[j] = multipliers[j] * x[j] }
+  private func dropUnits(_ range: Range<Int>, _ units: Units) {
+    guard let multipliers = units.multipliers else { return }
+    for j in range { units.after[j] = multipliers[j] * units.active[j] }
+  }
+
+  /// By itself: where the result may be an argument the compiler would see no vectors.
+  @inline(never)
+  private func multiply(_ range: Range<Int>, _ multipliers: UnsafePointer<S>, _ g: UnsafeMutablePointer<S>) {
+    for j in range { g[j] *= multipliers[j] }
   }
 }
