@@ -286,8 +286,10 @@ import Testing
 
   /// Steps along the gradient, and nothing else.
   private final class GradientAscent: Optimizer {
+    let state: [String: ParameterVector<Double>] = [:]
+
     func step(
-      _ flow: FlowInTraining<Double>, _ gradient: ParameterVector<Double>, scale: Double, rate: Double
+      _ flow: FlowInTraining<Double>, _ gradient: ParameterVector<Double>, scale: Double, rate: Double, number: Int
     ) throws(DiffeoError) {
       for i in 0..<gradient.count { flow.parameters.pointer[i] += rate * scale * gradient.pointer[i] }
     }

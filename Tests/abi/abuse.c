@@ -783,6 +783,12 @@ static void training_options(void) {
   diffeo_train_report report = {.struct_size = sizeof report};
   REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_report(NULL, &report));
   REFUSED(DIFFEO_EINVAL, "report", D.trainer_report(trainer, NULL));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_save(NULL, "checkpoint.h5"));
+  REFUSED(DIFFEO_EINVAL, "path", D.trainer_save(trainer, NULL));
+  REFUSED(DIFFEO_EIO, "/nowhere", D.trainer_save(trainer, "/nowhere/checkpoint.h5"));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_load(NULL, "checkpoint.h5"));
+  REFUSED(DIFFEO_EINVAL, "path", D.trainer_load(trainer, NULL));
+  REFUSED(DIFFEO_EIO, "/nowhere", D.trainer_load(trainer, "/nowhere/checkpoint.h5"));
   REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_set_learning_rate(NULL, 1));
   REFUSED(DIFFEO_EINVAL, "rate is 0", D.trainer_set_learning_rate(trainer, 0));
   REFUSED(DIFFEO_EINVAL, "rate is", D.trainer_set_learning_rate(trainer, NAN));
