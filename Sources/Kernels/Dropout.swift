@@ -1,5 +1,5 @@
-// Two 16-bit draws come from a word of Philox. In single precision its 64-bit lanes (see Normals.swift) hold every other
-// row, so that two of its vectors, put together, are the words of the rows in their order.
+// Two 16-bit draws come from a word of Philox. In single precision its 64-bit lanes (see Normals.swift) hold every
+// other row, so that two of its vectors, put together, are the words of the rows in their order.
 
 func dropout(_ seed: UInt64, _ firstRow: UInt64, _ units: Int, _ stride: Int, _ dropped: Int, _ multipliers: Out) {
   let kept = V(repeating: dropped < 65536 ? S(65536 / Double(65536 &- dropped)) : 0)

@@ -1,8 +1,8 @@
 import KernelInterface
 
 /// Which hidden units a step of training leaves out (Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014):
-/// each is 0 with the probability of its network, else multiplied so that its mean stays. Drawn from the seed, the number
-/// of the minibatch, the place of the row in it, the matrix that gives the unit, and the unit: from nothing else.
+/// each is 0 with the probability of its network, else multiplied so that its mean stays. Drawn from the seed, the
+/// number of the minibatch, the place of the row in it, the matrix that gives the unit, and the unit, nothing else.
 struct Dropout: BitwiseCopyable {
   let seed: UInt64
   let minibatch: Int
@@ -31,6 +31,12 @@ struct Dropout: BitwiseCopyable {
   }
 }
 
+extension Activation {
+  /// Whether the derivative comes from the output, and not from the input, or from the sign of the output: that it has
+  /// as well where it is multiplied, and where it is multiplied by 0 there is no gradient.
+  var needsOutput: Bool { !needsInput && self != .relu && self != .leakyReLU }
+}
+
 extension Network {
   /// From what the activation gives to what the next layer reads, of units begin..<end.
   @inline(__always)
@@ -49,6 +55,7 @@ extension Network {
   @inline(never)
   private func dropUnits(_ range: Range<Int>, _ units: Units) {
     guard let multipliers = units.multipliers else { return }
+    if units.after == units.active { return multiply(range, multipliers, units.after) }
     for j in range { units.after[j] = multipliers[j] * units.active[j] }
   }
 

@@ -242,7 +242,8 @@ struct Network<S: Scalar>: BitwiseCopyable {
     }
     units.after = units.active
     if let draws, dropout > 0, steps[i].drops {
-      units.after = try scratch.take(size)
+      // In place of what is active, unless its derivative wants that.
+      if activation.needsOutput { units.after = try scratch.take(size) }
       units.multipliers = try draws.multipliers(dropout, of: layers[i], stride, scratch)
     }
     tape.hidden[i] = units

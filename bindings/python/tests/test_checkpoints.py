@@ -51,6 +51,7 @@ CASES = {
     "batch normalisation": (normalised, (X,), {}),
     "counts": (counts, (COUNTS,), {}),
     "masks": (lambda: diffeo.made(2, hidden=(16,), masks=3), (X,), {}),
+    "dropout": (lambda: small(dropout=0.2), (X,), {"seed": 5}),
 }
 
 
