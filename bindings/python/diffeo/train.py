@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from ctypes import byref, sizeof
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
-from typing import Any, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, _words
+from . import _abi, _checks, _words
 from ._abi import Array, lib, typed
 from ._arrays import Rows, choice, integer, pointer_and_count, real, seed64, vector
-from ._progress import display
+from ._progress import display, log
 from ._threads import get_num_threads
 from ._words import Judge, Optimizer
 
@@ -39,6 +39,9 @@ class Trainable(Protocol):
     _handle: _abi.Handle
 
     def __init__(self, handle: _abi.Handle) -> None: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
 
     def _inputs(
         self,
@@ -270,6 +273,14 @@ class Trainer(Generic[F]):
     ValueError
         For wrong shapes and options.
 
+    Warns
+    -----
+    TrainingWarning
+        For columns of x that are constant or have a value in 5 % of their rows, unless they get noise in training; for
+        columns of x and of the context that are so far from 0 that the dtype of the flow cannot tell their values
+        apart, or of which a few rows rule the standard deviation they are divided by. Of large data a sample is looked
+        at, but for outliers. ``warnings.filterwarnings("ignore", category=diffeo.TrainingWarning)`` says you know.
+
     References
     ----------
     .. [1] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
@@ -356,6 +367,7 @@ class Trainer(Generic[F]):
         self._now = _abi.TrainReport(struct_size=sizeof(_abi.TrainReport))
         self._piece = 1  # batches in about _PIECE seconds
         data, given = flow._inputs(x, context, names=names)
+        given_weights = _weights(weights, data, "weights")
         self._handle = _abi.create(
             _abi.Trainer,
             typed("diffeo_trainer_create", data.dtype),
@@ -364,7 +376,14 @@ class Trainer(Generic[F]):
             data.array,
             len(data),
             *pointer_and_count(given),
-            _weights(weights, data, "weights"),
+            given_weights,
+        )
+        _checks.check(
+            str(flow),
+            flow.dtype,
+            _checks.Part("x", x, data, names[0], given_weights),
+            _checks.Part("context", cast(Any, context), given, names[1], given_weights) if given else None,
+            noise=options.x_noise > 0,
         )
         if held_out:
             data, given, held_out_weights = held_out
@@ -473,15 +492,19 @@ def _weights(weights: npt.ArrayLike | None, data: Rows, name: str) -> Array | No
     return np.require(vector(weights, len(data), name, data.dtype), data.dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
-def run(flow: F, trainer: Trainer[F], progress: bool, on_progress: Callable[[Trainer[F]], object] | None) -> History:
+def run(
+    flow: F, trainer: Trainer[F], progress: bool | float, on_progress: Callable[[Trainer[F]], object] | None
+) -> History:
     """Train to the end; however that comes, the flow then has the best weights so far."""
-    history = History()
+    history, watch = History(), _checks.Watch()
     shown = display(progress, trainer._max_epochs)
     try:
         while not trainer.finished:
             for now in trainer._pieces(None):
                 shown.update(now)
             history._append(trainer.report)
+            log(trainer._now, trainer._max_epochs, asdict(trainer.report))
+            watch.epoch(history)
             if on_progress is None:
                 continue
             # So that a callback that saves the flow itself saves what was trained.
@@ -494,4 +517,5 @@ def run(flow: F, trainer: Trainer[F], progress: bool, on_progress: Callable[[Tra
     finally:
         flow._handle = trainer.best._handle
         shown.close()
+    watch.end(history)
     return history
