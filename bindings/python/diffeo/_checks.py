@@ -209,8 +209,8 @@ class Watch:
         """After the last one, with the number of all."""
         if history.skipped_steps:
             warn(
-                f"{history.skipped_steps:,} of {history.steps:,} steps were skipped, because their gradient was not "
-                "finite: a smaller lr or clip_norm may help, or data without extreme rows"
+                f"skipped {history.skipped_steps:,} of {history.steps:,} steps, because their gradient was not finite: "
+                "a smaller lr or a clip_norm may help, or data without extreme rows (Report.worst_row is one)"
             )
 
 
@@ -234,7 +234,7 @@ def worsening(history: Curves) -> str | None:
     if not (fall > max(_NOISE * noise, _FALL) and rise > 0):
         return None
     return (
-        f"the log-likelihood of validation rows has fallen by {fall:.3g} nats since epoch {history.epoch[best]}, while "
-        f"that of training rows rose by {rise:.3g}: the flow overfits. It will have the weights of the best epoch, which "
-        "more rows, fewer parameters, weight_decay or x_noise may make better"
+        f"the log-likelihood of validation rows has fallen by {fall:.3g} nats since epoch {history.epoch[best]}, "
+        f"while that of training rows rose by {rise:.3g}: the flow overfits. It will have the weights of the best "
+        "epoch, which more rows, fewer parameters, weight_decay or x_noise may make better"
     )

@@ -103,11 +103,11 @@ def describe(report: _abi.TrainReport, max_epochs: int, within: bool = False) ->
     """
     running = within and report.state == _abi.STATES["running"]
     parts = [f"epoch {_epochs(report):.1f}/{max_epochs}" if running else f"epoch {report.epoch}/{max_epochs}"]
-    parts.append(f"train {report.train_log_prob:.4f}")
+    parts.append(f"train {_nats(report.train_log_prob)}")
     if report.validation_log_prob == report.validation_log_prob:
-        parts.append(f"validation {report.validation_log_prob:.4f}")
+        parts.append(f"validation {_nats(report.validation_log_prob)}")
     if report.skipped_steps:
-        parts.append(f"{report.skipped_steps:,} steps skipped")
+        parts.append(f"{report.skipped_steps:,} step{'s' * (report.skipped_steps > 1)} skipped")
     if report.state <= _abi.STATES["epoch_end"] and 0 <= report.seconds_left < 1e7:
         minutes, seconds = divmod(round(report.seconds_left), 60)
         hours, minutes = divmod(minutes, 60)
@@ -122,3 +122,7 @@ def _epochs(report: _abi.TrainReport) -> float:
     """Epochs done, and the part of the present one."""
     part = report.batch / max(report.batches_per_epoch, 1) if report.state == _abi.STATES["running"] else 0.0
     return float(report.epoch) + part
+
+
+def _nats(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"

@@ -119,6 +119,7 @@ def test_what_progress_may_be():
         ({}, "epoch 3/9, train -1.2500, 0 rows/s"),
         ({"validation_log_prob": -1.5}, "epoch 3/9, train -1.2500, validation -1.5000, 0 rows/s"),
         ({"skipped_steps": 1200}, "epoch 3/9, train -1.2500, 1,200 steps skipped, 0 rows/s"),
+        ({"train_log_prob": -1e30, "skipped_steps": 1}, "epoch 3/9, train -1e+30, 1 step skipped, 0 rows/s"),
         ({"cut_steps": 20, "steps": 200}, "epoch 3/9, train -1.2500, 0 rows/s, 10 % of steps cut"),
         ({"seconds_left": 59.6}, "epoch 3/9, train -1.2500, 1:00 left, 0 rows/s"),
         ({"seconds_left": 4000.0}, "epoch 3/9, train -1.2500, 1:06:40 left, 0 rows/s"),
