@@ -41,7 +41,7 @@ def test_a_bar_is_shown_on_a_terminal(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert out == ""
     last = err.replace("\r", "\n").rstrip().splitlines()[-1]
-    assert re.search(r"█| epoch 4/4, train -\d\.\d{4}, validation -\d\.\d{4}, [\d,]+ rows/s, \d+ % of steps cut", last)
+    assert re.search(r"█\| epoch 4/4, train -\d\.\d{4}, validation -\d\.\d{4}, [\d,]+ rows/s, \d+ % of steps cut", last)
 
 
 @pytest.mark.parametrize("terminal", [False, True])
