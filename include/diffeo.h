@@ -180,6 +180,7 @@ typedef struct diffeo_network_options {
   int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
   int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
   int32_t normalized;    /* 0. 1: with preactivation, s h + t is activated in place of h; s and t are trained */
+  double dropout;        /* in training each hidden unit is left out with this probability, 0 or more, below 1: 0 */
 } diffeo_network_options;
 
 /* A monotone rational-quadratic spline (Durkan et al. 2019) through bins + 1 knots in the box [low, high] x [low, high],

@@ -81,6 +81,7 @@ class NetworkOptions(Structure):
         ("blocks", c_int32),
         ("context_mode", c_int32),
         ("normalized", c_int32),
+        ("dropout", c_double),
     ]
 
 
