@@ -327,7 +327,9 @@ def test_fit_is_a_loop_over_a_trainer(moons):
         return [(p.name, p.default) for p in parameters if p.name not in others]
 
     own = options(diffeo.Trainer, "flow")
-    assert options(diffeo.Flow.fit, "self") == [*own, ("progress", True), ("on_progress", None)]
+    assert options(diffeo.Flow.fit, "self") == [
+        *own, ("progress", True), ("on_progress", None), ("checkpoint", None), ("every", 1), ("stop_signals", ()),
+    ]  # fmt: skip
 
 
 def test_steps(moons):
