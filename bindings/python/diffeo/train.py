@@ -502,9 +502,12 @@ class Trainer(Generic[F]):
             size = self._piece if batches is None else min(self._piece, batches)
             if self._schedule:
                 size = 1
-                factor = self._schedule(now.steps, self._max_epochs * now.batches_per_epoch)
+                total = self._max_epochs * now.batches_per_epoch
+                factor = float(self._schedule(now.steps, total))
+                if not factor >= 0:
+                    raise ValueError(f"schedule({now.steps}, {total}) is {factor}, it must be 0 or more")
                 # The library takes rates above 0 only; no smaller one is told from 0 either.
-                rate = max(self._lr * float(factor), np.finfo(np.float64).tiny)
+                rate = max(self._lr * factor, np.finfo(np.float64).tiny)
                 lib.diffeo_trainer_set_learning_rate(self._handle, rate)
             before, steps = now.seconds, now.steps
             lib.diffeo_trainer_step(self._handle, size, byref(now))

@@ -383,6 +383,18 @@ def test_weights_pick_what_is_learned():
         fit(small(), np.zeros((9, 2)), weights=np.ones(8))
 
 
+@pytest.mark.parametrize("factor", [-1.0, float("nan")])
+def test_a_schedule_below_0_is_refused(moons, factor):
+    with pytest.raises(ValueError, match=r"schedule\(2, 30\) is"):
+        fit(
+            small(),
+            moons[:1000],
+            validation=0.0,
+            batch_size=100,
+            schedule=lambda step, steps: factor if step == 2 else 1,
+        )
+
+
 def test_schedules(moons):
     seen = []
 
