@@ -328,7 +328,7 @@ class Flow:
         negative_weights: bool = False,
         seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
-        progress: bool = True,
+        progress: bool | float = True,
         on_progress: Callable[[train.Trainer[Flow]], object] | None = None,
         checkpoint: Path | None = None,
         every: SupportsIndex = 1,
@@ -343,9 +343,11 @@ class Flow:
         ----------
         x, context, **options
             Data and all options but those below: see `diffeo.Trainer`.
-        progress : bool
-            Show a tqdm bar or, where tqdm is not installed, a line for each epoch, on stderr: mean log-likelihood a
-            row of training and validation, in nats, rows a second, time left to `max_epochs`.
+        progress : bool or float
+            Show a tqdm bar on stderr or, in a pipe, a file or without tqdm, a line every ten seconds or so many:
+            epochs, mean log-likelihood a row of training and validation, in nats, steps skipped, time left to
+            `max_epochs`, rows a second, the part of steps with a clipped gradient. For programs, the logger
+            ``diffeo`` of `logging` has a record for every epoch at the level INFO, with the attributes of a `Report`.
         on_progress : callable, optional
             Called with the trainer after every epoch, when this flow has the best weights so far; a true result stops
             the training.
@@ -369,6 +371,12 @@ class Flow:
             As the trainer does, and when no step of a whole epoch was finite.
         ValueError
             For wrong shapes and options, and for the checkpoint of another training.
+
+        Warns
+        -----
+        TrainingWarning
+            As the trainer does; when validation worsens while training still improves; at the end, when steps were
+            skipped. Each once.
 
         Examples
         --------

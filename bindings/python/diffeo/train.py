@@ -6,18 +6,18 @@ import os
 from collections.abc import Callable, Iterator
 from copy import copy
 from ctypes import byref, sizeof
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
-from typing import Any, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, _words
+from . import _abi, _checks, _words
 from ._abi import Array, lib, typed
 from ._arrays import Rows, choice, integer, pointer_and_count, real, seed64, vector
 from ._files import Path, encoded, folder, missing_is
-from ._progress import display
+from ._progress import display, log
 from ._signals import Flag
 from ._threads import get_num_threads
 from ._words import Judge, Optimizer
@@ -43,6 +43,9 @@ class Trainable(Protocol):
     _handle: _abi.Handle
 
     def __init__(self, handle: _abi.Handle) -> None: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
 
     def _inputs(
         self,
@@ -279,6 +282,14 @@ class Trainer(Generic[F]):
     ValueError
         For wrong shapes and options.
 
+    Warns
+    -----
+    TrainingWarning
+        For columns of x that are constant or have a value in 5 % of their rows, unless they get noise in training; for
+        columns of x and of the context that are so far from 0 that the dtype of the flow cannot tell their values
+        apart, or of which a few rows rule the standard deviation they are divided by. Of large data a sample is looked
+        at, but for outliers. ``warnings.filterwarnings("ignore", category=diffeo.TrainingWarning)`` says you know.
+
     References
     ----------
     .. [1] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
@@ -368,6 +379,7 @@ class Trainer(Generic[F]):
         self._now = _abi.TrainReport(struct_size=sizeof(_abi.TrainReport))
         self._piece = 1  # batches in about _PIECE seconds
         data, given = flow._inputs(x, context, names=names)
+        given_weights = _weights(weights, data, "weights")
         self._handle = _abi.create(
             _abi.Trainer,
             typed("diffeo_trainer_create", data.dtype),
@@ -376,7 +388,14 @@ class Trainer(Generic[F]):
             data.array,
             len(data),
             *pointer_and_count(given),
-            _weights(weights, data, "weights"),
+            given_weights,
+        )
+        _checks.check(
+            str(flow),
+            flow.dtype,
+            _checks.Part("x", x, data, names[0], given_weights),
+            _checks.Part("context", cast(Any, context), given, names[1], given_weights) if given else None,
+            noise=options.x_noise > 0,
         )
         if held_out:
             data, given, held_out_weights = held_out
@@ -483,9 +502,12 @@ class Trainer(Generic[F]):
             size = self._piece if batches is None else min(self._piece, batches)
             if self._schedule:
                 size = 1
-                factor = self._schedule(now.steps, self._max_epochs * now.batches_per_epoch)
+                total = self._max_epochs * now.batches_per_epoch
+                factor = float(self._schedule(now.steps, total))
+                if not factor >= 0:
+                    raise ValueError(f"schedule({now.steps}, {total}) is {factor}, it must be 0 or more")
                 # The library takes rates above 0 only; no smaller one is told from 0 either.
-                rate = max(self._lr * float(factor), np.finfo(np.float64).tiny)
+                rate = max(self._lr * factor, np.finfo(np.float64).tiny)
                 lib.diffeo_trainer_set_learning_rate(self._handle, rate)
             before, steps = now.seconds, now.steps
             lib.diffeo_trainer_step(self._handle, size, byref(now))
@@ -521,7 +543,7 @@ def run(
     flow: F,
     trainer: Trainer[F],
     *,
-    progress: bool,
+    progress: bool | float,
     on_progress: Callable[[Trainer[F]], object] | None,
     checkpoint: Path | None,
     every: int,
@@ -530,7 +552,7 @@ def run(
     """Train to the end; however that comes, the flow then has the best weights so far."""
     if checkpoint is not None and os.path.exists(checkpoint):
         trainer.load(checkpoint)
-    history, stopped = History(), ""
+    history, watch, stopped = History(), _checks.Watch(), ""
     shown = display(progress, trainer._max_epochs)
     saved = -1  # step
 
@@ -550,6 +572,8 @@ def run(
             if now.state == _abi.STATES["running"]:
                 continue
             history._append(trainer.report)
+            log(trainer._now, trainer._max_epochs, asdict(trainer.report))
+            watch.epoch(history)
             if now.epoch % every == 0:
                 save()
             if on_progress is None:
@@ -564,4 +588,5 @@ def run(
         save()
     report = trainer.report
     history._end(report, stopped or report.state)
+    watch.end(history)
     return history
