@@ -303,7 +303,8 @@ import Testing
     options.learningRate = 0.1
     options.maxEpochs = 300
     let trainer = try Trainer(
-      flow, options, withBatch(rows) { try flow.rows($0, "x", options) }, Likelihood(flow, rows: 200, seed: 0), GradientAscent())
+      flow, options, withBatch(rows) { try flow.rows($0, "x", options) }, Likelihood(flow, rows: 200, seed: 0),
+      GradientAscent())
     while !trainer.report.finished { try trainer.step(0) { false } }
     // The most likely normal distribution has the mean and the deviation of the rows.
     for i in 0..<2 {

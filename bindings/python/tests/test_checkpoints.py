@@ -52,7 +52,6 @@ CASES = {
     "counts": (counts, (COUNTS,), {}),
     "dropout": (lambda: small(dropout=0.25), (X,), {}),
     "masks": (lambda: diffeo.made(2, hidden=(16,), masks=3), (X,), {}),
-    "dropout": (lambda: small(dropout=0.2), (X,), {"seed": 5}),
 }
 
 
