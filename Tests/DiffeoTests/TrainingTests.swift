@@ -274,9 +274,12 @@ import Testing
       change(&options)
       let trainer = try withBatch(rows) { try Trainer(Flow<Double>(spec: builder.spec, seed: 1), options, $0) }
       while !trainer.report.finished { try trainer.step(0) { false } }
-      return try trainer.flow.spec.slots.flatMap(\.slots).filter { $0.role == .weight }.reduce(0) { sum, slot in
-        let p = try trainer.currentFlow().parameters.pointer + slot.offset
-        return sum + (0..<slot.count).reduce(0) { $0 + p[$1] * p[$1] }
+      return withExtendedLifetime(trainer.flow) { flow in
+        flow.spec.slots.flatMap(\.slots).filter { $0.role == .weight }.reduce(0) { sum, slot in
+          (0..<slot.count).reduce(sum) {
+            $0 + flow.parameters.pointer[slot.offset + $1] * flow.parameters.pointer[slot.offset + $1]
+          }
+        }
       }
     }
     let free = try norm { _ in }
