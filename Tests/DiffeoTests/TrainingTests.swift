@@ -286,8 +286,10 @@ import Testing
 
   /// Steps along the gradient, and nothing else.
   private final class GradientAscent: Optimizer {
+    let state: [String: ParameterVector<Double>] = [:]
+
     func step(
-      _ flow: FlowInTraining<Double>, _ gradient: ParameterVector<Double>, scale: Double, rate: Double
+      _ flow: FlowInTraining<Double>, _ gradient: ParameterVector<Double>, scale: Double, rate: Double, number: Int
     ) throws(DiffeoError) {
       for i in 0..<gradient.count { flow.parameters.pointer[i] += rate * scale * gradient.pointer[i] }
     }
@@ -301,7 +303,8 @@ import Testing
     options.learningRate = 0.1
     options.maxEpochs = 300
     let trainer = try Trainer(
-      flow, options, withBatch(rows) { try flow.rows($0, "x", options) }, Likelihood(flow, rows: 200), GradientAscent())
+      flow, options, withBatch(rows) { try flow.rows($0, "x", options) }, Likelihood(flow, rows: 200, seed: 0),
+      GradientAscent())
     while !trainer.report.finished { try trainer.step(0) { false } }
     // The most likely normal distribution has the mean and the deviation of the rows.
     for i in 0..<2 {

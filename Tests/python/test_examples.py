@@ -26,7 +26,8 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("name", "pattern"),
-    [("density", r"sums to (0\.9[89]|1\.00)"), ("sampling", "the same"), ("conditional", "in moon 1"), ("score", "step 200")],
+    [("density", r"sums to (0\.9[89]|1\.00)"), ("sampling", "the same"), ("conditional", "in moon 1"), ("score", "step 200"),
+     ("weighted", r"second column 0\.[45]")],
 )
 def test_example(name, pattern, folder):
     assert re.search(pattern, run(name, folder))

@@ -73,6 +73,8 @@ final class DataRows<S: Scalar>: RowSource {
     try rows(stride(from: 0, to: count, by: step).map { order[$0] })
   }
 
+  var fingerprint: UInt64 { data.fingerprint }
+
   func begin(epoch: Int) {
     self.epoch = epoch
     var random = Philox(seed: seed, stream: RandomStream.shuffle + UInt64(epoch))

@@ -48,6 +48,14 @@ final class DataSet<S: Scalar>: @unchecked Sendable {
     }
   }
 
+  private(set) lazy var fingerprint: UInt64 = {
+    var fingerprint = Fingerprint()
+    fingerprint.add(x, count: rows * dim)
+    fingerprint.add(context, count: rows * contextDim)
+    if let weights { fingerprint.add(weights, count: rows) }
+    return fingerprint.value
+  }()
+
   /// A tile of the rows that `order` names.
   @inline(__always)
   func load(_ order: UnsafePointer<Int32>, _ count: Int, _ pass: inout Pass<S>) {

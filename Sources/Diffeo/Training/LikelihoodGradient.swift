@@ -7,6 +7,8 @@ final class LikelihoodGradient<S: Scalar> {
   private let model: Model<S>
   private let parameters: ParameterVector<S>
   private let workspace: Workspace
+  /// Of dropout.
+  private let seed: UInt64
   private let sums: GradientSums<S>
   /// Longer minibatches are taken in pieces.
   private let maxTiles: Int
@@ -35,10 +37,11 @@ final class LikelihoodGradient<S: Scalar> {
   }
 
   /// Gives gradients to `gradient`, and running averages to the parameters of the flow. rows: of a minibatch, at most.
-  init(_ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, rows: Int) throws(DiffeoError) {
+  init(_ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, rows: Int, seed: UInt64) throws(DiffeoError) {
     model = flow.model
     parameters = flow.parameters
     workspace = flow.workspace
+    self.seed = seed
     maxTiles = min(Tiling.minibatchRows / Tiling.rows, Tiling.count(rows))
     sums = try GradientSums(flow.spec, model, into: gradient.pointer)
     norms = model.batchNorms
@@ -141,6 +144,7 @@ final class LikelihoodGradient<S: Scalar> {
     let rows = Tiling.range(i, piece.count)
     var pass = try model.newPass(Tiling.wholeVectors(rows.count, S.self), recording: true, scratches[i])
     pass.minibatch = number
+    pass.dropout = Dropout(seed: seed, minibatch: number, firstRow: piece.lowerBound + rows.lowerBound)
     try load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
     model.begin(&pass)
     return Tile(recording: try model.newRecording(pass), adjoint: nil, rows: rows)

@@ -13,7 +13,7 @@ extension Trainer {
     let flow = try FlowInTraining(flow, threads: options.threads)
     try self.init(
       flow, options, flow.rows(batch, "x", options),
-      Likelihood(flow, rows: min(options.batchSize, batch.rows)), options.makeOptimizer(flow))
+      Likelihood(flow, rows: min(options.batchSize, batch.rows), seed: options.seed), options.makeOptimizer(flow))
   }
 
   func setValidation<T: Scalar>(_ batch: Batch<T>) throws(DiffeoError) {
