@@ -588,12 +588,34 @@ DIFFEO_API diffeo_status diffeo_rows_create_f32(int64_t n, int64_t dim, int64_t 
     diffeo_read_rows_f32 read, void *user, diffeo_rows **rows);
 DIFFEO_API diffeo_status diffeo_rows_create_f64(int64_t n, int64_t dim, int64_t context_dim, int32_t weighted,
     diffeo_read_rows_f64 read, void *user, diffeo_rows **rows);
+/* Rows of an HDF5 file. x, context and weights are names of data sets, NULL for none, but not all of x and context: [n]
+ * or [n, columns] of floating-point numbers or integers of any width, chunked and compressed or not, or [n] of records of
+ * them (a compound type), each field of which is a column. Several with commas between them, such as "ra,dec,flux", have
+ * their columns side by side. Numbers are converted to the type of the flow. The file is open, and must not change, until
+ * the rows and all trainers of them are destroyed. Soft and external links are not followed, nor data stored in other
+ * files; chunks of at most 268435456 bytes; filters that this HDF5 has, plugins included.
+ * A thread of the library uses HDF5 while a call runs that reads such rows: no other thread of yours may then.
+ * Errors: DIFFEO_EIO, DIFFEO_EFORMAT for what is no HDF5 file, or a data set that was not all written, DIFFEO_EINVAL for
+ * a name that is not there, DIFFEO_EDTYPE, DIFFEO_ESHAPE, DIFFEO_EUNSUPPORTED for a filter that is missing,
+ * DIFFEO_ENOMEM. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_rows_open(const char *path, const char *x, const char *context, const char *weights,
+    diffeo_rows **rows);
 DIFFEO_API void diffeo_rows_destroy(diffeo_rows *rows); /* NULL is a no-op */
 
 /* 0 for NULL. Since: 0.2 */
 DIFFEO_API int64_t diffeo_rows_count(const diffeo_rows *rows);
 DIFFEO_API int64_t diffeo_rows_dim(const diffeo_rows *rows);
 DIFFEO_API int64_t diffeo_rows_context_dim(const diffeo_rows *rows);
+
+/* Log-densities of rows, and samples, to a new HDF5 file, some megabytes at a time: "log_prob" [n] and, of samples, "x"
+ * [n, dim], in the type of the flow and with the bits of diffeo_flow_log_prob and diffeo_flow_sample. The file has its
+ * name when all is in it; until then, and for ever after a failure, there is what there was before. Weights of rows
+ * do not matter. context: rows with context columns, 1 or n of them; NULL for a flow without. x of them is read and left.
+ * Errors: those of diffeo_flow_log_prob, DIFFEO_EIO. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_flow_log_prob_file(const diffeo_flow *flow, const diffeo_rows *rows,
+    diffeo_workspace *workspace, const char *path);
+DIFFEO_API diffeo_status diffeo_flow_sample_file(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
+    const diffeo_rows *context, diffeo_workspace *workspace, const char *path);
 
 /* -------------------------------------------------------------------------------------------- 8. Training
  *

@@ -1,4 +1,5 @@
 import CDiffeo
+import DataFile
 import Diffeo
 import Synchronization
 
@@ -141,5 +142,57 @@ public func diffeo_trainer_create_rows(
 public func diffeo_trainer_set_validation_rows(_ trainer: OpaquePointer?, _ rows: OpaquePointer?) -> diffeo_status {
   boundary { () throws(DiffeoError) in
     try TrainerHandle.from(trainer).trainer.setValidation(RowsHandle.from(rows).reader)
+  }
+}
+
+// MARK: - Files
+
+@implementation @_cdecl("diffeo_rows_open")
+public func diffeo_rows_open(
+  _ path: UnsafePointer<CChar>?, _ x: UnsafePointer<CChar>?, _ context: UnsafePointer<CChar>?,
+  _ weights: UnsafePointer<CChar>?, _ rows: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  making(rows, "rows") { () throws(DiffeoError) in
+    RowsHandle(
+      try DataFileReader(
+        path: string(path, "path"), x: optional(x, "x"), context: optional(context, "context"),
+        weights: optional(weights, "weights")))
+  }
+}
+
+private func optional(_ text: UnsafePointer<CChar>?, _ name: String) throws(DiffeoError) -> String? {
+  text == nil ? nil : try string(text, name)
+}
+
+@implementation @_cdecl("diffeo_flow_log_prob_file")
+public func diffeo_flow_log_prob_file(
+  _ flow: OpaquePointer?, _ rows: OpaquePointer?, _ workspace: OpaquePointer?, _ path: UnsafePointer<CChar>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let flow = try FlowHandle.from(flow).flow
+    let reader = try RowsHandle.from(rows).reader
+    let workspace = try Workspace.orTemporary(workspace)
+    try reader.check(flow.spec)
+    let writer = try DataFileWriter(path: string(path, "path"), flow.spec.dtype, rows: reader.rows, columns: 0)
+    try flow.logProb(of: reader, to: writer, workspace)
+    try writer.finish()
+  }
+}
+
+@implementation @_cdecl("diffeo_flow_sample_file")
+public func diffeo_flow_sample_file(
+  _ flow: OpaquePointer?, _ seed: UInt64, _ first_row: UInt64, _ n: Int64, _ context: OpaquePointer?,
+  _ workspace: OpaquePointer?, _ path: UnsafePointer<CChar>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let flow = try FlowHandle.from(flow).flow
+    let rows = try count(n, "n")
+    try checkSize(rows, flow.spec.dim, "x", of: Double.self)
+    let context = context == nil ? nil : try RowsHandle.from(context).reader
+    let workspace = try Workspace.orTemporary(workspace)
+    let writer = try DataFileWriter(
+      path: string(path, "path"), flow.spec.dtype, rows: rows, columns: flow.spec.dim)
+    try flow.sample(seed: seed, firstRow: first_row, count: rows, context: context, to: writer, workspace)
+    try writer.finish()
   }
 }

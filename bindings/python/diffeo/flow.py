@@ -15,7 +15,7 @@ from typing import Any, Protocol, SupportsIndex, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, train
+from . import _abi, _rows, train
 from ._abi import Array, lib, typed
 from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, rows, seed64, vector
 from ._threads import workspace
@@ -328,6 +328,7 @@ class Flow:
         ema_decay: float = 0.0,
         x_noise: float = 0.0,
         negative_weights: bool = False,
+        rows_memory: SupportsIndex = 2**28,
         seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
         progress: bool = True,
@@ -393,6 +394,7 @@ class Flow:
             ema_decay=ema_decay,
             x_noise=x_noise,
             negative_weights=negative_weights,
+            rows_memory=rows_memory,
             seed=seed,
             threads=threads,
         )
@@ -467,6 +469,16 @@ class Flow:
         """What columns of data frames must be called; what these are called where the flow knows no names."""
         of_x, of_context = labels(x, self.dim), labels(context, self.context_dim)
         return (of_x and (self.columns or of_x), of_context and (self.context_columns or of_context))
+
+    def _source(
+        self, x: object, context: object, weights: object, names: train.Names, of: str = ""
+    ) -> tuple[_rows.Rows, train.Names]:
+        """Rows that are read when they are needed, and the names of their columns."""
+        expected = names[0] or self.columns, names[1] or self.context_columns
+        rows, (of_x, of_context) = _rows.source(
+            x, context, weights, (self.dim, self.context_dim), self.dtype, expected, of
+        )
+        return rows, (names[0] or of_x, names[1] or of_context)
 
     def _stored(self, key: str) -> tuple[str, ...] | None:
         return tuple(json.loads(self.metadata[key])) if key in self.metadata else None
