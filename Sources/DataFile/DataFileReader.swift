@@ -22,11 +22,7 @@ package final class DataFileReader: RowReader, @unchecked Sendable {
     var weights: [DataSet] = []
 
     init(_ path: String) throws(DiffeoError) {
-      let access = try Handle(H5Pcreate(CH5P_FILE_ACCESS()))
-      guard H5Pset_fclose_degree(access.id, H5F_CLOSE_SEMI) >= 0 else {
-        throw Library.failure(.internal, "HDF5 is out of order")
-      }
-      file = try Handle(H5Fopen(path, UInt32(CHDF5_READ_ONLY), access.id), path, failing: .format)
+      file = try Handle(H5Fopen(path, UInt32(CHDF5_READ_ONLY), CH5P_DEFAULT()), path, failing: .format)
     }
 
     /// names: of data sets, with commas between them.

@@ -13,14 +13,14 @@ package final class DataFileWriter: RowWriter {
 
   private final class Content {
     let file: Handle
-    let logProb: Handle
-    let x: Handle?
+    let logProb: Output
+    let x: Output?
 
     init(_ path: String, _ dtype: DType, rows: Int, columns: Int) throws(DiffeoError) {
       let access = try Handle(H5Pcreate(CH5P_FILE_ACCESS()))
-      guard H5Pset_fclose_degree(access.id, H5F_CLOSE_SEMI) >= 0,
-        H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0
-      else { throw Library.failure(.internal, "HDF5 is out of order") }
+      guard H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 else {
+        throw Library.failure(.internal, "HDF5 is out of order")
+      }
       file = try Handle(
         H5Fcreate(path, UInt32(CHDF5_TRUNCATE), CH5P_DEFAULT(), access.id), path, failing: .io)
       let type = dtype == .f32 ? CH5T_IEEE_F32LE() : CH5T_IEEE_F64LE()
@@ -30,11 +30,18 @@ package final class DataFileWriter: RowWriter {
 
     private static func dataset(
       _ name: String, _ file: borrowing Handle, _ type: hid_t, _ shape: [Int]
-    ) throws(DiffeoError) -> Handle {
+    ) throws(DiffeoError) -> Output {
       let space = try Handle(H5Screate_simple(Int32(shape.count), shape.map { hsize_t($0) }, nil))
-      return try Handle(
-        H5Dcreate2(file.id, name, type, space.id, CH5P_DEFAULT(), CH5P_DEFAULT(), CH5P_DEFAULT()), name, failing: .io)
+      return Output(
+        try Handle(
+          H5Dcreate2(file.id, name, type, space.id, CH5P_DEFAULT(), CH5P_DEFAULT(), CH5P_DEFAULT()), name,
+          failing: .io))
     }
+  }
+
+  private final class Output {
+    let dataset: Handle
+    init(_ dataset: consuming Handle) { self.dataset = dataset }
   }
 
   /// columns: of x; 0 for log-densities alone.
@@ -55,24 +62,19 @@ package final class DataFileWriter: RowWriter {
       guard let content else { return }
       let type = S.dtype == .f32 ? CH5T_NATIVE_FLOAT() : CH5T_NATIVE_DOUBLE()
       try write(content.logProb, range, [], type, logProb)
-      if content.x != nil, let x {
-        switch content.x {
-        case .some(let dataset): try write(dataset, range, [columns], type, x)
-        case .none: break
-        }
-      }
+      if let x, let output = content.x { try write(output, range, [columns], type, x) }
     }
   }
 
   private func write(
-    _ dataset: borrowing Handle, _ range: Range<Int>, _ columns: [Int], _ type: hid_t, _ values: UnsafeRawPointer
+    _ output: Output, _ range: Range<Int>, _ columns: [Int], _ type: hid_t, _ values: UnsafeRawPointer
   ) throws(DiffeoError) {
-    let space = try Handle(H5Dget_space(dataset.id))
+    let space = try Handle(H5Dget_space(output.dataset.id))
     let start = [hsize_t(range.lowerBound)] + columns.map { _ in 0 }
     let count = [hsize_t(range.count)] + columns.map { hsize_t($0) }
     let memory = try Handle(H5Screate_simple(Int32(count.count), count, nil))
     guard H5Sselect_hyperslab(space.id, H5S_SELECT_SET, start, nil, count, nil) >= 0,
-      H5Dwrite(dataset.id, type, memory.id, space.id, CH5P_DEFAULT(), values) >= 0
+      H5Dwrite(output.dataset.id, type, memory.id, space.id, CH5P_DEFAULT(), values) >= 0
     else { throw Library.failure(.io, "'\(path)' cannot be written") }
   }
 
