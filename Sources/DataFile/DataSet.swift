@@ -121,7 +121,8 @@ final class DataSet {
         throw DiffeoError(.unsupported, "'\(path)' is a soft or external link, which is not followed")
       }
     }
-    let found = try Handle(path.isEmpty ? -1 : H5Oopen(file.id, path, CH5P_DEFAULT()), name)
+    guard !path.isEmpty else { throw DiffeoError(.invalid, "'\(name)' is no name of a data set") }
+    let found = try Handle(H5Oopen(file.id, path, CH5P_DEFAULT()), name)
     guard H5Iget_type(found.id) == H5I_DATASET else { throw DiffeoError(.invalid, "'\(name)' is not a data set") }
     return found
   }

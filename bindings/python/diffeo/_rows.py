@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ctypes import c_void_p, memmove
 from typing import Any, TypeAlias
 
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._abi import Array, lib, typed
+from ._abi import Array, typed
 from ._arrays import unreadable
 from .errors import FileError, ShapeError
 
@@ -120,19 +119,20 @@ class Stored:
 class Rows:
     """A handle of rows that a trainer reads, and what keeps them: arrays and the function that is called."""
 
-    def __init__(self, x: Stored, context: Stored | None, weights: Stored | None, dtype: np.dtype[Any]) -> None:
-        for part in (context, weights):
-            if part is not None and len(part) != len(x):
-                raise ShapeError(f"{part.name} has {len(part)} rows, {x.name} has {len(x)}")
+    def __init__(self, x: Stored | None, context: Stored | None, weights: Stored | None, dtype: np.dtype[Any]) -> None:
+        parts = [part for part in (x, context, weights) if part is not None]
+        count = len(parts[0])
+        for part in parts:
+            if len(part) != count:
+                raise ShapeError(f"{part.name} has {len(part)} rows, {parts[0].name} has {count}")
         self._failure: BaseException | None = None
-        self._lock = threading.Lock()
 
         def read(_: Any, first: int, count: int, *targets: c_void_p) -> int:
             try:
                 for part, target in zip((x, context, weights), targets, strict=True):
                     if part is not None:
                         rows = part.read(first, count)
-                        memmove(target.value, rows.ctypes.data, rows.nbytes)
+                        memmove(target, rows.ctypes.data, rows.nbytes)
             except BaseException as failure:  # as itself, from the call that wants the rows
                 self._failure = failure
                 return 1
@@ -143,8 +143,8 @@ class Rows:
         self.handle = _abi.create(
             _abi.Rows,
             typed("diffeo_rows_create", dtype),
-            len(x),
-            x.columns,
+            count,
+            x.columns if x else 0,
             context.columns if context else 0,
             weights is not None,
             self._read,
@@ -177,23 +177,45 @@ def source(
         if context is not None or weights is not None:
             raise ValueError(f"{of}x is an iterator: let it give (x, context, weights)")
         x, context, weights = spooled(x, *columns, dtype)
-    data = Stored(_sliceable(x), columns[0], f"{of}x", dtype, expected[0])
+    data = stored(x, columns[0], f"{of}x", dtype, expected[0])
     given = weighted = None
-    if columns[1] == 0 and context is not None:
-        raise ShapeError(f"{of}context given, but this flow has context_dim 0")
-    if columns[1] > 0:
-        if context is None:
-            raise ShapeError(f"{of}context is missing: this flow has context_dim {columns[1]}")
-        context = _sliceable(context)
-        if isinstance(context, np.ndarray) and context.size == columns[1] and context.shape[:1] != (len(data),):
-            context = np.broadcast_to(context.reshape(1, -1), (len(data), columns[1]))  # one row for all
-        given = Stored(context, columns[1], f"{of}context", dtype, expected[1])
+    if context is not None or columns[1]:
+        given = stored_context(context, columns[1], len(data), dtype, expected[1], of)
     if weights is not None:
-        weighted = Stored(_sliceable(weights), 1, f"{of}weights", dtype)
+        weighted = stored(weights, 1, f"{of}weights", dtype)
     return Rows(data, given, weighted, dtype), (data.labels, given.labels if given else None)
 
 
+def context_source(context: Any, columns: int, count: int, dtype: np.dtype[Any], expected: Names) -> Rows:
+    """Rows of context alone, for samples."""
+    return Rows(None, stored_context(context, columns, count, dtype, expected), None, dtype)
+
+
+def stored(value: Any, columns: int, name: str, dtype: np.dtype[Any], expected: Names = None) -> Stored:
+    """Rows of an array, be it on disk or in memory."""
+    return Stored(_sliceable(value), columns, name, dtype, expected)
+
+
+def stored_context(
+    value: Any, columns: int, count: int, dtype: np.dtype[Any], expected: Names = None, of: str = ""
+) -> Stored:
+    """The context of so many rows; one row is repeated for all."""
+    if columns == 0:
+        raise ShapeError(f"{of}context given, but this flow has context_dim 0")
+    if value is None:
+        raise ShapeError(f"{of}context is missing: this flow has context_dim {columns}")
+    value = _sliceable(value)
+    if isinstance(value, np.ndarray) and value.size == columns and value.shape != (count, columns):
+        value = np.broadcast_to(value.reshape(1, -1), (count, columns))
+    rows = Stored(value, columns, f"{of}context", dtype, expected)
+    if len(rows) != count:
+        raise ShapeError(f"{of}context has {len(rows)} rows, {of}x has {count}: give one row for all, or one for each")
+    return rows
+
+
 def _sliceable(value: Any) -> Any:
+    if isinstance(value, Iterator):
+        raise TypeError("an iterator of rows is for training alone, and is its x")
     return value if is_lazy(value) else np.asarray(value)
 
 
@@ -205,37 +227,35 @@ def spooled(
     It gives arrays of rows, or tuples (x, context) or (x, context, weights) of them.
     """
     files: list[Any] = []
-    widths = (columns, context_columns, 1)
-    names = ("x", "context", "weights")
-    for piece in value:
-        parts = piece if isinstance(piece, tuple) else (piece,)
-        while len(parts) > 1 and parts[-1] is None:
-            parts = parts[:-1]
-        if not files:
-            files = [tempfile.TemporaryFile(prefix="diffeo-") for _ in parts]
-        if len(parts) != len(files):
-            raise ValueError(f"the iterator gave {len(parts)} arrays after {len(files)}")
-        count = None
-        for part, file, width, name in zip(parts, files, widths, names, strict=False):
-            if part is None:
-                continue
-            rows = np.asarray(part)
-            rows = Stored(rows.reshape(-1, 1) if rows.ndim == 1 and width == 1 else rows, width, name, dtype).read(
-                0, len(rows)
-            )
-            if count not in (None, len(rows)):
-                raise ShapeError(f"the iterator gave {len(rows)} rows of {name}, and {count} of x")
-            count = len(rows)
-            file.write(rows.tobytes())
     arrays: list[npt.NDArray[Any] | None] = [None, None, None]
-    for i, (file, width) in enumerate(zip(files, widths, strict=False)):
-        size = file.tell()
-        file.flush()
-        if size:
-            arrays[i] = np.memmap(file, dtype, "r", shape=(size // (width * dtype.itemsize), width))
-    if arrays[0] is None:
-        arrays[0] = np.empty((0, columns), dtype)
-    return arrays[0], arrays[1], arrays[2]
+    with ExitStack() as closing:  # a map has a descriptor of its own
+        widths = (columns, context_columns, 1)
+        names = ("x", "context", "weights")
+        for piece in value:
+            parts = piece if isinstance(piece, tuple) else (piece,)
+            while len(parts) > 1 and parts[-1] is None:
+                parts = parts[:-1]
+            if not files:
+                files = [closing.enter_context(tempfile.TemporaryFile(prefix="diffeo-")) for _ in parts]
+            if len(parts) != len(files):
+                raise ValueError(f"the iterator gave {len(parts)} arrays after {len(files)}")
+            count = None
+            for part, file, width, name in zip(parts, files, widths, names, strict=False):
+                if part is None:
+                    continue
+                given = stored(part, width, name, dtype)
+                rows = given.read(0, len(given))
+                if count not in (None, len(rows)):
+                    raise ShapeError(f"the iterator gave {len(rows)} rows of {name}, and {count} of x")
+                count = len(rows)
+                file.write(rows.tobytes())
+        for i, (file, width) in enumerate(zip(files, widths, strict=False)):
+            size = file.tell()
+            file.flush()
+            if size:
+                arrays[i] = np.memmap(file, dtype, "r", shape=(size // (width * dtype.itemsize), width))
+    x = np.empty((0, columns), dtype) if arrays[0] is None else arrays[0]
+    return x, arrays[1], arrays[2]
 
 
 def pieces(count: int, width: int, dtype: np.dtype[Any]) -> Iterator[tuple[int, int]]:
