@@ -43,9 +43,12 @@ let package = Package(
     .target(
       name: "Diffeo", dependencies: ["KernelInterface", "CLibrary", "CShims"] + kernels.map { .byName(name: $0.name) },
       swiftSettings: testable + chosen),
-    .target(name: "WeightFile", dependencies: ["Diffeo", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
+    .target(name: "Storage", dependencies: ["Diffeo", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
     .target(
-      name: "DiffeoABI", dependencies: ["CDiffeo", "CLibrary", "CShims", "Diffeo", "WeightFile"],
+      name: "WeightFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
+    .target(name: "DataFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
+    .target(
+      name: "DiffeoABI", dependencies: ["CDiffeo", "CLibrary", "CShims", "Diffeo", "WeightFile", "DataFile"],
       linkerSettings: [
         .unsafeFlags([
           "-static-stdlib", "-use-ld=lld",
@@ -57,5 +60,5 @@ let package = Package(
     .testTarget(
       name: "KernelTests", dependencies: ["CShims", "KernelInterface"] + kernels.map { .byName(name: $0.name) },
       swiftSettings: chosen),
-    .testTarget(name: "DiffeoTests", dependencies: ["CDiffeo", "Diffeo", "WeightFile"]),
+    .testTarget(name: "DiffeoTests", dependencies: ["CDiffeo", "Diffeo", "Storage", "WeightFile", "DataFile"]),
   ])

@@ -567,7 +567,58 @@ DIFFEO_API diffeo_status diffeo_flow_sample_f32(const diffeo_flow *flow, uint64_
 DIFFEO_API diffeo_status diffeo_flow_sample_f64(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
     const double *context, int64_t n_context, diffeo_workspace *workspace, double *x, double *log_prob);
 
-/* -------------------------------------------------------------------------------------------- 7. Training
+/* --------------------------------------------------------------------------------- 7. Rows that are read
+ *
+ * Data that does not fit into memory: rows are read when they are needed, and not all at once. */
+
+/* Where rows are: x, the context and weights of so many rows. It may serve several calls at once. */
+typedef struct diffeo_rows diffeo_rows;
+
+/* Fills in rows first .. first + count - 1, of n: x [count, dim], context [count, context_dim] and weights [count], each
+ * NULL where there is none. 0: done; anything else fails the call that wants them, with DIFFEO_EIO. The same rows each
+ * time. Called by one thread at a time, which may be one of the library, and only while a call of the library runs that
+ * was given the rows, or a trainer of them. It must not call the library with that trainer. */
+typedef int (*diffeo_read_rows_f32)(void *user, int64_t first, int64_t count, float *x, float *context, float *weights);
+typedef int (*diffeo_read_rows_f64)(void *user, int64_t first, int64_t count, double *x, double *context, double *weights);
+
+/* Rows that a function of yours gives. n >= 0; dim and context_dim, one of them above 0: 0 to 65536. weighted 1: they
+ * have weights, else 0. Trainers keep what they need of rows that are destroyed, so the function and user must last
+ * as long as those do.
+ * Errors: DIFFEO_EINVAL, DIFFEO_ENOMEM. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_rows_create_f32(int64_t n, int64_t dim, int64_t context_dim, int32_t weighted,
+    diffeo_read_rows_f32 read, void *user, diffeo_rows **rows);
+DIFFEO_API diffeo_status diffeo_rows_create_f64(int64_t n, int64_t dim, int64_t context_dim, int32_t weighted,
+    diffeo_read_rows_f64 read, void *user, diffeo_rows **rows);
+/* Rows of an HDF5 file. x, context and weights are names of data sets, NULL for none, but not all of x and context: [n]
+ * or [n, columns] of floating-point numbers or integers of any width, chunked and compressed or not, or [n] of records of
+ * them (a compound type), each field of which is a column. Several with commas between them, such as "ra,dec,flux", have
+ * their columns side by side. Numbers are converted to the type of the flow. The file is open, and must not change, until
+ * the rows and all trainers of them are destroyed. Soft and external links are not followed, nor data stored in other
+ * files; chunks of at most 268435456 bytes; filters that this HDF5 has, plugins included.
+ * A thread of the library uses HDF5 while a call runs that reads such rows: no other thread of yours may then.
+ * Errors: DIFFEO_EIO, DIFFEO_EFORMAT for what is no HDF5 file, or a data set that was not all written, DIFFEO_EINVAL for
+ * a name that is not there, DIFFEO_EDTYPE, DIFFEO_ESHAPE, DIFFEO_EUNSUPPORTED for a filter that is missing,
+ * DIFFEO_ENOMEM. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_rows_open(const char *path, const char *x, const char *context, const char *weights,
+    diffeo_rows **rows);
+DIFFEO_API void diffeo_rows_destroy(diffeo_rows *rows); /* NULL is a no-op */
+
+/* 0 for NULL. Since: 0.2 */
+DIFFEO_API int64_t diffeo_rows_count(const diffeo_rows *rows);
+DIFFEO_API int64_t diffeo_rows_dim(const diffeo_rows *rows);
+DIFFEO_API int64_t diffeo_rows_context_dim(const diffeo_rows *rows);
+
+/* Log-densities of rows, and samples, to a new HDF5 file, some megabytes at a time: "log_prob" [n] and, of samples, "x"
+ * [n, dim], in the type of the flow and with the bits of diffeo_flow_log_prob and diffeo_flow_sample. The file has its
+ * name when all is in it; until then, and for ever after a failure, there is what there was before. Weights of rows
+ * do not matter. context: rows with context columns, 1 or n of them; NULL for a flow without. x of them is read and left.
+ * Errors: those of diffeo_flow_log_prob, DIFFEO_EIO. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_flow_log_prob_file(const diffeo_flow *flow, const diffeo_rows *rows,
+    diffeo_workspace *workspace, const char *path);
+DIFFEO_API diffeo_status diffeo_flow_sample_file(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
+    const diffeo_rows *context, diffeo_workspace *workspace, const char *path);
+
+/* -------------------------------------------------------------------------------------------- 8. Training
  *
  * Maximum likelihood over shuffled minibatches, keeping the weights that are best on rows held out. The same data,
  * options and seed give the same weights, bit for bit, for any number of threads. The memory of a step does not grow
@@ -620,6 +671,7 @@ typedef struct diffeo_train_options {
                                  0 or more; not where the flow lives on a part of the numbers: 0 */
   int32_t negative_weights;   /* 1: rows may have weights below 0, whose likelihood is made small; 0: refused: 0 */
   int32_t reserved;
+  int64_t rows_memory;        /* bytes that diffeo_rows may take in memory, 0 or more: 268435456. See there */
 } diffeo_train_options;
 
 enum {
@@ -687,6 +739,12 @@ DIFFEO_API diffeo_status diffeo_trainer_set_validation_f32(diffeo_trainer *train
     const float *context, int64_t n_context, const float *weights);
 DIFFEO_API diffeo_status diffeo_trainer_set_validation_f64(diffeo_trainer *trainer, const double *x, int64_t n,
     const double *context, int64_t n_context, const double *weights);
+
+/* Both with rows that are read when they are needed (see Rows that are read). A function that fails later, while it
+ * reads ahead, fails the step that wants its rows. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_trainer_create_rows(const diffeo_flow *flow, const diffeo_train_options *options,
+    const diffeo_rows *rows, diffeo_trainer **trainer);
+DIFFEO_API diffeo_status diffeo_trainer_set_validation_rows(diffeo_trainer *trainer, const diffeo_rows *rows);
 
 /* At most so many minibatches, never past the end of an epoch (batches <= 0: to the end of the epoch), where the
  * validation is computed. report may be NULL. Once the state is finished, further steps do nothing and report.

@@ -58,6 +58,8 @@ package struct Limit: Sendable {
     "architecture.masks": .to(1, MADESpec.maxMasks),
     "architecture.bins": .to(2, SplineRule.maxBins),
     "architecture.bound": .to(0, 1e6),
+    "rows.dim": .to(0, FlowSpec.maxDim),
+    "rows.context_dim": .to(0, FlowSpec.maxDim),
     "train.batch_size": .orMore(1),
     "train.max_epochs": .orMore(0),
     "train.patience": .orMore(0),
@@ -76,6 +78,7 @@ package struct Limit: Sendable {
     "train.weight_decay": .to(0, .greatestFiniteMagnitude),
     "train.clip_norm": .orMore(0),
     "train.validation_fraction": .to(0, below1),
+    "train.rows_memory": .orMore(0),
     "train.threads": .to(0, Workspace.maxThreads),
   ]
 

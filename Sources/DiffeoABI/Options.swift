@@ -249,6 +249,7 @@ extension diffeo_train_options: SizedStruct {
     clip_quantile = d.clipQuantile
     ema_decay = d.emaDecay
     x_noise = d.xNoise
+    rows_memory = Int64(d.rowsMemory)
     negative_weights = d.negativeWeights ? 1 : 0
   }
 
@@ -279,6 +280,7 @@ extension diffeo_train_options: SizedStruct {
       o.emaDecay = ema_decay
       o.xNoise = x_noise
       o.negativeWeights = try flag(negative_weights, "negative_weights")
+      o.rowsMemory = Int(rows_memory)
       try o.check()
       return o
     }

@@ -1,4 +1,5 @@
 import Diffeo
+import Storage
 
 extension WeightFile {
   /// An image whose superblock was judged.

@@ -1,4 +1,5 @@
 import Diffeo
+import Storage
 
 extension WeightFile {
   static func encode<S: Scalar>(

@@ -1,5 +1,6 @@
 import CHDF5
 import Diffeo
+import Storage
 
 /// An array in the file that has been found fit to be read.
 struct StoredArray: ~Copyable {

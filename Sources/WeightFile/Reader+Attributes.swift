@@ -1,5 +1,6 @@
 import CHDF5
 import Diffeo
+import Storage
 
 extension Reader {
   /// A single value; nil when there is none of this name, or one of a type that the format does not use.

@@ -1,6 +1,7 @@
 import CHDF5
 import CLibrary
 import Diffeo
+import Storage
 
 /// Reads the pieces of a weight file. Nothing that the file declares is believed: every size is compared with what is
 /// demanded and with the bytes that are there before memory is taken for it.

@@ -1,4 +1,5 @@
 import Diffeo
+import Storage
 
 /// A flow and the words that its user keeps with it.
 package struct StoredFlow: Sendable {

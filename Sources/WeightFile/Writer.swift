@@ -1,6 +1,7 @@
 import CHDF5
 import CLibrary
 import Diffeo
+import Storage
 
 /// Writes the pieces of a weight file into memory. The same calls give the same bytes.
 final class Writer {

@@ -1,5 +1,6 @@
 import CHDF5
 import Glibc
+import Storage
 import Testing
 
 @testable import Diffeo

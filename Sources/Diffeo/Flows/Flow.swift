@@ -54,4 +54,5 @@ enum RandomStream {
   static let dequantization: UInt64 = 6 << 32
   static let dataNoise: UInt64 = 7 << 32
   static let dropout: UInt64 = 8 << 32
+  static let window: UInt64 = 9 << 32
 }

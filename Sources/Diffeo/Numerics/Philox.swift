@@ -6,14 +6,15 @@ import CLibrary
 struct Philox {
   private let key: (UInt32, UInt32)
   private let stream: UInt64
-  private var block: UInt64 = 0
+  private var block: UInt64
   private var words: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
   private var left = 0
 
-  /// Streams of one seed are independent.
-  init(seed: UInt64, stream: UInt64) {
+  /// Streams of one seed are independent; block: where in the stream to begin.
+  init(seed: UInt64, stream: UInt64, block: UInt64 = 0) {
     key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
     self.stream = stream
+    self.block = block
   }
 
   static func block(

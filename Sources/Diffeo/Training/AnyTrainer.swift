@@ -20,6 +20,20 @@ package final class AnyTrainer: @unchecked Sendable {
     }
   }
 
+  package init(_ flow: AnyFlow, _ options: TrainOptions, _ reader: any RowReader) throws(DiffeoError) {
+    switch flow {
+    case .f32(let flow): kind = .f32(try Trainer(flow, options, reader))
+    case .f64(let flow): kind = .f64(try Trainer(flow, options, reader))
+    }
+  }
+
+  package func setValidation(_ reader: any RowReader) throws(DiffeoError) {
+    switch kind {
+    case .f32(let trainer): try trainer.setValidation(reader)
+    case .f64(let trainer): try trainer.setValidation(reader)
+    }
+  }
+
   @_specialize(where T == Float)
   @_specialize(where T == Double)
   package func setValidation<T: Scalar>(_ batch: Batch<T>) throws(DiffeoError) {

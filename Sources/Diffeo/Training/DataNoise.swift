@@ -7,10 +7,9 @@ struct DataNoise<S: Scalar> {
   /// Of each column.
   private let deviations: [Double]
 
-  /// amount: in standard deviations of each column.
-  init(seed: UInt64, amount: Double, _ data: DataSet<S>) {
+  init(seed: UInt64, deviations: [Double]) {
     random = RowRandom(seed: seed, stream: RandomStream.dataNoise)
-    deviations = data.deviations().map { amount * $0 }
+    self.deviations = deviations
   }
 
   func add(to pass: inout Pass<S>, _ order: UnsafePointer<Int32>, _ count: Int, epoch: Int) {

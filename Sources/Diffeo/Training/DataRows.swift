@@ -16,11 +16,11 @@ final class DataRows<S: Scalar>: RowSource {
   private let pool = Pool()
 
   /// All rows.
-  /// noise: added in training, in standard deviations of each column.
-  convenience init(_ data: DataSet<S>, seed: UInt64, dequantizes: Bool, noise: Double) throws(DiffeoError) {
+  convenience init(_ data: DataSet<S>, _ settings: RowSettings) throws(DiffeoError) {
+    let (seed, noise) = (settings.seed, settings.noise)
     try self.init(
-      data, 0..<Int32(data.rows), seed, dequantizes ? DequantizationNoise(seed: seed) : nil,
-      noise > 0 ? DataNoise(seed: seed, amount: noise, data) : nil)
+      data, 0..<Int32(data.rows), seed, settings.dequantizes ? DequantizationNoise(seed: seed) : nil,
+      noise > 0 ? DataNoise(seed: seed, deviations: data.deviations().map { noise * $0 }) : nil)
   }
 
   /// sorted: numbers of rows.
@@ -48,10 +48,7 @@ final class DataRows<S: Scalar>: RowSource {
       sum += weight
       squares += weight * weight
     }
-    guard sum > 0 else {
-      throw DiffeoError(
-        .numeric, "the weights of \(count) rows of \(data.name) have the sum \(sum), it must be above 0")
-    }
+    try DataSet<S>.checkSum(of: sum, count, data.name)
     weightFactor = S(Double(count) / sum)
     effectiveCount = sum * sum / squares
   }

@@ -10,26 +10,63 @@ final class DataSet<S: Scalar>: @unchecked Sendable {
   let weights: UnsafeMutablePointer<S>?
   private let pool = Pool()
 
-  init<T: Scalar>(_ batch: Batch<T>, name: String, dim: Int, contextDim: Int, negativeWeights: Bool)
-    throws(DiffeoError)
-  {
-    self.name = name
-    rows = batch.rows
-    self.dim = dim
-    self.contextDim = contextDim
+  private init(name: String, rows: Int, dim: Int, contextDim: Int, isWeighted: Bool) throws(DiffeoError) {
+    (self.name, self.rows, self.dim, self.contextDim) = (name, rows, dim, contextDim)
     x = try pool.take(rows * dim)
     context = try pool.take(rows * contextDim)
-    weights = batch.weights == nil ? nil : try pool.take(rows)
+    weights = isWeighted ? try pool.take(rows) : nil
+  }
+
+  convenience init<T: Scalar>(_ batch: Batch<T>, name: String, dim: Int, contextDim: Int, negativeWeights: Bool)
+    throws(DiffeoError)
+  {
+    try self.init(
+      name: name, rows: batch.rows, dim: dim, contextDim: contextDim, isWeighted: batch.weights != nil)
     if let source = batch.x { try copy(source, "x", dim, shared: false, to: x) }
     if let source = batch.context {
       try copy(source, "context", contextDim, shared: batch.contextIsShared, to: context)
     }
     if let source = batch.weights, let weights {
       try copy(source, "weights", 1, shared: false, to: weights)
-      for r in 0..<rows where weights[r] < 0 && !negativeWeights {
-        throw DiffeoError(
-          .numeric, "weights has \(weights[r]) at row \(r): weights below 0 need the option negative_weights")
-      }
+      try Self.checkWeights(weights, 0..<rows, negative: negativeWeights)
+    }
+  }
+
+  /// All that a reader has.
+  convenience init(_ reader: any RowReader, name: String, negativeWeights: Bool) throws(DiffeoError) {
+    try self.init(
+      name: name, rows: reader.rows, dim: reader.dim, contextDim: reader.contextDim, isWeighted: reader.isWeighted)
+    try reader.read(0..<rows, into: RowBuffers(x, context, weights))
+    try Self.checkFinite(x, "x", 0..<rows, dim)
+    try Self.checkFinite(context, "context", 0..<rows, contextDim)
+    if let weights { try Self.checkWeights(weights, 0..<rows, negative: negativeWeights) }
+  }
+
+  // MARK: - What rows must be
+
+  /// range: the numbers of the rows.
+  static func checkFinite(
+    _ values: UnsafePointer<S>, _ name: String, _ range: Range<Int>, _ columns: Int
+  ) throws(DiffeoError) {
+    for i in 0..<range.count * columns where !values[i].isFinite {
+      throw DiffeoError(
+        .numeric, "\(name) has \(values[i]) at row \(range.lowerBound + i / columns), column \(i % columns)")
+    }
+  }
+
+  /// Of finite numbers or not.
+  static func checkWeights(_ weights: UnsafePointer<S>, _ range: Range<Int>, negative: Bool) throws(DiffeoError) {
+    try checkFinite(weights, "weights", range, 1)
+    for (i, row) in range.enumerated() where weights[i] < 0 && !negative {
+      throw DiffeoError(
+        .numeric, "weights has \(weights[i]) at row \(row): weights below 0 need the option negative_weights")
+    }
+  }
+
+  /// Of the weights of some rows.
+  static func checkSum(of sum: Double, _ count: Int, _ name: String) throws(DiffeoError) {
+    guard sum > 0 else {
+      throw DiffeoError(.numeric, "the weights of \(count) rows of \(name) have the sum \(sum), it must be above 0")
     }
   }
 

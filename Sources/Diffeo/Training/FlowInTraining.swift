@@ -68,9 +68,19 @@ final class FlowInTraining<S: Scalar> {
     of rows: any RowSource<S>, _ workspace: Workspace,
     _ body: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) {
-    let count = rows.count
+    for stretch in rows.stretches { try eachTile(of: rows, stretch, workspace, body) }
+  }
+
+  /// Of those of a stretch, or of a part of one.
+  @inline(__always)
+  func eachTile(
+    of rows: any RowSource<S>, _ stretch: Range<Int>, _ workspace: Workspace,
+    _ body: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
+  ) throws(DiffeoError) {
+    let (first, count) = (stretch.lowerBound, stretch.count)
     try workspace.forEach(Tiling.count(count)) { tile, scratch throws(DiffeoError) in
-      let range = Tiling.range(tile, count)
+      let tile = Tiling.range(tile, count)
+      let range = first + tile.lowerBound..<first + tile.upperBound
       var pass = try model.newPass(Tiling.stride(range.count, S.self), recording: false, scratch)
       try rows.load(range, &pass)
       try body(range, &pass)

@@ -28,17 +28,23 @@ final class Likelihood<S: Scalar>: Objective {
   @_specialize(where S == Double)
   func scores(_ rows: any RowSource<S>) throws(DiffeoError) -> RowScores {
     let pool = Pool()
-    let values = try pool.take(rows.count, of: Double.self)
-    let weights = try pool.take(rows.count, of: Double.self)
-    try flow.eachTile(of: rows, flow.workspace) { range, pass throws(DiffeoError) in
-      try logProb(&pass)
-      for (r, row) in range.enumerated() {
-        values[row] = pass.logDet[r]
-        weights[row] = pass.weights.map { Double($0[r]) } ?? 1
+    let most = min(rows.count, 1 << 16)
+    let values = try pool.take(most, of: Double.self)
+    let weights = try pool.take(most, of: Double.self)
+    var scores = RowScores(rows: rows.count)
+    for stretch in rows.stretches {
+      for first in stride(from: stretch.lowerBound, to: stretch.upperBound, by: most) {
+        let part = first..<min(first + most, stretch.upperBound)
+        try flow.eachTile(of: rows, part, flow.workspace) { range, pass throws(DiffeoError) in
+          try logProb(&pass)
+          for (r, row) in range.enumerated() {
+            values[row - first] = pass.logDet[r]
+            weights[row - first] = pass.weights.map { Double($0[r]) } ?? 1
+          }
+        }
+        for row in part { scores.add(values[row - first], weight: weights[row - first], row: rows.number(of: row)) }
       }
     }
-    var scores = RowScores(rows: rows.count)
-    for row in 0..<rows.count { scores.add(values[row], weight: weights[row], row: rows.number(of: row)) }
     return scores
   }
 

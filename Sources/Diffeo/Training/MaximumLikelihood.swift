@@ -1,40 +1,82 @@
 /// Maximum likelihood over rows in memory.
 extension Trainer {
   convenience init<T: Scalar>(_ flow: Flow<S>, _ options: TrainOptions, _ batch: Batch<T>) throws(DiffeoError) {
-    try options.check()
-    guard batch.rows >= 2 else {
-      throw DiffeoError(
-        .shape, "x has \(batch.rows) row\(batch.rows == 1 ? "" : "s"): training needs 2 at least")
+    try self.init(flow, options, count: batch.rows) { flow throws(DiffeoError) in try flow.rows(batch, "x", options) }
+  }
+
+  convenience init(_ flow: Flow<S>, _ options: TrainOptions, _ reader: any RowReader) throws(DiffeoError) {
+    try reader.check(flow.spec)
+    try self.init(flow, options, count: reader.rows) { flow throws(DiffeoError) in
+      try flow.rows(reader, "x", options, bytes: options.rowsMemory)
     }
-    guard batch.rows <= Int(Int32.max) else {
-      throw DiffeoError(
-        .unsupported, "x has \(batch.rows) rows, at most \(Int32.max) can be trained on")
+  }
+
+  private convenience init(
+    _ flow: Flow<S>, _ options: TrainOptions, count: Int,
+    _ rows: (FlowInTraining<S>) throws(DiffeoError) -> any RowSource<S>
+  ) throws(DiffeoError) {
+    try options.check()
+    guard count >= 2 else {
+      throw DiffeoError(.shape, "x has \(count) row\(count == 1 ? "" : "s"): training needs 2 at least")
+    }
+    guard count <= Int(Int32.max) else {
+      throw DiffeoError(.unsupported, "x has \(count) rows, at most \(Int32.max) can be trained on")
     }
     let flow = try FlowInTraining(flow, threads: options.threads)
     try self.init(
-      flow, options, flow.rows(batch, "x", options),
-      Likelihood(flow, rows: min(options.batchSize, batch.rows), seed: options.seed), options.makeOptimizer(flow))
+      flow, options, rows(flow), Likelihood(flow, rows: min(options.batchSize, count), seed: options.seed),
+      options.makeOptimizer(flow))
   }
 
   func setValidation<T: Scalar>(_ batch: Batch<T>) throws(DiffeoError) {
-    guard batch.rows >= 1, batch.rows <= Int(Int32.max) else {
-      throw DiffeoError(
-        .shape, "there are \(batch.rows) validation rows, 1 to \(Int32.max) are possible")
+    try checkValidation(rows: batch.rows)
+    try setValidation(flow.rows(batch, Self.validationName, options))
+  }
+
+  /// A quarter of the memory for rows is theirs.
+  func setValidation(_ reader: any RowReader) throws(DiffeoError) {
+    try checkValidation(rows: reader.rows)
+    try reader.check(spec)
+    try setValidation(flow.rows(reader, Self.validationName, options, bytes: options.rowsMemory / 4))
+  }
+
+  private static var validationName: String { "the validation's x" }
+
+  private func checkValidation(rows: Int) throws(DiffeoError) {
+    guard rows >= 1, rows <= Int(Int32.max) else {
+      throw DiffeoError(.shape, "there are \(rows) validation rows, 1 to \(Int32.max) are possible")
     }
-    try setValidation(flow.rows(batch, "the validation's x", options))
   }
 }
 
 extension FlowInTraining {
   /// A copy of a batch.
   func rows<T: Scalar>(_ batch: Batch<T>, _ name: String, _ options: TrainOptions) throws(DiffeoError) -> DataRows<S> {
+    let settings = try settings(options)
+    return try DataRows(
+      DataSet(
+        batch, name: name, dim: spec.dim, contextDim: spec.contextDim, negativeWeights: options.negativeWeights),
+      settings)
+  }
+
+  /// What a reader has: a copy of it where so many bytes hold it, else by the block.
+  func rows(
+    _ reader: any RowReader, _ name: String, _ options: TrainOptions, bytes: Int
+  ) throws(DiffeoError) -> any RowSource<S> {
+    let settings = try settings(options)
+    if BlockMemory.holds(reader, S.self, bytes: bytes) {
+      return try DataRows(DataSet(reader, name: name, negativeWeights: options.negativeWeights), settings)
+    }
+    return try BlockRows(reader, name: name, settings, bytes: bytes)
+  }
+
+  private func settings(_ options: TrainOptions) throws(DiffeoError) -> RowSettings {
     if options.xNoise > 0, spec.limitsSupport {
       throw DiffeoError(
         .invalid, "x_noise is \(options.xNoise), but this flow lives on a part of the numbers, which noise would leave")
     }
-    return try DataRows(
-      DataSet(
-        batch, name: name, dim: spec.dim, contextDim: spec.contextDim, negativeWeights: options.negativeWeights),
-      seed: options.seed, dequantizes: model.dequantizes, noise: options.xNoise)
+    return RowSettings(
+      seed: options.seed, dequantizes: model.dequantizes, noise: options.xNoise,
+      negativeWeights: options.negativeWeights)
   }
 }

@@ -38,6 +38,7 @@ package struct TrainOptions: Sendable {
   package var emaDecay = 0.0
   package var xNoise = 0.0
   package var negativeWeights = false
+  package var rowsMemory = 1 << 28
 
   package init() {}
 
@@ -89,5 +90,6 @@ package struct TrainOptions: Sendable {
     try Limit.check("train.clip_quantile", clipQuantile)
     try Limit.check("train.ema_decay", emaDecay)
     try Limit.check("train.x_noise", xNoise)
+    try Limit.check("train.rows_memory", rowsMemory)
   }
 }

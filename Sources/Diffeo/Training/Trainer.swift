@@ -75,7 +75,11 @@ final class Trainer<S: Scalar> {
       return
     }
     let start = monotonicSeconds()
+    rows.readAhead(true)
+    validation?.readAhead(true)
     defer {
+      rows.readAhead(false)
+      validation?.readAhead(false)
       let elapsed = monotonicSeconds() - start
       report.seconds += elapsed
       sums.seconds += elapsed

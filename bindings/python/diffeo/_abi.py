@@ -17,7 +17,7 @@ import numpy.typing as npt
 from . import _interface
 from ._ctypes import Status
 from ._interface import *  # noqa: F403
-from ._interface import SIGNATURES, VERSION_NUMBER, Flow, Spec, Trainer, Workspace
+from ._interface import SIGNATURES, VERSION_NUMBER, Flow, Rows, Spec, Trainer, Workspace
 from .errors import BY_STATUS, InternalError
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -116,6 +116,7 @@ _DESTROYERS: dict[CType, Callable[[Any], None]] = {
     Workspace: lib.diffeo_workspace_destroy,
     Spec: lib.diffeo_spec_destroy,
     Flow: lib.diffeo_flow_destroy,
+    Rows: lib.diffeo_rows_destroy,
     Trainer: lib.diffeo_trainer_destroy,
 }
 

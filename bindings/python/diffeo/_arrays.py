@@ -48,7 +48,7 @@ def real_array(value: npt.ArrayLike, name: str, otherwise: np.dtype[Any]) -> Arr
         raise TypeError(f"{name} is a masked array: fill or drop what is masked first")
     array = np.asarray(value)
     if array.dtype.kind not in "biufO":
-        where = _unreadable(value, array, name) if array.dtype.kind in "US" else None
+        where = unreadable(value, array, name) if array.dtype.kind in "US" else None
         raise TypeError(where or f"{name} must hold real numbers, not {array.dtype}")
     dtype = array.dtype.newbyteorder("=")
     if dtype not in _FLOATS or not hasattr(value, "__array__"):
@@ -56,12 +56,12 @@ def real_array(value: npt.ArrayLike, name: str, otherwise: np.dtype[Any]) -> Arr
     try:
         return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
     except (TypeError, ValueError) as error:
-        if text := _unreadable(value, array, name):
+        if text := unreadable(value, array, name):
             raise type(error)(text) from None
         raise
 
 
-def _unreadable(value: object, array: npt.NDArray[Any], name: str) -> str | None:
+def unreadable(value: object, array: npt.NDArray[Any], name: str) -> str | None:
     """A sentence with the first entry that is not a number, and where it is."""
     for place, entry in np.ndenumerate(array):
         try:

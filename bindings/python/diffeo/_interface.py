@@ -65,6 +65,13 @@ class FlowStruct(Structure):
 Flow = POINTER(FlowStruct)
 
 
+class RowsStruct(Structure):
+    pass
+
+
+Rows = POINTER(RowsStruct)
+
+
 class TrainerStruct(Structure):
     pass
 
@@ -244,6 +251,7 @@ class TrainOptions(Structure):
         ("x_noise", c_double),
         ("negative_weights", c_int32),
         ("reserved", c_int32),
+        ("rows_memory", c_int64),
     ]
 
 
@@ -293,6 +301,8 @@ STRUCTS: dict[str, type[Structure]] = {
     "diffeo_train_report": TrainReport,
 }
 
+ReadRowsF32 = CFUNCTYPE(c_int, c_void_p, c_int64, c_int64, Float32s, Float32s, Float32s)
+ReadRowsF64 = CFUNCTYPE(c_int, c_void_p, c_int64, c_int64, Float64s, Float64s, Float64s)
 Progress = CFUNCTYPE(c_int, POINTER(TrainReport), c_void_p)
 
 # name: (result, *arguments), in the order of the header
@@ -379,12 +389,23 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_flow_from_noise_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
     "diffeo_flow_sample_f32": (Status, Flow, c_uint64, c_uint64, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s),
     "diffeo_flow_sample_f64": (Status, Flow, c_uint64, c_uint64, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
+    "diffeo_rows_create_f32": (Status, c_int64, c_int64, c_int64, c_int32, ReadRowsF32, c_void_p, POINTER(Rows)),
+    "diffeo_rows_create_f64": (Status, c_int64, c_int64, c_int64, c_int32, ReadRowsF64, c_void_p, POINTER(Rows)),
+    "diffeo_rows_open": (Status, c_char_p, c_char_p, c_char_p, c_char_p, POINTER(Rows)),
+    "diffeo_rows_destroy": (None, Rows),
+    "diffeo_rows_count": (c_int64, Rows),
+    "diffeo_rows_dim": (c_int64, Rows),
+    "diffeo_rows_context_dim": (c_int64, Rows),
+    "diffeo_flow_log_prob_file": (Status, Flow, Rows, Workspace, c_char_p),
+    "diffeo_flow_sample_file": (Status, Flow, c_uint64, c_uint64, c_int64, Rows, Workspace, c_char_p),
     "diffeo_train_options_init": (Status, POINTER(TrainOptions), c_size_t),
     "diffeo_trainer_create_f32": (Status, Flow, POINTER(TrainOptions), Float32s, c_int64, Float32s, c_int64, Float32s, POINTER(Trainer)),
     "diffeo_trainer_create_f64": (Status, Flow, POINTER(TrainOptions), Float64s, c_int64, Float64s, c_int64, Float64s, POINTER(Trainer)),
     "diffeo_trainer_destroy": (None, Trainer),
     "diffeo_trainer_set_validation_f32": (Status, Trainer, Float32s, c_int64, Float32s, c_int64, Float32s),
     "diffeo_trainer_set_validation_f64": (Status, Trainer, Float64s, c_int64, Float64s, c_int64, Float64s),
+    "diffeo_trainer_create_rows": (Status, Flow, POINTER(TrainOptions), Rows, POINTER(Trainer)),
+    "diffeo_trainer_set_validation_rows": (Status, Trainer, Rows),
     "diffeo_trainer_step": (Status, Trainer, c_int64, POINTER(TrainReport)),
     "diffeo_trainer_report": (Status, Trainer, POINTER(TrainReport)),
     "diffeo_trainer_set_learning_rate": (Status, Trainer, c_double),

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import nullcontext
 from ctypes import byref
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, train
+from . import _abi, _rows, train
 from ._abi import Array, lib, typed
 from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, rows, seed64, vector
 from ._files import Path, encoded, folder, missing_is
 from ._signals import Flag
 from ._threads import workspace
 from ._words import Judge, Optimizer
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, ShapeError
 
 _COLUMNS, _CONTEXT_COLUMNS = "diffeo.columns", "diffeo.context_columns"  # keys of metadata: lists in JSON
 _LONGEST = 65535  # bytes of a value of metadata
@@ -40,6 +42,16 @@ class Readable(Protocol):
 
     def read(self) -> bytes:
         """Read the bytes to the end."""
+
+
+class Sliceable(Protocol):
+    """Rows that can be written in slices: an array, a memory map, a data set of h5py."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its axes."""
+
+    def __setitem__(self, rows: Any, values: Any, /) -> None: ...
 
 
 class Flow:
@@ -132,19 +144,25 @@ class Flow:
 
     # -------------------------------------------------------------------------------------------- evaluation
 
-    def log_prob(self, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> Array:
+    def log_prob(
+        self, x: npt.ArrayLike, context: npt.ArrayLike | None = None, *, out: Sliceable | None = None
+    ) -> Array:
         """Log-density of each row, log p(x | context), in nats.
 
         Parameters
         ----------
         x : array_like, [n, dim] or [dim]
+            An array on disk (a memory map, a data set of h5py, an array of zarr) is read some megabytes at a time.
         context : array_like, [n, context_dim] or [context_dim], optional
             Required where the flow has a context.
+        out : array or data set, [n], optional
+            What takes slices: an array, a memory map, a data set of h5py. The log-densities are written to it, some at
+            a time, and it is returned.
 
         Returns
         -------
         array [n], or a number for a single row
-            In the dtype of `x`.
+            In the dtype of `x`; of the flow, where `x` is read piece by piece.
 
         Raises
         ------
@@ -157,6 +175,9 @@ class Flow:
         >>> flow.log_prob([[0.0, 1.0], [2.0, 3.0]]).shape
         (2,)
         """
+        if out is not None or _rows.is_lazy(x) or _rows.is_lazy(context):
+            by_the_piece: Array = self._log_prob_by_the_piece(x, context, out)
+            return by_the_piece
         data, given = self._inputs(x, context)
         log_prob = np.empty(len(data), data.dtype)
         self._evaluate("log_prob", data, given, log_prob)
@@ -298,6 +319,44 @@ class Flow:
         """
         return self._sample(n, context, seed, first_row, want_log_prob=True)
 
+    def sample_to(
+        self,
+        path: Path,
+        n: SupportsIndex,
+        context: npt.ArrayLike | None = None,
+        *,
+        seed: SupportsIndex | None = None,
+        first_row: SupportsIndex = 0,
+    ) -> None:
+        """Draw samples and write them to a file, some megabytes at a time.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Ending in ``.npy``: an array [n, dim]. Else an HDF5 file with the data sets "x" [n, dim] and "log_prob" [n].
+            The file has its name when all is in it.
+        n, context, seed, first_row
+            As in `sample`, whose rows they are; the context may be on disk.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        count, dtype = integer(n, "n", 0), self.dtype
+        number = secrets.randbits(64) if seed is None else seed64(seed)
+        first = integer(first_row, "first_row", 0, 2**64 - 1)
+        if os.fsdecode(path).endswith(".npy"):
+            self._sample_to_npy(path, count, context, number, first)
+            return
+        rows = None
+        if context is not None or self.context_dim:
+            rows = _rows.context_source(context, self.context_dim, count, dtype, self.context_columns)
+        with rows.reading() if rows else nullcontext():
+            lib.diffeo_flow_sample_file(
+                self._handle, number, first, count, rows and rows.handle, workspace(), encoded(path)
+            )
+
     # ---------------------------------------------------------------------------------------------- training
 
     def fit(
@@ -326,6 +385,7 @@ class Flow:
         ema_decay: float = 0.0,
         x_noise: float = 0.0,
         negative_weights: bool = False,
+        rows_memory: SupportsIndex = 2**28,
         seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
         progress: bool | float = True,
@@ -411,6 +471,7 @@ class Flow:
             ema_decay=ema_decay,
             x_noise=x_noise,
             negative_weights=negative_weights,
+            rows_memory=rows_memory,
             seed=seed,
             threads=threads,
         )
@@ -494,6 +555,53 @@ class Flow:
         """What columns of data frames must be called; what these are called where the flow knows no names."""
         of_x, of_context = labels(x, self.dim), labels(context, self.context_dim)
         return (of_x and (self.columns or of_x), of_context and (self.context_columns or of_context))
+
+    def _source(
+        self, x: object, context: object, weights: object, names: train.Names, of: str = ""
+    ) -> tuple[_rows.Rows, train.Names]:
+        """Rows that are read when they are needed, and the names of their columns."""
+        expected = names[0] or self.columns, names[1] or self.context_columns
+        rows, (of_x, of_context) = _rows.source(
+            x, context, weights, (self.dim, self.context_dim), self.dtype, expected, of
+        )
+        return rows, (names[0] or of_x, names[1] or of_context)
+
+    def _log_prob_by_the_piece(self, x: Any, context: Any, out: Any) -> Any:
+        dtype = self.dtype
+        stored = _rows.stored(x, self.dim, "x", dtype, self.columns)
+        given = None
+        if context is not None or self.context_dim:
+            given = _rows.stored_context(context, self.context_dim, len(stored), dtype, self.context_columns)
+        if out is None:
+            out = np.empty(len(stored), dtype)
+        elif tuple(out.shape) != (len(stored),):
+            raise ShapeError(f"out has shape {tuple(out.shape)}, expected ({len(stored)},)")
+        for first, count in _rows.pieces(len(stored), self.dim + self.context_dim, dtype):
+            part = given.read(first, count) if given else None
+            out[first : first + count] = self.log_prob(stored.read(first, count), part)
+        return out
+
+    def _sample_to_npy(self, path: Path, n: int, context: Any, seed: int, first_row: int) -> None:
+        dtype = self.dtype
+        given = None
+        if context is not None or self.context_dim:
+            given = _rows.stored_context(context, self.context_dim, n, dtype, self.context_columns)
+        temporary = f"{os.fsdecode(path)}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        try:
+            with open(temporary, "xb") as file:
+                header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (n, self.dim)}
+                np.lib.format.write_array_header_1_0(file, header)
+                for first, count in _rows.pieces(n, self.dim, dtype):
+                    part = given.read(first, count) if given else None
+                    number = (first_row + first) % 2**64
+                    file.write(self.sample(count, part, seed=seed, first_row=number).tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise
 
     def _stored(self, key: str) -> tuple[str, ...] | None:
         return tuple(json.loads(self.metadata[key])) if key in self.metadata else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from copy import copy
 from ctypes import byref, sizeof
 from dataclasses import asdict, dataclass, field, fields
@@ -15,9 +16,11 @@ import numpy.typing as npt
 
 from . import _abi, _checks, _words
 from ._abi import Array, lib, typed
-from ._arrays import Rows, choice, integer, pointer_and_count, real, seed64, vector
+from ._arrays import Rows as Batch
+from ._arrays import choice, integer, pointer_and_count, real, seed64, vector
 from ._files import Path, encoded, folder, missing_is
 from ._progress import display, log
+from ._rows import Rows, is_lazy
 from ._signals import Flag
 from ._threads import get_num_threads
 from ._words import Judge, Optimizer
@@ -54,7 +57,11 @@ class Trainable(Protocol):
         name: str = "x",
         context_name: str = "context",
         names: Names | None = None,
-    ) -> tuple[Rows, Rows | None]: ...
+    ) -> tuple[Batch, Batch | None]: ...
+
+    def _source(
+        self, x: object, context: object, weights: object, names: Names, of: str = ""
+    ) -> tuple[Rows, Names]: ...
 
     def _names(self, x: object, context: object) -> Names: ...
 
@@ -269,6 +276,8 @@ class Trainer(Generic[F]):
         Normal noise added to x in training, new in each epoch, in standard deviations of the column.
     negative_weights : bool
         Allow weights below 0: the likelihood of such rows is made small.
+    rows_memory : int
+        Bytes that rows may take in memory where they are read when they are needed; see Notes.
     seed : int
         Of the split, of the shuffling and of the noise.
     threads : int, optional
@@ -337,10 +346,13 @@ class Trainer(Generic[F]):
         ema_decay: float = 0.0,
         x_noise: float = 0.0,
         negative_weights: bool = False,
+        rows_memory: SupportsIndex = 2**28,
         seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
     ) -> None:
-        names = flow._names(x, context)
+        names, lazy = flow._names(x, context), None
+        if any(map(is_lazy, (x, context, weights))):
+            lazy, names = flow._source(x, context, weights, names)
         if any(names):
             flow = copy(flow)
             flow._remember(names)
@@ -348,7 +360,7 @@ class Trainer(Generic[F]):
         if validation is None or isinstance(validation, Real):
             fraction = float(validation or 0.0)
         else:
-            held_out = _held_out(flow, validation, names)
+            held_out = _parts(validation)
         options = _abi.defaults(_abi.TrainOptions, lib.diffeo_train_options_init)
         options.validation_fraction = real(fraction, "validation")
         options.judge = choice(judge, _abi.JUDGES, "judge")
@@ -370,38 +382,56 @@ class Trainer(Generic[F]):
         options.ema_decay = real(ema_decay, "ema_decay")
         options.x_noise = real(x_noise, "x_noise")
         options.negative_weights = bool(negative_weights)
+        options.rows_memory = integer(rows_memory, "rows_memory", 0)
         options.seed = seed64(seed)
         options.threads = get_num_threads() if threads is None else integer(threads, "threads", 1, 256)
 
         self._lr, self._schedule = float(options.learning_rate), schedule if callable(schedule) else None
         self._max_epochs = int(options.max_epochs)
-        self._flow = flow
+        self._flow, self._names = flow, names
+        self._rows = [lazy] if lazy else []  # that are read when they are needed
         self._now = _abi.TrainReport(struct_size=sizeof(_abi.TrainReport))
         self._piece = 1  # batches in about _PIECE seconds
-        data, given = flow._inputs(x, context, names=names)
-        given_weights = _weights(weights, data, "weights")
-        self._handle = _abi.create(
-            _abi.Trainer,
-            typed("diffeo_trainer_create", data.dtype),
-            flow._handle,
-            byref(options),
-            data.array,
-            len(data),
-            *pointer_and_count(given),
-            given_weights,
-        )
-        _checks.check(
-            str(flow),
-            flow.dtype,
-            _checks.Part("x", x, data, names[0], given_weights),
-            _checks.Part("context", cast(Any, context), given, names[1], given_weights) if given else None,
-            noise=options.x_noise > 0,
-        )
+        if lazy:
+            with lazy.reading():
+                self._handle = _abi.create(
+                    _abi.Trainer, lib.diffeo_trainer_create_rows, flow._handle, byref(options), lazy.handle
+                )
+        else:
+            data, given = flow._inputs(x, context, names=names)
+            given_weights = _weights(weights, data, "weights")
+            self._handle = _abi.create(
+                _abi.Trainer,
+                typed("diffeo_trainer_create", data.dtype),
+                flow._handle,
+                byref(options),
+                data.array,
+                len(data),
+                *pointer_and_count(given),
+                given_weights,
+            )
+            _checks.check(
+                str(flow),
+                flow.dtype,
+                _checks.Part("x", x, data, names[0], given_weights),
+                _checks.Part("context", cast(Any, context), given, names[1], given_weights) if given else None,
+                noise=options.x_noise > 0,
+            )
         if held_out:
-            data, given, held_out_weights = held_out
-            set_validation = typed("diffeo_trainer_set_validation", data.dtype)
-            set_validation(self._handle, data.array, len(data), *pointer_and_count(given), held_out_weights)
+            self._hold_out(*held_out)
         lib.diffeo_trainer_report(self._handle, byref(self._now))
+
+    def _hold_out(self, x: Any, context: Any, weights: Any) -> None:
+        if any(map(is_lazy, (x, context, weights))):
+            rows, _ = self._flow._source(x, context, weights, self._names, "validation ")
+            self._rows.append(rows)
+            with rows.reading():
+                lib.diffeo_trainer_set_validation_rows(self._handle, rows.handle)
+            return
+        data, given = self._flow._inputs(x, context, "validation x", "validation context", self._names)
+        set_validation = typed("diffeo_trainer_set_validation", data.dtype)
+        given_weights = _weights(weights, data, "validation weights")
+        set_validation(self._handle, data.array, len(data), *pointer_and_count(given), given_weights)
 
     @property
     def report(self) -> Report:
@@ -510,7 +540,10 @@ class Trainer(Generic[F]):
                 rate = max(self._lr * factor, np.finfo(np.float64).tiny)
                 lib.diffeo_trainer_set_learning_rate(self._handle, rate)
             before, steps = now.seconds, now.steps
-            lib.diffeo_trainer_step(self._handle, size, byref(now))
+            with ExitStack() as reading:
+                for rows in self._rows:
+                    reading.enter_context(rows.reading())
+                lib.diffeo_trainer_step(self._handle, size, byref(now))
             if self._schedule is None:
                 piece = now.seconds - before
                 self._piece = min(
@@ -523,16 +556,14 @@ class Trainer(Generic[F]):
                 return
 
 
-def _held_out(flow: Trainable, validation: Any, names: Names) -> tuple[Rows, Rows | None, Array | None]:
+def _parts(validation: Any) -> tuple[Any, Any, Any]:
     parts = validation if isinstance(validation, tuple) else (validation,)
     if not 1 <= len(parts) <= 3:
         raise ValueError(f"validation has {len(parts)} parts, it must be x, (x, context) or (x, context, weights)")
-    rows_of, context_of, weights_of = (*parts, None, None)[:3]
-    data, given = flow._inputs(rows_of, context_of, "validation x", "validation context", names)
-    return data, given, _weights(weights_of, data, "validation weights")
+    return (*parts, None, None)[:3]
 
 
-def _weights(weights: npt.ArrayLike | None, data: Rows, name: str) -> Array | None:
+def _weights(weights: npt.ArrayLike | None, data: Batch, name: str) -> Array | None:
     """Of the rows, in their type."""
     if weights is None:
         return None

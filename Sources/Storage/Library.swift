@@ -5,12 +5,12 @@ import Synchronization
 /// The process's HDF5, which it may share with its host.
 ///
 /// HDF5's own cleaning up at exit is left as it is: H5dont_atexit would hold for the host's open files, too.
-enum Library {
+package enum Library {
   /// Counts the uses, and lets one thread at a time in.
   private static let turn = Mutex<UInt>(0)
 
   /// Runs `body` alone, with the host's error handler put aside. `serial` is another number each time.
-  static func use<R: ~Copyable>(_ body: (_ serial: UInt) throws(DiffeoError) -> R) throws(DiffeoError) -> R {
+  package static func use<R: ~Copyable>(_ body: (_ serial: UInt) throws(DiffeoError) -> R) throws(DiffeoError) -> R {
     var result: R?
     try turn.withLock { (serial: inout UInt) throws(DiffeoError) in
       serial &+= 1
@@ -25,7 +25,7 @@ enum Library {
   }
 
   /// An error with HDF5's innermost reason for its latest failure. To be called before any other HDF5 function.
-  static func failure(_ code: DiffeoError.Code, _ sentence: String) -> DiffeoError {
+  package static func failure(_ code: DiffeoError.Code, _ sentence: String) -> DiffeoError {
     var reason = ""
     withUnsafeMutablePointer(to: &reason) { reason in
       _ = H5Ewalk2(

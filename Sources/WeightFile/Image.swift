@@ -1,0 +1,60 @@
+import CLibrary
+import CShims
+import Diffeo
+import Storage
+
+/// The bytes of an HDF5 file, freed when it goes away.
+struct Image: ~Copyable {
+  private let bytes: UnsafeRawBufferPointer
+
+  /// Takes over what malloc gave.
+  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  deinit { free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) }
+
+  func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws(DiffeoError) -> R) throws(DiffeoError) -> R {
+    try body(bytes)
+  }
+}
+
+extension Image {
+  /// Reads a file at once: what happens to it afterwards, or who locks it, does not matter.
+  init(path: String) throws(DiffeoError) {
+    // Without O_NONBLOCK, opening a FIFO would wait for a writer.
+    let descriptor = try Descriptor(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, "opened")
+    var facts = stat()
+    guard fstat(descriptor.number, &facts) == 0 else { throw ioError(path, "read") }
+    guard cshims_is_regular(UInt32(facts.st_mode)) != 0 else {
+      throw DiffeoError(.io, "'\(path)' is not a regular file")
+    }
+
+    let fileSize = Int(facts.st_size)
+    let head = try Image.read(descriptor, count: min(fileSize, Superblock.size), path)
+    let extent: Int
+    do throws(DiffeoError) {
+      extent = try head.withBytes { head throws(DiffeoError) in try Superblock.extent(of: head, fileSize: fileSize) }
+    } catch {
+      throw DiffeoError(error.code, "'\(path)': \(error.message)")
+    }
+    self = try Image.read(descriptor, count: extent, path)
+  }
+
+  private static func read(
+    _ descriptor: borrowing Descriptor, count: Int, _ path: String
+  ) throws(DiffeoError) -> Image {
+    guard let buffer = malloc(max(count, 1)) else {
+      throw DiffeoError(.memory, "there is no memory for the \(count) bytes of '\(path)'")
+    }
+    let image = Image(UnsafeRawBufferPointer(start: buffer, count: count))
+    var done = 0
+    while done < count {
+      let step = pread(descriptor.number, buffer + done, count - done, done)
+      if step > 0 {
+        done += step
+      } else if step == 0 || cshims_errno() != EINTR {
+        throw step == 0 ? DiffeoError(.io, "'\(path)' became shorter while it was read") : ioError(path, "read")
+      }
+    }
+    return image
+  }
+}

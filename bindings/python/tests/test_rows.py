@@ -1,0 +1,271 @@
+"""Rows that are read when they are needed: the same numbers as arrays, bounded memory, failures as themselves."""
+
+import os
+import subprocess
+import sys
+
+import diffeo
+import numpy as np
+import pytest
+from diffeo import _rows
+
+N = 20_000
+SMALL = 1 << 18  # bytes, which hold a part of the rows
+h5py = pytest.importorskip("h5py")
+
+
+@pytest.fixture(scope="module")
+def x():
+    x = np.random.default_rng(0).normal(size=(N, 3)).astype(np.float32)
+    x[:, 1] += x[:, 0] ** 2
+    return x
+
+
+@pytest.fixture(scope="module")
+def file(x, tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "data.h5"
+    table = np.zeros(N, [("a", "f4"), ("b", "f8"), ("c", "f4")])
+    table["a"], table["b"], table["c"] = x.T
+    with h5py.File(path, "w") as f:
+        f["x"] = x
+        f.create_dataset("compressed", data=x, chunks=(3000, 2), compression="gzip", shuffle=True)
+        f.create_dataset("double", data=x.astype(np.float64), chunks=(1000, 3))
+        f.create_dataset("table", data=table, chunks=(1000,), compression="gzip")
+        f["weights"] = np.linspace(0.5, 1.5, N)
+        f.create_dataset("bytes", data=np.random.default_rng(1).integers(0, 256, (N, 3), np.uint8), compression="gzip")
+        for i, name in enumerate("abc"):
+            f[name] = x[:, i]
+    with h5py.File(path) as f:
+        yield f
+
+
+@pytest.fixture(scope="module")
+def npy(x, tmp_path_factory):
+    path = tmp_path_factory.mktemp("npy") / "x.npy"
+    np.save(path, x)
+    return path
+
+
+def flow(context_dim=0, dim=3):
+    return diffeo.maf(dim=dim, context_dim=context_dim, transforms=2, hidden=(16,))
+
+
+def trained(x, context=None, rows_memory=SMALL, **options):
+    made = flow(0 if context is None else 1)
+    made.fit(x, context, max_epochs=2, progress=False, rows_memory=rows_memory, **options)
+    return made
+
+
+def same(a, b):
+    return bool((a.parameters() == b.parameters()).all())
+
+
+@pytest.fixture(scope="module")
+def by_the_block(npy):
+    return trained(np.load(npy, mmap_mode="r"))
+
+
+@pytest.mark.parametrize("name", ["x", "compressed", "double", "table"])
+def test_data_sets_train_as_memory_maps(name, file, by_the_block):
+    made = trained(file[name])
+    assert same(made, by_the_block)
+    assert made.columns == (("a", "b", "c") if name == "table" else None)
+
+
+def test_columns_by_name_and_in_a_list(file, by_the_block):
+    named = trained({name: file[name] for name in "abc"})
+    assert same(named, by_the_block)
+    assert named.columns == ("a", "b", "c")
+    assert same(trained([file[name] for name in "abc"]), by_the_block)
+    assert (named.log_prob({name: file[name] for name in "cba"}) == named.log_prob(file["x"])).all()
+    with pytest.raises(ValueError, match="'a', 'b', 'weights'"):
+        named.log_prob({name: file[name] for name in ("a", "b", "weights")})
+
+
+def test_iterators_are_spooled(x, by_the_block, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert same(trained(x[i : i + 777] for i in range(0, N, 777)), by_the_block)
+    context, weights = x[:, :1] * 2, np.linspace(0.5, 1.5, N)
+    pieces = ((x[i : i + 5000], context[i : i + 5000], weights[i : i + 5000]) for i in range(0, N, 5000))
+    assert same(_fit(pieces), _fit(x, context, weights))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="arrays after"):
+        trained(iter([x, (x, x[:, :1])]))
+    with pytest.raises(ValueError, match="has 2 columns"):
+        trained(iter([x, x[:, :2]]))
+
+
+def _fit(x, context=None, weights=None):
+    made = flow(1)
+    made.fit(x, context, weights=weights, max_epochs=1, progress=False)
+    return made
+
+
+def test_what_has_room_is_as_an_array(x, file, npy):
+    weights = file["weights"][:]
+    assert same(trained(np.load(npy, mmap_mode="r"), rows_memory=2**28), trained(x))
+    assert same(trained(file["x"], weights=file["weights"], rows_memory=2**28), trained(x, weights=weights))
+    with_context = trained(file["x"], file["weights"], rows_memory=2**28)
+    assert same(with_context, trained(x, weights.astype(np.float32)[:, None]))
+    # A row of context for all, and validation rows on disk.
+    made = trained(file["x"], [0.5], validation=(file["compressed"], file["weights"]), rows_memory=2**28)
+    assert same(made, trained(x, [0.5], validation=(x, weights.astype(np.float32)[:, None])))
+
+
+def test_threads_do_not_show(file, by_the_block):
+    assert same(trained(file["x"], threads=3), by_the_block)
+    assert same(trained(file["x"], weights=file["weights"]), trained(file["x"], weights=file["weights"], threads=2))
+
+
+def test_it_learns_as_from_memory(x, file):
+    here, there = flow(), flow()
+    kept = here.fit(x, max_epochs=8, progress=False, lr=3e-3)
+    read = there.fit(file["compressed"], max_epochs=8, progress=False, lr=3e-3, rows_memory=SMALL)
+    assert len(read) == len(kept)
+    assert abs(here.log_prob(x).mean() - there.log_prob(x).mean()) < 0.03
+
+
+def test_whole_numbers(file):
+    spec = diffeo.Spec(dim=3).add_dequantize(256).add_autoregressive(hidden=(16,))
+    made = spec.build()
+    made.fit(file["bytes"], max_epochs=1, progress=False, rows_memory=SMALL)
+    again = spec.build()
+    again.fit(file["bytes"], max_epochs=1, progress=False, rows_memory=SMALL, threads=2)
+    assert same(made, again)
+    assert (made.log_prob(file["bytes"]) == made.log_prob(file["bytes"][:])).all()
+
+
+class Failing:
+    """Rows that turn bad after so many reads."""
+
+    def __init__(self, x, reads, then):
+        self.x, self.left, self.then = x, reads, then
+        self.shape, self.dtype = x.shape, x.dtype
+
+    def __getitem__(self, rows):
+        self.left -= 1
+        return self.x[rows] if self.left >= 0 else self.then(self.x[rows])
+
+
+@pytest.mark.parametrize("reads", [0, 1, 100, 400])
+@pytest.mark.parametrize("failure", [OSError("gone"), KeyboardInterrupt(), ZeroDivisionError("odd")], ids=type)
+def test_failures_come_as_themselves(failure, reads, x):
+    def fail(_):
+        raise failure
+
+    made = flow()
+    with pytest.raises(type(failure)) as caught:
+        made.fit(Failing(x, reads, fail), max_epochs=50, progress=False, rows_memory=SMALL)
+    assert caught.value is failure
+    assert np.isfinite(made.log_prob(x[:10])).all()
+
+
+def test_rows_that_change_end_the_training(x):
+    with pytest.raises(OSError, match="are not what they were when the training began"):
+        trained(Failing(x, 200, lambda rows: rows + 1))
+    with pytest.raises(ValueError, match="gave"):
+        trained(Failing(x, 0, lambda rows: rows[:-1]))
+    bad = x.copy()
+    bad[12345, 2] = np.nan
+    for memory in (SMALL, 2**28):
+        with pytest.raises(ArithmeticError, match="x has nan at row 12345, column 2"):
+            trained(Failing(bad, 1000, None), rows_memory=memory)
+    with pytest.raises(TypeError, match="masked"):
+        trained(Failing(x, 0, lambda rows: np.ma.masked_greater(rows, 0)))
+    assert same(trained(Failing(x, 0, np.ma.asarray)), trained(Failing(x, 10**9, None)))
+
+
+def test_shapes(file, x):
+    with pytest.raises(ValueError, match="x has shape"):
+        trained(file["weights"])
+    with pytest.raises(ValueError, match="has 3 columns"):
+        flow(dim=2).fit(file["x"], progress=False)
+    with pytest.raises(ValueError, match=r"weights has 5 rows|weights.*5"):
+        trained(file["x"], weights=np.ones(5))
+    with pytest.raises(ValueError, match="context_dim 0"):
+        flow().fit(file["x"], file["weights"], progress=False)
+    with pytest.raises(ValueError, match="context is missing"):
+        flow(1).fit(file["x"], progress=False)
+    with pytest.raises(TypeError, match="iterator"):
+        flow().log_prob(iter([x]))
+
+
+def test_densities_by_the_piece(file, npy, x, tmp_path):
+    made = flow()
+    expected = made.log_prob(x)
+    for name in ("x", "compressed", "table"):
+        assert (made.log_prob(file[name]) == expected).all()
+    assert (made.log_prob(np.load(npy, mmap_mode="r")) == expected).all()
+    with h5py.File(tmp_path / "out.h5", "w") as f:
+        out = f.create_dataset("log_prob", (N,), np.float32)
+        assert made.log_prob(file["x"], out=out) is out
+        assert (out[:] == expected).all()
+    out = np.lib.format.open_memmap(tmp_path / "out.npy", "w+", np.float32, (N,))
+    made.log_prob(x, out=out)
+    assert (out == expected).all()
+    with pytest.raises(ValueError, match="out has shape"):
+        made.log_prob(x, out=np.empty(5))
+    conditional = flow(1)
+    context = file["weights"][:].astype(np.float32)
+    assert (conditional.log_prob(file["x"], file["weights"]) == conditional.log_prob(x, context[:, None])).all()
+    assert (conditional.log_prob(file["x"], [0.5]) == conditional.log_prob(x, [0.5])).all()
+
+
+@pytest.mark.parametrize("context", [None, "row", "rows"])
+def test_samples_to_files(context, file, tmp_path):
+    made = flow(0 if context is None else 1)
+    given = {None: None, "row": [0.5], "rows": file["weights"]}[context]
+    kept = {None: None, "row": [0.5], "rows": file["weights"][:][:, None]}[context]
+    x, log_prob = made.sample_and_log_prob(N, kept, seed=3, first_row=7)
+    made.sample_to(tmp_path / "x.h5", N, given, seed=3, first_row=7)
+    made.sample_to(tmp_path / "x.npy", N, given, seed=3, first_row=7)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.h5", "x.npy"]
+    with h5py.File(tmp_path / "x.h5") as f:
+        assert (f["x"][:] == x).all()
+        assert (f["log_prob"][:] == log_prob).all()
+    assert (np.load(tmp_path / "x.npy") == x).all()
+    before = (tmp_path / "x.h5").read_bytes()
+    with pytest.raises(ValueError):
+        made.sample_to(tmp_path / "x.h5", N, np.zeros((5, 2)), seed=3)
+    with pytest.raises(OSError):
+        made.sample_to(tmp_path / "missing/x.h5", N, given)
+    assert (tmp_path / "x.h5").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.h5", "x.npy"]
+
+
+BOUNDED = """
+import sys, numpy as np, diffeo, resource
+import h5py
+path, memory = sys.argv[1], int(sys.argv[2])
+flow = diffeo.maf(dim=10, transforms=1, hidden=(8,))
+flow.fit(np.zeros((2000, 10)) + np.random.default_rng(0).normal(size=(2000, 10)), max_epochs=1, progress=False)
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+with h5py.File(path) as f:
+    flow.fit(f["x"], max_epochs=1, progress=False, rows_memory=memory, batch_size=8192)
+print(peak() - before)
+"""
+
+
+def test_memory_is_bounded(tmp_path):
+    """Of 400 MB, no more is in memory than was said, and what reading itself takes."""
+    rows, memory = 10_000_000, 1 << 26
+    random = np.random.default_rng(0)
+    with h5py.File(tmp_path / "large.h5", "w") as f:
+        stored = f.create_dataset("x", (rows, 10), np.float32, chunks=(10_000, 10))
+        piece = random.normal(size=(100_000, 10)).astype(np.float32)
+        for first in range(0, rows, len(piece)):
+            stored[first : first + len(piece)] = piece
+    assert os.path.getsize(tmp_path / "large.h5") > 400e6
+    done = subprocess.run(
+        [sys.executable, "-c", BOUNDED, tmp_path / "large.h5", str(memory)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < memory + (1 << 25)
+
+
+def test_what_is_lazy(x, npy):
+    for kept in (x, [[1.0, 2.0]], x[0, 0], [x, x], np.float32(1)):
+        assert not _rows.is_lazy(kept)
+    assert _rows.is_lazy(np.load(npy, mmap_mode="r"))
+    assert _rows.is_lazy(iter([x]))
