@@ -37,7 +37,7 @@ class Machine:
 
     def __post_init__(self) -> None:
         self.levels = _levels(len(self.cores))
-        self.facts = _facts()
+        self.facts = facts()
         self.instructions = [NATIVE, AVX2] if "avx2" in self.facts["flags"] else [NATIVE]
         for real in TYPES.values():
             for isa in self.instructions:
@@ -104,7 +104,8 @@ def _levels(cores: int) -> list[Level]:
     return [*levels, Level("memory", 1 << 62, max(_SMALLEST, min(_LARGEST, 4 * before, free)))]
 
 
-def _facts() -> dict[str, Any]:
+def facts() -> dict[str, Any]:
+    """What the system says of itself."""
     fields: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, value = line.partition(":")
