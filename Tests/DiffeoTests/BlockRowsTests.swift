@@ -134,7 +134,7 @@ private final class MadeRows: RowReader, @unchecked Sendable {
   @Test func neitherThreadsNorTimingShow() throws {
     let expected = try bits(train(MadeRows(6000, dim: 2)).flow)
     for threads in [1, 2, 5] {
-      for steps in [0, 1] {
+      for steps in threads == 2 ? [0, 1] : [0] {
         let reader = MadeRows(6000, dim: 2)
         reader.pause = steps == 1 ? 300 : 0
         #expect(try bits(train(reader, threads: threads, steps: steps).flow) == expected)
