@@ -181,6 +181,7 @@ typedef struct diffeo_network_options {
   int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
   int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
   int32_t normalized;    /* 0. 1: with preactivation, s h + t is activated in place of h; s and t are trained */
+  double dropout;        /* in training each hidden unit is left out with this probability, 0 or more, below 1: 0 */
 } diffeo_network_options;
 
 /* A monotone rational-quadratic spline (Durkan et al. 2019) through bins + 1 knots in the box [low, high] x [low, high],
@@ -699,6 +700,7 @@ typedef struct diffeo_train_report {
   int64_t best_epoch;                 /* the epoch it was reached in; 0: the weights it began with */
   double gradient_norm;               /* of the latest step, before clipping */
   double learning_rate;               /* of the latest step */
+  double base_learning_rate;          /* which the schedule multiplies */
   double rows_per_second;             /* in the latest epoch, validation included */
   double seconds;                     /* spent in diffeo_trainer_step so far */
   double seconds_left;                /* to max_epochs at this speed */
@@ -774,6 +776,20 @@ DIFFEO_API int32_t diffeo_trainer_finished(const diffeo_trainer *trainer);
 /* A new flow with the best weights so far, or with the present ones. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_trainer_best(const diffeo_trainer *trainer, diffeo_flow **flow);
 DIFFEO_API diffeo_status diffeo_trainer_current(const diffeo_trainer *trainer, diffeo_flow **flow);
+
+/* Writes the training as it stands, between any two steps, to a checkpoint: a weight file of the best flow so far, which
+ * diffeo_flow_load reads, with all that the training needs to go on in its group /training, and fingerprints of the rows
+ * in place of the rows. After a crash at any moment path leads to the old file or to the new one.
+ * Errors: DIFFEO_EIO, DIFFEO_ENOMEM, DIFFEO_EINVAL. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_trainer_save(const diffeo_trainer *trainer, const char *path);
+
+/* Goes on from a checkpoint: for a trainer without a step that was made, and given its validation rows, as the one that
+ * wrote it, from the same flow, rows and options. From there on it has the bits of a training that never stopped, with any
+ * number of threads; a cancelled training goes on, too. max_epochs, patience and threads may be others (a cosine schedule
+ * goes by the new max_epochs).
+ * Errors, which leave the trainer as it was: DIFFEO_EINVAL with what differs from the training of the checkpoint,
+ * DIFFEO_ESTATE after a step, DIFFEO_EFORMAT, DIFFEO_EVERSION, DIFFEO_EIO, DIFFEO_ENOMEM. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_trainer_load(diffeo_trainer *trainer, const char *path);
 
 /* Makes the running and every later step return DIFFEO_ECANCELLED within a minibatch. From any thread; NULL is a
  * no-op, and so is a training that has finished by itself. Since: 0.1 */

@@ -126,8 +126,10 @@ static inline herr_t chdf5_visit_link(hid_t group, const char *name, const H5L_i
   (void)group, (void)info;
   return ((chdf5_visitor *)visitor)->visit(name, ((chdf5_visitor *)visitor)->data);
 }
+// In no order: for one, HDF5 1.10 first makes a table of many links (or attributes), and when the file is damaged half way
+// through, frees all of it, what it never filled in as well.
 static inline herr_t chdf5_visit_links(hid_t group, chdf5_visitor *visitor) {
-  return H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, chdf5_visit_link, visitor);
+  return H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, chdf5_visit_link, visitor);
 }
 
 static inline herr_t chdf5_visit_attribute(hid_t object, const char *name, const H5A_info_t *info, void *visitor) {
@@ -135,7 +137,7 @@ static inline herr_t chdf5_visit_attribute(hid_t object, const char *name, const
   return ((chdf5_visitor *)visitor)->visit(name, ((chdf5_visitor *)visitor)->data);
 }
 static inline herr_t chdf5_visit_attributes(hid_t object, chdf5_visitor *visitor) {
-  return H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, chdf5_visit_attribute, visitor);
+  return H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, chdf5_visit_attribute, visitor);
 }
 
 #endif

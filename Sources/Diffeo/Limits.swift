@@ -28,6 +28,7 @@ package struct Limit: Sendable {
     "workspace.threads": .to(0, Workspace.maxThreads),
     "network.hidden": .to(1, NetworkSpec.maxWidth),
     "network.hidden_count": .to(0, NetworkSpec.maxHiddenLayers),
+    "network.dropout": .to(0, below1),
     "map.scale_bound": .to(above0, 80),
     "map.scale_epsilon": .to(0, below1),
     "map.log_scale_low": .to(-80, 80),

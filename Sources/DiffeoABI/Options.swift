@@ -23,6 +23,7 @@ extension diffeo_network_options: SizedStruct {
     network.blocks = try choice(o.blocks, "blocks")
     network.contextMode = try choice(o.context_mode, "context_mode")
     network.normalized = try flag(o.normalized, "normalized")
+    network.dropout = o.dropout
     return network
   }
 

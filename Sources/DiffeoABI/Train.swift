@@ -1,5 +1,6 @@
 import CDiffeo
 import Diffeo
+import WeightFile
 
 /// For the metadata of the flow that a trainer began with.
 final class TrainerHandle: Handle {
@@ -143,6 +144,26 @@ public func diffeo_trainer_current(
   }
 }
 
+@implementation @_cdecl("diffeo_trainer_save")
+public func diffeo_trainer_save(_ trainer: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try TrainerHandle.from(trainer)
+    try WeightFile.save(
+      StoredFlow(flow: handle.trainer.best(), metadata: handle.metadata, training: handle.trainer.state()),
+      path: string(path, "path"))
+  }
+}
+
+@implementation @_cdecl("diffeo_trainer_load")
+public func diffeo_trainer_load(_ trainer: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try TrainerHandle.from(trainer)
+    let stored = try WeightFile.load(path: string(path, "path"), withTraining: true)
+    guard let training = stored.training else { throw DiffeoError(.internal, "a training was not read") }
+    try handle.trainer.restore(training, of: stored.flow.spec)
+  }
+}
+
 @implementation @_cdecl("diffeo_trainer_cancel")
 public func diffeo_trainer_cancel(_ trainer: OpaquePointer?) {
   (try? TrainerHandle.from(trainer))?.trainer.cancel()
@@ -250,6 +271,7 @@ extension TrainReport {
     r.best_epoch = Int64(bestEpoch)
     r.gradient_norm = gradientNorm
     r.learning_rate = learningRate
+    r.base_learning_rate = baseLearningRate
     r.rows_per_second = rowsPerSecond
     r.seconds = seconds
     r.seconds_left = secondsLeft

@@ -153,6 +153,15 @@ public struct KernelTable<S>: Sendable {
     @Sendable (
       _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int, _ u: UnsafeMutablePointer<Double>
     ) -> Void
+  /// What training multiplies hidden units by, for a stride of whole vectors: element (i, r) is 0 in `dropped` of 65536
+  /// cases, else 65536 / (65536 - dropped), so that its mean is 1 (all 0 for 65536). It is 0 where the 16-bit draw of unit
+  /// i and row number firstRow + r is below `dropped`: of the words that `normals` describes, with i / 8 and 2 in the last
+  /// two of the counter, word i % 8 / 2 has that of even i in its lower and that of odd i in its upper half. The tile has
+  /// units up to a multiple of 8: those behind `units` may be anything afterwards.
+  public let dropout:
+    @Sendable (
+      _ seed: UInt64, _ firstRow: UInt64, _ units: Int, _ stride: Int, _ dropped: Int, _ multipliers: Out<S>
+    ) -> Void
 
   // Optimisation
 

@@ -147,6 +147,13 @@ struct Philox {
     c3 = DBits(repeating: stream)
   }
 
+  @inline(always) init(_ rows: DBits, _ counter: UInt64, stream: UInt64) {
+    c0 = rows
+    c1 = rows &>> 32
+    c2 = DBits(repeating: counter)
+    c3 = DBits(repeating: stream)
+  }
+
   @inline(always) mutating func round(_ k0: DBits, _ k1: DBits) {
     let low = DBits(repeating: 0xFFFF_FFFF)
     let p0 = (c0 & low) &* DBits(repeating: 0xD251_1F53)

@@ -24,7 +24,7 @@
     locationScale: locationScale, locationScaleInverse: locationScaleInverse,
     locationScaleInversePullback: locationScaleInversePullback, angles: angles, add: add,
     scaleShift: scaleShift, unshiftScale: unshiftScale, addRows: addRows, normalLogDensity: normalLogDensity,
-    logisticLogDensity: logisticLogDensity, normals: normals, uniforms: uniforms,
+    logisticLogDensity: logisticLogDensity, normals: normals, uniforms: uniforms, dropout: dropout,
     sumOfSquares: sumOfSquares, adam: adam
   )
 }

@@ -3,16 +3,21 @@ import Storage
 
 extension WeightFile {
   /// An image whose superblock was judged.
-  static func decode(_ image: UnsafeRawBufferPointer) throws(DiffeoError) -> StoredFlow {
+  static func decode(_ image: UnsafeRawBufferPointer, withTraining: Bool) throws(DiffeoError) -> StoredFlow {
     try Library.use { serial throws(DiffeoError) in
       let reader = try Reader(image, serial: serial)
       let spec = try reader.spec()
-      let flow: AnyFlow =
-        switch spec.dtype {
-        case .f32: .f32(try reader.flow(spec))
-        case .f64: .f64(try reader.flow(spec))
-        }
-      return StoredFlow(flow: flow, metadata: try reader.metadata())
+      let flow: AnyFlow
+      var training: AnyTrainingState?
+      switch spec.dtype {
+      case .f32:
+        flow = .f32(try reader.flow(spec))
+        if withTraining { training = .f32(try reader.training(spec)) }
+      case .f64:
+        flow = .f64(try reader.flow(spec))
+        if withTraining { training = .f64(try reader.training(spec)) }
+      }
+      return StoredFlow(flow: flow, metadata: try reader.metadata(), training: training)
     }
   }
 }
@@ -159,6 +164,30 @@ extension Reader {
           .format, "the self-test fails at row \(row): log_prob is \(b) in the file, but \(a) by the flow")
       }
     }
+  }
+
+  fileprivate func training<S: Scalar>(_ spec: FlowSpec) throws(DiffeoError) -> TrainingState<S> {
+    guard let group = try group("training", of: root) else {
+      throw DiffeoError(.format, "this is a flow, and no training that could go on: the file has no '/training'")
+    }
+    guard let numbers = try self.group("numbers", of: group) else { throw missing("/training/numbers") }
+    guard let vectors = try self.group("vectors", of: group) else { throw missing("/training/vectors") }
+    var lists: [String: [Double]] = [:]
+    for name in try linkNames(of: numbers, limit: Limit.fields) {
+      guard let array = try array(name, of: numbers) else { continue }
+      guard array.shape.count == 1 else {
+        throw DiffeoError(.format, "'/training/numbers/\(name)' must be a list")
+      }
+      lists[name] = try reals(array, shape: array.shape)
+    }
+    var found: [String: ParameterVector<S>] = [:]
+    for name in try linkNames(of: vectors, limit: Limit.fields) {
+      guard let array = try array(name, of: vectors) else { continue }
+      let vector = try ParameterVector<S>(count: spec.parameterCount)
+      try reals(array, shape: [spec.parameterCount], into: vector.pointer)
+      found[name] = vector
+    }
+    return TrainingState(identity: try record(of: group), numbers: NumberTable(lists), vectors: found)
   }
 
   fileprivate func metadata() throws(DiffeoError) -> [String: String] {

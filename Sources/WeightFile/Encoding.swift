@@ -2,7 +2,9 @@ import Diffeo
 import Storage
 
 extension WeightFile {
-  static func encode<S: Scalar>(_ flow: Flow<S>, _ metadata: [String: String]) throws(DiffeoError) -> Image {
+  static func encode<S: Scalar>(
+    _ flow: Flow<S>, _ metadata: [String: String], _ training: TrainingState<S>?
+  ) throws(DiffeoError) -> Image {
     let test = try flow.selfTest()
     return try Library.use { serial throws(DiffeoError) in
       try Writer.image(serial: serial) { writer throws(DiffeoError) in
@@ -10,6 +12,7 @@ extension WeightFile {
         try writer.add(flow)
         try writer.add(test, flow.spec)
         try writer.add(metadata)
+        if let training { try writer.add(training) }
       }
     }
   }
@@ -46,6 +49,11 @@ extension Writer {
   private func add<S: Scalar>(
     _ record: Record, _ slots: [ParameterSlot], _ parameters: ParameterVector<S>, to group: borrowing Handle
   ) throws(DiffeoError) {
+    try add(record, to: group)
+    for slot in slots { try add(slot.name, slot.shape, parameters.pointer + slot.offset, to: group) }
+  }
+
+  private func add(_ record: Record, to group: borrowing Handle) throws(DiffeoError) {
     try set("kind", record.kind, of: group)
     for (name, value) in record.fields {
       switch value {
@@ -56,7 +64,19 @@ extension Writer {
       case .ints(let values): try add(name, values, to: group)
       }
     }
-    for slot in slots { try add(slot.name, slot.shape, parameters.pointer + slot.offset, to: group) }
+  }
+
+  fileprivate func add<S: Scalar>(_ training: TrainingState<S>) throws(DiffeoError) {
+    let group = try group("training", of: root)
+    try add(training.identity, to: group)
+    let numbers = try self.group("numbers", of: group)
+    for (name, list) in training.numbers.lists.sorted(by: { $0.key < $1.key }) {
+      try add(name, [list.count], list, to: numbers)
+    }
+    let vectors = try self.group("vectors", of: group)
+    for (name, vector) in training.vectors.sorted(by: { $0.key < $1.key }) {
+      try add(name, [vector.count], vector.pointer, to: vectors)
+    }
   }
 
   fileprivate func add<S: Scalar>(_ test: SelfTest<S>, _ spec: FlowSpec) throws(DiffeoError) {

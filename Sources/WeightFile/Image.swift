@@ -30,8 +30,11 @@ extension Image {
 
     let fileSize = Int(facts.st_size)
     let head = try Image.read(descriptor, count: min(fileSize, Superblock.size), path)
-    let extent = try head.withBytes { head throws(DiffeoError) in
-      try Superblock.extent(of: head, fileSize: fileSize)
+    let extent: Int
+    do throws(DiffeoError) {
+      extent = try head.withBytes { head throws(DiffeoError) in try Superblock.extent(of: head, fileSize: fileSize) }
+    } catch {
+      throw DiffeoError(error.code, "'\(path)': \(error.message)")
     }
     self = try Image.read(descriptor, count: extent, path)
   }

@@ -106,7 +106,7 @@ extension Reader {
     }
     // An attribute or a link takes more than 8 bytes of the file.
     try claim(found.names.count * 8, object.path)
-    return found.names
+    return found.names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 }
 

@@ -38,9 +38,12 @@ final class Writer {
     let creation = try Handle(H5Pcreate(CH5P_FILE_CREATE()))
     groupCreation = try Handle(H5Pcreate(CH5P_GROUP_CREATE()))
     attributeCreation = try Handle(H5Pcreate(CH5P_ATTRIBUTE_CREATE()))
-    // No dates, and attributes close together while they are few.
+    // No dates; attributes close together while they are few, and links always: HDF5 keeps many of them in a heap, and when
+    // that is damaged, 1.10 loses track of what it has open.
     guard H5Pset_obj_track_times(creation.id, false) >= 0, H5Pset_attr_phase_change(creation.id, 64, 48) >= 0,
-      H5Pset_obj_track_times(groupCreation.id, false) >= 0, H5Pset_attr_phase_change(groupCreation.id, 64, 48) >= 0,
+      H5Pset_obj_track_times(groupCreation.id, false) >= 0,
+      H5Pset_link_phase_change(groupCreation.id, UInt32(FlowSpec.maxLayers), 0) >= 0,
+      H5Pset_attr_phase_change(groupCreation.id, 64, 48) >= 0,
       H5Pset_char_encoding(attributeCreation.id, H5T_CSET_UTF8) >= 0
     else { throw Library.failure(.internal, "HDF5 cannot write to memory") }
     root = try Handle(

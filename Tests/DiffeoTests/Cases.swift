@@ -71,7 +71,7 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
-  static let all: [Case] = layers + blocks + domains + bases + mades + architectures
+  static let all: [Case] = layers + blocks + dropouts + domains + bases + mades + architectures
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -343,6 +343,58 @@ struct Case: CustomTestStringConvertible, Sendable {
         var conditioner = SpecBuilder.Conditioner()
         conditioner.network = .small(hidden: [150, 150, 70], .elu, .preactivation, .shift, normalized: true)
         try $0.addAutoregressive(conditioner, order: .random, randomDegrees: true, inverted: false, seed: 8)
+      })
+    return cases
+  }()
+
+  /// Networks whose hidden units are left out in training: wherever there is one, and every way in which units are made.
+  static let dropouts: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(2, 0), (6, 3)] {
+      var networks: [(String, NetworkConventions)] = [
+        ("tanh", .small(hidden: [17, 9], .tanh, dropout: 0.3)),
+        ("silu", .small(hidden: [21, 14], .silu, dropout: 0.15)),
+        ("relu", .small(hidden: [16, 19], .relu, dropout: 0.5)),
+        ("preactivation", .small(hidden: [17, 17, 8], .gelu, .preactivation, normalized: true, dropout: 0.2)),
+      ]
+      if contextDim > 0 {
+        networks += [
+          ("residual, gated", .small(hidden: [12, 12], .elu, .residual, .gate, dropout: 0.25)),
+          ("plain, shifted", .small(hidden: [11, 15], .sigmoid, .plain, .shift, dropout: 0.1)),
+        ]
+      }
+      for (name, network) in networks {
+        func add(_ layer: String, _ build: @escaping @Sendable (inout SpecBuilder) throws -> Void) {
+          let traits: Traits =
+            network.activation == .relu ? [.trainsOtherwise, .drawsNoise, .hasKinks] : [.trainsOtherwise, .drawsNoise]
+          cases.append(Case("\(layer), dropout, \(name)", dim: dim, contextDim: contextDim, traits: traits, build))
+        }
+        var conditioner = SpecBuilder.Conditioner()
+        conditioner.network = network
+        let affine = conditioner
+        for inverted in [false, true] {
+          add(inverted ? "inverse autoregressive" : "autoregressive") {
+            try $0.addAutoregressive(
+              affine, order: .random, randomDegrees: dim == 6, direct: dim == 6, inverted: inverted, seed: 4)
+          }
+        }
+        add("coupling, two networks") { try $0.addCoupling(affine, mask: .odd, scaleActivation: .tanh, seed: 0) }
+        add("made, 2 masks") {
+          try $0.setBaseMADE(
+            affine, conditional: .mixture(components: 3), order: .random, randomDegrees: false, masks: 2, seed: 2)
+        }
+      }
+    }
+    let network = NetworkConventions.small(hidden: [14], .tanh, dropout: 0.4)
+    cases.append(
+      Case(
+        "planar, radial, elementwise and a mixture, dropout", dim: 3, contextDim: 2,
+        traits: [.trainsOtherwise, .drawsNoise]
+      ) {
+        try $0.addPlanar(network: network)
+        try $0.addRadial(network: network)
+        try $0.addElementwise(.affine(.softClip), network: network)
+        try $0.setBase(.mixture(components: 2, network))
       })
     return cases
   }()
@@ -675,12 +727,13 @@ extension SpecBuilder {
 extension NetworkConventions {
   static func small(
     hidden: [Int] = [17, 21], _ activation: Activation = .elu, _ blocks: NetworkBlocks = .plain,
-    _ contextMode: ContextMode = .input, normalized: Bool = false
+    _ contextMode: ContextMode = .input, normalized: Bool = false, dropout: Double = 0
   ) -> NetworkConventions {
     var n = NetworkConventions(hidden: hidden, activation: activation)
     n.blocks = blocks
     n.contextMode = contextMode
     n.normalized = normalized
+    n.dropout = dropout
     return n
   }
 }

@@ -407,6 +407,7 @@ import Testing
     let wrong: [(String, [Record.Value?])] = [
       ("blocks", [.string("dense"), .string(""), .int(2), .string("plain"), .string("residual"), nil]),
       ("context_mode", [.string("film"), .int(1)]), ("normalized", [.int(2), .string("yes"), .double(1)]),
+      ("dropout", [.int(1), .double(-0.1), .double(.nan), .double(.infinity), .string("0.1")]),
       ("hidden", [.ints([]), .ints([7, 7, 0]), .ints([65_537, 7, 5]), .ints([8_193, 8_193, 5])]),
     ]
     for record in records {
@@ -507,7 +508,7 @@ func trainingObjective(_ flow: Flow<Double>, _ rows: Rows<Double>, threads: Int 
 ) {
   let flow = try FlowInTraining(flow, threads: threads)
   let source = try withBatch(rows) { try flow.rows($0, "x", TrainOptions()) }
-  return try Likelihood(flow, rows: rows.count).evaluated(source, minibatch: 0)
+  return try Likelihood(flow, rows: rows.count, seed: 0).evaluated(source, minibatch: 0)
 }
 
 extension Objective {

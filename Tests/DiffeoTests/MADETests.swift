@@ -268,7 +268,7 @@ import Testing
       let network = try AutoregressiveParameters<Double>(mask, offset: 0, slot: 0, pool: pool)
       network.prepare(flow.parameters.pointer)
       func values(_ x: [Double]) throws -> [Double] {
-        let tape = try network.evaluate(pool.copy(x), pool.copy([]), 1, scratch, recording: false)
+        let tape = try network.evaluate(pool.copy(x), pool.copy([]), 1, scratch, recording: false, nil)
         return (0..<5).map { tape.values[$0] }
       }
       let x = [1.0, 0, 0, 1, 1]

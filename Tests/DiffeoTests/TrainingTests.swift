@@ -274,9 +274,12 @@ import Testing
       change(&options)
       let trainer = try withBatch(rows) { try Trainer(Flow<Double>(spec: builder.spec, seed: 1), options, $0) }
       while !trainer.report.finished { try trainer.step(0) { false } }
-      return try trainer.flow.spec.slots.flatMap(\.slots).filter { $0.role == .weight }.reduce(0) { sum, slot in
-        let p = try trainer.currentFlow().parameters.pointer + slot.offset
-        return sum + (0..<slot.count).reduce(0) { $0 + p[$1] * p[$1] }
+      return withExtendedLifetime(trainer.flow) { flow in
+        flow.spec.slots.flatMap(\.slots).filter { $0.role == .weight }.reduce(0) { sum, slot in
+          (0..<slot.count).reduce(sum) {
+            $0 + flow.parameters.pointer[slot.offset + $1] * flow.parameters.pointer[slot.offset + $1]
+          }
+        }
       }
     }
     let free = try norm { _ in }
@@ -286,8 +289,10 @@ import Testing
 
   /// Steps along the gradient, and nothing else.
   private final class GradientAscent: Optimizer {
+    let state: [String: ParameterVector<Double>] = [:]
+
     func step(
-      _ flow: FlowInTraining<Double>, _ gradient: ParameterVector<Double>, scale: Double, rate: Double
+      _ flow: FlowInTraining<Double>, _ gradient: ParameterVector<Double>, scale: Double, rate: Double, number: Int
     ) throws(DiffeoError) {
       for i in 0..<gradient.count { flow.parameters.pointer[i] += rate * scale * gradient.pointer[i] }
     }
@@ -301,7 +306,8 @@ import Testing
     options.learningRate = 0.1
     options.maxEpochs = 300
     let trainer = try Trainer(
-      flow, options, withBatch(rows) { try flow.rows($0, "x", options) }, Likelihood(flow, rows: 200), GradientAscent())
+      flow, options, withBatch(rows) { try flow.rows($0, "x", options) }, Likelihood(flow, rows: 200, seed: 0),
+      GradientAscent())
     while !trainer.report.finished { try trainer.step(0) { false } }
     // The most likely normal distribution has the mean and the deviation of the rows.
     for i in 0..<2 {

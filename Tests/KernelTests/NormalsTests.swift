@@ -71,6 +71,30 @@ private func uniformsAreTheFormula<S: TestScalar>(_ build: Build<S>) {
   }
 }
 
+private func dropoutIsTheFormula<S: TestScalar>(_ build: Build<S>) {
+  for seed in [0, 0x0123_4567_89AB_CDEF, UInt64.max] {
+    for firstRow in [0, 77, 0xFFFF_FFF0, UInt64.max - 20] {
+      for dropped in [0, 1, 6554, 32768, 65535, 65536] {
+        for (units, stride) in [(8, 64), (1, 16), (19, 32)] {
+          let padded = (units + 7) / 8 * 8
+          let tile = fenced([], [[S](repeating: 0, count: padded * stride)]) {
+            build.table.dropout(seed, firstRow, units, stride, dropped, $1[0])
+          }[0]
+          let exact = (0..<units * stride).map { at in
+            let (unit, row) = (at / stride, firstRow &+ UInt64(at % stride))
+            let word = philox(
+              [UInt32(truncatingIfNeeded: row), UInt32(row >> 32), UInt32(unit / 8), 2],
+              [UInt32(truncatingIfNeeded: seed), UInt32(seed >> 32)])[unit % 8 / 2]
+            let draw = Int(unit % 2 == 0 ? word & 0xFFFF : word >> 16)
+            return draw < dropped ? 0 : S(65536 / Double(65536 - dropped))
+          }
+          #expect(Array(tile.prefix(exact.count)) == exact, "\(build.name), \(dropped) dropped")
+        }
+      }
+    }
+  }
+}
+
 private func normals<S: TestScalar>(
   _ build: Build<S>, _ seed: UInt64, _ firstRow: UInt64, _ features: Int, _ stride: Int
 ) -> [S] {
@@ -153,6 +177,8 @@ private func normalsAreNormal<S: TestScalar>(_ build: Build<S>) {
   @Test(.widerThanDouble, arguments: builds64) func formula(_ build: Build<Double>) { normalsAreTheFormula(build) }
   @Test(arguments: builds32) func uniforms32(_ build: Build<Float>) { uniformsAreTheFormula(build) }
   @Test(arguments: builds64) func uniforms64(_ build: Build<Double>) { uniformsAreTheFormula(build) }
+  @Test(arguments: builds32) func dropout32(_ build: Build<Float>) { dropoutIsTheFormula(build) }
+  @Test(arguments: builds64) func dropout64(_ build: Build<Double>) { dropoutIsTheFormula(build) }
   @Test func place32() { normalsDependOnTheirPlaceOnly(Float.self) }
   @Test func place64() { normalsDependOnTheirPlaceOnly(Double.self) }
   @Test(arguments: builds32) func moments(_ build: Build<Float>) { normalsAreNormal(build) }

@@ -695,6 +695,12 @@ static void building(void) {
       FIELD(diffeo_map_options, D.map_options_init, scale_epsilon, (o.scale = DIFFEO_SCALE_SIGMOID, b), DIFFEO_EINVAL,
             "scale_epsilon", coupling_map(spec, &o));
   }
+  static const double probabilities[] = {1, -0.1, NAN, INFINITY, -INFINITY};
+  for (int i = 0; i < COUNT(probabilities); i++) {
+    const double c = probabilities[i];
+    const char *piece = "0 or more, below 1";
+    NETWORKS(dropout);
+  }
   static const uint8_t mask[] = {1, 2, 0};
   FIELD(diffeo_coupling_options, D.coupling_options_init, mask, DIFFEO_MASK_GIVEN, DIFFEO_EINVAL, "mask_given",
         D.spec_add_coupling(spec, &o));
@@ -922,6 +928,12 @@ static void training_options(void) {
   diffeo_train_report report = {.struct_size = sizeof report};
   REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_report(NULL, &report));
   REFUSED(DIFFEO_EINVAL, "report", D.trainer_report(trainer, NULL));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_save(NULL, "checkpoint.h5"));
+  REFUSED(DIFFEO_EINVAL, "path", D.trainer_save(trainer, NULL));
+  REFUSED(DIFFEO_EIO, "/nowhere", D.trainer_save(trainer, "/nowhere/checkpoint.h5"));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_load(NULL, "checkpoint.h5"));
+  REFUSED(DIFFEO_EINVAL, "path", D.trainer_load(trainer, NULL));
+  REFUSED(DIFFEO_EIO, "/nowhere", D.trainer_load(trainer, "/nowhere/checkpoint.h5"));
   REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_set_learning_rate(NULL, 1));
   REFUSED(DIFFEO_EINVAL, "rate is 0", D.trainer_set_learning_rate(trainer, 0));
   REFUSED(DIFFEO_EINVAL, "rate is", D.trainer_set_learning_rate(trainer, NAN));
@@ -984,7 +996,7 @@ static void bounds(void) {
     const char *option;
     double low, high;
   } some[] = {{"spline.bins", 2, 64}, {"train.batch_size", 1, INFINITY}, {"train.learning_rate", 5e-324, INFINITY},
-              {"map.scale_epsilon", 0, 1 - 0x1p-53}, {"spec.dim", 1, 65536}};
+              {"map.scale_epsilon", 0, 1 - 0x1p-53}, {"network.dropout", 0, 1 - 0x1p-53}, {"spec.dim", 1, 65536}};
   double low, high;
   for (int i = 0; i < COUNT(some); i++) {
     CHECK_OK(D.option_bounds(some[i].option, &low, &high));

@@ -270,12 +270,14 @@ static void networks(void) {
     CHECK_OK(D.network_options_init(&network, sizeof network));
     network.hidden = hidden, network.hidden_count = 2, network.activation = DIFFEO_ELU;
     network.blocks = DIFFEO_BLOCKS_PREACTIVATION, network.normalized = 1, network.context_mode = DIFFEO_CONTEXT_GATE;
+    network.dropout = 0.25;
     o.dim = DIM, o.context_dim = 2, o.transforms = strcmp(names[i], "made") == 0 ? 0 : 2, o.network = &network;
     CHECK_OK(create_named(names[i], &o, &flow));
     CHECK_OK(D.flow_describe(flow, text, sizeof text, NULL));
     const int unit = strcmp(names[i], "planar") == 0 || strcmp(names[i], "radial") == 0;
     CHECK(strstr(text, "9 x 9 elu, residual blocks with normalized preactivation") != NULL, "%s: %s", names[i], text);
     CHECK((strstr(text, "gated by the context") == NULL) == unit, "%s: %s", names[i], text);
+    CHECK(strstr(text, "dropout 0.25") != NULL, "%s: %s", names[i], text);
     D.flow_destroy(flow);
   }
 }

@@ -46,6 +46,14 @@ def test_c(name, trained, example):
     assert example(f"{name}.c")
 
 
+@needs("cc")
+def test_resume(example):
+    assert "begins after 0 epochs" in example("resume.c")
+    again = example("resume.c")
+    assert "begins after 6 epochs" in again
+    assert "finished" in again
+
+
 @needs("c++")
 def test_cpp(trained, example):
     assert example("sampler.cpp")

@@ -207,6 +207,21 @@ def test_other_embeddings(embedding):
         diffeo.convert(conditional("residual", embedding()))
 
 
+@pytest.mark.parametrize("probability", [0.0, 0.3])
+def test_dropout_of_residual_networks(probability):
+    from nflows.nn.nets import ResidualNet
+    from nflows.transforms import AffineCouplingTransform, CompositeTransform, MaskedAffineAutoregressiveTransform
+
+    def net(inputs, outputs):
+        return ResidualNet(inputs, outputs, 8, num_blocks=1, dropout_probability=probability)
+
+    masked = MaskedAffineAutoregressiveTransform(3, 8, num_blocks=1, dropout_probability=probability)
+    parts = [AffineCouplingTransform(torch.tensor([0, 1, 0]), net), masked]
+    flow = diffeo.convert(Flow(CompositeTransform(parts), StandardNormal([3])).eval())
+    assert str(flow).count("dropout 0.3") == (2 if probability else 0)
+    assert ("dropout" in str(flow)) == (probability > 0)
+
+
 def test_classes_with_code_of_their_own():
     from nflows.transforms import CompositeTransform
 

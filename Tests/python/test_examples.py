@@ -33,6 +33,7 @@ def folder(tmp_path_factory):
         ("sampling", "the same"),
         ("conditional", "in moon 1"),
         ("score", "step 200"),
+        ("weighted", r"second column 0\.[45]"),
         ("streaming", "wrote 1,000,000 samples"),
     ],
 )

@@ -39,7 +39,8 @@
   X(rows_context_dim) X(flow_log_prob_file) X(flow_sample_file) X(train_options_init) X(trainer_create_f32) \
   X(trainer_create_f64) X(trainer_destroy) X(trainer_set_validation_f32) X(trainer_set_validation_f64) \
   X(trainer_create_rows) X(trainer_set_validation_rows) X(trainer_step) X(trainer_report) X(trainer_set_learning_rate) \
-  X(trainer_finished) X(trainer_best) X(trainer_current) X(trainer_cancel) X(fit_f32) X(fit_f64)
+  X(trainer_finished) X(trainer_best) X(trainer_current) X(trainer_save) X(trainer_load) X(trainer_cancel) X(fit_f32) \
+  X(fit_f64)
 
 #define DIFFEO_MEMBER_(name) __typeof__(diffeo_##name) *name;
 typedef struct diffeo_api {

@@ -83,7 +83,7 @@ struct Autoregressive<S: Scalar>: Bijection {
     let (stride, scratch) = (pass.stride, pass.scratch)
     let mark = scratch.mark
     let x = pass.x
-    let tape = try parameters.evaluate(x, pass.context, stride, scratch, recording: pass.recording)
+    let tape = try parameters.evaluate(x, pass.context, stride, scratch, recording: pass.recording, pass.dropout)
     let logs = try scratch.take(pass.count, of: S.self)
     try pass.replace { _, _ in }
     try map.run(
@@ -94,13 +94,13 @@ struct Autoregressive<S: Scalar>: Bijection {
   }
 
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    let (context, stride, scratch) = (pass.context, pass.stride, pass.scratch)
+    let (context, stride, scratch, draws) = (pass.context, pass.stride, pass.scratch, pass.dropout)
     let mark = scratch.mark
     let logs = try scratch.take(pass.count, of: S.self)
     let z = pass.x
     let function = map.function(inverse: !invertsMap)
     let tape = try pass.replace { z, x throws(DiffeoError) in
-      try parameters.evaluate(finding: x, context, stride, scratch) { i, at, p in
+      try parameters.evaluate(finding: x, context, stride, scratch, draws) { i, at, p in
         function(map.rule, stride, z + at, p, x + at, logs + i * stride)
       }
     }

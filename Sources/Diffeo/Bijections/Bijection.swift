@@ -55,6 +55,8 @@ struct Pass<S: Scalar>: BitwiseCopyable {
   let recording: Bool
   /// In training, the number of the minibatch: batch normalisation goes by its rows, masks of a MADE take turns.
   var minibatch: Int?
+  /// In training: which hidden units are left out.
+  var dropout: Dropout?
   /// In training: what is added to whole numbers, [dim][stride].
   var noise: UnsafePointer<S>?
   /// In training, where rows have weights: [stride]

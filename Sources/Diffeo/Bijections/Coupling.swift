@@ -158,10 +158,10 @@ struct Coupling<S: Scalar>: Bijection {
       map.encoding.encode(stride, pass.x + Int(kept[i]) * stride, input + i * perColumn * stride)
     }
     (input + keptCount * perColumn * stride).update(from: pass.context, count: contextDim * stride)
-    var (output, tape) = try network.forward(input, stride, scratch, recording: pass.recording)
+    var (output, tape) = try network.forward(input, stride, scratch, recording: pass.recording, pass.dropout)
     var scaleTape: Network<S>.Tape?
     if let scaleNetwork {
-      let (scales, record) = try scaleNetwork.forward(input, stride, scratch, recording: pass.recording)
+      let (scales, record) = try scaleNetwork.forward(input, stride, scratch, recording: pass.recording, pass.dropout)
       let shifts = output
       output = try scratch.take(2 * movedCount * stride)
       for i in 0..<movedCount {

@@ -222,7 +222,7 @@ struct MADE<S: Scalar>: Distribution {
       let mask = (pass.minibatch ?? 0) % maskCount
       let mark = scratch.mark
       let tape = try evaluate(
-        mask, pass.x, pass.context, stride, scratch, recording: pass.recording, addingTo: pass.logDet)
+        mask, pass.x, pass.context, stride, scratch, recording: pass.recording, pass.dropout, addingTo: pass.logDet)
       if !pass.recording { scratch.release(to: mark) }
       return .one(mask: mask, tape)
     }
@@ -231,7 +231,7 @@ struct MADE<S: Scalar>: Distribution {
     logs.update(repeating: 0, count: maskCount * stride)
     for m in 0..<maskCount {
       let mark = scratch.mark
-      _ = try evaluate(m, pass.x, pass.context, stride, scratch, recording: false, addingTo: logs + m * stride)
+      _ = try evaluate(m, pass.x, pass.context, stride, scratch, recording: false, nil, addingTo: logs + m * stride)
       scratch.release(to: mark)
     }
     for r in 0..<stride {
@@ -263,7 +263,7 @@ struct MADE<S: Scalar>: Distribution {
         for r in 0..<stride {
           weight[r] = adjoint.gLogDet[r] * S(exp(logs[m * stride + r] - mean[r]) / Double(maskCount))
         }
-        try pullback(m, &own, evaluate(m, x, context, stride, scratch, recording: true, addingTo: unused))
+        try pullback(m, &own, evaluate(m, x, context, stride, scratch, recording: true, nil, addingTo: unused))
         S.kernels.add(adjoint.count, own.g, adjoint.g)
         scratch.release(to: mark)
       }
@@ -343,11 +343,11 @@ struct MADE<S: Scalar>: Distribution {
 
   private func evaluate(
     _ mask: Int, _ x: UnsafePointer<S>, _ context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch,
-    recording: Bool, addingTo logDensity: UnsafeMutablePointer<Double>
+    recording: Bool, _ draws: Dropout?, addingTo logDensity: UnsafeMutablePointer<Double>
   ) throws(DiffeoError) -> Evaluation {
     let count = dim * stride
     let tape = Evaluation(
-      x: x, parameters: try masks[mask].evaluate(x, context, stride, scratch, recording: recording),
+      x: x, parameters: try masks[mask].evaluate(x, context, stride, scratch, recording: recording, draws),
       z: try scratch.take(count), logs: try scratch.take(count))
     switch conditional {
     case .gaussian(let map):
@@ -427,16 +427,16 @@ struct MADE<S: Scalar>: Distribution {
     switch conditional {
     case .gaussian(let map):
       let inverse = map.function(inverse: true)
-      _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
+      _ = try masks[mask].evaluate(finding: x, context, stride, scratch, nil) { _, at, p in
         inverse(map.rule, stride, noise + at, p, x + at, work)
       }
     case .mixture(_, let map):
       let inverse = map.function(inverse: true)
-      _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
+      _ = try masks[mask].evaluate(finding: x, context, stride, scratch, nil) { _, at, p in
         inverse(map.rule, stride, noise + at, p, x + at, work)
       }
     case .bernoulli:
-      _ = try masks[mask].evaluate(finding: x, context, stride, scratch) { _, at, p in
+      _ = try masks[mask].evaluate(finding: x, context, stride, scratch, nil) { _, at, p in
         S.kernels.activate(.sigmoid, stride, p, work)
         for r in 0..<stride { x[at + r] = u[at + r] < Double(work[r]) ? 1 : 0 }
       }

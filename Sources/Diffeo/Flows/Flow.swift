@@ -53,5 +53,6 @@ enum RandomStream {
   static let selfTest: UInt64 = 5 << 32
   static let dequantization: UInt64 = 6 << 32
   static let dataNoise: UInt64 = 7 << 32
-  static let window: UInt64 = 8 << 32
+  static let dropout: UInt64 = 8 << 32
+  static let window: UInt64 = 9 << 32
 }

@@ -8,11 +8,14 @@ final class Team: @unchecked Sendable {
   private let wake: UnsafeMutablePointer<pthread_cond_t>
   private let idle: UnsafeMutablePointer<pthread_cond_t>
   private var threads: [pthread_t] = []
-  // Under the lock. `round` is also read without it by a member that spins for a moment before it sleeps.
+  /// What to do in the present round; nil: to end. Written when all have done that of the round before.
+  private var job: Job?
   private let round = Atomic<Int>(0)
   private let busy = Atomic<Int>(0)
-  private var quit = false
-  private var job: Job?
+  // Who has spun in vain sleeps, and says so before it looks a last time; who changes what it waits for does that before it
+  // looks whether somebody sleeps. Nobody takes the lock, nor is woken by the system, while all are quick.
+  private let sleepers = Atomic<Int>(0)
+  private let callerSleeps = Atomic<Bool>(false)
 
   /// What a new thread is told: which team, which member.
   private final class Start {
@@ -62,49 +65,54 @@ final class Team: @unchecked Sendable {
 
   /// Runs the job on every member at once and returns when all are done.
   func run(_ job: Job) {
-    pthread_mutex_lock(lock)
-    self.job = job
     busy.store(size - 1, ordering: .relaxed)
-    round.wrappingAdd(1, ordering: .releasing)
-    pthread_cond_broadcast(wake)
-    pthread_mutex_unlock(lock)
+    begin(job)
     job.run(job.data, 0)
-    var spins = 0
-    while busy.load(ordering: .acquiring) > 0, spins < Team.spins { spins += 1 }
+    if spin(until: { busy.load(ordering: .acquiring) == 0 }) { return }
     pthread_mutex_lock(lock)
-    while busy.load(ordering: .acquiring) > 0 { pthread_cond_wait(idle, lock) }
-    self.job = nil
+    callerSleeps.store(true, ordering: .sequentiallyConsistent)
+    while busy.load(ordering: .sequentiallyConsistent) > 0 { pthread_cond_wait(idle, lock) }
+    callerSleeps.store(false, ordering: .relaxed)
     pthread_mutex_unlock(lock)
   }
 
-  /// About 20 microseconds: the pause between the phases of a training step is shorter than waking a thread.
-  private static let spins = 20_000
+  private func begin(_ job: Job?) {
+    self.job = job
+    round.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    if sleepers.load(ordering: .sequentiallyConsistent) == 0 { return }
+    pthread_mutex_lock(lock)
+    pthread_cond_broadcast(wake)
+    pthread_mutex_unlock(lock)
+  }
 
   private func work(_ member: Int) {
     var seen = 0
     while true {
-      var spins = 0
-      while round.load(ordering: .acquiring) == seen, spins < Team.spins { spins += 1 }
-      pthread_mutex_lock(lock)
-      while round.load(ordering: .relaxed) == seen, !quit { pthread_cond_wait(wake, lock) }
-      let (job, quit) = (self.job, self.quit)
-      seen = round.load(ordering: .relaxed)
-      pthread_mutex_unlock(lock)
-      if quit { return }
-      if let job { job.run(job.data, member) }
-      pthread_mutex_lock(lock)
-      if busy.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
+      if !spin(until: { round.load(ordering: .acquiring) != seen }) { sleep(seen) }
+      seen += 1
+      guard let job else { return }
+      job.run(job.data, member)
+      if busy.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue == 0,
+        callerSleeps.load(ordering: .sequentiallyConsistent)
+      {
+        pthread_mutex_lock(lock)
         pthread_cond_signal(idle)
+        pthread_mutex_unlock(lock)
       }
-      pthread_mutex_unlock(lock)
     }
   }
 
-  deinit {
+  /// Until the round is another one.
+  private func sleep(_ seen: Int) {
     pthread_mutex_lock(lock)
-    quit = true
-    pthread_cond_broadcast(wake)
+    sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    while round.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(wake, lock) }
+    sleepers.wrappingSubtract(1, ordering: .relaxed)
     pthread_mutex_unlock(lock)
+  }
+
+  deinit {
+    begin(nil)
     for thread in threads { pthread_join(thread, nil) }
     pthread_mutex_destroy(lock)
     pthread_cond_destroy(wake)

@@ -150,24 +150,25 @@ struct AutoregressiveParameters<S: Scalar>: BitwiseCopyable {
 
   /// In scratch memory. Without `recording` no pullback is possible.
   func evaluate(
-    _ x: UnsafePointer<S>, _ context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch, recording: Bool
+    _ x: UnsafePointer<S>, _ context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch, recording: Bool,
+    _ draws: Dropout?
   ) throws(DiffeoError) -> Tape {
     let input = try scratch.take(network.inputs * stride, of: S.self)
     input.update(from: context, count: contextDim * stride)
     for i in 0..<dim {
       encoding.encode(stride, x + Int(order[i]) * stride, input + inputs(i) * stride)
     }
-    let (output, tape) = try network.forward(input, stride, scratch, recording: recording)
+    let (output, tape) = try network.forward(input, stride, scratch, recording: recording, draws)
     return Tape(values: output, network: tape)
   }
 
   /// `find` sets the sorted column i, which begins at the number `at` of x, from its parameters.
   @inline(__always)
   func evaluate(
-    finding x: UnsafePointer<S>, _ context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch,
+    finding x: UnsafePointer<S>, _ context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch, _ draws: Dropout?,
     _ find: (_ i: Int, _ at: Int, _ parameters: UnsafeMutablePointer<S>) -> Void
   ) throws(DiffeoError) -> Tape {
-    let net = try IncrementalForward(network, context: context, stride, scratch)
+    let net = try IncrementalForward(network, context: context, stride, scratch, draws)
     for i in 0..<dim {
       net.advance(known: inputs(i)) { Int(cuts[i * hiddenLayers + $0]) }
       net.finishOutputs(i * perColumn, (i + 1) * perColumn, known: inputs(i))

@@ -109,7 +109,7 @@ struct ContextualParameters<S: Scalar>: BitwiseCopyable {
     let (stride, scratch) = (pass.stride, pass.scratch)
     if let network {
       let (output, tape) = try network.forward(
-        UnsafePointer(pass.context), stride, scratch, recording: pass.recording)
+        UnsafePointer(pass.context), stride, scratch, recording: pass.recording, pass.dropout)
       return Tape(values: output, network: tape)
     }
     let tile = try scratch.take(count * stride, of: S.self)

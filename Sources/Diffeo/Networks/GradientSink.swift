@@ -5,6 +5,9 @@ import KernelInterface
 struct GradientSink<S: Scalar>: BitwiseCopyable {
   /// For each slot of the flow. That of a dense layer is in the sorted order of its rows and columns (see DenseLayer).
   let sums: UnsafePointer<UnsafeMutablePointer<S>>
+  /// Of the slots, for tiles.
+  let turns: Turns
+  let tile: Int
   let rows: Int
   /// Whether sums go on; else they begin with this tile.
   let adds: Bool
@@ -27,8 +30,10 @@ struct GradientSink<S: Scalar>: BitwiseCopyable {
     for k in Swift.stride(from: 0, to: layer.inputs, by: width) {
       S.kernels.transpose(x + k * stride, min(width, layer.inputs - k), stride, rows, blocks + k * rows, width)
     }
-    S.kernels.outer(
-      rows, d, layer.outputs, layer.limits, blocks, layer.inputs, sums[layer.slot], layer.inputs, adds)
+    turns.take(layer.slot, turn: tile) {
+      S.kernels.outer(
+        rows, d, layer.outputs, layer.limits, blocks, layer.inputs, sums[layer.slot], layer.inputs, adds)
+    }
     scratch.release(to: mark)
   }
 
@@ -39,6 +44,8 @@ struct GradientSink<S: Scalar>: BitwiseCopyable {
 
   /// The gradient of a vector is the sum over rows of `contributions`, a tile.
   func sum(_ slot: Int, _ contributions: UnsafePointer<S>, _ count: Int, _ stride: Int) {
-    S.kernels.rowSums(count, contributions, stride, rows, sums[slot], adds)
+    turns.take(slot, turn: tile) {
+      S.kernels.rowSums(count, contributions, stride, rows, sums[slot], adds)
+    }
   }
 }

@@ -24,7 +24,9 @@ struct IncrementalForward<S: Scalar> {
   private let finished: UnsafeMutablePointer<Int32>
 
   /// The context is known from the beginning.
-  init(_ network: Network<S>, context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch) throws(DiffeoError) {
+  init(_ network: Network<S>, context: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch, _ draws: Dropout?)
+    throws(DiffeoError)
+  {
     self.network = network
     self.stride = stride
     groupShift = stride == 1 ? 3 : 0
@@ -41,7 +43,7 @@ struct IncrementalForward<S: Scalar> {
       done[i].update(repeating: -1, count: groups)
       if i < network.layerCount - 1 {
         finished[i] = 0
-        try network.takeUnits(i, tape, stride, scratch, recording: true, piecewise: true)
+        try network.takeUnits(i, tape, stride, scratch, recording: true, piecewise: true, draws)
       }
     }
   }
@@ -59,6 +61,7 @@ struct IncrementalForward<S: Scalar> {
           i == 0 ? UnsafePointer(input + network.firstRow * stride) : UnsafePointer(tape.hidden[i - 1].after),
           tape.hidden[i].sums)
         network.finish(i, begin, end, tape, stride)
+        network.drop(i, begin, end, tape, stride)
         finished[i] = Int32(end)
       }
       available = end

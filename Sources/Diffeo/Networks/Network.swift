@@ -19,6 +19,8 @@ struct Network<S: Scalar>: BitwiseCopyable {
   /// By layer; that of the last one means nothing.
   let steps: UnsafeMutablePointer<Step>
   private let hasSides: Bool
+  /// The probability with which training leaves out a unit of a step that drops.
+  private let dropout: Double
 
   /// What becomes of the sums of a layer, unit by unit: `state` is
   ///
@@ -34,6 +36,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
     var skips = false
     var normalization: Normalization?
     var activates = false
+    var drops = false
     /// The step after the next one skips to this one.
     var isKept = false
 
@@ -62,13 +65,16 @@ struct Network<S: Scalar>: BitwiseCopyable {
     var state: UnsafeMutablePointer<S>
     /// Before and after the activation.
     var before: UnsafeMutablePointer<S>
+    var active: UnsafeMutablePointer<S>
+    /// What the next layer reads: with multipliers, of dropout, their product with what is active.
     var after: UnsafeMutablePointer<S>
+    var multipliers: UnsafeMutablePointer<S>?
     /// Of the context, if the step has one: before and after its activation.
     var sideBefore: UnsafeMutablePointer<S>
     var side: UnsafeMutablePointer<S>
 
     init(_ sums: UnsafeMutablePointer<S>) {
-      (self.sums, state, before, after, sideBefore, side) = (sums, sums, sums, sums, sums, sums)
+      (self.sums, state, before, active, after, sideBefore, side) = (sums, sums, sums, sums, sums, sums, sums)
     }
   }
 
@@ -79,6 +85,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
     contextRow = spec.degrees == nil ? spec.inputs - spec.contextInputs : 0
     firstRow = spec.degrees == nil ? 0 : spec.inputs - spec.firstInputs
     hasDirect = spec.direct
+    dropout = spec.conventions.dropout
     var (offset, slot) = (offset, slot)
     var chain: [DenseLayer<S>] = []
     var direct: [DenseLayer<S>] = []
@@ -103,11 +110,12 @@ struct Network<S: Scalar>: BitwiseCopyable {
         switch part {
         case .layer, .inner, .outer:
           if case .inner = part {
-            step.activates = true
+            (step.activates, step.drops) = (true, true)
             // What leads into a block is activated before it.
             if spec.conventions.blocks == .preactivation { steps[steps.count - 1].activates = true }
           } else {
             step.activates = spec.conventions.blocks == .plain
+            step.drops = step.activates
           }
           if part.isOuter {
             step.skips = true
@@ -185,14 +193,14 @@ struct Network<S: Scalar>: BitwiseCopyable {
 
   /// The outputs, in scratch memory. With `recording` all that a pullback needs stays there too; else the tape is void.
   func forward(
-    _ input: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch, recording: Bool
+    _ input: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch, recording: Bool, _ draws: Dropout?
   ) throws(DiffeoError) -> (output: UnsafeMutablePointer<S>, tape: Tape) {
     let output = try scratch.take(PackedMatrix<S>.padded(outputs) * stride, of: S.self)
     let mark = scratch.mark
     let tape = try newTape(input, scratch)
     var x = input + firstRow * stride
     for i in 0..<layerCount - 1 {
-      try takeUnits(i, tape, stride, scratch, recording: recording, piecewise: false)
+      try takeUnits(i, tape, stride, scratch, recording: recording, piecewise: false, draws)
       let units = tape.hidden[i]
       if activation == .relu, steps[i].isPlain {
         layers[i].forward.apply(x, units.sums, stride, lower: 0)
@@ -200,6 +208,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
         layers[i].forward.apply(x, units.sums, stride)
         finish(i, 0, layers[i].outputs, tape, stride)
       }
+      drop(i, 0, layers[i].outputs, tape, stride)
       x = UnsafePointer(units.after)
     }
     layers[layerCount - 1].forward.apply(x, output, stride)
@@ -221,15 +230,21 @@ struct Network<S: Scalar>: BitwiseCopyable {
   /// kept apart from all that is made of them.
   @inline(__always)
   func takeUnits(
-    _ i: Int, _ tape: Tape, _ stride: Int, _ scratch: Scratch, recording: Bool, piecewise: Bool
+    _ i: Int, _ tape: Tape, _ stride: Int, _ scratch: Scratch, recording: Bool, piecewise: Bool, _ draws: Dropout?
   ) throws(DiffeoError) {
     let size = PackedMatrix<S>.padded(layers[i].outputs) * stride + S.kernels.lanes
     var units = Units(try scratch.take(size))
     let keepsInput = piecewise || recording && activation.needsInput
     if steps[i].isPlain {
-      if keepsInput { units.after = try scratch.take(size) }
+      if keepsInput { units.active = try scratch.take(size) }
     } else {
       try takeState(i, &units, size, tape, stride, scratch, recording: recording, piecewise: piecewise)
+    }
+    units.after = units.active
+    if let draws, dropout > 0, steps[i].drops {
+      // In place of what is active, unless its derivative wants that.
+      if activation.needsOutput { units.after = try scratch.take(size) }
+      units.multipliers = try draws.multipliers(dropout, of: layers[i], stride, scratch)
     }
     tape.hidden[i] = units
   }
@@ -252,20 +267,20 @@ struct Network<S: Scalar>: BitwiseCopyable {
     }
     if piecewise || step.gates && recording { units.state = try scratch.take(size) }
     units.before = step.normalization == nil ? units.state : try scratch.take(size)
-    units.after = units.before
+    units.active = units.before
     if step.activates, keepsInput || units.before == units.state && step.isKept {
-      units.after = try scratch.take(size)
+      units.active = try scratch.take(size)
     }
   }
 
-  /// From the sums of units begin..<end to what the next layer reads.
+  /// From the sums of units begin..<end to what is active, which the next layer reads, or what `drop` leaves of it.
   @inline(__always)
   func finish(_ i: Int, _ begin: Int, _ end: Int, _ tape: Tape, _ stride: Int) {
     if !steps[i].isPlain { finishState(i, begin, end, tape, stride) }
     if steps[i].activates {
       // In whole vectors; what is beyond `end` is not ready yet, and done again when it is.
       let (at, count) = (begin * stride, Tiling.wholeVectors((end - begin) * stride, S.self))
-      S.kernels.activate(activation, count, tape.hidden[i].before + at, tape.hidden[i].after + at)
+      S.kernels.activate(activation, count, tape.hidden[i].before + at, tape.hidden[i].active + at)
     }
   }
 
@@ -363,9 +378,10 @@ struct Network<S: Scalar>: BitwiseCopyable {
   ) {
     let (at, count, before) = (begin * stride, (end - begin) * stride, gradients[i].before)
     if before != gradients[i].after { (before + at).update(from: gradients[i].after + at, count: count) }
+    pullDropped(i, begin, end, tape, before, stride)
     if steps[i].activates {
       S.kernels.activatePullback(
-        activation, count, tape.hidden[i].before + at, tape.hidden[i].after + at, before + at)
+        activation, count, tape.hidden[i].before + at, tape.hidden[i].active + at, before + at)
     }
     if !steps[i].isPlain { pullState(i, begin, end, tape, gradients, stride) }
   }

@@ -9,6 +9,8 @@ package struct NetworkConventions: Equatable, Sendable {
   /// Blocks with preactivation scale and shift each unit before the first activation: batch normalisation as it is once
   /// training is over.
   package var normalized = false
+  /// In training, the probability with which a hidden unit is left out; in blocks those between the two matrices are.
+  package var dropout = 0.0
 
   package init(hidden: [Int], activation: Activation) {
     self.hidden = hidden
@@ -21,6 +23,7 @@ package struct NetworkConventions: Equatable, Sendable {
     if record["blocks"] != nil { blocks = try NetworkBlocks.names.choice(record, "blocks") }
     if record["context_mode"] != nil { contextMode = try ContextMode.names.choice(record, "context_mode") }
     if record["normalized"] != nil { normalized = try record.bool("normalized") }
+    if record["dropout"] != nil { dropout = try record.double("dropout") }
   }
 
   /// Without the list `hidden`.
@@ -29,6 +32,7 @@ package struct NetworkConventions: Equatable, Sendable {
     if blocks != .plain { record["blocks"] = .string(blocks.name) }
     if contextMode != .input { record["context_mode"] = .string(contextMode.name) }
     if normalized { record["normalized"] = .bool(true) }
+    if dropout > 0 { record["dropout"] = .double(dropout) }
   }
 
   /// columns, context: what the network has to read of each.
@@ -39,6 +43,7 @@ package struct NetworkConventions: Equatable, Sendable {
     guard !normalized || blocks == .preactivation else {
       throw DiffeoError(.invalid, "normalized is for the blocks 'preactivation', these are '\(blocks.name)'")
     }
+    try Limit.check("network.dropout", dropout)
     if contextMode == .input { return }
     guard context > 0 else {
       throw DiffeoError(
@@ -71,6 +76,7 @@ package struct NetworkConventions: Equatable, Sendable {
     case .gate: words += ", gated by the context"
     case .shift: words += ", shifted by the context"
     }
+    if dropout > 0 { words += ", dropout \(dropout)" }
     return words
   }
 }

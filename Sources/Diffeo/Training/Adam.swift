@@ -7,7 +7,8 @@ final class Adam<S: Scalar>: Optimizer {
   private let blocks: [ParameterBlock]
   private let moment1: ParameterVector<S>
   private let moment2: ParameterVector<S>
-  private var steps = 0
+
+  var state: [String: ParameterVector<S>] { ["adam_moment1": moment1, "adam_moment2": moment2] }
 
   init(_ flow: FlowInTraining<S>, _ options: TrainOptions) throws(DiffeoError) {
     self.options = options
@@ -19,10 +20,9 @@ final class Adam<S: Scalar>: Optimizer {
   @_specialize(where S == Float)
   @_specialize(where S == Double)
   func step(
-    _ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, scale: Double, rate: Double
+    _ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, scale: Double, rate: Double, number: Int
   ) throws(DiffeoError) {
-    steps += 1
-    let t = Double(steps)
+    let t = Double(number)
     let correction1 = 1 - pow(options.beta1, t)
     let correction2 = 1 - pow(options.beta2, t)
     try flow.workspace.forEach(blocks.count) { i, _ throws(DiffeoError) in

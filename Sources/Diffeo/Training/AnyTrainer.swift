@@ -55,12 +55,29 @@ package final class AnyTrainer: @unchecked Sendable {
   package func setLearningRate(_ rate: Double) throws(DiffeoError) {
     try Limit.check("train.learning_rate", rate, name: "rate")
     switch kind {
-    case .f32(let trainer): trainer.learningRate = rate
-    case .f64(let trainer): trainer.learningRate = rate
+    case .f32(let trainer): trainer.report.baseLearningRate = rate
+    case .f64(let trainer): trainer.report.baseLearningRate = rate
     }
   }
 
   package func cancel() { cancelled.store(true, ordering: .relaxed) }
+
+  /// To be stored beside `best`.
+  package func state() -> AnyTrainingState {
+    switch kind {
+    case .f32(let trainer): .f32(trainer.state())
+    case .f64(let trainer): .f64(trainer.state())
+    }
+  }
+
+  package func restore(_ state: AnyTrainingState, of spec: FlowSpec) throws(DiffeoError) {
+    switch (kind, state) {
+    case (.f32(let trainer), .f32(let state)): try trainer.restore(state, of: spec)
+    case (.f64(let trainer), .f64(let state)): try trainer.restore(state, of: spec)
+    case (.f32, .f64): throw DiffeoError(.invalid, "the checkpoint is of a float64 flow, this one is float32")
+    case (.f64, .f32): throw DiffeoError(.invalid, "the checkpoint is of a float32 flow, this one is float64")
+    }
+  }
 
   package var report: TrainReport {
     switch kind {

@@ -2,7 +2,6 @@
 final class AveragedWeights<S: Scalar> {
   let parameters: ParameterVector<S>
   private let decay: Double
-  private var steps = 0
 
   init(_ first: ParameterVector<S>, decay: Double) throws(DiffeoError) {
     parameters = try ParameterVector(copy: first)
@@ -13,12 +12,12 @@ final class AveragedWeights<S: Scalar> {
     parameters.pointer.update(from: first.pointer, count: parameters.count)
   }
 
-  /// After a step. At first the latest weights count for more, so that those the training began with are soon forgotten.
+  /// After a step, the first of which has the number 1. At first the latest weights count for more, so that those the
+  /// training began with are soon forgotten.
   @_specialize(where S == Float)
   @_specialize(where S == Double)
-  func add(_ latest: ParameterVector<S>) {
-    steps += 1
-    let part = S(1 - min(decay, Double(1 + steps) / Double(10 + steps)))
+  func add(_ latest: ParameterVector<S>, number: Int) {
+    let part = S(1 - min(decay, Double(1 + number) / Double(10 + number)))
     let (average, latest) = (parameters.pointer, latest.pointer)
     for i in 0..<parameters.count { average[i] += part * (latest[i] - average[i]) }
   }

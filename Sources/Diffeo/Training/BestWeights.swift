@@ -1,5 +1,5 @@
 /// The best parameters so far, by a score at the end of each epoch, and whether better ones may still be hoped for.
-struct BestWeights<S: Scalar> {
+struct BestWeights<S: Scalar>: Resumable {
   let parameters: ParameterVector<S>
   /// NaN before there is one.
   private(set) var score = Double.nan
@@ -29,6 +29,17 @@ struct BestWeights<S: Scalar> {
     self.epoch = epoch
     parameters.pointer.update(from: candidate.pointer, count: parameters.count)
     return true
+  }
+
+  /// The parameters are copied by the training.
+  mutating func restore(from table: NumberTable) throws(DiffeoError) {
+    score = try table.number("best_score")
+    epoch = try table.count("best_epoch")
+  }
+
+  func save(to table: inout NumberTable) {
+    table.set("best_score", score)
+    table.set("best_epoch", epoch)
   }
 
   func isGivenUp(after epoch: Int) -> Bool { patience > 0 && epoch - self.epoch >= patience }

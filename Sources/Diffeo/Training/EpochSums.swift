@@ -1,7 +1,7 @@
 import CLibrary
 
 /// What an epoch has come to so far.
-struct EpochSums {
+struct EpochSums: Resumable {
   /// As seen while training.
   var scores: RowScores
   private(set) var rows = 0
@@ -14,6 +14,20 @@ struct EpochSums {
   mutating func add(rows: Int) { self.rows += rows }
 
   mutating func addFiniteStep() { finiteSteps += 1 }
+
+  func save(to table: inout NumberTable) {
+    scores.save(to: &table)
+    table.set("epoch_rows", rows)
+    table.set("epoch_finite_steps", finiteSteps)
+    table.set("epoch_seconds", seconds)
+  }
+
+  mutating func restore(from table: NumberTable) throws(DiffeoError) {
+    try scores.restore(from: table)
+    rows = try table.count("epoch_rows")
+    finiteSteps = try table.count("epoch_finite_steps")
+    seconds = try table.number("epoch_seconds")
+  }
 }
 
 /// Of a clock that never goes back.

@@ -18,6 +18,13 @@ final class FlowInTraining<S: Scalar> {
     model.prepare(parameters.pointer)
   }
 
+  /// Of the parameters that the training began with.
+  var originFingerprint: UInt64 {
+    var fingerprint = Fingerprint()
+    fingerprint.add(origin.parameters.pointer, count: origin.parameters.count)
+    return fingerprint.value
+  }
+
   /// With the parameters that the training began with.
   func reset() {
     parameters.pointer.update(from: origin.parameters.pointer, count: parameters.count)

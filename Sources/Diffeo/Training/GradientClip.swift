@@ -1,6 +1,6 @@
 /// How far a gradient is cut: to a norm of the caller's, and to a quantile of the latest norms (AutoClip, Seetharaman et
 /// al. 2020), which goes with the flow and the data: a norm that suits one cuts every step of another.
-struct GradientClip {
+struct GradientClip: Resumable {
   private static var window: Int { 256 }
   /// Of fewer norms no quantile is taken.
   private static var least: Int { 8 }
@@ -31,6 +31,17 @@ struct GradientClip {
     if latest.count == Self.window { sorted.remove(at: place(of: latest.removeFirst())) }
     latest.append(next)
     sorted.insert(next, at: place(of: next))
+  }
+
+  func save(to table: inout NumberTable) { table.set("latest_norms", latest) }
+
+  mutating func restore(from table: NumberTable) throws(DiffeoError) {
+    let norms = try table.list("latest_norms")
+    guard norms.count <= Self.window, norms.allSatisfy(\.isFinite) else {
+      throw DiffeoError(.format, "'latest_norms' of the checkpoint must be \(Self.window) finite numbers at most")
+    }
+    latest = norms
+    sorted = norms.sorted()
   }
 
   /// The first that is not below.

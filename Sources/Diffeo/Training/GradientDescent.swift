@@ -5,6 +5,8 @@ final class GradientDescent<S: Scalar>: Optimizer {
   private let blocks: [ParameterBlock]
   private let velocity: ParameterVector<S>
 
+  var state: [String: ParameterVector<S>] { ["sgd_velocity": velocity] }
+
   init(_ flow: FlowInTraining<S>, _ options: TrainOptions) throws(DiffeoError) {
     self.options = options
     blocks = ParameterBlock.all(flow.spec, flow.model)
@@ -14,7 +16,7 @@ final class GradientDescent<S: Scalar>: Optimizer {
   @_specialize(where S == Float)
   @_specialize(where S == Double)
   func step(
-    _ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, scale: Double, rate: Double
+    _ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, scale: Double, rate: Double, number: Int
   ) throws(DiffeoError) {
     let (momentum, step) = (S(options.momentum), S(rate))
     try flow.workspace.forEach(blocks.count) { i, _ throws(DiffeoError) in

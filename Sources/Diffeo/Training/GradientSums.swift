@@ -1,8 +1,6 @@
 import KernelInterface
 
-/// The sums over rows that make up the gradient vector. Tiles that are worked on one after the other are summed in place,
-/// those that other threads work on at the same time by themselves, and added to it in their order: the same bits either
-/// way.
+/// The sums over rows that make up the gradient vector: one for all threads, to which each tile adds when it is its turn.
 final class GradientSums<S: Scalar> {
   private enum Job {
     /// Sorted outputs of a dense layer; of several that share their weights, those of one minibatch after the other.
@@ -12,23 +10,19 @@ final class GradientSums<S: Scalar> {
 
   private let gradient: UnsafeMutablePointer<S>
   private let pool = Pool()
-  /// Where each slot is summed: in the gradient vector, but for dense layers that are not sorted; and then for each tile
-  /// that is summed by itself.
+  /// Where each slot is summed: in the gradient vector, but for dense layers that are not sorted.
   private let sums: UnsafeMutablePointer<UnsafeMutablePointer<S>>
-  private let slotCount: Int
+  private let turns: Turns
   private var jobs: [Job] = []
   /// Of what the jobs give to the gradient.
   private let squares: UnsafeMutablePointer<Double>
 
-  /// ownSums: the most tiles that are summed by themselves.
-  init(
-    _ spec: FlowSpec, _ model: Model<S>, into gradient: UnsafeMutablePointer<S>, ownSums: Int
-  ) throws(DiffeoError) {
+  init(_ spec: FlowSpec, _ model: Model<S>, into gradient: UnsafeMutablePointer<S>) throws(DiffeoError) {
     self.gradient = gradient
     let slots = spec.slots.flatMap(\.slots)
-    slotCount = slots.count
-    sums = try pool.take(max((1 + ownSums) * slotCount, 1))
-    for i in 0..<slotCount { sums[i] = gradient + slots[i].offset }
+    turns = try Turns(slots.count, pool: pool)
+    sums = try pool.take(max(slots.count, 1))
+    for i in slots.indices { sums[i] = gradient + slots[i].offset }
     var dense = Set<Int>()
     for (_, sharing) in Dictionary(grouping: model.denseLayers, by: \.slot).sorted(by: { $0.key < $1.key }) {
       let layer = sharing[0]
@@ -46,37 +40,35 @@ final class GradientSums<S: Scalar> {
       jobs.append(.vector(slot: i, count: slot.count))
     }
     squares = try pool.take(max(jobs.count, 1))
-    for tile in 1..<(1 + ownSums) {
-      let own = try pool.take(spec.parameterCount, of: S.self)
-      for i in 0..<slotCount { sums[tile * slotCount + i] = own + slots[i].offset }
-    }
   }
 
   private static func isInPlace(_ sharing: [DenseLayer<S>]) -> Bool { sharing.count == 1 && sharing[0].isSorted }
 
-  /// For a tile of so many rows. own 0: it is summed in place, and adds to the sum of those before it, if there are any;
-  /// else by itself under this number.
-  func sink(own: Int, rows: Int, adds: Bool) -> GradientSink<S> {
-    GradientSink(sums: sums + own * slotCount, rows: rows, adds: adds)
+  /// Tiles 0, 1, ... are to come.
+  func begin() { turns.begin() }
+
+  /// One of them will not: nobody is to wait for it.
+  func fail() { turns.fail() }
+
+  /// For a tile of so many rows; adds: to sums there already.
+  func sink(tile: Int, rows: Int, adds: Bool) -> GradientSink<S> {
+    GradientSink(sums: sums, turns: turns, tile: tile, rows: rows, adds: adds)
   }
 
-  /// Adds what so many tiles have summed by themselves. Then, `last` says, the gradient is complete: gives the sum of
-  /// its squares.
-  func finish(ownSums: Int, minibatch: Int, last: Bool, _ workspace: Workspace) throws(DiffeoError) -> Double {
+  /// When all tiles have been added: the gradient is complete. Gives the sum of its squares.
+  func finish(minibatch: Int, _ workspace: Workspace) throws(DiffeoError) -> Double {
     try workspace.forEach(jobs.count) { i, _ throws(DiffeoError) in
       squares[i] = 0
       switch jobs[i] {
       case .vector(let slot, let count):
-        add(slot, 0..<count, ownSums)
         squares[i] = S.kernels.sumOfSquares(count, sums[slot])
       case .dense(let sharing, let outputs):
         let layer = sharing[minibatch % sharing.count]
-        for o in outputs { squares[i] += finish(layer, o, ownSums) }
+        for o in outputs { squares[i] += finish(layer, o) }
         if layer.hasBias {
-          add(layer.slot + 1, outputs, ownSums)
           squares[i] += S.kernels.sumOfSquares(outputs.count, sums[layer.slot + 1] + outputs.lowerBound)
         }
-        if last, !Self.isInPlace(sharing) { scatter(layer, outputs, shared: sharing.count > 1) }
+        if !Self.isInPlace(sharing) { scatter(layer, outputs, shared: sharing.count > 1) }
       }
     }
     var total = 0.0
@@ -84,17 +76,10 @@ final class GradientSums<S: Scalar> {
     return total
   }
 
-  private func add(_ slot: Int, _ range: Range<Int>, _ ownSums: Int) {
-    for own in 1..<(1 + ownSums) {
-      S.kernels.add(range.count, sums[own * slotCount + slot] + range.lowerBound, sums[slot] + range.lowerBound)
-    }
-  }
-
   /// One sorted output: masked weights have no gradient. Gives the sum of its squares.
-  private func finish(_ layer: DenseLayer<S>, _ output: Int, _ ownSums: Int) -> Double {
+  private func finish(_ layer: DenseLayer<S>, _ output: Int) -> Double {
     let (begin, limit) = (output * layer.inputs, Int(layer.limits[output]))
     let width = GradientSink<S>.inputsTouched(by: output, of: layer)
-    add(layer.slot, begin..<begin + limit, ownSums)
     let row = sums[layer.slot] + begin
     (row + limit).update(repeating: 0, count: width - limit)
     return S.kernels.sumOfSquares(width, row)

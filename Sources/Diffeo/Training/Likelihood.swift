@@ -4,11 +4,11 @@ final class Likelihood<S: Scalar>: Objective {
   private let flow: FlowInTraining<S>
   private let tiles: LikelihoodGradient<S>
 
-  /// rows: of a minibatch, at most.
-  init(_ flow: FlowInTraining<S>, rows: Int) throws(DiffeoError) {
+  /// rows: of a minibatch, at most. seed: of what networks leave out.
+  init(_ flow: FlowInTraining<S>, rows: Int, seed: UInt64) throws(DiffeoError) {
     self.flow = flow
     gradient = try ParameterVector(count: flow.parameters.count)
-    tiles = try LikelihoodGradient(flow, gradient, rows: rows)
+    tiles = try LikelihoodGradient(flow, gradient, rows: rows, seed: seed)
   }
 
   @_specialize(where S == Float)

@@ -7,6 +7,8 @@ final class LikelihoodGradient<S: Scalar> {
   private let model: Model<S>
   private let parameters: ParameterVector<S>
   private let workspace: Workspace
+  /// Of dropout.
+  private let seed: UInt64
   private let sums: GradientSums<S>
   /// Longer minibatches are taken in pieces.
   private let maxTiles: Int
@@ -35,13 +37,13 @@ final class LikelihoodGradient<S: Scalar> {
   }
 
   /// Gives gradients to `gradient`, and running averages to the parameters of the flow. rows: of a minibatch, at most.
-  init(_ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, rows: Int) throws(DiffeoError) {
+  init(_ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, rows: Int, seed: UInt64) throws(DiffeoError) {
     model = flow.model
     parameters = flow.parameters
     workspace = flow.workspace
+    self.seed = seed
     maxTiles = min(Tiling.minibatchRows / Tiling.rows, Tiling.count(rows))
-    sums = try GradientSums(
-      flow.spec, model, into: gradient.pointer, ownSums: maxTiles - Self.tilesInPlace(maxTiles, workspace))
+    sums = try GradientSums(flow.spec, model, into: gradient.pointer)
     norms = model.batchNorms
     scratches = (0..<maxTiles).map { _ in Scratch() }
     statisticsPerTile = norms.isEmpty ? 0 : 2 * flow.spec.dim
@@ -64,43 +66,29 @@ final class LikelihoodGradient<S: Scalar> {
     rows: Int, number: Int, load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void,
     score: (_ row: Int, _ logProb: Double, _ weight: Double) -> Void
   ) throws(DiffeoError) -> Double {
-    var squares = 0.0
     self.number = number
     // As equal as can be: the statistics of a few rows left over would say nothing.
     let maxRows = maxTiles * Tiling.rows
     let pieces = (rows + maxRows - 1) / maxRows
     for k in 0..<pieces {
       let piece = k * rows / pieces..<(k + 1) * rows / pieces
-      let count = Tiling.count(piece.count)
       try run(piece, weight: 1 / S(rows), adds: k > 0, load)
       for (i, row) in piece.enumerated() { score(row, logProbs[i], rowWeights[i]) }
-      squares = try sums.finish(
-        ownSums: count - Self.tilesInPlace(count, workspace), minibatch: number, last: k == pieces - 1, workspace)
     }
-    return squares
-  }
-
-  /// The first thread's tiles are summed in place.
-  private static func tilesInPlace(_ count: Int, _ workspace: Workspace) -> Int {
-    tiles(of: 0, count, workspace).count
-  }
-
-  /// The tiles of a thread, one after the other.
-  private static func tiles(of thread: Int, _ count: Int, _ workspace: Workspace) -> Range<Int> {
-    let threads = min(count, workspace.threads)
-    return thread * count / threads..<(thread + 1) * count / threads
+    return try sums.finish(minibatch: number, workspace)
   }
 
   private func run(
     _ piece: Range<Int>, weight: S, adds: Bool, _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) {
     let count = Tiling.count(piece.count)
+    sums.begin()
     // Forwards: to the next batch normalisation, which is then set by all rows, and on from it.
     try eachThread(count) { tiles throws(DiffeoError) in
       for i in tiles { self.tiles[i] = try begin(i, piece, load) }
       try forward(tiles, 0..<(norms.first?.layer ?? model.layerCount))
       if norms.isEmpty {
-        try turn(tiles, of: count, weight, adds)
+        try turn(tiles, weight, adds)
         try pullback(tiles, 0..<model.layerCount)
       }
     }
@@ -119,7 +107,7 @@ final class LikelihoodGradient<S: Scalar> {
     }
     // And backwards.
     try eachThread(count) { tiles throws(DiffeoError) in
-      try turn(tiles, of: count, weight, adds)
+      try turn(tiles, weight, adds)
       try pullback(tiles, last.layer + 1..<model.layerCount)
     }
     for (k, (layer, norm)) in norms.enumerated().reversed() {
@@ -133,9 +121,19 @@ final class LikelihoodGradient<S: Scalar> {
     }
   }
 
-  private func eachThread(_ count: Int, _ body: (Range<Int>) throws(DiffeoError) -> Void) throws(DiffeoError) {
-    try workspace.forEach(min(count, workspace.threads)) { thread, _ throws(DiffeoError) in
-      try body(Self.tiles(of: thread, count, workspace))
+  /// Tiles are dealt to the threads in turn: those that are added to a gradient one after the other get there one after
+  /// the other.
+  private typealias Share = StrideTo<Int>
+
+  private func eachThread(_ count: Int, _ body: (Share) throws(DiffeoError) -> Void) throws(DiffeoError) {
+    let threads = min(count, workspace.threads)
+    try workspace.forEach(threads) { thread, _ throws(DiffeoError) in
+      do throws(DiffeoError) {
+        try body(stride(from: thread, to: count, by: threads))
+      } catch {
+        sums.fail()
+        throw error
+      }
     }
   }
 
@@ -146,6 +144,7 @@ final class LikelihoodGradient<S: Scalar> {
     let rows = Tiling.range(i, piece.count)
     var pass = try model.newPass(Tiling.wholeVectors(rows.count, S.self), recording: true, scratches[i])
     pass.minibatch = number
+    pass.dropout = Dropout(seed: seed, minibatch: number, firstRow: piece.lowerBound + rows.lowerBound)
     try load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
     model.begin(&pass)
     return Tile(recording: try model.newRecording(pass), adjoint: nil, rows: rows)
@@ -157,8 +156,7 @@ final class LikelihoodGradient<S: Scalar> {
   }
 
   /// From the way there to the way back.
-  private func turn(_ tiles: Range<Int>, of count: Int, _ weight: S, _ adds: Bool) throws(DiffeoError) {
-    let inPlace = Self.tilesInPlace(count, workspace)
+  private func turn(_ tiles: Share, _ weight: S, _ adds: Bool) throws(DiffeoError) {
     for i in tiles {
       var tile = try tile(i)
       let pass = tile.recording.pass
@@ -167,7 +165,7 @@ final class LikelihoodGradient<S: Scalar> {
       if let given = pass.weights { for r in 0..<tile.rows.count { weights[r] *= given[r] } }
       tile.adjoint = try model.baseGradient(
         &tile.recording, weight: weights,
-        sink: sums.sink(own: max(0, i + 1 - inPlace), rows: tile.rows.count, adds: i < inPlace && (adds || i > 0)))
+        sink: sums.sink(tile: i, rows: tile.rows.count, adds: adds || i > 0))
       for (r, row) in tile.rows.enumerated() {
         logProbs[row] = tile.recording.pass.logDet[r]
         rowWeights[row] = pass.weights.map { Double($0[r]) } ?? 1
@@ -176,7 +174,7 @@ final class LikelihoodGradient<S: Scalar> {
     }
   }
 
-  private func forward(_ tiles: Range<Int>, _ layers: Range<Int>) throws(DiffeoError) {
+  private func forward(_ tiles: Share, _ layers: Range<Int>) throws(DiffeoError) {
     for layer in layers {
       for i in tiles {
         var tile = try tile(i)
@@ -186,7 +184,7 @@ final class LikelihoodGradient<S: Scalar> {
     }
   }
 
-  private func pullback(_ tiles: Range<Int>, _ layers: Range<Int>) throws(DiffeoError) {
+  private func pullback(_ tiles: Share, _ layers: Range<Int>) throws(DiffeoError) {
     for layer in layers.reversed() {
       for i in tiles {
         var tile = try tile(i)

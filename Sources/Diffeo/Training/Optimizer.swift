@@ -2,10 +2,13 @@
 protocol Optimizer<S>: AnyObject {
   associatedtype S: Scalar
 
+  /// What it keeps from step to step, by names that begin with its own.
+  var state: [String: ParameterVector<S>] { get }
+
   /// One step in the direction in which the objective grows, `scale` times its gradient, which it may write over. The flow
-  /// has yet to be prepared.
+  /// has yet to be prepared. number: of the step, 1 for the first.
   func step(
-    _ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, scale: Double, rate: Double
+    _ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, scale: Double, rate: Double, number: Int
   ) throws(DiffeoError)
 }
 

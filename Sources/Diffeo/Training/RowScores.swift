@@ -1,5 +1,5 @@
 /// The log-likelihoods of rows, one after the other: their mean, and what one row cannot rule.
-struct RowScores {
+struct RowScores: Resumable {
   private(set) var worst = Double.infinity
   /// What the caller knows the worst row by; -1 before there is one.
   private(set) var worstRow = -1
@@ -48,6 +48,25 @@ struct RowScores {
     } else {
       keep(rank, weight)
     }
+  }
+
+  func save(to table: inout NumberTable) {
+    table.set("scores", [sum, weights, kept, keptWeights, worst])
+    table.set("scores_worst_row", Double(worstRow))
+    table.set("scores_left_values", left.map(\.value))
+    table.set("scores_left_weights", left.map(\.weight))
+  }
+
+  mutating func restore(from table: NumberTable) throws(DiffeoError) {
+    let sums = try table.list("scores")
+    let row = try table.number("scores_worst_row")
+    let (values, weights) = (try table.list("scores_left_values"), try table.list("scores_left_weights"))
+    guard sums.count == 5, row >= -1, let row = Int(exactly: row), values.count == weights.count,
+      values.count <= leftCount
+    else { throw DiffeoError(.format, "'scores' of the checkpoint are none of an epoch of this training") }
+    (sum, self.weights, kept, keptWeights, worst) = (sums[0], sums[1], sums[2], sums[3], sums[4])
+    worstRow = row
+    left = zip(values, weights).map { ($0, $1) }
   }
 
   private mutating func keep(_ value: Double, _ weight: Double) {

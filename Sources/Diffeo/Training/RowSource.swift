@@ -5,11 +5,11 @@ protocol RowSource<S>: AnyObject {
 
   var count: Int { get }
 
-  /// Of all values, in their own order.
-  var fingerprint: UInt64 { get }
-
   /// (sum of weights)^2 / sum of their squares (Kish 1965).
   var effectiveCount: Double { get }
+
+  /// Of all values, in their own order.
+  var fingerprint: UInt64 { get }
 
   /// The rows to train on, in no epoch yet, and some that are held out.
   func split(held: Int) throws(DiffeoError) -> (train: any RowSource<S>, held: (any RowSource<S>)?)

@@ -1,7 +1,7 @@
 import CLibrary
 
 /// What the learning rate is multiplied by over a training.
-protocol RateSchedule {
+protocol RateSchedule: Resumable {
   /// In step number `step` (0 is the first) of `total`, in epoch number `epoch`.
   func factor(step: Int, of total: Double, epoch: Int) -> Double
 
@@ -11,6 +11,10 @@ protocol RateSchedule {
 
 extension RateSchedule {
   mutating func endEpoch(better: Bool) {}
+
+  // Of most, the step and the epoch are all there is.
+  func save(to table: inout NumberTable) {}
+  mutating func restore(from table: NumberTable) throws(DiffeoError) {}
 }
 
 struct ConstantRate: RateSchedule {
@@ -51,6 +55,16 @@ struct PlateauRate: RateSchedule {
     present *= decay
     waited = 0
   }
+
+  func save(to table: inout NumberTable) {
+    table.set("plateau_factor", present)
+    table.set("plateau_waited", waited)
+  }
+
+  mutating func restore(from table: NumberTable) throws(DiffeoError) {
+    present = try table.number("plateau_factor")
+    waited = try table.count("plateau_waited")
+  }
 }
 
 /// Rises in a line, and goes on as another schedule does.
@@ -63,6 +77,9 @@ struct WarmUp: RateSchedule {
   }
 
   mutating func endEpoch(better: Bool) { schedule.endEpoch(better: better) }
+
+  func save(to table: inout NumberTable) { schedule.save(to: &table) }
+  mutating func restore(from table: NumberTable) throws(DiffeoError) { try schedule.restore(from: table) }
 }
 
 extension TrainOptions {

@@ -42,6 +42,35 @@ package struct TrainOptions: Sendable {
 
   package init() {}
 
+  /// By their names in C: those that make a training what it is. It may be continued with more epochs, another patience and
+  /// other threads.
+  var record: Record {
+    var record = Record(kind: "maximum_likelihood")
+    record["batch_size"] = .int(batchSize)
+    record["validation_fraction"] = .double(validationFraction)
+    record["seed"] = .int(Int(bitPattern: UInt(seed)))
+    record["judge"] = .int(Int(judge.rawValue))
+    record["optimizer"] = .int(Int(optimizer.rawValue))
+    record["schedule"] = .int(Int(schedule.rawValue))
+    record["learning_rate"] = .double(learningRate)
+    record["warmup_steps"] = .int(warmupSteps)
+    record["rate_decay"] = .double(rateDecay)
+    record["plateau_patience"] = .int(plateauPatience)
+    record["beta1"] = .double(beta1)
+    record["beta2"] = .double(beta2)
+    record["epsilon"] = .double(epsilon)
+    record["momentum"] = .double(momentum)
+    record["weight_decay"] = .double(weightDecay)
+    record["l2"] = .double(l2)
+    record["clip_norm"] = .double(clipNorm)
+    record["clip_quantile"] = .double(clipQuantile)
+    record["ema_decay"] = .double(emaDecay)
+    record["x_noise"] = .double(xNoise)
+    record["negative_weights"] = .bool(negativeWeights)
+    record["rows_memory"] = .int(rowsMemory)
+    return record
+  }
+
   package func check() throws(DiffeoError) {
     try Limit.check("train.batch_size", batchSize)
     try Limit.check("train.max_epochs", maxEpochs)

@@ -1,5 +1,5 @@
 /// As in the C header.
-package struct TrainReport: Sendable {
+package struct TrainReport: Resumable, Sendable {
   package enum State: Int32, Sendable {
     case running = 0
     case epochEnd, maxEpochs, patience, cancelled
@@ -21,6 +21,7 @@ package struct TrainReport: Sendable {
   package var bestEpoch = 0
   package var gradientNorm = Double.nan
   package var learningRate = 0.0
+  package var baseLearningRate = 0.0
   package var rowsPerSecond = 0.0
   package var seconds = 0.0
   package var secondsLeft = Double.nan
@@ -35,6 +36,44 @@ package struct TrainReport: Sendable {
   package mutating func cancel() {
     state = .cancelled
     secondsLeft = 0
+  }
+
+  /// What is counted over epochs; the rest follows from the other parts of the training.
+  func save(to table: inout NumberTable) {
+    table.set("epoch", epoch)
+    table.set("batch", batch)
+    table.set("steps", steps)
+    table.set("skipped_steps", skippedSteps)
+    table.set("cut_steps", cutSteps)
+    table.set("seconds", seconds)
+    table.set("gradient_norm", gradientNorm)
+    table.set("learning_rate", learningRate)
+    table.set("base_learning_rate", baseLearningRate)
+    table.set("validation_log_prob", validationLogProb)
+    table.set("validation_robust_log_prob", validationRobustLogProb)
+    table.set("averaged", averaged ? 1 : 0)
+  }
+
+  mutating func restore(from table: NumberTable) throws(DiffeoError) {
+    epoch = try table.count("epoch")
+    batch = try table.count("batch")
+    steps = try table.count("steps")
+    skippedSteps = try table.count("skipped_steps")
+    cutSteps = try table.count("cut_steps")
+    seconds = try table.number("seconds")
+    gradientNorm = try table.number("gradient_norm")
+    learningRate = try table.number("learning_rate")
+    baseLearningRate = try table.number("base_learning_rate")
+    try Limit.check("train.learning_rate", baseLearningRate, name: "base_learning_rate")
+    validationLogProb = try table.number("validation_log_prob")
+    validationRobustLogProb = try table.number("validation_robust_log_prob")
+    averaged = try table.number("averaged") == 1
+    guard batch <= batchesPerEpoch, epoch <= steps, skippedSteps <= steps, cutSteps <= steps else {
+      throw DiffeoError(
+        .format,
+        "the checkpoint says \(steps) steps, \(skippedSteps) of them skipped, \(cutSteps) cut, and batch \(batch) "
+          + "of \(batchesPerEpoch) in epoch \(epoch + 1), which cannot be")
+    }
   }
 
   mutating func setTraining(_ scores: RowScores) {

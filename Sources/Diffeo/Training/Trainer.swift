@@ -3,22 +3,20 @@
 final class Trainer<S: Scalar> {
   let objective: any Objective<S>
   let flow: FlowInTraining<S>
-  private let optimizer: any Optimizer<S>
-  private var rates: any RateSchedule
-  /// Which the schedule multiplies.
-  var learningRate: Double
-  private var clip: GradientClip
+  let optimizer: any Optimizer<S>
+  var rates: any RateSchedule
+  var clip: GradientClip
   let options: TrainOptions
 
   /// All that may be trained on.
-  private let data: any RowSource<S>
+  let data: any RowSource<S>
   private(set) var rows: any RowSource<S>
-  private var validation: (any RowSource<S>)?
+  private(set) var validation: (any RowSource<S>)?
 
-  private var sums = EpochSums(rows: 0)
-  private var best: BestWeights<S>
-  private let averaged: AveragedWeights<S>?
-  private(set) var report = TrainReport()
+  var sums = EpochSums(rows: 0)
+  var best: BestWeights<S>
+  let averaged: AveragedWeights<S>?
+  var report = TrainReport()
 
   var spec: FlowSpec { flow.spec }
 
@@ -32,7 +30,6 @@ final class Trainer<S: Scalar> {
     self.objective = objective
     self.optimizer = optimizer
     rates = options.rates
-    learningRate = options.learningRate
     clip = GradientClip(norm: options.clipNorm, quantile: options.clipQuantile)
     (rows, validation) = try data.split(
       held: min(Int(options.validationFraction * Double(data.count)), data.count - 1))
@@ -64,6 +61,7 @@ final class Trainer<S: Scalar> {
     report.effectiveRows = rows.effectiveCount
     let batchSize = min(options.batchSize, rows.count)
     report.batchesPerEpoch = (rows.count + batchSize - 1) / batchSize
+    report.baseLearningRate = options.learningRate
     report.learningRate = options.learningRate
     if options.maxEpochs == 0 { report.state = .maxEpochs }
   }
@@ -111,6 +109,9 @@ final class Trainer<S: Scalar> {
     rows.begin(epoch: report.epoch)
   }
 
+  /// Steps that moved the weights.
+  private var finiteSteps: Int { report.steps - report.skippedSteps }
+
   private func minibatch() throws(DiffeoError) {
     // As equal as can be, so that no step hangs on a few rows left over.
     let (batch, batches) = (report.batch, report.batchesPerEpoch)
@@ -120,7 +121,7 @@ final class Trainer<S: Scalar> {
     report.batch += 1
     report.setTraining(sums.scores)
     report.learningRate =
-      learningRate
+      report.baseLearningRate
       * rates.factor(step: report.steps, of: Double(options.maxEpochs) * Double(batches), epoch: report.epoch)
     report.steps += 1
 
@@ -132,9 +133,9 @@ final class Trainer<S: Scalar> {
     sums.addFiniteStep()
     let scale = clip.factor(report.gradientNorm)
     if scale < 1 { report.cutSteps += 1 }
-    try optimizer.step(flow, objective.gradient, scale: scale, rate: report.learningRate)
+    try optimizer.step(flow, objective.gradient, scale: scale, rate: report.learningRate, number: finiteSteps)
     try flow.prepare()
-    averaged?.add(flow.parameters)
+    averaged?.add(flow.parameters, number: finiteSteps)
   }
 
   private func endEpoch() throws(DiffeoError) {
@@ -150,8 +151,15 @@ final class Trainer<S: Scalar> {
     rates.endEpoch(better: best.epoch == report.epoch)
     report.bestLogProb = best.score
     report.bestEpoch = best.epoch
+    setState()
+  }
+
+  /// Between two steps.
+  func setState() {
     if report.epoch >= options.maxEpochs {
       report.state = .maxEpochs
+    } else if report.batch < report.batchesPerEpoch {
+      report.state = .running
     } else if best.isGivenUp(after: report.epoch) {
       report.state = .patience
     } else {

@@ -22,7 +22,8 @@ True
 
 Architectures in one call: `nice`, `realnvp`, `glow`, `made`, `maf`, `iaf`, `planar`, `radial`, `cdf_flow`,
 `spline_coupling`, `spline_autoregressive`; layer by layer: `Spec`; from nflows, zuko, normflows, flowjax and others:
-`convert`. How good they are: `diffeo.diagnostics`. Errors: `diffeo.Error` and `diffeo.errors`.
+`convert`. How good they are: `diffeo.diagnostics`. Errors: `diffeo.Error` and `diffeo.errors`;
+warnings: `diffeo.TrainingWarning`.
 """
 
 from . import diagnostics, errors, exchange
@@ -41,7 +42,7 @@ from .architectures import (
     spline_autoregressive,
     spline_coupling,
 )
-from .errors import Error
+from .errors import Error, TrainingWarning
 from .exchange import convert
 from .flow import Flow, from_bytes, load
 from .spec import Mixture, Spec, Spline
@@ -56,6 +57,7 @@ __all__ = [
     "Spec",
     "Spline",
     "Trainer",
+    "TrainingWarning",
     "__version__",
     "cdf_flow",
     "convert",

@@ -88,6 +88,7 @@ class NetworkOptions(Structure):
         ("blocks", c_int32),
         ("context_mode", c_int32),
         ("normalized", c_int32),
+        ("dropout", c_double),
     ]
 
 
@@ -273,6 +274,7 @@ class TrainReport(Structure):
         ("best_epoch", c_int64),
         ("gradient_norm", c_double),
         ("learning_rate", c_double),
+        ("base_learning_rate", c_double),
         ("rows_per_second", c_double),
         ("seconds", c_double),
         ("seconds_left", c_double),
@@ -410,6 +412,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_trainer_finished": (c_int32, Trainer),
     "diffeo_trainer_best": (Status, Trainer, POINTER(Flow)),
     "diffeo_trainer_current": (Status, Trainer, POINTER(Flow)),
+    "diffeo_trainer_save": (Status, Trainer, c_char_p),
+    "diffeo_trainer_load": (Status, Trainer, c_char_p),
     "diffeo_trainer_cancel": (None, Trainer),
     "diffeo_fit_f32": (Status, Flow, POINTER(TrainOptions), Float32s, c_int64, Float32s, c_int64, Float32s, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
     "diffeo_fit_f64": (Status, Flow, POINTER(TrainOptions), Float64s, c_int64, Float64s, c_int64, Float64s, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),

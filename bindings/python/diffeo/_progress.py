@@ -1,12 +1,23 @@
-"""How a training run is shown: a tqdm bar; in a log file or without tqdm, a line of text for each epoch."""
+"""How a training run is shown: a tqdm bar; in a log file or without tqdm, a line of text every few seconds.
+
+Programs listen to the logger ``diffeo`` instead, which has a record for every epoch.
+"""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from typing import Any
 
+import numpy as np
+
 from . import _abi
+from ._arrays import real
+
+_SECONDS = 10.0  # from a line to the next
+_LOGGER = logging.getLogger("diffeo")
+_LOGGER.addHandler(logging.NullHandler())
 
 
 class Silent:
@@ -20,16 +31,23 @@ class Silent:
 
 
 class Lines(Silent):
-    """A line for each epoch, to stderr."""
+    """Lines to stderr: one after the first epoch, then one every so many seconds of training, one at the end."""
 
-    def __init__(self, max_epochs: int) -> None:
-        self._max_epochs = max_epochs
-        self._shown = 0
+    def __init__(self, max_epochs: int, seconds: float) -> None:
+        self._max_epochs, self._seconds = max_epochs, seconds
+        self._due, self._first = seconds, True
+        self._waiting = ""  # what no line has told yet
 
     def update(self, report: _abi.TrainReport) -> None:
-        if report.epoch > self._shown:
-            self._shown = report.epoch
-            print(describe(report, self._max_epochs), file=sys.stderr, flush=True)
+        self._waiting = describe(report, self._max_epochs, within=True)
+        if report.seconds >= self._due or (self._first and report.epoch > 0):
+            self._due, self._first = report.seconds + self._seconds, False
+            self.close()
+
+    def close(self) -> None:
+        if self._waiting:
+            print(self._waiting, file=sys.stderr, flush=True)
+            self._waiting = ""
 
 
 class Bar(Silent):
@@ -37,21 +55,22 @@ class Bar(Silent):
 
     def __init__(self, tqdm: Any, max_epochs: int) -> None:
         self._max_epochs = max_epochs
-        self._bar = tqdm(total=max_epochs, bar_format="{bar:20}| {desc}", desc="training")
+        self._bar = tqdm(total=max_epochs, bar_format="{bar:10}| {desc}", desc="training")
 
     def update(self, report: _abi.TrainReport) -> None:
-        done = report.epoch
-        if report.state == _abi.STATES["running"]:
-            done += report.batch / max(report.batches_per_epoch, 1)
         self._bar.set_description_str(describe(report, self._max_epochs), refresh=False)
-        self._bar.update(done - self._bar.n)
+        self._bar.update(_epochs(report) - self._bar.n)
 
     def close(self) -> None:
         self._bar.close()
 
 
-def display(wanted: bool, max_epochs: int) -> Silent:
-    """The best display there is."""
+def display(wanted: bool | float, max_epochs: int) -> Silent:
+    """The best display there is; a number is that of seconds between two lines, where there is no bar."""
+    given = not isinstance(wanted, (bool, np.bool_))
+    seconds = real(wanted, "progress") if given else _SECONDS
+    if not seconds >= 0:
+        raise ValueError(f"progress must be True, False or a number of seconds above 0, not {wanted!r}")
     if not wanted:
         return Silent()
     # A notebook is no terminal, but tqdm knows how to draw there.
@@ -60,23 +79,50 @@ def display(wanted: bool, max_epochs: int) -> Silent:
             return Bar(importlib.import_module("tqdm.auto").tqdm, max_epochs)
         except ImportError:
             pass
-    return Lines(max_epochs)
+    return Lines(max_epochs, seconds)
 
 
-def describe(report: _abi.TrainReport, max_epochs: int) -> str:
-    """One line: the epoch, mean log-likelihoods in nats, speed, time left.
+def log(report: _abi.TrainReport, max_epochs: int, values: dict[str, Any]) -> None:
+    """Tell the logger about an epoch; its record has the values as attributes."""
+    if _LOGGER.isEnabledFor(logging.INFO):
+        _LOGGER.info(describe(report, max_epochs), extra=values)
+
+
+def describe(report: _abi.TrainReport, max_epochs: int, within: bool = False) -> str:
+    """One line: epochs, mean log-likelihoods in nats, skipped steps, time left, speed, cut steps.
+
+    What matters least comes last: narrow terminals do not show it. within: tell tenths of epochs.
 
     >>> report = _abi.TrainReport(epoch=3, train_log_prob=-1.25, validation_log_prob=-1.5, rows_per_second=81234.0,
-    ...                           seconds_left=75.0)
+    ...                           seconds_left=75.0, batch=3, batches_per_epoch=10, steps=33, cut_steps=3)
     >>> describe(report, 100)
-    'epoch 3/100, train -1.2500, validation -1.5000, 81,234 rows/s, 1:15 left'
+    'epoch 3/100, train -1.2500, validation -1.5000, 1:15 left, 81,234 rows/s, 9 % of steps cut'
+    >>> report.skipped_steps = 2
+    >>> describe(report, 100, within=True)[:65]
+    'epoch 3.3/100, train -1.2500, validation -1.5000, 2 steps skipped'
     """
-    parts = [f"epoch {report.epoch}/{max_epochs}", f"train {report.train_log_prob:.4f}"]
+    running = within and report.state == _abi.STATES["running"]
+    parts = [f"epoch {_epochs(report):.1f}/{max_epochs}" if running else f"epoch {report.epoch}/{max_epochs}"]
+    parts.append(f"train {_nats(report.train_log_prob)}")
     if report.validation_log_prob == report.validation_log_prob:
-        parts.append(f"validation {report.validation_log_prob:.4f}")
-    parts.append(f"{report.rows_per_second:,.0f} rows/s")
+        parts.append(f"validation {_nats(report.validation_log_prob)}")
+    if report.skipped_steps:
+        parts.append(f"{report.skipped_steps:,} step{'s' * (report.skipped_steps > 1)} skipped")
     if report.state <= _abi.STATES["epoch_end"] and 0 <= report.seconds_left < 1e7:
         minutes, seconds = divmod(round(report.seconds_left), 60)
         hours, minutes = divmod(minutes, 60)
         parts.append((f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{seconds:02} left")
+    parts.append(f"{report.rows_per_second:,.0f} rows/s")
+    if report.cut_steps:
+        parts.append(f"{100 * report.cut_steps / report.steps:.0f} % of steps cut")
     return ", ".join(parts)
+
+
+def _epochs(report: _abi.TrainReport) -> float:
+    """Epochs done, and the part of the present one."""
+    part = report.batch / max(report.batches_per_epoch, 1) if report.state == _abi.STATES["running"] else 0.0
+    return float(report.epoch) + part
+
+
+def _nats(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"

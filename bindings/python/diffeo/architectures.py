@@ -52,6 +52,8 @@ _MEANINGS = {
     "context_dim": "Columns of the context; 0 for a flow without context.",
     "activation": "Nonlinearity of the hidden layers.",
     "blocks": "What the hidden layers are: see `Spec.add_autoregressive`.",
+    "dropout": "In training, the probability with which a hidden unit is left out; 0 or more, below 1: see "
+    "`Spec.add_autoregressive`.",
     "scale": "How scales are made: see `Spec.add_autoregressive`.",
     "conditional": "Of each column given those before it; for bernoulli the data are 0 and 1, and log_prob is of a "
     "probability.",
@@ -122,9 +124,10 @@ def _create(name: str, arguments: Mapping[str, Any]) -> Flow:
 def _options(arguments: Mapping[str, Any]) -> Any:
     """The arguments in the struct of the C interface, whose own defaults are those of arguments not there."""
     options = _abi.defaults(_abi.ArchitectureOptions, lib.diffeo_architecture_options_init)
-    options.network = _network(arguments["hidden"], arguments["activation"], arguments["blocks"])
+    network = {name: arguments[name] for name in ("hidden", "activation", "blocks", "dropout")}
+    options.network = _network(**network)
     for name, value in arguments.items():
-        if name in ("hidden", "activation", "blocks") or value is None:
+        if name in network or value is None:
             continue
         if name == "dtype":
             options.dtype = dtype_code(value)
@@ -155,6 +158,7 @@ def nice(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     random_order: bool = False,
     actnorm: bool = False,
     batch_norm: bool = False,
@@ -188,6 +192,7 @@ def realnvp(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     scale: Scale = "soft_clip",
     random_order: bool = False,
     actnorm: bool = False,
@@ -217,6 +222,7 @@ def glow(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     scale: Scale = "sigmoid",
     base: Base | None = None,
     standardize: bool = True,
@@ -242,6 +248,7 @@ def made(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     conditional: Conditional = "gaussian",
     components: SupportsIndex = 8,
     masks: SupportsIndex = 1,
@@ -272,6 +279,7 @@ def maf(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     scale: Scale = "soft_clip",
     components: SupportsIndex = 0,
     random_order: bool = False,
@@ -305,6 +313,7 @@ def iaf(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     scale: Scale = "soft_clip",
     random_order: bool = False,
     actnorm: bool = False,
@@ -334,6 +343,7 @@ def planar(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     actnorm: bool = False,
     batch_norm: bool = False,
     base: Base | None = None,
@@ -362,6 +372,7 @@ def radial(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     actnorm: bool = False,
     batch_norm: bool = False,
     base: Base | None = None,
@@ -390,6 +401,7 @@ def cdf_flow(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     components: SupportsIndex = 8,
     random_order: bool = False,
     base: Base | None = None,
@@ -417,6 +429,7 @@ def spline_coupling(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     bins: SupportsIndex = 8,
     bound: float | None = None,
     periodic: bool = False,
@@ -447,6 +460,7 @@ def spline_autoregressive(
     context_dim: SupportsIndex = 0,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
+    dropout: float = 0.0,
     bins: SupportsIndex = 8,
     bound: float | None = None,
     periodic: bool = False,

@@ -100,4 +100,8 @@ class InternalError(Error, RuntimeError):
     status, name = -127, "DIFFEO_EINTERNAL"
 
 
+class TrainingWarning(UserWarning):
+    """Data or a training is not as it should be, though nothing fails: see `Trainer` and `Flow.fit`."""
+
+
 BY_STATUS: dict[int, type[Error]] = {kind.status: kind for kind in Error.__subclasses__()}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import nullcontext
 from ctypes import byref
-from typing import Any, Protocol, SupportsIndex, TypeAlias, runtime_checkable
+from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +17,12 @@ import numpy.typing as npt
 from . import _abi, _rows, train
 from ._abi import Array, lib, typed
 from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, rows, seed64, vector
+from ._files import Path, encoded, folder, missing_is
+from ._signals import Flag
 from ._threads import workspace
 from ._words import Judge, Optimizer
-from .errors import FileError, InvalidArgumentError, MissingFileError, ShapeError
+from .errors import InvalidArgumentError, ShapeError
 
-Path: TypeAlias = str | os.PathLike[str]
 _COLUMNS, _CONTEXT_COLUMNS = "diffeo.columns", "diffeo.context_columns"  # keys of metadata: lists in JSON
 _LONGEST = 65535  # bytes of a value of metadata
 _DTYPES = {code: np.dtype(name) for name, code in _abi.DTYPES.items()}
@@ -354,7 +354,7 @@ class Flow:
             rows = _rows.context_source(context, self.context_dim, count, dtype, self.context_columns)
         with rows.reading() if rows else nullcontext():
             lib.diffeo_flow_sample_file(
-                self._handle, number, first, count, rows and rows.handle, workspace(), _path(path)
+                self._handle, number, first, count, rows and rows.handle, workspace(), encoded(path)
             )
 
     # ---------------------------------------------------------------------------------------------- training
@@ -388,8 +388,11 @@ class Flow:
         rows_memory: SupportsIndex = 2**28,
         seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
-        progress: bool = True,
+        progress: bool | float = True,
         on_progress: Callable[[train.Trainer[Flow]], object] | None = None,
+        checkpoint: Path | None = None,
+        every: SupportsIndex = 1,
+        stop_signals: Iterable[int] = (),
     ) -> train.History:
         """Train by maximum likelihood; the flow then has the weights that were best on held-out rows.
 
@@ -399,13 +402,24 @@ class Flow:
         Parameters
         ----------
         x, context, **options
-            Data and all options but two: see `diffeo.Trainer`.
-        progress : bool
-            Show a tqdm bar or, where tqdm is not installed, a line for each epoch, on stderr: mean log-likelihood a
-            row of training and validation, in nats, rows a second, time left to `max_epochs`.
+            Data and all options but those below: see `diffeo.Trainer`.
+        progress : bool or float
+            Show a tqdm bar on stderr or, in a pipe, a file or without tqdm, a line every ten seconds or so many:
+            epochs, mean log-likelihood a row of training and validation, in nats, steps skipped, time left to
+            `max_epochs`, rows a second, the part of steps with a clipped gradient. For programs, the logger
+            ``diffeo`` of `logging` has a record for every epoch at the level INFO, with the attributes of a `Report`.
         on_progress : callable, optional
             Called with the trainer after every epoch, when this flow has the best weights so far; a true result stops
             the training.
+        checkpoint : str or os.PathLike, optional
+            A file to write the training to after epochs and however it ends; where it exists, the training goes on from
+            it, with the bits of one that never stopped, and a finished one ends at once. It is refused if it is of
+            another training (see `Trainer.load`). It is a file of the best flow, too.
+        every : int
+            Epochs from one checkpoint to the next.
+        stop_signals : iterable of int
+            Such as ``[signal.SIGTERM]``, which Slurm sends before it kills: the training then ends within a minibatch,
+            with ``stopped == "signal"``, its checkpoint written. In the main thread only.
 
         Returns
         -------
@@ -416,7 +430,13 @@ class Flow:
         ArithmeticError
             As the trainer does, and when no step of a whole epoch was finite.
         ValueError
-            For wrong shapes and options.
+            For wrong shapes and options, and for the checkpoint of another training.
+
+        Warns
+        -----
+        TrainingWarning
+            As the trainer does; when validation worsens while training still improves; at the end, when steps were
+            skipped. Each once.
 
         Examples
         --------
@@ -455,7 +475,16 @@ class Flow:
             seed=seed,
             threads=threads,
         )
-        return train.run(self, trainer, progress, on_progress)
+        with Flag(stop_signals) as stop:
+            return train.run(
+                self,
+                trainer,
+                progress=progress,
+                on_progress=on_progress,
+                checkpoint=checkpoint,
+                every=integer(every, "every", 1),
+                stop=stop,
+            )
 
     # -------------------------------------------------------------------------------------- parameters, files
 
@@ -492,8 +521,8 @@ class Flow:
         if isinstance(path, Writable):
             path.write(self.to_bytes())
             return
-        target = _path(path)
-        with _missing_is(path, os.path.dirname(os.path.abspath(path))):
+        target = encoded(path)
+        with missing_is(path, folder(path)):
             lib.diffeo_flow_save(self._handle, target)
 
     def to_bytes(self) -> bytes:
@@ -672,8 +701,8 @@ def load(path: Path | Readable) -> Flow:
         if isinstance(image, str):
             raise TypeError("the file gives text, not bytes: open it in binary mode, 'rb'")
         return from_bytes(image)
-    target = _path(path)
-    with _missing_is(path, path):
+    target = encoded(path)
+    with missing_is(path, path):
         return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_load, target))
 
 
@@ -690,17 +719,6 @@ def from_bytes(image: bytes | bytearray | memoryview) -> Flow:
     return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_load_memory, content, len(content)))
 
 
-@contextmanager
-def _missing_is(path: Path, needed: Path) -> Iterator[None]:
-    """Turn the error of a file operation into FileNotFoundError where `needed` does not exist."""
-    try:
-        yield
-    except FileError as error:
-        if os.path.exists(needed):
-            raise
-        raise MissingFileError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path)) from error
-
-
 def _shaped(values: Array, shape: tuple[int, ...]) -> Array:
     """The values in this shape; a number for ()."""
     shaped: Array = values.reshape(shape)[()]
@@ -713,10 +731,3 @@ def _utf8(text: str, name: str) -> bytes:
     if "\0" in text:
         raise ValueError(f"a {name} of metadata must not have a null character: {text!r}")
     return text.encode()
-
-
-def _path(path: Path) -> bytes:
-    encoded = os.fsencode(path)
-    if b"\0" in encoded:
-        raise ValueError(f"a path must not have a null character: {path!r}")
-    return encoded

@@ -192,6 +192,7 @@ class Spec:
         blocks: Blocks = "plain",
         context_mode: ContextMode = "input",
         normalized: bool = False,
+        dropout: float = 0.0,
         inverse_map: bool = False,
         seed: SupportsIndex = 0,
     ) -> Spec:
@@ -235,6 +236,10 @@ class Spec:
         normalized : bool
             With preactivation, activate s h + t in place of h, with trained s and t: batch normalisation as it is after
             training.
+        dropout : float
+            In training, leave each hidden unit out with this probability [6]_, and multiply the others so that the mean
+            stays; in residual blocks units that W reads. 0 or more, below 1, counted in parts of 65536. Everything but
+            training uses all units.
         inverse_map : bool
             Use the inverse of the map, with parameters from the same columns: z_i = (x_i - t_i) / s_i.
         seed : int
@@ -248,9 +253,10 @@ class Spec:
         .. [3] Kingma et al., "Improved variational inference with inverse autoregressive flow", NIPS 2016.
         .. [4] He, Zhang, Ren, Sun, "Identity mappings in deep residual networks", ECCV 2016.
         .. [5] Jones, Pewsey, "Sinh-arcsinh distributions", Biometrika 96, 2009.
+        .. [6] Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
         """
         options = _abi.defaults(_abi.AutoregressiveOptions, lib.diffeo_autoregressive_options_init)
-        options.network = _network(hidden, activation, blocks, normalized, context_mode)
+        options.network = _network(hidden, activation, blocks, normalized, context_mode, dropout=dropout)
         options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         options.seed = seed64(seed)
         if isinstance(order, str):
@@ -279,6 +285,7 @@ class Spec:
         blocks: Blocks = "plain",
         context_mode: ContextMode = "input",
         normalized: bool = False,
+        dropout: float = 0.0,
         seed: SupportsIndex = 0,
     ) -> Spec:
         """Add a coupling layer [1]_: masked columns pass unchanged and give scale and shift of the others.
@@ -287,7 +294,8 @@ class Spec:
 
         Parameters
         ----------
-        hidden, activation, scale, scale_bound, scale_epsilon, log_scales, transformer, blocks, context_mode, normalized
+        hidden, activation, scale, scale_bound, scale_epsilon, log_scales, transformer, blocks, context_mode, \
+                normalized, dropout
             As in `add_autoregressive`; the network is dense.
         scale_activation : str, optional
             Take the scale from a network of its own, with this activation: "tanh", as published, beside "relu" for the
@@ -303,7 +311,7 @@ class Spec:
         .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
         """
         options = _abi.defaults(_abi.CouplingOptions, lib.diffeo_coupling_options_init)
-        options.network = _network(hidden, activation, blocks, normalized, context_mode)
+        options.network = _network(hidden, activation, blocks, normalized, context_mode, dropout=dropout)
         options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         options.seed = seed64(seed)
         if isinstance(mask, str):
@@ -329,6 +337,7 @@ class Spec:
         activation: Activation = "relu",
         blocks: Blocks = "plain",
         normalized: bool = False,
+        dropout: float = 0.0,
     ) -> Spec:
         """Add the map of a coupling or autoregressive layer by itself: z_i = map(x_i), its parameters trained.
 
@@ -341,13 +350,13 @@ class Spec:
         hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives the parameters; by default they are
             trained.
-        activation, blocks, normalized
+        activation, blocks, normalized, dropout
             Of that network, as in `add_autoregressive`.
         """
         options = _abi.defaults(_abi.ElementwiseOptions, lib.diffeo_elementwise_options_init)
         if columns is not None:
             options.columns, options.column_count = int64s(columns, "columns"), len(columns)
-        options.network = _network(hidden, activation, blocks, normalized)
+        options.network = _network(hidden, activation, blocks, normalized, dropout=dropout)
         options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         return self._add("elementwise", byref(options))
 
@@ -440,6 +449,7 @@ class Spec:
         *,
         blocks: Blocks = "plain",
         normalized: bool = False,
+        dropout: float = 0.0,
     ) -> Spec:
         """Add x + u tanh(w x + b) [1]_, kept invertible; the other direction is found to machine precision.
 
@@ -450,14 +460,14 @@ class Spec:
         hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives u, w and b; by default they are trained
             vectors.
-        activation, blocks, normalized
+        activation, blocks, normalized, dropout
             Of that network, as in `add_autoregressive`.
 
         References
         ----------
         .. [1] Rezende, Mohamed, "Variational inference with normalizing flows", ICML 2015.
         """
-        return self._add("planar", _network(hidden, activation, blocks, normalized))
+        return self._add("planar", _network(hidden, activation, blocks, normalized, dropout=dropout))
 
     def add_radial(
         self,
@@ -466,12 +476,13 @@ class Spec:
         *,
         blocks: Blocks = "plain",
         normalized: bool = False,
+        dropout: float = 0.0,
     ) -> Spec:
         """Add x + beta (x - x0) / (alpha + norm(x - x0)) [1]_, kept invertible; the other direction is exact.
 
         Parameters, and the reference, are those of `add_planar`.
         """
-        return self._add("radial", _network(hidden, activation, blocks, normalized))
+        return self._add("radial", _network(hidden, activation, blocks, normalized, dropout=dropout))
 
     def add_domain(
         self,
@@ -580,6 +591,7 @@ class Spec:
         activation: Activation = "relu",
         blocks: Blocks = "plain",
         normalized: bool = False,
+        dropout: float = 0.0,
     ) -> Spec:
         """Set the distribution of the noise; the last one set counts.
 
@@ -597,7 +609,7 @@ class Spec:
         hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives the parameters of normal, student_t or
             mixture; by default they are trained vectors.
-        activation, blocks, normalized
+        activation, blocks, normalized, dropout
             Of that network, as in `add_autoregressive`.
         """
         options = _abi.defaults(_abi.BaseOptions, lib.diffeo_base_options_init)
@@ -610,7 +622,7 @@ class Spec:
             options.df = real(df, "df")
         if components is not None:
             options.components = integer(components, "components")
-        options.network = _network(hidden, activation, blocks, normalized)
+        options.network = _network(hidden, activation, blocks, normalized, dropout=dropout)
         lib.diffeo_spec_set_base(self._handle, byref(options))
         self._base = base
         return self
@@ -629,13 +641,14 @@ class Spec:
         blocks: Blocks = "plain",
         context_mode: ContextMode = "input",
         normalized: bool = False,
+        dropout: float = 0.0,
         seed: SupportsIndex = 0,
     ) -> Spec:
         """Set a MADE [1]_ as the distribution of the noise, or, without layers, of the data.
 
         Parameters
         ----------
-        hidden, activation, order, degrees, direct, blocks, context_mode, normalized, seed
+        hidden, activation, order, degrees, direct, blocks, context_mode, normalized, dropout, seed
             As in `add_autoregressive`.
         conditional : {"gaussian", "mixture", "bernoulli"}
             Of each column given those before it. bernoulli: columns are 0 or 1, and log_prob is that of a probability.
@@ -650,7 +663,7 @@ class Spec:
         .. [1] Germain, Gregor, Murray, Larochelle, "MADE: masked autoencoder for distribution estimation", ICML 2015.
         """
         options = _abi.defaults(_abi.MadeOptions, lib.diffeo_made_options_init)
-        options.network = _network(hidden, activation, blocks, normalized, context_mode)
+        options.network = _network(hidden, activation, blocks, normalized, context_mode, dropout=dropout)
         options.conditional = choice(conditional, _abi.CONDITIONALS, "conditional")
         options.components = integer(components, "components")
         options.masks = integer(masks, "masks")
@@ -715,6 +728,8 @@ def _network(
     blocks: str,
     normalized: bool = False,
     context_mode: str = "input",
+    *,
+    dropout: float = 0.0,
 ) -> Any:
     """Options of a network, or None."""
     if hidden is None:
@@ -726,6 +741,7 @@ def _network(
     options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
     options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
     options.normalized = bool(normalized)
+    options.dropout = real(dropout, "dropout")
     return pointer(options)
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from copy import copy
 from ctypes import byref, sizeof
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
-from typing import Any, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, _words
+from . import _abi, _checks, _words
 from ._abi import Array, lib, typed
 from ._arrays import Rows as Batch
 from ._arrays import choice, integer, pointer_and_count, real, seed64, vector
-from ._progress import display
+from ._files import Path, encoded, folder, missing_is
+from ._progress import display, log
 from ._rows import Rows, is_lazy
+from ._signals import Flag
 from ._threads import get_num_threads
 from ._words import Judge, Optimizer
 
@@ -42,6 +46,9 @@ class Trainable(Protocol):
     _handle: _abi.Handle
 
     def __init__(self, handle: _abi.Handle) -> None: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
 
     def _inputs(
         self,
@@ -98,6 +105,8 @@ class Report:
         Of the latest step, before clipping.
     learning_rate : float
         Of the latest step.
+    base_learning_rate : float
+        Which the schedule multiplies.
     rows_per_second : float
         In the latest epoch, validation included.
     seconds, seconds_left : float
@@ -133,6 +142,7 @@ class Report:
     averaged: bool
     gradient_norm: float
     learning_rate: float
+    base_learning_rate: float
     rows_per_second: float
     seconds: float
     seconds_left: float
@@ -165,8 +175,9 @@ class History:
         The epoch whose weights the flow has now; 0 for the weights it began with.
     best_log_prob : float
         The validation (without it: training) value of that epoch.
-    stopped : {"max_epochs", "patience", "cancelled"}
-        Why the training ended: it ran its course; there was no better epoch for long; `on_progress` said so.
+    stopped : {"max_epochs", "patience", "cancelled", "signal"}
+        Why the training ended: it ran its course; there was no better epoch for long; `on_progress` said so; one of the
+        `stop_signals` came.
     """
 
     epoch: list[int] = field(default_factory=list)
@@ -196,13 +207,14 @@ class History:
 
     def _append(self, report: Report) -> None:
         for kept in fields(self):
-            if kept.name == "stopped":
-                continue
-            value = getattr(report, kept.name)
             if kept.default_factory is list:
-                getattr(self, kept.name).append(value)
-            else:
-                setattr(self, kept.name, value)
+                getattr(self, kept.name).append(getattr(report, kept.name))
+
+    def _end(self, report: Report, stopped: str) -> None:
+        for kept in fields(self):
+            if kept.default_factory is not list and kept.name != "stopped":
+                setattr(self, kept.name, getattr(report, kept.name))
+        self.stopped = stopped
 
 
 class Trainer(Generic[F]):
@@ -291,6 +303,14 @@ class Trainer(Generic[F]):
     ValueError
         For wrong shapes and options.
 
+    Warns
+    -----
+    TrainingWarning
+        For columns of x that are constant or have a value in 5 % of their rows, unless they get noise in training; for
+        columns of x and of the context that are so far from 0 that the dtype of the flow cannot tell their values
+        apart, or of which a few rows rule the standard deviation they are divided by. Of large data a sample is looked
+        at, but for outliers. ``warnings.filterwarnings("ignore", category=diffeo.TrainingWarning)`` says you know.
+
     References
     ----------
     .. [1] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
@@ -343,6 +363,9 @@ class Trainer(Generic[F]):
         threads: SupportsIndex | None = None,
     ) -> None:
         names = flow._names(x, context)
+        if any(names):
+            flow = copy(flow)
+            flow._remember(names)
         fraction, held_out = 0.0, None
         if validation is None or isinstance(validation, Real):
             fraction = float(validation or 0.0)
@@ -388,6 +411,7 @@ class Trainer(Generic[F]):
                 )
         else:
             data, given = flow._inputs(x, context, names=names)
+            given_weights = _weights(weights, data, "weights")
             self._handle = _abi.create(
                 _abi.Trainer,
                 typed("diffeo_trainer_create", data.dtype),
@@ -396,7 +420,14 @@ class Trainer(Generic[F]):
                 data.array,
                 len(data),
                 *pointer_and_count(given),
-                _weights(weights, data, "weights"),
+                given_weights,
+            )
+            _checks.check(
+                str(flow),
+                flow.dtype,
+                _checks.Part("x", x, data, names[0], given_weights),
+                _checks.Part("context", cast(Any, context), given, names[1], given_weights) if given else None,
+                noise=options.x_noise > 0,
             )
         self._names = names
         if held_out:
@@ -429,17 +460,12 @@ class Trainer(Generic[F]):
     @property
     def best(self) -> F:
         """A new flow with the weights that were best so far."""
-        return self._made(lib.diffeo_trainer_best)
+        return type(self._flow)(_abi.create(_abi.Flow, lib.diffeo_trainer_best, self._handle))
 
     @property
     def current(self) -> F:
         """A new flow with the present weights."""
-        return self._made(lib.diffeo_trainer_current)
-
-    def _made(self, function: Any) -> F:
-        made = type(self._flow)(_abi.create(_abi.Flow, function, self._handle))
-        made._remember(self._names)
-        return made
+        return type(self._flow)(_abi.create(_abi.Flow, lib.diffeo_trainer_current, self._handle))
 
     @property
     def lr(self) -> float:
@@ -449,6 +475,7 @@ class Trainer(Generic[F]):
     @lr.setter
     def lr(self, rate: float) -> None:
         lib.diffeo_trainer_set_learning_rate(self._handle, real(rate, "lr"))
+        lib.diffeo_trainer_report(self._handle, byref(self._now))
         self._lr = float(rate)
 
     def step(self, batches: SupportsIndex | None = None) -> Report:
@@ -464,6 +491,42 @@ class Trainer(Generic[F]):
         for _ in self._pieces(None if batches is None else integer(batches, "batches", 1)):
             pass
         return self.report
+
+    def save(self, path: Path) -> None:
+        """Write the training as it stands to a checkpoint, which is a file of the best flow so far, too.
+
+        After a crash at any moment it is the old file or the new one, never half of it.
+
+        Raises
+        ------
+        OSError
+            FileNotFoundError if the folder does not exist.
+        """
+        target = encoded(path)
+        with missing_is(path, folder(path)):
+            lib.diffeo_trainer_save(self._handle, target)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint, before the first step.
+
+        The trainer must have been made as the one that wrote it, of the same flow, rows and options; `max_epochs`,
+        `patience` and `threads` may be others. It then gives the bits of a training that never stopped.
+
+        Raises
+        ------
+        ValueError
+            Where it is a checkpoint of another training, with what differs, or none at all.
+        OSError
+            If the file cannot be read; FileNotFoundError if it is missing.
+        RuntimeError
+            After a step.
+        """
+        target = encoded(path)
+        with missing_is(path, path):
+            lib.diffeo_trainer_load(self._handle, target)
+        lib.diffeo_trainer_report(self._handle, byref(self._now))
+        if self._schedule is None:
+            self._lr = float(self._now.base_learning_rate)
 
     def cancel(self) -> None:
         """End training within a minibatch; from any thread. This `step` and later ones raise CancelledError."""
@@ -482,9 +545,12 @@ class Trainer(Generic[F]):
             size = self._piece if batches is None else min(self._piece, batches)
             if self._schedule:
                 size = 1
-                factor = self._schedule(now.steps, self._max_epochs * now.batches_per_epoch)
+                total = self._max_epochs * now.batches_per_epoch
+                factor = float(self._schedule(now.steps, total))
+                if not factor >= 0:
+                    raise ValueError(f"schedule({now.steps}, {total}) is {factor}, it must be 0 or more")
                 # The library takes rates above 0 only; no smaller one is told from 0 either.
-                rate = max(self._lr * float(factor), np.finfo(np.float64).tiny)
+                rate = max(self._lr * factor, np.finfo(np.float64).tiny)
                 lib.diffeo_trainer_set_learning_rate(self._handle, rate)
             before, steps = now.seconds, now.steps
             with ExitStack() as reading:
@@ -517,25 +583,54 @@ def _weights(weights: npt.ArrayLike | None, data: Batch, name: str) -> Array | N
     return np.require(vector(weights, len(data), name, data.dtype), data.dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
-def run(flow: F, trainer: Trainer[F], progress: bool, on_progress: Callable[[Trainer[F]], object] | None) -> History:
+def run(
+    flow: F,
+    trainer: Trainer[F],
+    *,
+    progress: bool | float,
+    on_progress: Callable[[Trainer[F]], object] | None,
+    checkpoint: Path | None,
+    every: int,
+    stop: Flag,
+) -> History:
     """Train to the end; however that comes, the flow then has the best weights so far."""
-    history = History()
+    if checkpoint is not None and os.path.exists(checkpoint):
+        trainer.load(checkpoint)
+    history, watch, stopped = History(), _checks.Watch(), ""
     shown = display(progress, trainer._max_epochs)
+    saved = -1  # step
+
+    def save() -> None:
+        nonlocal saved
+        if checkpoint is not None and saved != trainer._now.steps:
+            trainer.save(checkpoint)
+            saved = trainer._now.steps
+
     try:
-        while not trainer.finished:
+        while not (trainer.finished or stopped):
             for now in trainer._pieces(None):
                 shown.update(now)
+                if stop:
+                    stopped = "signal"
+                    break
+            if now.state == _abi.STATES["running"]:
+                continue
             history._append(trainer.report)
+            log(trainer._now, trainer._max_epochs, asdict(trainer.report))
+            watch.epoch(history)
+            if now.epoch % every == 0:
+                save()
             if on_progress is None:
                 continue
             # So that a callback that saves the flow itself saves what was trained.
             flow._handle = trainer.best._handle
             if on_progress(trainer) and not trainer.finished:
-                history.stopped = "cancelled"
-                break
-        else:
-            history.stopped = trainer.report.state
+                stopped = "cancelled"
     finally:
         flow._handle = trainer.best._handle
         shown.close()
+        save()
+    report = trainer.report
+    history._end(report, stopped or report.state)
+    watch.end(history)
     return history

@@ -50,6 +50,14 @@ def test_all_are_here():
 
 
 @flows
+def test_dropout(name):
+    assert "dropout 0.25" in str(make(name, context_dim=2, dropout=0.25))
+    assert "dropout" not in str(make(name, context_dim=2))
+    with pytest.raises(ValueError, match=r"dropout is 1\.0, it must be 0 or more, below 1"):
+        make(name, context_dim=2, dropout=1)
+
+
+@flows
 @dtypes
 def test_facts(name, dtype):
     flow = make(name, dim=4, context_dim=2, dtype=dtype)

@@ -4,7 +4,6 @@ import inspect
 import itertools
 import os
 import signal
-import sys
 import threading
 import time
 import warnings
@@ -263,17 +262,6 @@ def test_metadata_survives(moons):
     assert dict(flow.metadata) == {"data": "two moons"}
 
 
-def test_a_bar_is_shown_on_a_terminal(moons, capsys, monkeypatch):
-    pytest.importorskip("tqdm")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    fit(small(), moons, max_epochs=2, progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "epoch 2/2, train " in err
-    assert "validation " in err
-    assert "rows/s" in err
-
-
 def test_the_starting_weights_are_a_candidate(moons):
     flow = small()
     fit(flow, moons, max_epochs=3)
@@ -294,22 +282,6 @@ def test_validation_rows_redo_the_statistics(moons):
     one.fit(moons, progress=False, **rows)
     two.fit(moons, progress=False, validation=0.0, max_epochs=0)
     np.testing.assert_array_equal(one.parameters(), two.parameters())
-
-
-@pytest.mark.parametrize("terminal", [False, True])
-def test_lines_are_shown_in_a_log_or_without_tqdm(moons, capsys, monkeypatch, terminal):
-    if terminal:
-        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    fit(small(), moons, max_epochs=3, progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert [line.split(",")[0] for line in err.splitlines()] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-
-
-def test_nothing_is_shown_when_not_wanted(moons, capfd):
-    fit(small(), moons)
-    assert capfd.readouterr() == ("", "")
 
 
 def test_a_flow_is_used_while_another_trains(moons):
@@ -355,7 +327,9 @@ def test_fit_is_a_loop_over_a_trainer(moons):
         return [(p.name, p.default) for p in parameters if p.name not in others]
 
     own = options(diffeo.Trainer, "flow")
-    assert options(diffeo.Flow.fit, "self") == [*own, ("progress", True), ("on_progress", None)]
+    assert options(diffeo.Flow.fit, "self") == [
+        *own, ("progress", True), ("on_progress", None), ("checkpoint", None), ("every", 1), ("stop_signals", ()),
+    ]  # fmt: skip
 
 
 def test_steps(moons):
@@ -409,6 +383,18 @@ def test_weights_pick_what_is_learned():
         fit(small(), np.zeros((9, 2)), weights=np.ones(8))
 
 
+@pytest.mark.parametrize("factor", [-1.0, float("nan")])
+def test_a_schedule_below_0_is_refused(moons, factor):
+    with pytest.raises(ValueError, match=r"schedule\(2, 30\) is"):
+        fit(
+            small(),
+            moons[:1000],
+            validation=0.0,
+            batch_size=100,
+            schedule=lambda step, steps: factor if step == 2 else 1,
+        )
+
+
 def test_schedules(moons):
     seen = []
 
@@ -451,7 +437,8 @@ def test_all_options_learn(moons, options):
 
 def test_the_worst_row_does_not_rule_the_robust_mean(moons):
     x = np.concatenate([moons, [[400.0, -300.0]]]).astype(np.float32)
-    trainer = diffeo.Trainer(small(), x, validation=0.0, max_epochs=1)
+    with pytest.warns(diffeo.TrainingWarning, match="400 in row 4000"):
+        trainer = diffeo.Trainer(small(), x, validation=0.0, max_epochs=1)
     report = trainer.step()
     assert report.worst_row == len(moons)
     assert report.worst_log_prob < -100

@@ -102,11 +102,11 @@ def broken(released, described):
 
 
 def test_what_breaks_programs(described):
-    end = "field diffeo_network_options.more offset 40 size 8 type double"
-    assert end.replace("more offset 40 size 8 type double", "normalized offset 36 size 4 type int32_t") in described
+    end = "field diffeo_network_options.more offset 48 size 8 type double"
+    assert end.replace("more offset 48", "dropout offset 40") in described
     assert not broken(described, described)
     assert not broken(described, [*described, end, "function void diffeo_more(void)"])
-    assert broken(described, [*described, end.replace("40", "36")])
+    assert broken(described, [*described, end.replace("48", "44")])
     for i in range(1, len(described)):
         if described[i]:
             fewer = described[:i] + described[i + 1 :]

@@ -123,6 +123,7 @@ LAYERS = {
         ),
         "residual blocks with normalized preactivation, shifted by the context",
     ),
+    "coupling with dropout": (lambda s: s.add_coupling((8, 8), activation="tanh", dropout=0.1), "8 tanh, dropout 0.1"),
     "spline coupling": (
         lambda s: s.add_coupling((8,), activation="tanh", transformer=diffeo.Spline(5, -9, 9)), "5 bins",
     ),
@@ -279,6 +280,50 @@ def test_residual_networks_by_hand(blocks, context_mode):
     expected = X + np.hstack([np.zeros((len(X), 2)), linear(5, 2)(h)])
     assert at == theta.size == flow.parameter_count
     np.testing.assert_allclose(flow.to_noise(X, context)[0], expected, rtol=1e-12, atol=1e-12)
+
+
+# Each makes all the networks that it has with these options.
+NETWORKS = {
+    "autoregressive": lambda s, **o: s.add_autoregressive((8,), **o),
+    "inverse": lambda s, **o: s.add_autoregressive((8,), **o).invert(),
+    "coupling": lambda s, **o: s.add_coupling((8,), scale_activation="tanh", **o),
+    "elementwise": lambda s, **o: s.add_elementwise(hidden=(8,), **o),
+    "planar": lambda s, **o: s.add_planar((8,), **o),
+    "radial": lambda s, **o: s.add_radial((8,), **o),
+    "normal": lambda s, **o: s.set_base("normal", hidden=(8,), **o),
+    "made": lambda s, **o: s.set_base_made((8,), **o),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_dropout_is_of_training_only(name):
+    context = X[:, 1:3] / 4
+
+    def built(dropout):
+        return NETWORKS[name](diffeo.Spec(4, context_dim=2, dtype="float64"), dropout=dropout).build(seed=2)
+
+    plain, dropped = built(0.0), built(0.4)
+    assert "dropout 0.4" in str(dropped)
+    assert "dropout" not in str(plain)
+    np.testing.assert_array_equal(dropped.parameters(), plain.parameters())
+    np.testing.assert_array_equal(dropped.log_prob(X, context), plain.log_prob(X, context))
+    np.testing.assert_array_equal(dropped.grad_log_prob(X, context), plain.grad_log_prob(X, context))
+    np.testing.assert_array_equal(dropped.sample(9, context[0], seed=1), plain.sample(9, context[0], seed=1))
+    again = diffeo.from_bytes(dropped.to_bytes())
+    for flow in plain, dropped, again:
+        noisy(flow, X, context)
+    assert (dropped.parameters() != plain.parameters()).any()
+    np.testing.assert_array_equal(dropped.parameters(), again.parameters())
+    np.testing.assert_array_equal(dropped.log_prob(X, context), again.log_prob(X, context))
+
+
+def test_files_say_dropout_where_there_is_some():
+    for dropout in 0.0, 0.3:
+        spec = diffeo.Spec(4).add_coupling((8,), dropout=dropout).add_actnorm()
+        with h5py.File.in_memory(spec.build().to_bytes()) as f:
+            assert f["layers/000"].attrs.get("dropout", 0.0) == dropout
+            assert ("dropout" in f["layers/000"].attrs) == (dropout > 0)
+            assert "dropout" not in f["layers/001"].attrs
 
 
 def test_blocks_begin_near_the_identity():
@@ -575,6 +620,9 @@ def test_what_does_not_fit():
         lambda: spec.set_base("mixture", components=0),
         lambda: spec.set_base("mixture", components=1025),
         lambda: spec.set_base("normal", hidden=(8,)),
+        lambda: spec.add_coupling(dropout=1),
+        lambda: spec.add_autoregressive(dropout=-0.1),
+        lambda: spec.set_base_made(dropout=np.nan),
         lambda: spec.add_coupling(blocks="dense"),
         lambda: spec.add_coupling((), blocks="residual"),
         lambda: spec.add_coupling(blocks="residual", normalized=True),
@@ -591,6 +639,7 @@ def test_what_does_not_fit():
         lambda: spec.add_dequantize("two"),
         lambda: spec.add_batch_norm(epsilon="small"),
         lambda: spec.add_wrap("low"),
+        lambda: spec.add_coupling(dropout="some"),
         lambda: spec.add_autoregressive(transformer=diffeo.Spline(bins=2.5)),
         lambda: spec.add_autoregressive(transformer=diffeo.Spline(low="low")),
         lambda: spec.add_domain("log", [0.5], low=0),

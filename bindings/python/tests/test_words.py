@@ -54,8 +54,9 @@ def calls():
     }
     functions["fit"] = (flow.fit, lambda **given: fit(flow, X, **given))
     for method, before in {
-        "add_autoregressive": {}, "add_coupling": {}, "add_elementwise": {}, "add_batch_norm": {}, "add_wrap": {},
-        "set_base": {"base": "student_t"}, "set_base_made": {"conditional": "mixture"},
+        "add_autoregressive": {}, "add_coupling": {}, "add_elementwise": {"hidden": (4,)}, "add_batch_norm": {},
+        "add_wrap": {},
+        "set_base": {"base": "student_t", "hidden": (4,)}, "set_base_made": {"conditional": "mixture"},
     }.items():  # fmt: skip
         functions[method] = (
             getattr(diffeo.Spec, method),

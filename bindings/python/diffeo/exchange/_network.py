@@ -95,6 +95,7 @@ class Network:
     blocks: tuple[Block, ...] = ()
     context_mode: str = "input"
     context_layer: Dense | None = None  # mode shift: act(C c + b), added to the first sum
+    dropout: float = 0.0  # a training that goes on leaves out hidden units with this probability
 
     @property
     def inputs(self) -> int:
@@ -201,6 +202,8 @@ class Network:
                 found["normalized"] = 1
         if self.context_mode != "input":
             found["context_mode"] = self.context_mode
+        if self.dropout:
+            found["dropout"] = self.dropout
         return found
 
 

@@ -149,7 +149,7 @@ def _component(attributes: Mapping[str, Any], arrays: Mapping[str, Any], dim: in
         if "scale_activation" in said:
             again = {**said, "activation": said.pop("scale_activation")}
             scale = _network(again, arrays, "scale_network", lists["hidden"], columns, context, None)
-        for name in ("activation", "blocks", "context_mode", "normalized"):
+        for name in ("activation", "blocks", "context_mode", "normalized", "dropout"):
             said.pop(name, None)
         lists.pop("hidden")
     return Layer(kind, said, lists, parameters, inverse, network, scale, transformer)
@@ -206,7 +206,7 @@ def _network(
 
     count, mode = len(hidden), said.get("context_mode", "input")
     kind = said.get("blocks", "plain")
-    names = ("activation", "context_mode")
+    names = ("activation", "context_mode", "dropout")
     words = {name: said[name] for name in names if name in said}
     last = dense(f"{count}", between(-2, count - 1))
     added = dense("context") if mode == "shift" else None

@@ -51,7 +51,8 @@ def residual_net(net: Any, path: str, *, glu: bool = True) -> Network:
     name = names.pop() if names else "relu"
     dense = (linear(net.initial_layer), linear(net.final_layer))
     mode = "gate" if context and glu and blocks else "input"
-    return Network(dense, name, context, "preactivation", tuple(blocks), mode)
+    rates = {float(b.dropout.p) for b in net.blocks if hasattr(b, "dropout")} - {1.0}
+    return Network(dense, name, context, "preactivation", tuple(blocks), mode, dropout=max(rates, default=0.0))
 
 
 def _block(block: Any, path: str, glu: bool) -> Block:

@@ -73,7 +73,7 @@ def made(net: Any, path: str) -> Network:
             return Network((_product(linear(net.final_layer), first),), context=count)
         inner = residual_net(net, path)
         mode = "gate" if count else "input"
-        return Network((first, inner.dense[-1]), inner.activation, count, inner.kind, inner.blocks, mode)
+        return replace(inner, dense=(first, inner.dense[-1]), context=count, context_mode=mode)
     dense, names = [], set()
     for i, block in enumerate(net.blocks):
         masked = linear(block.linear)

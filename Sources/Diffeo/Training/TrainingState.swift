@@ -1,0 +1,60 @@
+/// What a training is continued from, beside the flow, the options and the rows that it was made with.
+package struct TrainingState<S: Scalar> {
+  /// What must be the same for the training to be the same one: options by their names in C, and fingerprints.
+  package let identity: Record
+  package let numbers: NumberTable
+  /// Weights, best weights, the optimizer's: as many numbers each as the flow has parameters.
+  package let vectors: [String: ParameterVector<S>]
+
+  package init(identity: Record, numbers: NumberTable, vectors: [String: ParameterVector<S>]) {
+    self.identity = identity
+    self.numbers = numbers
+    self.vectors = vectors
+  }
+}
+
+package enum AnyTrainingState {
+  case f32(TrainingState<Float>)
+  case f64(TrainingState<Double>)
+}
+
+/// A part of a training that changes in it.
+protocol Resumable {
+  func save(to table: inout NumberTable)
+  /// From numbers that are suspect.
+  mutating func restore(from table: NumberTable) throws(DiffeoError)
+}
+
+/// Lists of numbers by name.
+package struct NumberTable {
+  package private(set) var lists: [String: [Double]]
+
+  package init(_ lists: [String: [Double]] = [:]) { self.lists = lists }
+
+  mutating func set(_ name: String, _ list: [Double]) { lists[name] = list }
+  mutating func set(_ name: String, _ number: Double) { lists[name] = [number] }
+  /// Exact up to 2^53.
+  mutating func set(_ name: String, _ count: Int) { lists[name] = [Double(count)] }
+
+  func list(_ name: String) throws(DiffeoError) -> [Double] {
+    guard let list = lists[name] else { throw DiffeoError(.format, "the checkpoint has no numbers '\(name)'") }
+    return list
+  }
+
+  func number(_ name: String) throws(DiffeoError) -> Double {
+    let list = try list(name)
+    guard list.count == 1 else {
+      throw DiffeoError(.format, "'\(name)' of the checkpoint has \(list.count) numbers, it must have 1")
+    }
+    return list[0]
+  }
+
+  /// From 0 on.
+  func count(_ name: String) throws(DiffeoError) -> Int {
+    let number = try number(name)
+    guard number >= 0, number <= 0x1p53, let count = Int(exactly: number) else {
+      throw DiffeoError(.format, "'\(name)' of the checkpoint is \(number), it must be a count")
+    }
+    return count
+  }
+}
