@@ -10,7 +10,8 @@
  *
  * Threads   A function whose handle is const may run on many threads at once with that handle. A non-const handle
  *           is used by one thread at a time. diffeo_trainer_cancel is the one exception.
- *           The library starts no thread unless a workspace or a trainer is told to use more than one.
+ *           The library starts no thread unless a workspace or a trainer is told to use more than one, or rows are
+ *           read ahead (see Rows that are read); those are at rest when no call runs.
  * Memory    Buffers are yours, both ways; the library keeps no pointer to them after a call returns.
  *           A handle made by *_create, *_load or an output argument is yours: end it with its *_destroy. A call that
  *           makes none writes NULL in its place.
@@ -740,8 +741,19 @@ DIFFEO_API diffeo_status diffeo_trainer_set_validation_f32(diffeo_trainer *train
 DIFFEO_API diffeo_status diffeo_trainer_set_validation_f64(diffeo_trainer *trainer, const double *x, int64_t n,
     const double *context, int64_t n_context, const double *weights);
 
-/* Both with rows that are read when they are needed (see Rows that are read). A function that fails later, while it
- * reads ahead, fails the step that wants its rows. Since: 0.2 */
+/* Both with rows that are read when they are needed (see Rows that are read), and need not fit into memory.
+ * Where rows_memory bytes hold all rows (the numbers of a row in the type of the flow, and 4 bytes), they are read once
+ * and kept, and the training is that with arrays, bit for bit. Else they take rows_memory bytes at most, but 2048 rows at
+ * least, for validation rows that are set a quarter more, beside the chunks of a file and what reading it takes; and
+ *   - all are read once before the first step, and the rows that train once for each sum over them: weights, standardize;
+ *   - an epoch takes blocks of consecutive rows in a random order. Three windows are in memory, each of as many blocks as
+ *     there is room for, about 32 of small rows: one that is used, one that may be used with it, and the next, which a
+ *     thread reads meanwhile. The rows of a window are shuffled. The order depends on the seed, the number of the
+ *     epoch and rows_memory, and on nothing else;
+ *   - of each 64 consecutive rows as many are held out as validation_fraction says, drawn with the seed. Rows held out
+ *     stay in memory if a quarter of rows_memory holds them, else all rows are read once more for each validation.
+ * When reading fails, or a block is not what it was at first (by its fingerprint), the step that wants it fails with
+ * DIFFEO_EIO, and the best weights so far are kept; a later step tries again. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_trainer_create_rows(const diffeo_flow *flow, const diffeo_train_options *options,
     const diffeo_rows *rows, diffeo_trainer **trainer);
 DIFFEO_API diffeo_status diffeo_trainer_set_validation_rows(diffeo_trainer *trainer, const diffeo_rows *rows);

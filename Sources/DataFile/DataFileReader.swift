@@ -85,8 +85,8 @@ package final class DataFileReader: RowReader, @unchecked Sendable {
     guard content.weights.isEmpty || weights == 1 else {
       throw DiffeoError(.shape, "weights have \(weights) columns, they must have 1")
     }
-    try Limit.check("rows.dim", dim)
-    try Limit.check("rows.context_dim", contextDim)
+    try Limit.check("spec.context_dim", dim, name: "x, its number of columns,")
+    try Limit.check("spec.context_dim", contextDim)
     guard dim + contextDim > 0 else { throw DiffeoError(.shape, "the data sets have no columns") }
     return (rows, dim, contextDim, all.map(\.chunkRows).max() ?? 1)
   }

@@ -58,8 +58,6 @@ package struct Limit: Sendable {
     "architecture.masks": .to(1, MADESpec.maxMasks),
     "architecture.bins": .to(2, SplineRule.maxBins),
     "architecture.bound": .to(0, 1e6),
-    "rows.dim": .to(0, FlowSpec.maxDim),
-    "rows.context_dim": .to(0, FlowSpec.maxDim),
     "train.batch_size": .orMore(1),
     "train.max_epochs": .orMore(0),
     "train.patience": .orMore(0),

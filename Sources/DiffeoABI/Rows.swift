@@ -81,8 +81,8 @@ private final class CallbackReader<T: Scalar>: RowReader, @unchecked Sendable {
 
 /// Of rows with at least one.
 private func rowColumns(_ dim: Int64, _ context_dim: Int64) throws(DiffeoError) -> (Int, Int) {
-  try Limit.check("rows.dim", Int(dim))
-  try Limit.check("rows.context_dim", Int(context_dim))
+  try Limit.check("spec.context_dim", Int(dim), name: "dim")
+  try Limit.check("spec.context_dim", Int(context_dim))
   guard dim + context_dim > 0 else { throw DiffeoError(.invalid, "rows without columns: dim and context_dim are 0") }
   return (Int(dim), Int(context_dim))
 }

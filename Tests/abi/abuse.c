@@ -42,6 +42,10 @@ static int rounds = 4000;
   X(flow_with_parameters_f64, (flow, NULL, OUT(0)))                  \
   X(trainer_create_f32, (flow, NULL, NULL, 9, NULL, 0, NULL, OUT(0)))      \
   X(trainer_create_f64, (flow, NULL, NULL, 9, NULL, 0, NULL, OUT(0)))      \
+  X(rows_create_f32, (9, 0, 0, 0, NULL, NULL, OUT(0)))               \
+  X(rows_create_f64, (-1, 1, 0, 0, NULL, NULL, OUT(0)))              \
+  X(rows_open, (folder, "x", NULL, NULL, OUT(0)))                    \
+  X(trainer_create_rows, (flow, NULL, NULL, OUT(0)))                 \
   X(trainer_best, (NULL, OUT(0)))                                    \
   X(trainer_current, (NULL, OUT(0)))                                 \
   X(fit_f32, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, NULL, OUT(0), NULL)) \
@@ -61,9 +65,10 @@ static void handles(void) {
   REFUSED(DIFFEO_EINVAL, "2147483647", D.workspace_create(INT32_MAX, w));
   ISOLATED("NULL handles are 0 and no-ops") {
     D.workspace_destroy(NULL), D.spec_destroy(NULL), D.flow_destroy(NULL), D.trainer_destroy(NULL);
-    D.trainer_cancel(NULL);
+    D.trainer_cancel(NULL), D.rows_destroy(NULL);
     CHECK(D.workspace_threads(NULL) == 0 && D.flow_dim(NULL) == 0 && D.flow_context_dim(NULL) == 0 &&
               D.flow_dtype(NULL) == 0 && D.flow_layer_count(NULL) == 0 && D.flow_parameter_count(NULL) == 0 &&
+              D.rows_count(NULL) == 0 && D.rows_dim(NULL) == 0 && D.rows_context_dim(NULL) == 0 &&
               D.flow_metadata_count(NULL) == 0 && D.trainer_finished(NULL) == 1, "facts about NULL");
   }
   ISOLATED("as many threads as there may be") {
@@ -736,6 +741,144 @@ static void building(void) {
   D.spec_destroy(spec), D.spec_destroy(plain), D.spec_destroy(narrow);
 }
 
+/* Rows that a function gives, or does not: count of the calls, and the one that fails. */
+typedef struct {
+  int calls, fails, puts_nan, never_same;
+} reading_state;
+static int give_f64(void *user, int64_t first, int64_t count, double *x, double *context, double *weights) {
+  reading_state *state = user;
+  if (++state->calls == state->fails) return -7;
+  for (int64_t r = 0; r < count; r++) {
+    uint64_t seed = (uint64_t)(first + r) + (state->never_same ? (uint64_t)state->calls : 0);
+    for (int j = 0; x && j < DIM; j++) x[r * DIM + j] = uniform(&seed);
+    for (int j = 0; context && j < CONTEXT; j++) context[r * CONTEXT + j] = uniform(&seed);
+    if (weights) weights[r] = 1 + uniform(&seed);
+    if (state->puts_nan && first + r == 4321) x[r * DIM + 1] = NAN;
+  }
+  return 0;
+}
+static int give_f32(void *user, int64_t first, int64_t count, float *x, float *context, float *weights) {
+  double *rows = malloc((size_t)count * (DIM + CONTEXT + 1) * sizeof *rows), *c = rows + count * DIM, *w = c + count * CONTEXT;
+  const int status = give_f64(user, first, count, x ? rows : NULL, context ? c : NULL, weights ? w : NULL);
+  for (int64_t i = 0; status == 0 && i < count * DIM && x; i++) x[i] = (float)rows[i];
+  for (int64_t i = 0; status == 0 && i < count * CONTEXT && context; i++) context[i] = (float)c[i];
+  for (int64_t i = 0; status == 0 && i < count && weights; i++) weights[i] = (float)w[i];
+  free(rows);
+  return status;
+}
+
+static void reading(void) {
+  enum { ROWS = 6000 };
+  reading_state state = {0};
+  diffeo_rows *rows = NULL, *floats = NULL, *weighted = NULL, *context = NULL, *one = NULL, *none = NULL;
+  void *o = OUT(0);
+  char path[1024];
+  snprintf(path, sizeof path, "%s/rows.h5", folder);
+  REFUSED(DIFFEO_EINVAL, "read", D.rows_create_f32(9, 1, 0, 0, NULL, NULL, o));
+  REFUSED(DIFFEO_EINVAL, "read", D.rows_create_f64(9, 1, 0, 0, NULL, NULL, o));
+  REFUSED(DIFFEO_EINVAL, "rows", D.rows_create_f32(9, 1, 0, 0, give_f32, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "rows", D.rows_create_f64(9, 1, 0, 0, give_f64, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "weighted", D.rows_create_f64(9, 1, 0, 2, give_f64, NULL, o));
+  REFUSED(DIFFEO_EINVAL, "without columns", D.rows_create_f64(9, 0, 0, 0, give_f64, NULL, o));
+  static const int64_t far[] = {-1, INT64_MIN, INT64_MAX};
+  for (int i = 0; i < COUNT(far); i++) {
+    REFUSED(DIFFEO_EINVAL, "", D.rows_create_f64(far[i], DIM, 0, 0, give_f64, NULL, o));
+    REFUSED(DIFFEO_EINVAL, "dim", D.rows_create_f64(9, far[i], 0, 0, give_f64, NULL, o));
+    REFUSED(DIFFEO_EINVAL, "context_dim", D.rows_create_f64(9, 1, far[i], 0, give_f64, NULL, o));
+  }
+  REFUSED(DIFFEO_EINVAL, "65537", D.rows_create_f64(9, 65537, 0, 0, give_f64, NULL, o));
+  REFUSED(DIFFEO_EINVAL, "path", D.rows_open(NULL, "x", NULL, NULL, o));
+  REFUSED(DIFFEO_EINVAL, "rows", D.rows_open(path, "x", NULL, NULL, NULL));
+  REFUSED(DIFFEO_EIO, "not a regular file", D.rows_open(folder, "x", NULL, NULL, o));
+  REFUSED(DIFFEO_EIO, "No such file", D.rows_open("/does/not/exist", "x", NULL, NULL, o));
+
+  CHECK_OK(D.rows_create_f64(ROWS, DIM, 0, 0, give_f64, &state, &rows));
+  CHECK_OK(D.rows_create_f32(ROWS, DIM, 0, 0, give_f32, &state, &floats));
+  CHECK_OK(D.rows_create_f64(ROWS, DIM, CONTEXT, 1, give_f64, &state, &weighted));
+  CHECK_OK(D.rows_create_f32(ROWS, 0, CONTEXT, 0, give_f32, &state, &context));
+  CHECK_OK(D.rows_create_f64(1, DIM, 0, 0, give_f64, &state, &one));
+  CHECK_OK(D.rows_create_f64(0, DIM, 0, 0, give_f64, &state, &none));
+  REFUSED(DIFFEO_EINVAL, "flow", D.trainer_create_rows(NULL, NULL, rows, o));
+  REFUSED(DIFFEO_EINVAL, "rows", D.trainer_create_rows(flow, NULL, NULL, o));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_create_rows(flow, NULL, rows, NULL));
+  REFUSED(DIFFEO_ESHAPE, "2 of context", D.trainer_create_rows(flow, NULL, weighted, o));
+  REFUSED(DIFFEO_ESHAPE, "1 row", D.trainer_create_rows(flow, NULL, one, o));
+  REFUSED(DIFFEO_ESHAPE, "0 rows", D.trainer_create_rows(flow, NULL, none, o));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_set_validation_rows(NULL, rows));
+  REFUSED(DIFFEO_EINVAL, "rows", D.trainer_set_validation_rows(trainer, NULL));
+  REFUSED(DIFFEO_ESHAPE, "2 of context", D.trainer_set_validation_rows(trainer, weighted));
+  REFUSED(DIFFEO_ESHAPE, "0 validation rows", D.trainer_set_validation_rows(trainer, none));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_log_prob_file(NULL, rows, NULL, path));
+  REFUSED(DIFFEO_EINVAL, "rows", D.flow_log_prob_file(flow, NULL, NULL, path));
+  REFUSED(DIFFEO_EINVAL, "path", D.flow_log_prob_file(flow, rows, NULL, NULL));
+  REFUSED(DIFFEO_ESHAPE, "3 columns", D.flow_log_prob_file(conditional, rows, NULL, path));
+  REFUSED(DIFFEO_EIO, "not a regular file", D.flow_log_prob_file(flow, rows, NULL, folder));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_sample_file(NULL, 1, 0, 9, NULL, NULL, path));
+  REFUSED(DIFFEO_EINVAL, "path", D.flow_sample_file(flow, 1, 0, 9, NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "-1", D.flow_sample_file(flow, 1, 0, -1, NULL, NULL, path));
+  REFUSED(DIFFEO_EINVAL, "9223372036854775807", D.flow_sample_file(flow, 1, 0, INT64_MAX, NULL, NULL, path));
+  REFUSED(DIFFEO_ESHAPE, "context", D.flow_sample_file(conditional, 1, 0, 9, NULL, NULL, path));
+  REFUSED(DIFFEO_ESHAPE, "context", D.flow_sample_file(flow, 1, 0, 9, context, NULL, path));
+  REFUSED(DIFFEO_ESHAPE, "6000 rows", D.flow_sample_file(conditional, 1, 0, 9, context, NULL, path));
+  ISOLATED("no rows, and what there is after a failure") {
+    CHECK_OK(D.flow_log_prob_file(flow, none, NULL, path));
+    CHECK_OK(D.flow_sample_file(conditional, 1, 0, ROWS, context, NULL, path));
+    CHECK_OK(D.flow_log_prob_file(flow, floats, NULL, path));
+    state.calls = 0, state.fails = 1;
+    CHECK_STATUS(D.flow_log_prob_file(flow, rows, NULL, path), DIFFEO_EIO);
+    diffeo_rows *again = NULL;
+    CHECK_OK(D.rows_open(path, NULL, "log_prob", NULL, &again));
+    CHECK(D.rows_count(again) == ROWS && D.rows_context_dim(again) == 1, "%d rows", (int)D.rows_count(again));
+    D.rows_destroy(again);
+    remove(path);
+  }
+
+  /* Each call in turn fails, and one gives what it has not given before. */
+  diffeo_train_options options;
+  CHECK_OK(D.train_options_init(&options, sizeof options));
+  options.max_epochs = 2, options.rows_memory = 0;
+  for (int at = 1; at < 2000; at = at * 3 / 2 + 1)
+    for (int kind = 0; kind < 3; kind++)
+      ISOLATED("rows that fail") {
+        diffeo_trainer *t = NULL;
+        diffeo_status status = DIFFEO_OK;
+        state = (reading_state){.fails = kind == 0 ? at : 0};
+        if (kind == 2) state.never_same = 1;
+        options.threads = kind == 1 ? 2 : 1;
+        status = D.trainer_create_rows(flow, &options, kind == 1 ? floats : rows, &t);
+        CHECK((status == DIFFEO_OK) == (t != NULL), "%s", D.status_name(status));
+        while (status == DIFFEO_OK && !D.trainer_finished(t)) status = D.trainer_step(t, 1, NULL);
+        CHECK(status == (kind == 1 || (kind == 0 && state.calls < at) ? DIFFEO_OK : DIFFEO_EIO), "%d at %d: %s", kind, at,
+              D.last_error());
+        if (t != NULL) {
+          diffeo_flow *best = NULL;
+          CHECK_OK(D.trainer_best(t, &best));
+          D.flow_destroy(best);
+        }
+        D.trainer_destroy(t);
+      }
+  state = (reading_state){.puts_nan = 1};
+  REFUSED(DIFFEO_ENUMERIC, "row 4321, column 1", D.trainer_create_rows(flow, &options, rows, o));
+  REFUSED(DIFFEO_ENUMERIC, "row 4321, column 1", D.trainer_create_rows(flow, NULL, rows, o));
+  state = (reading_state){0};
+  ISOLATED("rows that go before their trainer, and weights, and much memory") {
+    diffeo_trainer *t = NULL;
+    options.rows_memory = INT64_MAX;
+    CHECK_OK(D.trainer_create_rows(conditional, &options, weighted, &t));
+    D.trainer_destroy(t);
+    options.rows_memory = 0;
+    CHECK_OK(D.trainer_create_rows(conditional, &options, weighted, &t));
+    CHECK_OK(D.trainer_set_validation_rows(t, weighted));
+    D.rows_destroy(weighted);
+    while (!D.trainer_finished(t)) CHECK_OK(D.trainer_step(t, 0, NULL));
+    CHECK_STATUS(D.trainer_set_validation_rows(t, rows), DIFFEO_ESHAPE);
+    D.trainer_destroy(t);
+    weighted = NULL;
+  }
+  D.rows_destroy(weighted);
+  D.rows_destroy(rows), D.rows_destroy(floats), D.rows_destroy(context), D.rows_destroy(one), D.rows_destroy(none);
+}
+
 static void training_options(void) {
   float x[N * DIM];
   uint64_t state = 5;
@@ -743,6 +886,8 @@ static void training_options(void) {
 #define TRAIN(field, value, piece) FIELD(diffeo_train_options, D.train_options_init, field, value, DIFFEO_EINVAL, \
                                          piece, D.trainer_create_f32(flow, &o, x, N, NULL, 0, NULL, OUT(0)))
   TRAIN(batch_size, 0, "batch_size is 0");
+  TRAIN(rows_memory, -1, "rows_memory is -1");
+  TRAIN(rows_memory, INT64_MIN, "rows_memory is -9223372036854775808");
   TRAIN(batch_size, INT64_MIN, "batch_size is -9223372036854775808");
   TRAIN(max_epochs, -1, "max_epochs is -1");
   TRAIN(patience, -1, "patience is -1");
@@ -1059,6 +1204,7 @@ int main(int argc, char **argv) {
   PART(parameters_f64);
   PART(training_f32);
   PART(training_f64);
+  PART(reading);
   PART(training_options);
   PART(bounds);
   PART(words);

@@ -25,6 +25,7 @@ PARTS = {
         "arrays": "evaluation_f32 evaluation_f64 parameters_f32 parameters_f64 training_f32 training_f64",
         "building": "building",
         "files": "files",
+        "reading": "reading",
         "others": "handles sizes training_options bounds words",
     },
 }

@@ -6,13 +6,15 @@ struct BlockMemory {
   /// Of a row in a window.
   private let rowBytes: Int
 
+  /// However little memory there is.
+  private static let leastBlockRows = 32
   private static var number: Int { MemoryLayout<Int32>.stride }
 
   init<S: Scalar>(_ reader: any RowReader, _: S.Type, bytes: Int) {
     rowBytes = reader.width * MemoryLayout<S>.stride + Self.number
     // A window takes many blocks from all over the data, each of whole chunks of the file if they are small enough.
     let rows = bytes / (3 * rowBytes)
-    let (least, together) = (max(1, rows / 32), reader.rowsTogether)
+    let (least, together) = (max(Self.leastBlockRows, rows / 32), reader.rowsTogether)
     blockRows = min(together <= rows / 8 ? (least + together - 1) / together * together : least, max(reader.rows, 1))
     self.bytes = max(0, bytes - blockRows * rowBytes)
   }

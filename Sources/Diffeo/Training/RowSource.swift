@@ -5,9 +5,6 @@ protocol RowSource<S>: AnyObject {
 
   var count: Int { get }
 
-  /// Of all values, in their own order.
-  var fingerprint: UInt64 { get }
-
   /// Bytes of memory, where the order of an epoch depends on how much of it there is; else 0.
   var windowBytes: Int { get }
 

@@ -67,6 +67,7 @@ package struct TrainOptions: Sendable {
     record["ema_decay"] = .double(emaDecay)
     record["x_noise"] = .double(xNoise)
     record["negative_weights"] = .bool(negativeWeights)
+    record["rows_memory"] = .int(rowsMemory)
     return record
   }
 
