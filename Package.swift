@@ -46,7 +46,8 @@ let package = Package(
     .target(name: "Storage", dependencies: ["Diffeo", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
     .target(
       name: "WeightFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
-    .target(name: "DataFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
+    .target(
+      name: "DataFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
     .target(
       name: "DiffeoABI", dependencies: ["CDiffeo", "CLibrary", "CShims", "Diffeo", "WeightFile", "DataFile"],
       linkerSettings: [

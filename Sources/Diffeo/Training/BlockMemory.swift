@@ -2,7 +2,7 @@
 struct BlockMemory {
   let blockRows: Int
   /// For windows.
-  let bytes: Int
+  private let bytes: Int
   /// Of a row in a window.
   private let rowBytes: Int
 

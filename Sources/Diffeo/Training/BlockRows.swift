@@ -80,7 +80,7 @@ final class BlockRows<S: Scalar>: RowSource {
 
   var fingerprint: UInt64 { file.fingerprint }
 
-  var windowBytes: Int { memory.bytes }
+  var hasWindows: Bool { true }
 
   func split(held: Int) throws(DiffeoError) -> (train: any RowSource<S>, held: (any RowSource<S>)?) {
     if held == 0 { return (try BlockRows(file, selection, settings, memory), nil) }

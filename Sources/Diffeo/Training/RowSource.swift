@@ -5,8 +5,8 @@ protocol RowSource<S>: AnyObject {
 
   var count: Int { get }
 
-  /// Bytes of memory, where the order of an epoch depends on how much of it there is; else 0.
-  var windowBytes: Int { get }
+  /// Whether the order of an epoch depends on the memory that there is for rows.
+  var hasWindows: Bool { get }
 
   /// (sum of weights)^2 / sum of their squares (Kish 1965).
   var effectiveCount: Double { get }
@@ -41,7 +41,7 @@ protocol RowSource<S>: AnyObject {
 
 /// As it is for rows in memory.
 extension RowSource {
-  var windowBytes: Int { 0 }
+  var hasWindows: Bool { false }
   var stretches: [Range<Int>] { [0..<count] }
   func readAhead(_ goesOn: Bool) {}
 }

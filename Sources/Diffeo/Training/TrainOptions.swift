@@ -67,7 +67,6 @@ package struct TrainOptions: Sendable {
     record["ema_decay"] = .double(emaDecay)
     record["x_noise"] = .double(xNoise)
     record["negative_weights"] = .bool(negativeWeights)
-    record["rows_memory"] = .int(rowsMemory)
     return record
   }
 

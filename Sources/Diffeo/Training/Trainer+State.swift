@@ -54,7 +54,7 @@ extension Trainer {
   private var identity: Record {
     var record = options.record
     record["rows"] = .int(data.count)
-    record["rows_memory"] = .int(data.windowBytes)
+    record["rows_memory"] = .int(data.hasWindows ? options.rowsMemory : 0)
     record["rows_fingerprint"] = .int(Int(bitPattern: UInt(data.fingerprint)))
     record["validation_rows"] = .int(validation?.count ?? 0)
     record["validation_fingerprint"] = .int(Int(bitPattern: UInt(validation?.fingerprint ?? 0)))
