@@ -42,7 +42,9 @@ package final class DataFileReader: RowReader, @unchecked Sendable {
     let descriptor = try Descriptor(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, "opened")
     var facts = stat()
     guard fstat(descriptor.number, &facts) == 0 else { throw ioError(path, "read") }
-    guard cshims_is_regular(UInt32(facts.st_mode)) != 0 else { throw DiffeoError(.io, "'\(path)' is not a regular file") }
+    guard cshims_is_regular(UInt32(facts.st_mode)) != 0 else {
+      throw DiffeoError(.io, "'\(path)' is not a regular file")
+    }
 
     var made: Content?
     var shape = (rows: 0, dim: 0, contextDim: 0, together: 1)

@@ -22,7 +22,9 @@ private final class CallbackReader<T: Scalar>: RowReader, @unchecked Sendable {
   private let user: UnsafeMutableRawPointer?
   private let turn = Mutex<Void>(())
 
-  init(_ n: Int64, _ dim: Int64, _ context_dim: Int64, _ weighted: Int32, _ read: Read?, _ user: UnsafeMutableRawPointer?)
+  init(
+    _ n: Int64, _ dim: Int64, _ context_dim: Int64, _ weighted: Int32, _ read: Read?, _ user: UnsafeMutableRawPointer?
+  )
     throws(DiffeoError)
   {
     rows = try count(n, "n")
@@ -93,7 +95,9 @@ public func diffeo_rows_create_f32(
   _ user: UnsafeMutableRawPointer?, _ rows: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
   making(rows, "rows") { () throws(DiffeoError) in
-    RowsHandle(try CallbackReader<Float>(n, dim, context_dim, weighted, read.map { read in { read($0, $1, $2, $3, $4, $5) } }, user))
+    RowsHandle(
+      try CallbackReader<Float>(
+        n, dim, context_dim, weighted, read.map { read in { read($0, $1, $2, $3, $4, $5) } }, user))
   }
 }
 
@@ -103,7 +107,9 @@ public func diffeo_rows_create_f64(
   _ user: UnsafeMutableRawPointer?, _ rows: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
   making(rows, "rows") { () throws(DiffeoError) in
-    RowsHandle(try CallbackReader<Double>(n, dim, context_dim, weighted, read.map { read in { read($0, $1, $2, $3, $4, $5) } }, user))
+    RowsHandle(
+      try CallbackReader<Double>(
+        n, dim, context_dim, weighted, read.map { read in { read($0, $1, $2, $3, $4, $5) } }, user))
   }
 }
 

@@ -19,7 +19,9 @@ private final class MadeRows: RowReader, @unchecked Sendable {
   private let busy = Atomic<Int>(0)
 
   init(_ rows: Int, dim: Int = 1, contextDim: Int = 0, isWeighted: Bool = false, together: Int = 1) {
-    (self.rows, self.dim, self.contextDim, self.isWeighted, rowsTogether) = (rows, dim, contextDim, isWeighted, together)
+    (self.rows, self.dim, self.contextDim, self.isWeighted, rowsTogether) = (
+      rows, dim, contextDim, isWeighted, together
+    )
   }
 
   func read(_ range: Range<Int>, into buffers: RowBuffers) throws(DiffeoError) {
@@ -28,7 +30,9 @@ private final class MadeRows: RowReader, @unchecked Sendable {
     defer { busy.wrappingSubtract(1, ordering: .relaxed) }
     reads.wrappingAdd(1, ordering: .relaxed)
     if pause > 0 { usleep(pause) }
-    let (x, context) = (buffers.x.assumingMemoryBound(to: Double.self), buffers.context.assumingMemoryBound(to: Double.self))
+    let (x, context) = (
+      buffers.x.assumingMemoryBound(to: Double.self), buffers.context.assumingMemoryBound(to: Double.self)
+    )
     for (r, row) in range.enumerated() {
       for i in 0..<dim { x[r * dim + i] = Double(row) + shift + (i == 0 ? 0 : sin(Double(row * i))) }
       for i in 0..<contextDim { context[r * contextDim + i] = Double(row) / 2 }
@@ -110,7 +114,8 @@ private final class MadeRows: RowReader, @unchecked Sendable {
   }
 
   private func train(
-    _ reader: MadeRows, threads: Int = 1, bytes: Int = 0, steps: Int = 0, _ change: (inout TrainOptions) -> Void = { _ in }
+    _ reader: MadeRows, threads: Int = 1, bytes: Int = 0, steps: Int = 0,
+    _ change: (inout TrainOptions) -> Void = { _ in }
   ) throws -> (flow: Flow<Double>, report: TrainReport) {
     var options = TrainOptions()
     options.maxEpochs = 2
@@ -148,7 +153,9 @@ private final class MadeRows: RowReader, @unchecked Sendable {
     let reader = MadeRows(6000, dim: 2, isWeighted: isWeighted)
     let (flow, report) = try train(reader, bytes: 1 << 20)
     #expect(reader.reads.load(ordering: .relaxed) == 1)
-    let (x, weights) = (UnsafeMutablePointer<Double>.allocate(capacity: 12_000), UnsafeMutablePointer<Double>.allocate(capacity: 6000))
+    let (x, weights) = (
+      UnsafeMutablePointer<Double>.allocate(capacity: 12_000), UnsafeMutablePointer<Double>.allocate(capacity: 6000)
+    )
     defer {
       x.deallocate()
       weights.deallocate()

@@ -69,7 +69,8 @@ final class BlockFile<S: Scalar>: @unchecked Sendable {
       guard fingerprintOfBlock(range.count) == fingerprints[block] else {
         throw DiffeoError(
           .io,
-          "rows \(range.lowerBound) to \(range.upperBound - 1) of \(name) are not what they were when the training began")
+          "rows \(range.lowerBound) to \(range.upperBound - 1) of \(name) are not what they were when the training began"
+        )
       }
       try body(Block(x: x, context: context, weights: weights.map { UnsafePointer($0) }, rows: range))
     }

@@ -287,9 +287,9 @@ class Trainer(Generic[F]):
     Notes
     -----
     **Data larger than memory.** ``x``, ``context``, ``weights`` and those of the validation may be memory maps
-    (``np.load(path, mmap_mode="r")``), data sets of h5py, arrays of zarr or variables of netCDF4; a data set of records,
-    or a mapping or a list of 1-D data sets, has its columns, and the flow remembers their names. Where `rows_memory` holds
-    all rows, training is what it is with arrays, bit for bit. Else an epoch takes blocks of rows in a random order,
+    (``np.load(path, mmap_mode="r")``), data sets of h5py, arrays of zarr or variables of netCDF4. A data set of
+    records, or a mapping or a list of 1-D data sets, has its columns, and the flow remembers their names. Where
+    `rows_memory` holds all rows, training is what it is with arrays, bit for bit. Else an epoch takes blocks of rows in a random order,
     some 32 of which are shuffled together, while a thread reads the next. What is read must stay the same: a block that
     has changed ends the training with an OSError, and an exception of the array itself comes as it is. ``x`` may also
     be an iterator of arrays, or of tuples (x, context) or (x, context, weights) of them, which is written to
