@@ -1,14 +1,16 @@
 """Rows a second of training, and of log-densities, from memory and from data that is read, in turns: streaming.py.
 
 The data is larger than the memory that it may take: it is written to temporary files first (about 200 MB). Every source
-has its turn in each round; what is printed is the median over the rounds of a source's speed over that from memory in the
-same round.
+has its turn in each round; what is printed are medians over the rounds: rows a second; their ratio to those from memory in
+the same round; and the ratio of processor time a row from memory to that of the source, reading included, which is the
+speed where the thread that reads has no core of its own, and is not moved by what else the machine does.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import diffeo
@@ -52,27 +54,29 @@ def main() -> None:
             }
             print(f"{given.rows:,} rows of {given.dim}, {given.threads} threads, rows_memory {given.memory:,}")
             for what, measure in ("training", training), ("log_prob", densities):
-                turns: dict[str, list[float]] = {name: [] for name in sources}
+                turns: dict[str, list[tuple[float, float]]] = {name: [] for name in sources}
                 for _ in range(given.rounds):
                     for name, source in sources.items():
-                        turns[name].append(measure(source, given))
-                for name, speeds in turns.items():
-                    ratio = statistics.median(a / b for a, b in zip(speeds, turns["memory"], strict=True))
-                    print(f"{what:10} {name:18} {statistics.median(speeds):12,.0f} rows/s  {ratio:.3f}")
+                        run = measure(source, given)
+                        start, cpu = time.perf_counter(), time.process_time()
+                        run()
+                        turns[name].append((time.perf_counter() - start, time.process_time() - cpu))
+                for name, seconds in turns.items():
+                    pairs = list(zip(turns["memory"], seconds, strict=True))
+                    wall, cpu = (statistics.median(a[i] / b[i] for a, b in pairs) for i in (0, 1))
+                    speed = given.rows / statistics.median(each[0] for each in seconds)
+                    print(f"{what:10} {name:18} {speed:12,.0f} rows/s  {wall:.3f}  {cpu:.3f}", flush=True)
 
 
-def training(x: object, given: argparse.Namespace) -> float:
-    """Of an epoch, validation included; without the passes before it."""
+def training(x: object, given: argparse.Namespace) -> Callable[[], object]:
+    """An epoch, validation included; without the passes before it."""
     flow = diffeo.maf(dim=given.dim)
-    trainer = diffeo.Trainer(flow, x, max_epochs=1, rows_memory=given.memory)
-    return trainer.step().rows_per_second
+    return diffeo.Trainer(flow, x, max_epochs=1, rows_memory=given.memory).step
 
 
-def densities(x: object, given: argparse.Namespace) -> float:
+def densities(x: object, given: argparse.Namespace) -> Callable[[], object]:
     flow = diffeo.maf(dim=given.dim)
-    start = time.perf_counter()
-    flow.log_prob(x)
-    return given.rows / (time.perf_counter() - start)
+    return lambda: flow.log_prob(x)
 
 
 if __name__ == "__main__":
