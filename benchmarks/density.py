@@ -300,13 +300,16 @@ class Run:
         self.save(flow)
 
     def _epochs(self, data: Data, model: Model, options: dict[str, Any]) -> int:
-        """As many as the minutes are enough for, by the speed of a few steps; a row of validation is a third of one."""
+        """As many as the minutes are enough for, by the speed of a few steps; a row of validation is a third of one.
+        The speed is that of the processor, so that other work on the machine does not make runs shorter.
+        """
         some = data.parts["train"].first(20 * options["batch_size"])
         trainer = diffeo.Trainer(
             build(data, model, self.key["setting"], self.key["seed"]), some.x, some.context, validation=0.0,
             **options | {"max_epochs": 1},
         )  # fmt: skip
-        rate = trainer.step().rows_per_second
+        begin = time.process_time()
+        rate = options["threads"] * trainer.step().train_rows / (time.process_time() - begin)
         rows = len(data.parts["train"]) + len(data.parts["val"]) / 3
         return max(1, min(MAX_EPOCHS, int(60 * self.key["minutes"] * rate / rows)))
 
