@@ -393,7 +393,7 @@ def summarise(data: Data, given: argparse.Namespace) -> dict[str, Any]:
         if name in published and not math.isnan(published[name][column]):
             values["published"] = published[name][column]
     return {
-        "rows": {part: len(rows) for part, rows in data.parts.items()}, "dim": data.dim,
+        "rows": {part: len(rows) for part, rows in data.parts.items()}, "dim": data.dim, "seed": given.seed,
         "date": time.strftime("%Y-%m-%d"), "diffeo": diffeo.__version__, "python": platform.python_version(),
         "cells": cells,
     }  # fmt: skip
@@ -425,7 +425,7 @@ def curves(summary: dict[str, Any]) -> list[list[str]]:
     """Validation after some of the epochs; all are in the JSON file."""
     runs = [values for values in summary["cells"].values() if "curve" in values]
     longest = max((len(values["curve"]) for values in runs), default=0)
-    epochs = sorted({min(longest, math.ceil(1.5**i)) for i in range(1, 20)})[:10] if longest else []
+    epochs = sorted({min(longest, math.ceil(1.5**i)) for i in range(20)}) if longest else []
     rows = [["validation after epoch", *map(str, epochs)]]
     for values in runs:
         curve = [validation for _, validation in values["curve"]]
@@ -447,7 +447,8 @@ def page(everything: dict[str, Any]) -> str:
     text = ""
     for name, summary in everything.items():
         counts = ", ".join(f"{count:,} {part}" for part, count in summary["rows"].items())
-        text += f"*{name}: {counts} rows, {summary['dim']} columns; {summary['date']}, diffeo {summary['diffeo']}*\n\n"
+        text += f"*{name}: {counts} rows, {summary['dim']} columns; seed {summary['seed']}; "
+        text += f"{summary['date']}, diffeo {summary['diffeo']}*\n\n"
         text += learning.markdown(table(summary)) + "\n"
         if len(curves(summary)) > 1:
             text += learning.markdown(curves(summary)) + "\n"
