@@ -18,6 +18,19 @@ COUNTS = np.random.default_rng(33).integers(0, 16, (900, 2)).astype(np.float32)
 CONTEXT = np.random.default_rng(34).normal(size=(900, 1)).astype(np.float32)
 
 
+class OnDisk:
+    """Rows that are read when they are needed."""
+
+    def __init__(self, rows):
+        self.rows, self.shape, self.dtype = rows, rows.shape, rows.dtype
+
+    def __getitem__(self, part):
+        return self.rows[part]
+
+
+MANY = OnDisk(two_moons(12_000, seed=35).astype(np.float32))
+
+
 def small(**options):
     return diffeo.maf(**{"dim": 2, "transforms": 2, "hidden": (16,), "seed": 1} | options)
 
@@ -51,6 +64,7 @@ CASES = {
     "batch normalisation": (normalised, (X,), {}),
     "counts": (counts, (COUNTS,), {}),
     "dropout": (lambda: small(dropout=0.25), (X,), {}),
+    "rows that are read": (small, (MANY,), {"rows_memory": 4096, "batch_size": 512, "x_noise": 0.1}),
     "masks": (lambda: diffeo.made(2, hidden=(16,), masks=3), (X,), {}),
 }
 
@@ -109,6 +123,7 @@ def test_a_rate_that_was_set_is_kept(tmp_path):
         "batch_size is 64 there and 65": lambda: trainer("by default", batch_size=65),
         "seed is 0 there and 7": lambda: trainer("by default", seed=7),
         "optimizer": lambda: trainer("by default", optimizer="sgd"),
+        "rows_memory is 0 there and 100": lambda: diffeo.Trainer(small(), OnDisk(X), batch_size=64, rows_memory=100),
         "validation is 0.1 there and 0.2": lambda: trainer("by default", validation=0.2),
         "other layers": lambda: trainer("masks"),
         "float32 flow, this one is float64": lambda: trainer("float64"),
