@@ -1,6 +1,8 @@
 """Trains every flow, as its one call makes it, on real data, beside a Gaussian: see docs/learning.md.
 
 python benchmarks/learning.py --data FOLDER [--quick] [--write] [--sets NAME ...] [--flows PATTERN]
+python benchmarks/learning.py --data FOLDER --peers [--write] [--seeds N] [--minutes M]    beside zuko and flowjax
+python benchmarks/learning.py --data FOLDER --samples [--flows PATTERN]                    are samples where the data is
 """
 
 from __future__ import annotations
@@ -340,12 +342,12 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n"
 
 
-def write(text: str) -> None:
+def write(text: str, marker: str = "results") -> None:
     """Replace what is between the markers of the page."""
-    pattern = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
+    pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
     content, found = pattern.subn(lambda match: match[1] + text + match[2], PAGE.read_text())
     if found != 1:
-        raise SystemExit(f"{PAGE} must have the markers <!-- results --> and <!-- /results --> once")
+        raise SystemExit(f"{PAGE} must have the markers <!-- {marker} --> and <!-- /{marker} --> once")
     PAGE.write_text(content)
 
 
@@ -358,7 +360,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--flows", default="*", help="a pattern such as maf*")
     parser.add_argument("--seed", type=int, default=1, help="of weights, orders and shuffling")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--peers", action="store_true", help="beside zuko and flowjax: see side_by_side.py")
+    parser.add_argument("--seeds", type=int, default=5, help="of --peers: 1 to so many")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="of --peers: no new cell of a peer after these")
+    parser.add_argument("--samples", action="store_true", help="are samples where the data is: see sample_range.py")
     return parser.parse_args()
+
+
+def beside_peers(given: argparse.Namespace) -> int:
+    import side_by_side
+
+    rows, sentence = side_by_side.run(Path(given.data), given.seeds, given.minutes)
+    print(f"\n{plain(rows)}\n\n{sentence}")
+    if given.write:
+        setting = ", ".join(f"{key} = {value}" for key, value in side_by_side.SETTING.items())
+        write(f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}\n- {setting}\n\n{markdown(rows)}\n{sentence}\n",
+              "side-by-side")  # fmt: skip
+    return 0
 
 
 def main() -> int:
@@ -368,6 +386,12 @@ def main() -> int:
     if given.data is None or not Path(given.data).is_dir():
         print(f"no data at {given.data}: name the folder with --data or DIFFEO_DATA; nothing was run")
         return 0
+    if given.peers:
+        return beside_peers(given)
+    if given.samples:
+        import sample_range
+
+        return sample_range.run(Path(given.data), given.flows)
     training = TRAINING | {"seed": given.seed, "threads": given.threads}
     if given.quick:
         training["max_epochs"] = QUICK_EPOCHS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from cases import BINS, BOUND, Case
 
-from . import Run, check, timed
+from . import Learn, Learnt, Pair, Run, check, early_stopping, timed
 
 
 def setup(threads: int) -> None:
@@ -80,3 +80,56 @@ def _training(flow: Any, x: Any) -> Run:
         wait(params)
 
     return timed(call)
+
+
+def learn(task: Learn) -> Learnt:
+    """Flows as they come; the base is that of the library's examples, and its splines have no default interval."""
+    import equinox
+    import jax
+    import optax
+    import paramax
+    from flowjax import flows
+    from flowjax.bijections import RationalQuadraticSpline
+    from flowjax.distributions import Normal
+    from flowjax.train.losses import MaximumLikelihoodLoss
+
+    x, context = task.train
+    autoregressive = task.flow in ("maf", "spline_autoregressive")
+    flow: Any = (flows.masked_autoregressive_flow if autoregressive else flows.coupling_flow)(
+        jax.random.key(task.seed), base_dist=Normal(jax.numpy.zeros(x.shape[1])), flow_layers=task.transforms,
+        cond_dim=None if context is None else context.shape[1], nn_width=task.hidden[0], nn_depth=len(task.hidden),
+        transformer=RationalQuadraticSpline(knots=BINS, interval=BOUND) if "spline" in task.flow else None,
+    )  # fmt: skip
+    params, static = equinox.partition(
+        flow, equinox.is_inexact_array, is_leaf=lambda leaf: isinstance(leaf, paramax.NonTrainable)
+    )
+    rate = optax.cosine_decay_schedule(task.lr, task.steps)
+    optimizer, loss = optax.chain(optax.clip_by_global_norm(task.clip_norm), optax.adam(rate)), MaximumLikelihoodLoss()
+    state = optimizer.init(params)
+
+    @jax.jit
+    def steps(params: Any, state: Any, data: Any, order: Any) -> Any:
+        def step(carry: Any, batch: Any) -> Any:
+            params, state = carry
+            gradient = jax.grad(loss)(params, static, *(part[batch] for part in data))
+            updates, state = optimizer.update(gradient, state, params)
+            return (optax.apply_updates(params, updates), state), None
+
+        return jax.lax.scan(step, (params, state), order)[0]
+
+    @jax.jit
+    def log_prob(params: Any, *data: Any) -> Any:
+        return paramax.unwrap(equinox.combine(params, static)).log_prob(*data)
+
+    def given(rows: Pair) -> list[Any]:
+        return [part for part in rows if part is not None]
+
+    def epoch(order: Any) -> None:
+        nonlocal params, state
+        params, state = steps(params, state, given(task.train), order.reshape(-1, task.batch_size))
+
+    def back(kept: Any) -> None:
+        nonlocal params
+        params = kept
+
+    return early_stopping(task, epoch, lambda rows: np.asarray(log_prob(params, *given(rows))), lambda: params, back)
