@@ -374,8 +374,8 @@ def beside_peers(given: argparse.Namespace) -> int:
     print(f"\n{plain(rows)}\n\n{sentence}")
     if given.write:
         setting = ", ".join(f"{key} = {value}" for key, value in side_by_side.SETTING.items())
-        write(f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}\n- {setting}\n\n{markdown(rows)}\n{sentence}\n",
-              "side-by-side")  # fmt: skip
+        facts = f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}\n- {setting}\n"
+        write(f"{facts}\n{markdown(rows)}\n{sentence}\n", "side-by-side")
     return 0
 
 

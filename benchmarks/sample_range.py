@@ -27,7 +27,7 @@ def student() -> Pair:
 
 
 def beyond(x: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Of each sample the largest distance to the data's interval of a column, in lengths of it; inf where not finite."""
+    """Of each sample the largest distance to the data's interval of a column, in lengths of it; inf: not finite."""
     low, high = x.min(0).astype(float), x.max(0).astype(float)
     far = np.maximum(low - samples, samples - high).clip(0) / (high - low)
     return np.where(np.isfinite(far), far, np.inf).max(1)
@@ -53,7 +53,7 @@ def run(folder: Path, pattern: str) -> int:
     paths = [folder / f"{name}.h5" for name in SETS]
     sets = {path.stem: read(path).train for path in paths if path.is_file()} | {"student_t": student()}
     failed = False
-    print(f"{DRAWS:,} samples after {EPOCHS} epochs: farthest beyond the data, in ranges (samples beyond {FAR:g} ranges)")
+    print(f"{DRAWS:,} samples after {EPOCHS} epochs: farthest beyond the data, in ranges (samples beyond {FAR:g})")
     for title, options in FLOWS.items():
         if not fnmatch.fnmatch(title, pattern):
             continue
