@@ -36,8 +36,6 @@ TRAINING: dict[str, Any] = {
     "schedule": "cosine",
     "max_epochs": 50,
     "patience": 10,
-    "clip_norm": 5.0,
-    "weight_decay": 0.0,
 }
 QUICK_ROWS, QUICK_EPOCHS = 15_000, 20
 
@@ -225,13 +223,11 @@ def train(entry: Entry, train: Rows, val: Rows, test: Rows, training: dict[str, 
             dim=train.x.shape[1], context_dim=0 if train.context is None else train.context.shape[1],
             seed=training["seed"], **entry.options,
         )  # fmt: skip
-        reports: list[diffeo.Report] = []
         history = flow.fit(
             train.x,
             train.context,
             validation=(val.x, val.context),
             progress=False,
-            on_progress=reports.append,
             **training,
         )
     except (diffeo.Error, ArithmeticError, ValueError, MemoryError) as error:
@@ -240,7 +236,7 @@ def train(entry: Entry, train: Rows, val: Rows, test: Rows, training: dict[str, 
     result.seconds = time.process_time() - begin
     result.layers, result.parameters = flow.layer_count, flow.parameter_count
     result.epochs, result.best_epoch, result.stopped = len(history), history.best_epoch, history.stopped
-    result.skipped = reports[-1].skipped_steps
+    result.skipped = history.skipped_steps
     result.late = history.validation_log_prob[-1] - history.best_log_prob
 
     def density(rows: Rows) -> Array:

@@ -30,7 +30,7 @@ int main(void) {
   options.batch_size = 256;
   options.max_epochs = 12;
   options.learning_rate = 3e-3;
-  check(diffeo_fit_f32(start, &options, x, ROWS, context, ROWS, show, NULL, &flow, NULL));
+  check(diffeo_fit_f32(start, &options, x, ROWS, context, ROWS, NULL, show, NULL, &flow, NULL));
   printf("\n");
 
   /* One row of context serves all samples; which moon did this point come from? */

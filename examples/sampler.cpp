@@ -43,7 +43,7 @@ static Flow train() {
   diffeo_flow *flow = nullptr;
   check(diffeo_maf_create(&architecture, &flow));
   const Flow start(flow);
-  check(diffeo_fit_f64(start.get(), &options, x.data(), rows, nullptr, 0, nullptr, nullptr, &flow, nullptr));
+  check(diffeo_fit_f64(start.get(), &options, x.data(), rows, nullptr, 0, nullptr, nullptr, nullptr, &flow, nullptr));
   return Flow(flow);
 }
 

@@ -42,7 +42,7 @@ static void domains(void) {
   check(diffeo_spec_set_base(spec, &base));
   check(diffeo_flow_create(spec, 1, &flow));
   diffeo_spec_destroy(spec);
-  check(diffeo_fit_f64(flow, &train, x, ROWS, NULL, 0, NULL, NULL, &trained, NULL));
+  check(diffeo_fit_f64(flow, &train, x, ROWS, NULL, 0, NULL, NULL, NULL, &trained, NULL));
   const double rows[] = {1, 0.5, -1, 0.5, 1, 1.5};
   double log_prob[3];
   check(diffeo_flow_log_prob_f64(trained, rows, 3, NULL, 0, NULL, log_prob));
@@ -70,7 +70,7 @@ static void torus(void) {
   options.dim = 2, options.network = &network, options.periodic = 1;
   train.max_epochs = 20, train.batch_size = 100, train.learning_rate = 5e-3;
   check(diffeo_spline_autoregressive_create(&options, &flow));
-  check(diffeo_fit_f64(flow, &train, x, ROWS, NULL, 0, NULL, NULL, &trained, NULL));
+  check(diffeo_fit_f64(flow, &train, x, ROWS, NULL, 0, NULL, NULL, NULL, &trained, NULL));
 
   double total = 0;
   for (int i = 0; i < GRID * GRID; i++) {

@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
   options.learning_rate = 3e-3;
   options.schedule = DIFFEO_SCHEDULE_COSINE;
   diffeo_trainer *trainer;
-  check(diffeo_trainer_create_f32(flow, &options, x, ROWS, NULL, 0, &trainer));
+  check(diffeo_trainer_create_f32(flow, &options, x, ROWS, NULL, 0, NULL, &trainer));
 
   /* The loop is yours: a step of 0 batches goes to the end of the epoch. */
   diffeo_train_report report = {.struct_size = sizeof report};

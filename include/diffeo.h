@@ -258,7 +258,7 @@ typedef struct diffeo_autoregressive_options {
   const int64_t *order_given; /* dim columns, first to last, with DIFFEO_ORDER_GIVEN */
   int32_t direct;        /* 0. 1: the MADE has connections from inputs to outputs, too */
   int32_t inverse_map;   /* 0. 1: z_i = map^-1(x_i), from the same columns; affine: z_i = (x_i - t_i) / s_i */
-  uint64_t seed;         /* for a random order and random degrees: 0 */
+  uint64_t seed;         /* for a random order and random degrees; 0, as below (diffeo_spec_create): 0 */
   const diffeo_network_options *network; /* NULL: the defaults, hidden two of 128 */
   const diffeo_map_options *map;         /* NULL: the defaults */
 } diffeo_autoregressive_options;
@@ -270,7 +270,7 @@ typedef struct diffeo_coupling_options {
   int32_t mask;          /* DIFFEO_MASK_EVEN */
   int32_t scale_activation; /* 0: one network gives s and t. Else one of its own gives s, with this activation */
   const uint8_t *mask_given; /* dim values, 1 passes unchanged, 0 is transformed, with DIFFEO_MASK_GIVEN */
-  uint64_t seed;         /* for a random mask: 0 */
+  uint64_t seed;         /* for a random mask; 0, as below (diffeo_spec_create): 0 */
   const diffeo_network_options *network; /* NULL: the defaults, hidden two of 128 */
   const diffeo_map_options *map;         /* NULL: the defaults */
 } diffeo_coupling_options;
@@ -321,7 +321,7 @@ typedef struct diffeo_made_options {
   int32_t direct;        /* 0. 1: connections from inputs to outputs, too */
   int64_t components;    /* of the mixture, 1 to 64: 8 */
   int64_t masks;         /* 1 to 256, each with its own order and degrees if those are random: 1 */
-  uint64_t seed;         /* of random orders and degrees: 0 */
+  uint64_t seed;         /* of random orders and degrees; 0, as below (diffeo_spec_create): 0 */
   const diffeo_network_options *network; /* NULL: the defaults, hidden two of 128 */
 } diffeo_made_options;
 
@@ -345,6 +345,9 @@ typedef struct diffeo_architecture_options {
   int64_t bins;          /* splines, 2 to 64: 8 */
   double bound;          /* splines, 0 to 1e6, the box is [-bound, bound]; 0 for 4, or pi for angles: 0 */
   const diffeo_network_options *network; /* of each layer, NULL: the defaults, hidden two of 128 */
+  /* NULL: the flow's own. Where columns are angles the uniform one, whose ends are theirs; else any but the uniform one,
+   * as layers end on the whole line. made, and maf with components, have a MADE for a base and take no other. */
+  const diffeo_base_options *base;
 } diffeo_architecture_options;
 
 DIFFEO_API diffeo_status diffeo_network_options_init(diffeo_network_options *options, size_t struct_size);
@@ -389,7 +392,10 @@ DIFFEO_API diffeo_status diffeo_spline_coupling_create(const diffeo_architecture
 DIFFEO_API diffeo_status diffeo_spline_autoregressive_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 
 /* Or layer by layer. dim: 1 to 65536, context_dim: 0 to 65536, dtype: DIFFEO_F32 or DIFFEO_F64.
- * An add appends a layer on the noise side; a failed one leaves the spec as it was. Since: 0.1 */
+ * An add appends a layer on the noise side; a failed one leaves the spec as it was.
+ * Random choices (masks, orders, degrees, permutations, shifts) are drawn with the seed of their layer or base, or,
+ * where it is 0, from the seed of diffeo_flow_create and the number of the layer, so that layers differ. A spec made
+ * twice with one seed is the same flow; a file has what was drawn. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, int32_t dtype, diffeo_spec **spec);
 DIFFEO_API void diffeo_spec_destroy(diffeo_spec *spec); /* NULL is a no-op */
 /* Turns the layer that was added last the other way round: any layer can be. An inverted autoregressive layer is that
@@ -469,7 +475,8 @@ DIFFEO_API diffeo_status diffeo_spec_set_base_made(diffeo_spec *spec, const diff
 
 /* ----------------------------------------------------------------------------------------------- 5. Flows */
 
-/* The spec with random initial weights near the identity: seed decides them. The spec stays yours. Since: 0.1 */
+/* The spec with random initial weights near the identity: seed decides them, and what has no seed in the spec. The spec
+ * stays yours. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_flow_create(const diffeo_spec *spec, uint64_t seed, diffeo_flow **flow);
 DIFFEO_API void diffeo_flow_destroy(diffeo_flow *flow); /* NULL is a no-op */
 
@@ -561,25 +568,57 @@ DIFFEO_API diffeo_status diffeo_flow_sample_f64(const diffeo_flow *flow, uint64_
 
 /* -------------------------------------------------------------------------------------------- 7. Training
  *
- * Maximum likelihood with Adam (Kingma and Ba 2015) over shuffled minibatches, keeping the weights that are best on
- * rows held out. The same data, options and seed give the same weights, bit for bit, for any number of threads. */
+ * Maximum likelihood over shuffled minibatches, keeping the weights that are best on rows held out. The same data,
+ * options and seed give the same weights, bit for bit, for any number of threads. The memory of a step does not grow
+ * with batch_size: a large one is worked on in pieces and is what other libraries call accumulated gradients. */
 
-enum { DIFFEO_SCHEDULE_CONSTANT = 1, DIFFEO_SCHEDULE_COSINE = 2 }; /* cosine: to 0 at max_epochs */
+enum {
+  DIFFEO_OPTIMIZER_ADAM = 1, /* Kingma and Ba 2015; with weight_decay AdamW (Loshchilov and Hutter 2019) */
+  DIFFEO_OPTIMIZER_SGD = 2   /* v = momentum v + gradient, parameters += rate v */
+};
+
+enum { /* what the learning rate is multiplied by */
+  DIFFEO_SCHEDULE_CONSTANT = 1,
+  DIFFEO_SCHEDULE_COSINE = 2,      /* from 1 to 0 at max_epochs */
+  DIFFEO_SCHEDULE_EXPONENTIAL = 3, /* rate_decay after every epoch */
+  DIFFEO_SCHEDULE_PLATEAU = 4      /* rate_decay after plateau_patience epochs without a better best_log_prob */
+};
+
+enum {
+  DIFFEO_JUDGE_MEAN = 1,  /* by the mean log-likelihood of the rows */
+  DIFFEO_JUDGE_ROBUST = 2 /* by the mean without the worst thousandth of the rows, one at least */
+};
 
 typedef struct diffeo_train_options {
   size_t struct_size;
   int64_t batch_size;         /* rows a step, 1 or more: 512; more than the rows there are means all of them */
   int64_t max_epochs;         /* 0 or more: 100 */
   int64_t patience;           /* stop after so many epochs without a better best_log_prob, 0 or more; 0 for never: 10 */
+  double validation_fraction; /* of the rows, rounded down, 0 or more, below 1; with 0 best is best on training: 0.1 */
+  uint64_t seed;              /* of the split, the shuffling and the noise: 0 */
+  int32_t threads;            /* 0 to 256, 0 for as many as the process may run on: 1 */
+  int32_t judge;              /* what best means, for early stopping too: DIFFEO_JUDGE_MEAN */
+  int32_t optimizer;          /* DIFFEO_OPTIMIZER_ADAM */
+  int32_t schedule;           /* of the learning rate: DIFFEO_SCHEDULE_CONSTANT */
   double learning_rate;       /* above 0: 1e-3 */
+  int64_t warmup_steps;       /* in which the rate rises in a line to the schedule's, 0 or more: 0 */
+  double rate_decay;          /* of two schedules, above 0, at most 1: 0.5 */
+  int64_t plateau_patience;   /* 1 or more: 5 */
   double beta1, beta2;        /* of Adam, 0 or more, below 1: 0.9, 0.999 */
   double epsilon;             /* of Adam, above 0: 1e-8 */
-  double weight_decay;        /* 0 or more, decoupled (AdamW, Loshchilov and Hutter 2019), on weight matrices: 0 */
-  double clip_norm;           /* the gradient's norm is cut to this, 0 or more; 0 for not: 5 */
-  double validation_fraction; /* of the rows, rounded down, 0 or more, below 1; with 0 best is best on training: 0.1 */
-  int32_t schedule;           /* of the learning rate: DIFFEO_SCHEDULE_CONSTANT */
-  int32_t threads;            /* 0 to 256, 0 for as many as the process may run on: 1 */
-  uint64_t seed;              /* of the split and the shuffling: 0 */
+  double momentum;            /* of SGD, 0 or more, below 1: 0.9 */
+  double weight_decay;        /* decoupled, on weight matrices: they lose rate weight_decay times themselves; 0 or more: 0 */
+  double l2;                  /* a penalty of l2 |w|^2 / 2 on weight matrices, as a part of the gradient, 0 or more: 0 */
+  double clip_norm;           /* the gradient's norm is cut to this, 0 or more; 0 for not: 0 */
+  double clip_quantile;       /* ... and to this quantile of its latest 256 values (Seetharaman et al. 2020),
+                                 0 or more, below 1; 0 for not: 0.9 */
+  double ema_decay;           /* of an exponential moving average of the weights, judged beside them after each epoch,
+                                 0 or more, below 1; 0 for none: 0. At step t it is (1 + t) / (10 + t) at most.
+                                 Without validation the average takes the place of the weights */
+  double x_noise;             /* normal noise added to x, new in each epoch, in standard deviations of the column,
+                                 0 or more; not where the flow lives on a part of the numbers: 0 */
+  int32_t negative_weights;   /* 1: rows may have weights below 0, whose likelihood is made small; 0: refused: 0 */
+  int32_t reserved;
 } diffeo_train_options;
 
 enum {
@@ -596,18 +635,25 @@ typedef struct diffeo_train_report {
   int64_t batch;                      /* steps done in the present epoch */
   int64_t batches_per_epoch;
   int64_t train_rows, validation_rows;
+  double effective_rows;              /* (sum of weights)^2 / sum of their squares, of the rows that train (Kish 1965) */
   double train_log_prob;              /* mean over the rows of this epoch so far, as seen while training; nats */
+  double train_robust_log_prob;       /* without the worst thousandth of the rows, rounded up */
   double validation_log_prob;         /* mean after the latest complete epoch; NaN before and without validation */
-  double best_log_prob;               /* best validation (without validation: training) mean so far */
+  double validation_robust_log_prob;  /* without the worst thousandth of the rows, rounded up */
+  double worst_log_prob;              /* of this epoch's rows so far, as seen while training */
+  int64_t worst_row;                  /* its row of x; -1 before there is one */
+  double best_log_prob;               /* best validation (without validation: training) value so far, see judge */
   int64_t best_epoch;                 /* the epoch it was reached in; 0: the weights it began with */
   double gradient_norm;               /* of the latest step, before clipping */
   double learning_rate;               /* of the latest step */
   double rows_per_second;             /* in the latest epoch, validation included */
   double seconds;                     /* spent in diffeo_trainer_step so far */
   double seconds_left;                /* to max_epochs at this speed */
-  int64_t skipped_steps;              /* steps left out because the gradient was not finite */
+  int64_t steps;                      /* in all */
+  int64_t skipped_steps;              /* of them left out because the gradient was not finite */
+  int64_t cut_steps;                  /* of them whose gradient was cut, see clip_norm and clip_quantile */
+  int32_t averaged;                   /* 1: the best weights are a moving average, see ema_decay */
   int32_t state;                      /* DIFFEO_TRAIN_* */
-  int32_t reserved;
 } diffeo_train_report;
 
 DIFFEO_API diffeo_status diffeo_train_options_init(diffeo_train_options *options, size_t struct_size);
@@ -616,31 +662,41 @@ DIFFEO_API diffeo_status diffeo_train_options_init(diffeo_train_options *options
 typedef struct diffeo_trainer diffeo_trainer;
 
 /* Begins with the weights of flow, which is not changed. Copies the rows. options may be NULL for the defaults.
+ * weights: one for each row, such as importance weights; NULL for 1 each. Likelihoods, here and in the validation, are
+ * then weighted means, and so are the statistics of layers that are set from the data; batch_norm goes by the rows of
+ * a minibatch, unweighted. Only the ratios of weights matter.
  * Layers that are set from the data (standardize, actnorm, batch_norm) and are not yet, are set here
  * (from the rows that train, not those held out; a flow that was trained before keeps what it has). A constant column
  * of the context is only centred.
  * Errors: DIFFEO_ENUMERIC for a NaN or an infinity (with its row and column), for a row outside of the support of the
- * flow, and for a column of x that is constant, or too far from 0 for its spread, where it would be standardised;
+ * flow, for a column of x that is constant, or too far from 0 for its spread, where it would be standardised, and for
+ * weights that are negative (see negative_weights) or have no sum above 0;
  * DIFFEO_ESHAPE, DIFFEO_EINVAL, DIFFEO_ENOMEM.
  * Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_trainer_create_f32(const diffeo_flow *flow, const diffeo_train_options *options,
-    const float *x, int64_t n, const float *context, int64_t n_context, diffeo_trainer **trainer);
+    const float *x, int64_t n, const float *context, int64_t n_context, const float *weights, diffeo_trainer **trainer);
 DIFFEO_API diffeo_status diffeo_trainer_create_f64(const diffeo_flow *flow, const diffeo_train_options *options,
-    const double *x, int64_t n, const double *context, int64_t n_context, diffeo_trainer **trainer);
+    const double *x, int64_t n, const double *context, int64_t n_context, const double *weights, diffeo_trainer **trainer);
 DIFFEO_API void diffeo_trainer_destroy(diffeo_trainer *trainer); /* NULL is a no-op */
 
 /* Use these rows for validation in place of a fraction; before the first step (else DIFFEO_ESTATE). All rows given at
  * the creation then train. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_trainer_set_validation_f32(diffeo_trainer *trainer, const float *x, int64_t n,
-    const float *context, int64_t n_context);
+    const float *context, int64_t n_context, const float *weights);
 DIFFEO_API diffeo_status diffeo_trainer_set_validation_f64(diffeo_trainer *trainer, const double *x, int64_t n,
-    const double *context, int64_t n_context);
+    const double *context, int64_t n_context, const double *weights);
 
 /* At most so many minibatches, never past the end of an epoch (batches <= 0: to the end of the epoch), where the
  * validation is computed. report may be NULL. Once the state is finished, further steps do nothing and report.
  * Errors: DIFFEO_ECANCELLED after a cancel; DIFFEO_ENUMERIC when no step of a whole epoch was finite. Both keep the
  * best weights, and write the report all the same. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_trainer_step(diffeo_trainer *trainer, int64_t batches, diffeo_train_report *report);
+
+/* How it stands, without a step. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_trainer_report(const diffeo_trainer *trainer, diffeo_train_report *report);
+
+/* From the next step on, above 0; the schedule multiplies it. Between two steps: a schedule of your own. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_trainer_set_learning_rate(diffeo_trainer *trainer, double rate);
 
 /* 1 when the training has finished, by itself or by a cancel, else 0; 1 for NULL. Since: 0.1 */
 DIFFEO_API int32_t diffeo_trainer_finished(const diffeo_trainer *trainer);
@@ -660,10 +716,10 @@ typedef int (*diffeo_progress)(const diffeo_train_report *report, void *user);
  * Stopped by on_progress it returns DIFFEO_ECANCELLED and still writes *trained, the best so far, and *report: the
  * one failure that gives a result. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_fit_f32(const diffeo_flow *flow, const diffeo_train_options *options,
-    const float *x, int64_t n, const float *context, int64_t n_context,
+    const float *x, int64_t n, const float *context, int64_t n_context, const float *weights,
     diffeo_progress on_progress, void *user, diffeo_flow **trained, diffeo_train_report *report);
 DIFFEO_API diffeo_status diffeo_fit_f64(const diffeo_flow *flow, const diffeo_train_options *options,
-    const double *x, int64_t n, const double *context, int64_t n_context,
+    const double *x, int64_t n, const double *context, int64_t n_context, const double *weights,
     diffeo_progress on_progress, void *user, diffeo_flow **trained, diffeo_train_report *report);
 
 #ifdef __cplusplus

@@ -113,7 +113,7 @@ public func diffeo_flow_create(
   _ spec: OpaquePointer?, _ seed: UInt64, _ flow: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
   making(flow, "flow") { () throws(DiffeoError) in
-    FlowHandle(try AnyFlow(spec: SpecHandle.from(spec).builder.spec, seed: seed))
+    FlowHandle(try AnyFlow(spec: SpecHandle.from(spec).builder.spec(seed: seed), seed: seed))
   }
 }
 

@@ -129,6 +129,17 @@ extension diffeo_base_options: SizedStruct {
     (low, high, df) = (defaults.low, defaults.high, defaults.df)
     components = Int64(defaults.components)
   }
+
+  var choice: BaseChoice {
+    get throws(DiffeoError) {
+      try requireZero(reserved)
+      return try BaseChoice(
+        number: base,
+        BaseOptions(
+          low: low, high: high, df: df, components: Int(components),
+          network: diffeo_network_options.contextNetwork(network)))
+    }
+  }
 }
 
 extension diffeo_made_options: SizedStruct {
@@ -204,6 +215,7 @@ extension diffeo_architecture_options: SizedStruct {
       a.bins = Int(bins)
       a.bound = bound
       a.periodic = try flag(periodic, "periodic")
+      if base != nil { a.base = try diffeo_base_options.read(base).choice }
       a.seed = seed
       return a
     }
@@ -216,16 +228,27 @@ extension diffeo_train_options: SizedStruct {
     batch_size = Int64(d.batchSize)
     max_epochs = Int64(d.maxEpochs)
     patience = Int64(d.patience)
+    validation_fraction = d.validationFraction
+    seed = d.seed
+    threads = Int32(d.threads)
+    judge = d.judge.rawValue
+    optimizer = d.optimizer.rawValue
+    schedule = d.schedule.rawValue
     learning_rate = d.learningRate
+    warmup_steps = Int64(d.warmupSteps)
+    rate_decay = d.rateDecay
+    plateau_patience = Int64(d.plateauPatience)
     beta1 = d.beta1
     beta2 = d.beta2
     epsilon = d.epsilon
+    momentum = d.momentum
     weight_decay = d.weightDecay
+    l2 = d.l2
     clip_norm = d.clipNorm
-    validation_fraction = d.validationFraction
-    schedule = d.schedule.rawValue
-    threads = Int32(d.threads)
-    seed = d.seed
+    clip_quantile = d.clipQuantile
+    ema_decay = d.emaDecay
+    x_noise = d.xNoise
+    negative_weights = d.negativeWeights ? 1 : 0
   }
 
   var options: TrainOptions {
@@ -234,16 +257,27 @@ extension diffeo_train_options: SizedStruct {
       o.batchSize = Int(batch_size)
       o.maxEpochs = Int(max_epochs)
       o.patience = Int(patience)
+      o.validationFraction = validation_fraction
+      o.seed = seed
+      o.threads = Int(threads)
+      o.judge = try choice(judge, "judge")
+      o.optimizer = try choice(optimizer, "optimizer")
+      o.schedule = try choice(schedule, "schedule")
       o.learningRate = learning_rate
+      o.warmupSteps = Int(warmup_steps)
+      o.rateDecay = rate_decay
+      o.plateauPatience = Int(plateau_patience)
       o.beta1 = beta1
       o.beta2 = beta2
       o.epsilon = epsilon
+      o.momentum = momentum
       o.weightDecay = weight_decay
+      o.l2 = l2
       o.clipNorm = clip_norm
-      o.validationFraction = validation_fraction
-      o.schedule = try choice(schedule, "schedule")
-      o.threads = Int(threads)
-      o.seed = seed
+      o.clipQuantile = clip_quantile
+      o.emaDecay = ema_decay
+      o.xNoise = x_noise
+      o.negativeWeights = try flag(negative_weights, "negative_weights")
       try o.check()
       return o
     }

@@ -8,6 +8,9 @@ final class SpecHandle: Handle {
   init(_ builder: SpecBuilder) { self.builder = builder }
 }
 
+/// 0: of the flow's seed and the layer's number.
+private func given(_ seed: UInt64) -> UInt64? { seed == 0 ? nil : seed }
+
 @implementation @_cdecl("diffeo_spec_create")
 public func diffeo_spec_create(
   _ dim: Int64, _ context_dim: Int64, _ dtype: Int32, _ spec: UnsafeMutablePointer<OpaquePointer?>?
@@ -31,7 +34,7 @@ public func diffeo_spec_add_autoregressive(
       conditioner(o.network, diffeo_map_options.map(o.map)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
       randomDegrees: randomDegrees(o.degrees), direct: flag(o.direct, "direct"),
-      invertsMap: flag(o.inverse_map, "inverse_map"), seed: o.seed)
+      invertsMap: flag(o.inverse_map, "inverse_map"), seed: given(o.seed))
   }
 }
 
@@ -45,7 +48,8 @@ public func diffeo_spec_add_coupling(
     try handle.builder.addCoupling(
       conditioner(o.network, diffeo_map_options.map(o.map)),
       mask: couplingMask(o.mask, o.mask_given, dim: handle.builder.spec.dim),
-      scaleActivation: o.scale_activation == 0 ? nil : choice(o.scale_activation, "scale_activation"), seed: o.seed)
+      scaleActivation: o.scale_activation == 0 ? nil : choice(o.scale_activation, "scale_activation"),
+      seed: given(o.seed))
   }
 }
 
@@ -96,14 +100,14 @@ public func diffeo_spec_add_random_permutation(_ spec: OpaquePointer?, _ seed: U
   -> diffeo_status
 {
   boundary { () throws(DiffeoError) in
-    try SpecHandle.from(spec).builder.addRandomPermutation(seed: seed)
+    try SpecHandle.from(spec).builder.addRandomPermutation(seed: given(seed))
   }
 }
 
 @implementation @_cdecl("diffeo_spec_add_lu")
 public func diffeo_spec_add_lu(_ spec: OpaquePointer?, _ permuted: Int32, _ seed: UInt64) -> diffeo_status {
   boundary { () throws(DiffeoError) in
-    try SpecHandle.from(spec).builder.addLU(permuted: flag(permuted, "permuted"), seed: seed)
+    try SpecHandle.from(spec).builder.addLU(permuted: flag(permuted, "permuted"), seed: given(seed))
   }
 }
 
@@ -180,7 +184,7 @@ public func diffeo_spec_add_wrap(
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in
     try SpecHandle.from(spec).builder.addWrap(
-      low: low, high: high, randomShift: flag(random_shift, "random_shift"), seed: seed)
+      low: low, high: high, randomShift: flag(random_shift, "random_shift"), seed: given(seed))
   }
 }
 
@@ -218,14 +222,7 @@ public func diffeo_spec_set_base(
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
-    let o = try diffeo_base_options.read(options)
-    try requireZero(o.reserved)
-    try handle.builder.setBase(
-      BaseChoice(
-        number: o.base,
-        BaseOptions(
-          low: o.low, high: o.high, df: o.df, components: Int(o.components),
-          network: diffeo_network_options.contextNetwork(o.network))))
+    try handle.builder.setBase(diffeo_base_options.read(options).choice)
   }
 }
 
@@ -240,7 +237,8 @@ public func diffeo_spec_set_base_made(
       conditioner(o.network, .affine()),
       conditional: madeConditional(o.conditional, components: Int(o.components)),
       order: columnOrder(o.order, o.order_given, dim: handle.builder.spec.dim),
-      randomDegrees: randomDegrees(o.degrees), masks: Int(o.masks), direct: flag(o.direct, "direct"), seed: o.seed)
+      randomDegrees: randomDegrees(o.degrees), masks: Int(o.masks), direct: flag(o.direct, "direct"),
+      seed: given(o.seed))
   }
 }
 

@@ -15,11 +15,12 @@ final class TrainerHandle: Handle {
   convenience init<T: Scalar>(
     _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?, _ x: UnsafePointer<T>?,
     _ n: Int64,
-    _ context: UnsafePointer<T>?, _ n_context: Int64
+    _ context: UnsafePointer<T>?, _ n_context: Int64, _ weights: UnsafePointer<T>?
   ) throws(DiffeoError) {
     let handle = try FlowHandle.from(flow)
     let options = try diffeo_train_options.read(options).options
-    let batch = try batch(handle.flow.spec, x, "x", n, context, n_context)
+    var batch = try batch(handle.flow.spec, x, "x", n, context, n_context)
+    batch.weights = weights
     self.init(try AnyTrainer(handle.flow, options, batch), metadata: handle.metadata)
   }
 }
@@ -27,10 +28,11 @@ final class TrainerHandle: Handle {
 private func create<T: Scalar>(
   _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?, _ x: UnsafePointer<T>?,
   _ n: Int64,
-  _ context: UnsafePointer<T>?, _ n_context: Int64, _ trainer: UnsafeMutablePointer<OpaquePointer?>?
+  _ context: UnsafePointer<T>?, _ n_context: Int64, _ weights: UnsafePointer<T>?,
+  _ trainer: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
   making(trainer, "trainer") { () throws(DiffeoError) in
-    try TrainerHandle(flow, options, x, n, context, n_context)
+    try TrainerHandle(flow, options, x, n, context, n_context, weights)
   }
 }
 
@@ -38,20 +40,20 @@ private func create<T: Scalar>(
 public func diffeo_trainer_create_f32(
   _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?,
   _ x: UnsafePointer<Float>?, _ n: Int64,
-  _ context: UnsafePointer<Float>?, _ n_context: Int64,
+  _ context: UnsafePointer<Float>?, _ n_context: Int64, _ weights: UnsafePointer<Float>?,
   _ trainer: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  create(flow, options, x, n, context, n_context, trainer)
+  create(flow, options, x, n, context, n_context, weights, trainer)
 }
 
 @implementation @_cdecl("diffeo_trainer_create_f64")
 public func diffeo_trainer_create_f64(
   _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?,
   _ x: UnsafePointer<Double>?, _ n: Int64,
-  _ context: UnsafePointer<Double>?, _ n_context: Int64,
+  _ context: UnsafePointer<Double>?, _ n_context: Int64, _ weights: UnsafePointer<Double>?,
   _ trainer: UnsafeMutablePointer<OpaquePointer?>?
 ) -> diffeo_status {
-  create(flow, options, x, n, context, n_context, trainer)
+  create(flow, options, x, n, context, n_context, weights, trainer)
 }
 
 @implementation @_cdecl("diffeo_trainer_destroy")
@@ -59,11 +61,13 @@ public func diffeo_trainer_destroy(_ trainer: OpaquePointer?) { TrainerHandle.de
 
 private func setValidation<T: Scalar>(
   _ trainer: OpaquePointer?, _ x: UnsafePointer<T>?, _ n: Int64, _ context: UnsafePointer<T>?,
-  _ n_context: Int64
+  _ n_context: Int64, _ weights: UnsafePointer<T>?
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in
     let trainer = try TrainerHandle.from(trainer).trainer
-    try trainer.setValidation(batch(trainer.spec, x, "x", n, context, n_context))
+    var batch = try batch(trainer.spec, x, "x", n, context, n_context)
+    batch.weights = weights
+    try trainer.setValidation(batch)
   }
 }
 
@@ -71,18 +75,18 @@ private func setValidation<T: Scalar>(
 public func diffeo_trainer_set_validation_f32(
   _ trainer: OpaquePointer?, _ x: UnsafePointer<Float>?, _ n: Int64,
   _ context: UnsafePointer<Float>?,
-  _ n_context: Int64
+  _ n_context: Int64, _ weights: UnsafePointer<Float>?
 ) -> diffeo_status {
-  setValidation(trainer, x, n, context, n_context)
+  setValidation(trainer, x, n, context, n_context, weights)
 }
 
 @implementation @_cdecl("diffeo_trainer_set_validation_f64")
 public func diffeo_trainer_set_validation_f64(
   _ trainer: OpaquePointer?, _ x: UnsafePointer<Double>?, _ n: Int64,
   _ context: UnsafePointer<Double>?,
-  _ n_context: Int64
+  _ n_context: Int64, _ weights: UnsafePointer<Double>?
 ) -> diffeo_status {
-  setValidation(trainer, x, n, context, n_context)
+  setValidation(trainer, x, n, context, n_context, weights)
 }
 
 @implementation @_cdecl("diffeo_trainer_step")
@@ -95,6 +99,22 @@ public func diffeo_trainer_step(
     defer { trainer.report.write(to: report, size) }
     try trainer.step(Int(batches))
   }
+}
+
+@implementation @_cdecl("diffeo_trainer_report")
+public func diffeo_trainer_report(
+  _ trainer: OpaquePointer?, _ report: UnsafeMutablePointer<diffeo_train_report>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let trainer = try TrainerHandle.from(trainer).trainer
+    _ = try require(report, "report")
+    trainer.report.write(to: report, try reportSize(report))
+  }
+}
+
+@implementation @_cdecl("diffeo_trainer_set_learning_rate")
+public func diffeo_trainer_set_learning_rate(_ trainer: OpaquePointer?, _ rate: Double) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try TrainerHandle.from(trainer).trainer.setLearningRate(rate) }
 }
 
 @implementation @_cdecl("diffeo_trainer_finished")
@@ -134,7 +154,8 @@ public func diffeo_trainer_cancel(_ trainer: OpaquePointer?) {
 private func fit<T: Scalar>(
   _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?, _ x: UnsafePointer<T>?,
   _ n: Int64,
-  _ context: UnsafePointer<T>?, _ n_context: Int64, _ on_progress: diffeo_progress?,
+  _ context: UnsafePointer<T>?, _ n_context: Int64, _ weights: UnsafePointer<T>?,
+  _ on_progress: diffeo_progress?,
   _ user: UnsafeMutableRawPointer?,
   _ trained: UnsafeMutablePointer<OpaquePointer?>?,
   _ report: UnsafeMutablePointer<diffeo_train_report>?
@@ -143,7 +164,7 @@ private func fit<T: Scalar>(
   return boundary { () throws(DiffeoError) in
     let target = try require(trained, "trained")
     let size = try reportSize(report)
-    let handle = try TrainerHandle(flow, options, x, n, context, n_context)
+    let handle = try TrainerHandle(flow, options, x, n, context, n_context, weights)
     let trainer = handle.trainer
     var stopped = false
     while !trainer.report.finished, !stopped {
@@ -170,22 +191,24 @@ private func fit<T: Scalar>(
 public func diffeo_fit_f32(
   _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?,
   _ x: UnsafePointer<Float>?, _ n: Int64,
-  _ context: UnsafePointer<Float>?, _ n_context: Int64, _ on_progress: diffeo_progress?,
+  _ context: UnsafePointer<Float>?, _ n_context: Int64, _ weights: UnsafePointer<Float>?,
+  _ on_progress: diffeo_progress?,
   _ user: UnsafeMutableRawPointer?, _ trained: UnsafeMutablePointer<OpaquePointer?>?,
   _ report: UnsafeMutablePointer<diffeo_train_report>?
 ) -> diffeo_status {
-  fit(flow, options, x, n, context, n_context, on_progress, user, trained, report)
+  fit(flow, options, x, n, context, n_context, weights, on_progress, user, trained, report)
 }
 
 @implementation @_cdecl("diffeo_fit_f64")
 public func diffeo_fit_f64(
   _ flow: OpaquePointer?, _ options: UnsafePointer<diffeo_train_options>?,
   _ x: UnsafePointer<Double>?, _ n: Int64,
-  _ context: UnsafePointer<Double>?, _ n_context: Int64, _ on_progress: diffeo_progress?,
+  _ context: UnsafePointer<Double>?, _ n_context: Int64, _ weights: UnsafePointer<Double>?,
+  _ on_progress: diffeo_progress?,
   _ user: UnsafeMutableRawPointer?, _ trained: UnsafeMutablePointer<OpaquePointer?>?,
   _ report: UnsafeMutablePointer<diffeo_train_report>?
 ) -> diffeo_status {
-  fit(flow, options, x, n, context, n_context, on_progress, user, trained, report)
+  fit(flow, options, x, n, context, n_context, weights, on_progress, user, trained, report)
 }
 
 // MARK: - Reports
@@ -216,8 +239,13 @@ extension TrainReport {
     r.batches_per_epoch = Int64(batchesPerEpoch)
     r.train_rows = Int64(trainRows)
     r.validation_rows = Int64(validationRows)
+    r.effective_rows = effectiveRows
     r.train_log_prob = trainLogProb
+    r.train_robust_log_prob = trainRobustLogProb
     r.validation_log_prob = validationLogProb
+    r.validation_robust_log_prob = validationRobustLogProb
+    r.worst_log_prob = worstLogProb
+    r.worst_row = Int64(worstRow)
     r.best_log_prob = bestLogProb
     r.best_epoch = Int64(bestEpoch)
     r.gradient_norm = gradientNorm
@@ -225,6 +253,9 @@ extension TrainReport {
     r.rows_per_second = rowsPerSecond
     r.seconds = seconds
     r.seconds_left = secondsLeft
+    r.steps = Int64(steps)
+    r.cut_steps = Int64(cutSteps)
+    r.averaged = averaged ? 1 : 0
     r.skipped_steps = Int64(skippedSteps)
     r.state = state.rawValue
     withUnsafeBytes(of: &r) {

@@ -109,6 +109,7 @@ import Testing
     options.maxEpochs = 2
     options.patience = 0
     options.clipNorm = 5
+    options.clipQuantile = 0
     options.validationFraction = 0.1
     options.weightDecay = 0.01
     options.schedule = .cosine

@@ -506,15 +506,16 @@ func trainingObjective(_ flow: Flow<Double>, _ rows: Rows<Double>, threads: Int 
   mean: Double, gradient: [Double]
 ) {
   let flow = try FlowInTraining(flow, threads: threads)
-  let source = try withBatch(rows) { try flow.rows($0, "x", seed: 0) }
+  let source = try withBatch(rows) { try flow.rows($0, "x", TrainOptions()) }
   return try Likelihood(flow, rows: rows.count).evaluated(source, minibatch: 0)
 }
 
 extension Objective {
   /// All rows as one minibatch.
   func evaluated(_ rows: any RowSource<S>, minibatch: Int) throws -> (mean: Double, gradient: [S]) {
-    let sum = try computeGradient(rows, 0..<rows.count, minibatch: minibatch).sum
-    return (sum / Double(rows.count), (0..<gradient.count).map { gradient.pointer[$0] })
+    var scores = RowScores(rows: rows.count)
+    _ = try computeGradient(rows, 0..<rows.count, minibatch: minibatch, &scores)
+    return (scores.mean, (0..<gradient.count).map { gradient.pointer[$0] })
   }
 }
 
@@ -522,7 +523,7 @@ func trainingOptions(batchSize: Int, threads: Int = 1) -> TrainOptions {
   var options = TrainOptions()
   options.batchSize = batchSize
   options.validationFraction = 0
-  options.clipNorm = 0
+  options.clipQuantile = 0
   options.threads = threads
   return options
 }

@@ -40,12 +40,12 @@ static int rounds = 4000;
   X(flow_load_memory, (folder, 1, OUT(0)))                           \
   X(flow_with_parameters_f32, (flow, NULL, OUT(0)))                  \
   X(flow_with_parameters_f64, (flow, NULL, OUT(0)))                  \
-  X(trainer_create_f32, (flow, NULL, NULL, 9, NULL, 0, OUT(0)))      \
-  X(trainer_create_f64, (flow, NULL, NULL, 9, NULL, 0, OUT(0)))      \
+  X(trainer_create_f32, (flow, NULL, NULL, 9, NULL, 0, NULL, OUT(0)))      \
+  X(trainer_create_f64, (flow, NULL, NULL, 9, NULL, 0, NULL, OUT(0)))      \
   X(trainer_best, (NULL, OUT(0)))                                    \
   X(trainer_current, (NULL, OUT(0)))                                 \
-  X(fit_f32, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, OUT(0), NULL)) \
-  X(fit_f64, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, OUT(0), NULL))
+  X(fit_f32, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, NULL, OUT(0), NULL)) \
+  X(fit_f64, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, NULL, OUT(0), NULL))
 
 static void handles(void) {
   diffeo_workspace **w = OUT(0);
@@ -136,6 +136,14 @@ static diffeo_status named_network(diffeo_status (*create)(const diffeo_architec
   return create(&o, OUT(0));
 }
 
+static diffeo_status named_base(diffeo_status (*create)(const diffeo_architecture_options *, diffeo_flow **),
+                                const diffeo_base_options *options) {
+  diffeo_architecture_options o;
+  CHECK_OK(D.architecture_options_init(&o, sizeof o));
+  o.dim = 2, o.base = options;
+  return create(&o, OUT(0));
+}
+
 static void sizes(void) {
   diffeo_spec *spec = NULL;
   float x[N * DIM] = {0};
@@ -163,8 +171,13 @@ static void sizes(void) {
   SIZES(diffeo_network_options, D.network_options_init, D.spec_add_planar(spec, o));
   SIZES(diffeo_network_options, D.network_options_init, D.spec_add_radial(spec, o));
   SIZES(diffeo_base_options, D.base_options_init, D.spec_set_base(spec, o));
+  SIZES(diffeo_base_options, D.base_options_init, named_base(D.maf_create, o));
+  b.network = NULL;
+  REFUSED(DIFFEO_EINVAL, "made is a base itself", named_base(D.made_create, &b));
+  b.base = DIFFEO_BASE_UNIFORM;
+  REFUSED(DIFFEO_EINVAL, "the whole line", named_base(D.maf_create, &b));
   SIZES(diffeo_made_options, D.made_options_init, D.spec_set_base_made(spec, o));
-  SIZES(diffeo_train_options, D.train_options_init, D.trainer_create_f32(flow, o, x, N, NULL, 0, OUT(0)));
+  SIZES(diffeo_train_options, D.train_options_init, D.trainer_create_f32(flow, o, x, N, NULL, 0, NULL, OUT(0)));
   static const size_t reports[] = {0, 1, sizeof(diffeo_train_report) - 1, SIZE_MAX};
   for (int i = 0; i < COUNT(reports); i++) {
     diffeo_train_report report = {.struct_size = reports[i]};
@@ -722,7 +735,7 @@ static void training_options(void) {
   uint64_t state = 5;
   for (int i = 0; i < N * DIM; i++) x[i] = (float)uniform(&state);
 #define TRAIN(field, value, piece) FIELD(diffeo_train_options, D.train_options_init, field, value, DIFFEO_EINVAL, \
-                                         piece, D.trainer_create_f32(flow, &o, x, N, NULL, 0, OUT(0)))
+                                         piece, D.trainer_create_f32(flow, &o, x, N, NULL, 0, NULL, OUT(0)))
   TRAIN(batch_size, 0, "batch_size is 0");
   TRAIN(batch_size, INT64_MIN, "batch_size is -9223372036854775808");
   TRAIN(max_epochs, -1, "max_epochs is -1");
@@ -740,7 +753,19 @@ static void training_options(void) {
   TRAIN(validation_fraction, 1, "validation_fraction is 1");
   TRAIN(validation_fraction, NAN, "validation_fraction is");
   TRAIN(schedule, 0, "schedule is 0");
-  TRAIN(schedule, 3, "schedule is 3");
+  TRAIN(schedule, 5, "schedule is 5");
+  TRAIN(optimizer, 3, "optimizer is 3");
+  TRAIN(judge, 0, "judge is 0");
+  TRAIN(negative_weights, 2, "negative_weights is 2");
+  TRAIN(warmup_steps, -1, "warmup_steps is -1");
+  TRAIN(rate_decay, 0, "rate_decay is 0");
+  TRAIN(rate_decay, NAN, "rate_decay is");
+  TRAIN(plateau_patience, 0, "plateau_patience is 0");
+  TRAIN(momentum, 1, "momentum is 1");
+  TRAIN(l2, -1, "l2 is -1");
+  TRAIN(clip_quantile, 1, "clip_quantile is 1");
+  TRAIN(ema_decay, 1, "ema_decay is 1");
+  TRAIN(x_noise, INFINITY, "x_noise is");
   TRAIN(threads, 257, "threads is 257");
   TRAIN(threads, -1, "threads is -1");
 
@@ -749,6 +774,12 @@ static void training_options(void) {
   REFUSED(DIFFEO_EINVAL, "flow", D.trainer_best(trainer, NULL));
   REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_current(NULL, OUT(0)));
   REFUSED(DIFFEO_EINVAL, "flow", D.trainer_current(trainer, NULL));
+  diffeo_train_report report = {.struct_size = sizeof report};
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_report(NULL, &report));
+  REFUSED(DIFFEO_EINVAL, "report", D.trainer_report(trainer, NULL));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_set_learning_rate(NULL, 1));
+  REFUSED(DIFFEO_EINVAL, "rate is 0", D.trainer_set_learning_rate(trainer, 0));
+  REFUSED(DIFFEO_EINVAL, "rate is", D.trainer_set_learning_rate(trainer, NAN));
 
   /* Large, but right: two steps each. */
 #define LARGE(field, value)                                              \
@@ -759,7 +790,7 @@ static void training_options(void) {
     CHECK_OK(D.train_options_init(&o, sizeof o));                        \
     o.schedule = DIFFEO_SCHEDULE_COSINE;                                 \
     o.field = (value);                                                   \
-    CHECK_OK(D.trainer_create_f32(flow, &o, x, N, NULL, 0, &t));         \
+    CHECK_OK(D.trainer_create_f32(flow, &o, x, N, NULL, 0, NULL, &t));         \
     CHECK_OK(D.trainer_step(t, INT64_MAX, &report));                     \
     CHECK_OK(D.trainer_step(t, INT64_MIN, &report));                     \
     CHECK_OK(D.trainer_step(t, 1, NULL));                                \
@@ -771,6 +802,11 @@ static void training_options(void) {
   LARGE(patience, INT64_MAX)
   LARGE(clip_norm, 1e-300)
   LARGE(clip_norm, 0)
+  LARGE(warmup_steps, INT64_MAX)
+  LARGE(plateau_patience, INT64_MAX)
+  LARGE(l2, 1)
+  LARGE(x_noise, 10)
+  LARGE(ema_decay, 0.9999999)
   LARGE(validation_fraction, 0)
   LARGE(validation_fraction, 0.9999999)
   LARGE(validation_fraction, 1e-300)
@@ -784,7 +820,7 @@ static void training_options(void) {
     diffeo_train_report report = {.struct_size = sizeof report};
     CHECK_OK(D.train_options_init(&o, sizeof o));
     o.learning_rate = 1e300, o.max_epochs = 20;
-    CHECK_OK(D.trainer_create_f32(flow, &o, x, N, NULL, 0, &t));
+    CHECK_OK(D.trainer_create_f32(flow, &o, x, N, NULL, 0, NULL, &t));
     diffeo_status status = DIFFEO_OK;
     for (int i = 0; i < 30 && status == DIFFEO_OK; i++) status = D.trainer_step(t, 0, &report);
     CHECK(status == DIFFEO_ENUMERIC, "%s", D.status_name(status));
@@ -1000,8 +1036,8 @@ int main(int argc, char **argv) {
   CHECK_OK(D.architecture_options_init(&o, sizeof o));
   o.dim = DIM, o.transforms = 1;
   CHECK_OK(D.maf_create(&o, &standardised));
-  CHECK_OK(D.trainer_create_f64(flow, NULL, x, N, NULL, 0, &trainer));
-  CHECK_OK(D.trainer_create_f64(conditional, NULL, x, N, context, N, &conditional_trainer));
+  CHECK_OK(D.trainer_create_f64(flow, NULL, x, N, NULL, 0, NULL, &trainer));
+  CHECK_OK(D.trainer_create_f64(conditional, NULL, x, N, context, N, NULL, &conditional_trainer));
   PART(handles);
   PART(sizes);
   PART(building);

@@ -42,9 +42,9 @@ static void TYPED(evaluation)(void) {
     REFUSED(DIFFEO_EINVAL, rows[i].piece, F(flow_log_prob)(conditional, x, n, context, 1, NULL, o));
     REFUSED(DIFFEO_EINVAL, rows[i].piece, F(flow_log_prob)(conditional, x, n, context, n, NULL, o));
     diffeo_trainer **t = OUT(0);
-    REFUSED(DIFFEO_EINVAL, rows[i].piece, F(trainer_create)(flow, NULL, x, n, NULL, 0, t));
-    REFUSED(DIFFEO_EINVAL, rows[i].piece, F(trainer_set_validation)(trainer, x, n, NULL, 0));
-    REFUSED(DIFFEO_EINVAL, rows[i].piece, F(fit)(flow, NULL, x, n, NULL, 0, NULL, NULL, OUT(0), NULL));
+    REFUSED(DIFFEO_EINVAL, rows[i].piece, F(trainer_create)(flow, NULL, x, n, NULL, 0, NULL, t));
+    REFUSED(DIFFEO_EINVAL, rows[i].piece, F(trainer_set_validation)(trainer, x, n, NULL, 0, NULL));
+    REFUSED(DIFFEO_EINVAL, rows[i].piece, F(fit)(flow, NULL, x, n, NULL, 0, NULL, NULL, NULL, OUT(0), NULL));
   }
 
   /* contexts that do not fit */
@@ -60,9 +60,9 @@ static void TYPED(evaluation)(void) {
     REFUSED(DIFFEO_ESHAPE, piece, F(flow_to_noise)(conditional, x, N, context, n, NULL, o, p));
     REFUSED(DIFFEO_ESHAPE, piece, F(flow_from_noise)(conditional, x, N, context, n, NULL, o, p));
     REFUSED(DIFFEO_ESHAPE, piece, F(flow_sample)(conditional, 1, 0, N, context, n, NULL, o, p));
-    REFUSED(DIFFEO_ESHAPE, piece, F(trainer_create)(conditional, NULL, x, N, context, n, OUT(0)));
-    REFUSED(DIFFEO_ESHAPE, piece, F(trainer_set_validation)(conditional_trainer, x, N, context, n));
-    REFUSED(DIFFEO_ESHAPE, piece, F(fit)(conditional, NULL, x, N, context, n, NULL, NULL, OUT(0), NULL));
+    REFUSED(DIFFEO_ESHAPE, piece, F(trainer_create)(conditional, NULL, x, N, context, n, NULL, OUT(0)));
+    REFUSED(DIFFEO_ESHAPE, piece, F(trainer_set_validation)(conditional_trainer, x, N, context, n, NULL));
+    REFUSED(DIFFEO_ESHAPE, piece, F(fit)(conditional, NULL, x, N, context, n, NULL, NULL, NULL, OUT(0), NULL));
   }
   REFUSED(DIFFEO_EINVAL, "-1", F(flow_log_prob)(conditional, x, N, context, -1, NULL, o));
   REFUSED(DIFFEO_EINVAL, "-1", F(flow_sample)(conditional, 1, 0, N, context, -1, NULL, o, p));
@@ -169,50 +169,61 @@ static void TYPED(training)(void) {
   for (int i = 0; i < N * DIM; i++) x[i] = (T)uniform(&state);
   for (int i = 0; i < N * CONTEXT; i++) context[i] = (T)uniform(&state);
 
-  REFUSED(DIFFEO_EINVAL, "flow", F(trainer_create)(NULL, NULL, x, N, NULL, 0, t));
-  REFUSED(DIFFEO_EINVAL, "x", F(trainer_create)(flow, NULL, NULL, N, NULL, 0, t));
-  REFUSED(DIFFEO_EINVAL, "context", F(trainer_create)(conditional, NULL, x, N, NULL, N, t));
-  REFUSED(DIFFEO_EINVAL, "trainer", F(trainer_create)(flow, NULL, x, N, NULL, 0, NULL));
-  REFUSED(DIFFEO_EINVAL, "trainer", F(trainer_set_validation)(NULL, x, N, NULL, 0));
-  REFUSED(DIFFEO_EINVAL, "x", F(trainer_set_validation)(trainer, NULL, N, NULL, 0));
-  REFUSED(DIFFEO_EINVAL, "context", F(trainer_set_validation)(conditional_trainer, x, N, NULL, 1));
-  REFUSED(DIFFEO_EINVAL, "flow", F(fit)(NULL, NULL, x, N, NULL, 0, NULL, NULL, f, NULL));
-  REFUSED(DIFFEO_EINVAL, "x", F(fit)(flow, NULL, NULL, N, NULL, 0, NULL, NULL, f, NULL));
-  REFUSED(DIFFEO_EINVAL, "trained", F(fit)(flow, NULL, x, N, NULL, 0, NULL, NULL, NULL, NULL));
-  REFUSED(DIFFEO_EINVAL, "struct_size", F(fit)(flow, NULL, x, N, NULL, 0, NULL, NULL, f, report)); /* painted size */
+  REFUSED(DIFFEO_EINVAL, "flow", F(trainer_create)(NULL, NULL, x, N, NULL, 0, NULL, t));
+  REFUSED(DIFFEO_EINVAL, "x", F(trainer_create)(flow, NULL, NULL, N, NULL, 0, NULL, t));
+  REFUSED(DIFFEO_EINVAL, "context", F(trainer_create)(conditional, NULL, x, N, NULL, N, NULL, t));
+  REFUSED(DIFFEO_EINVAL, "trainer", F(trainer_create)(flow, NULL, x, N, NULL, 0, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "trainer", F(trainer_set_validation)(NULL, x, N, NULL, 0, NULL));
+  REFUSED(DIFFEO_EINVAL, "x", F(trainer_set_validation)(trainer, NULL, N, NULL, 0, NULL));
+  REFUSED(DIFFEO_EINVAL, "context", F(trainer_set_validation)(conditional_trainer, x, N, NULL, 1, NULL));
+  REFUSED(DIFFEO_EINVAL, "flow", F(fit)(NULL, NULL, x, N, NULL, 0, NULL, NULL, NULL, f, NULL));
+  REFUSED(DIFFEO_EINVAL, "x", F(fit)(flow, NULL, NULL, N, NULL, 0, NULL, NULL, NULL, f, NULL));
+  REFUSED(DIFFEO_EINVAL, "trained", F(fit)(flow, NULL, x, N, NULL, 0, NULL, NULL, NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "struct_size", F(fit)(flow, NULL, x, N, NULL, 0, NULL, NULL, NULL, f, report)); /* painted size */
 
-  REFUSED(DIFFEO_ESHAPE, "0", F(trainer_create)(flow, NULL, x, 0, NULL, 0, t));
-  REFUSED(DIFFEO_ESHAPE, "0", F(trainer_create)(flow, NULL, NULL, 0, NULL, 0, t));
-  REFUSED(DIFFEO_ESHAPE, "1", F(trainer_create)(flow, NULL, x, 1, NULL, 0, t));
-  REFUSED(DIFFEO_ESHAPE, "0", F(trainer_set_validation)(trainer, x, 0, NULL, 0));
-  REFUSED(DIFFEO_ESHAPE, "1", F(fit)(flow, NULL, x, 1, NULL, 0, NULL, NULL, f, NULL));
+  REFUSED(DIFFEO_ESHAPE, "0", F(trainer_create)(flow, NULL, x, 0, NULL, 0, NULL, t));
+  REFUSED(DIFFEO_ESHAPE, "0", F(trainer_create)(flow, NULL, NULL, 0, NULL, 0, NULL, t));
+  REFUSED(DIFFEO_ESHAPE, "1", F(trainer_create)(flow, NULL, x, 1, NULL, 0, NULL, t));
+  REFUSED(DIFFEO_ESHAPE, "0", F(trainer_set_validation)(trainer, x, 0, NULL, 0, NULL));
+  REFUSED(DIFFEO_ESHAPE, "1", F(fit)(flow, NULL, x, 1, NULL, 0, NULL, NULL, NULL, f, NULL));
 
   static const double bad[] = {NAN, INFINITY, -INFINITY};
   for (int i = 0; i < COUNT(bad); i++) {
     const T kept = x[6 * DIM + 2], kept_context = context[5 * CONTEXT + 1];
     x[6 * DIM + 2] = (T)bad[i];
-    REFUSED(DIFFEO_ENUMERIC, "row 6, column 2", F(trainer_create)(flow, NULL, x, N, NULL, 0, t));
-    REFUSED(DIFFEO_ENUMERIC, "row 6, column 2", F(trainer_set_validation)(trainer, x, N, NULL, 0));
-    REFUSED(DIFFEO_ENUMERIC, "row 6, column 2", F(fit)(flow, NULL, x, N, NULL, 0, NULL, NULL, f, NULL));
+    REFUSED(DIFFEO_ENUMERIC, "row 6, column 2", F(trainer_create)(flow, NULL, x, N, NULL, 0, NULL, t));
+    REFUSED(DIFFEO_ENUMERIC, "row 6, column 2", F(trainer_set_validation)(trainer, x, N, NULL, 0, NULL));
+    REFUSED(DIFFEO_ENUMERIC, "row 6, column 2", F(fit)(flow, NULL, x, N, NULL, 0, NULL, NULL, NULL, f, NULL));
     x[6 * DIM + 2] = kept;
     context[5 * CONTEXT + 1] = (T)bad[i];
-    REFUSED(DIFFEO_ENUMERIC, "row 5, column 1", F(trainer_create)(conditional, NULL, x, N, context, N, t));
+    REFUSED(DIFFEO_ENUMERIC, "row 5, column 1", F(trainer_create)(conditional, NULL, x, N, context, N, NULL, t));
     context[5 * CONTEXT + 1] = kept_context;
   }
+  T weights[N];
+  static const double bad_weights[] = {NAN, INFINITY, -0.5};
+  for (int i = 0; i < COUNT(bad_weights); i++) {
+    for (int r = 0; r < N; r++) weights[r] = 1;
+    weights[3] = (T)bad_weights[i];
+    REFUSED(DIFFEO_ENUMERIC, "row 3", F(trainer_create)(flow, NULL, x, N, NULL, 0, weights, t));
+    REFUSED(DIFFEO_ENUMERIC, "row 3", F(trainer_set_validation)(trainer, x, N, NULL, 0, weights));
+    REFUSED(DIFFEO_ENUMERIC, "row 3", F(fit)(flow, NULL, x, N, NULL, 0, weights, NULL, NULL, f, NULL));
+  }
+  memset(weights, 0, sizeof weights);
+  REFUSED(DIFFEO_ENUMERIC, "sum 0", F(trainer_create)(flow, NULL, x, N, NULL, 0, weights, t));
   T constant[N * DIM];
   memcpy(constant, x, sizeof x);
   for (int i = 0; i < N; i++) constant[i * DIM + 1] = (T)0.7385;
-  REFUSED(DIFFEO_ENUMERIC, "1", F(trainer_create)(standardised, NULL, constant, N, NULL, 0, t));
+  REFUSED(DIFFEO_ENUMERIC, "1", F(trainer_create)(standardised, NULL, constant, N, NULL, 0, NULL, t));
   ISOLATED("a constant column where nothing is standardised, and few rows") {
     diffeo_train_options options;
     diffeo_flow *trained = NULL;
     CHECK_OK(D.train_options_init(&options, sizeof options));
     options.max_epochs = 2;
-    CHECK_OK(F(fit)(flow, &options, constant, N, NULL, 0, NULL, NULL, &trained, NULL));
+    CHECK_OK(F(fit)(flow, &options, constant, N, NULL, 0, NULL, NULL, NULL, &trained, NULL));
     D.flow_destroy(trained);
-    CHECK_OK(F(fit)(standardised, &options, x, 2, NULL, 0, NULL, NULL, &trained, NULL));
+    CHECK_OK(F(fit)(standardised, &options, x, 2, NULL, 0, NULL, NULL, NULL, &trained, NULL));
     D.flow_destroy(trained);
-    CHECK_OK(F(fit)(conditional, &options, x, 3, context, 1, NULL, NULL, &trained, NULL));
+    CHECK_OK(F(fit)(conditional, &options, x, 3, context, 1, NULL, NULL, NULL, &trained, NULL));
     D.flow_destroy(trained);
   }
   ISOLATED("data far away") {
@@ -222,7 +233,7 @@ static void TYPED(training)(void) {
       diffeo_flow *trained = NULL;
       CHECK_OK(D.train_options_init(&options, sizeof options));
       options.max_epochs = 2;
-      diffeo_status status = F(fit)(standardised, &options, constant, N, NULL, 0, NULL, NULL, &trained, NULL);
+      diffeo_status status = F(fit)(standardised, &options, constant, N, NULL, 0, NULL, NULL, NULL, &trained, NULL);
       CHECK(status == DIFFEO_OK || status == DIFFEO_ENUMERIC, "at %g: %s", size, D.status_name(status));
       CHECK((status == DIFFEO_OK) == (trained != NULL), "at %g: %s", size, D.status_name(status));
       D.flow_destroy(trained);

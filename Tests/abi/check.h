@@ -197,7 +197,7 @@ static inline diffeo_flow *make_moved(diffeo_flow *flow) {
   diffeo_trainer *trainer = NULL;
   CHECK_OK(D.train_options_init(&o, sizeof o));
   o.batch_size = 16, o.max_epochs = 2, o.learning_rate = 0.03;
-  CHECK_OK(D.trainer_create_f64(flow, &o, x, ROWS, context_dim ? context : NULL, context_dim ? ROWS : 0, &trainer));
+  CHECK_OK(D.trainer_create_f64(flow, &o, x, ROWS, context_dim ? context : NULL, context_dim ? ROWS : 0, NULL, &trainer));
   while (!D.trainer_finished(trainer)) CHECK_OK(D.trainer_step(trainer, 0, NULL));
   CHECK_OK(D.trainer_current(trainer, &moved));
   D.trainer_destroy(trainer);

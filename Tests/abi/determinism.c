@@ -67,7 +67,7 @@ static void training(const char *kind, int32_t dtype, int64_t context_dim) {
     for (int again = 0; again < (threads == 1 ? 2 : 1); again++) {
       o.threads = threads;
       const double *c = context_dim > 0 ? context : NULL;
-      CHECK_OK(D.fit_f64(flow, &o, x, rows, c, c ? rows : 0, NULL, NULL, &trained, NULL));
+      CHECK_OK(D.fit_f64(flow, &o, x, rows, c, c ? rows : 0, NULL, NULL, NULL, &trained, NULL));
       CHECK_OK(D.flow_parameters_f64(trained, got));
       if (threads == 1 && again == 0) memcpy(expected, got, size);
       CHECK(memcmp(got, expected, size) == 0, "%s, dtype %d: training differs with %d threads", kind, dtype, threads);

@@ -72,7 +72,7 @@ int main(int argc, char **argv) {
 
   CHECK_OK(D.train_options_init(&o, sizeof o));
   o.batch_size = 64, o.validation_fraction = 0;
-  CHECK_OK(D.trainer_create_f32(maf, &o, x, MOST, NULL, 0, &trainer));
+  CHECK_OK(D.trainer_create_f32(maf, &o, x, MOST, NULL, 0, NULL, &trainer));
   COUNT_INSTRUCTIONS("maf-training_step-64", D.trainer_step(trainer, 1, NULL), D.trainer_step(trainer, 1, NULL));
   D.trainer_destroy(trainer);
 

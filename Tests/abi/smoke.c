@@ -399,7 +399,7 @@ static void training(int32_t dtype) {
   diffeo_train_report report = {.struct_size = sizeof report};
   CHECK_OK(D.train_options_init(&o, sizeof o));
   o.batch_size = 64, o.max_epochs = 4, o.learning_rate = 5e-3, o.seed = 3, o.threads = 2;
-  CHECK_OK(D.trainer_create_f64(flow, &o, rows, ROWS, NULL, 0, &trainer));
+  CHECK_OK(D.trainer_create_f64(flow, &o, rows, ROWS, NULL, 0, NULL, &trainer));
   CHECK(D.trainer_finished(trainer) == 0, "finished at once");
   CHECK_OK(D.trainer_step(trainer, 3, &report));
   CHECK(report.batch == 3 && report.epoch == 0 && report.state == DIFFEO_TRAIN_RUNNING, "batch %lld of epoch %lld",
@@ -430,16 +430,16 @@ static void training(int32_t dtype) {
 
   /* The same in one call, stopped: the one failure that gives a result. */
   best = NULL;
-  CHECK_STATUS(D.fit_f64(flow, &o, rows, ROWS, NULL, 0, stop_after_two, NULL, &best, &report), DIFFEO_ECANCELLED);
+  CHECK_STATUS(D.fit_f64(flow, &o, rows, ROWS, NULL, 0, NULL, stop_after_two, NULL, &best, &report), DIFFEO_ECANCELLED);
   CHECK(best != NULL && epochs_seen == 2 && report.epoch == 2, "after epoch %d", epochs_seen);
   CHECK(report.state == DIFFEO_TRAIN_CANCELLED, "state %d", report.state);
   D.flow_destroy(best);
 
   /* Cancelled: this step and later ones. */
-  CHECK_OK(D.trainer_create_f64(flow, &o, rows, ROWS, NULL, 0, &trainer));
-  CHECK_OK(D.trainer_set_validation_f64(trainer, rows, 50, NULL, 0));
+  CHECK_OK(D.trainer_create_f64(flow, &o, rows, ROWS, NULL, 0, NULL, &trainer));
+  CHECK_OK(D.trainer_set_validation_f64(trainer, rows, 50, NULL, 0, NULL));
   CHECK_OK(D.trainer_step(trainer, 1, NULL));
-  CHECK_STATUS(D.trainer_set_validation_f64(trainer, rows, 50, NULL, 0), DIFFEO_ESTATE);
+  CHECK_STATUS(D.trainer_set_validation_f64(trainer, rows, 50, NULL, 0, NULL), DIFFEO_ESTATE);
   D.trainer_cancel(trainer);
   CHECK_STATUS(D.trainer_step(trainer, 1, NULL), DIFFEO_ECANCELLED);
   CHECK_STATUS(D.trainer_step(trainer, 1, NULL), DIFFEO_ECANCELLED);

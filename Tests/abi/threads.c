@@ -87,7 +87,7 @@ static void cancellation(int32_t threads) {
   pthread_t thread;
   CHECK_OK(D.train_options_init(&o, sizeof o));
   o.threads = threads, o.batch_size = 16, o.max_epochs = 1000000000, o.patience = 0;
-  CHECK_OK(D.trainer_create_f64(flow, &o, x, N, NULL, 0, &trainer));
+  CHECK_OK(D.trainer_create_f64(flow, &o, x, N, NULL, 0, NULL, &trainer));
   pthread_create(&thread, NULL, cancel, trainer);
   diffeo_status status = DIFFEO_OK;
   while (status == DIFFEO_OK) status = D.trainer_step(trainer, 0, &report);

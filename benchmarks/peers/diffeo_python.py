@@ -69,7 +69,7 @@ def _training(made: Any, case: Case) -> Run:
     options.validation_fraction, options.threads = 0.0, get_num_threads()
     x = np.random.default_rng(0).normal(size=(100 * case.rows, case.dim)).astype(np.float32)
     create = lib.diffeo_trainer_create_f32
-    trainer = _abi.create(_abi.Trainer, create, made._handle, byref(options), x, len(x), None, 0)
+    trainer = _abi.create(_abi.Trainer, create, made._handle, byref(options), x, len(x), None, 0, None)
     report = _abi.TrainReport(struct_size=sizeof(_abi.TrainReport))
 
     def done() -> int:

@@ -36,8 +36,9 @@
   X(flow_log_prob_f32) X(flow_log_prob_f64) X(flow_log_prob_gradient_f32) X(flow_log_prob_gradient_f64) \
   X(flow_to_noise_f32) X(flow_to_noise_f64) X(flow_from_noise_f32) X(flow_from_noise_f64) X(flow_sample_f32) \
   X(flow_sample_f64) X(train_options_init) X(trainer_create_f32) X(trainer_create_f64) X(trainer_destroy) \
-  X(trainer_set_validation_f32) X(trainer_set_validation_f64) X(trainer_step) X(trainer_finished) X(trainer_best) \
-  X(trainer_current) X(trainer_cancel) X(fit_f32) X(fit_f64)
+  X(trainer_set_validation_f32) X(trainer_set_validation_f64) X(trainer_step) X(trainer_report) \
+  X(trainer_set_learning_rate) X(trainer_finished) X(trainer_best) X(trainer_current) X(trainer_cancel) X(fit_f32) \
+  X(fit_f64)
 
 #define DIFFEO_MEMBER_(name) __typeof__(diffeo_##name) *name;
 typedef struct diffeo_api {

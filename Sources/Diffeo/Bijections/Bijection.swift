@@ -57,6 +57,8 @@ struct Pass<S: Scalar>: BitwiseCopyable {
   var minibatch: Int?
   /// In training: what is added to whole numbers, [dim][stride].
   var noise: UnsafePointer<S>?
+  /// In training, where rows have weights: [stride]
+  var weights: UnsafePointer<S>?
 
   var count: Int { dim * stride }
 

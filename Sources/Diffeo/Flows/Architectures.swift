@@ -24,6 +24,8 @@ package struct Architecture: Sendable {
   /// 0: pi for angles, else 4.
   package var bound = 0.0
   package var periodic = false
+  /// nil: that of the architecture.
+  package var base: BaseChoice?
 
   package static let defaultHidden = [128, 128]
   package static let defaultComponents = 8
@@ -61,6 +63,7 @@ package struct Architecture: Sendable {
 
   /// One masked network as a density.
   package func made() throws(DiffeoError) -> FlowSpec {
+    if base != nil { throw DiffeoError(.invalid, "made is a base itself, and takes no other") }
     var plain = self
     plain.standardize = standardize && !conditional.isBernoulli
     return try plain.build { builder, random throws(DiffeoError) in
@@ -70,7 +73,10 @@ package struct Architecture: Sendable {
 
   /// Masked autoregressive flow; with components over a MADE with mixtures (MAF MoG).
   package func maf() throws(DiffeoError) -> FlowSpec {
-    try build { builder, random throws(DiffeoError) in
+    if base != nil, components > 0 {
+      throw DiffeoError(.invalid, "with components the base of a maf is a MADE: it takes no other")
+    }
+    return try build { builder, random throws(DiffeoError) in
       for i in 0..<count(5) { try addAutoregressive(&builder, i, .affine(scale ?? .softClip), &random) }
       if components > 0 { try setBaseMADE(&builder, .mixture(components: components), &random) }
     }
@@ -192,7 +198,21 @@ package struct Architecture: Sendable {
     }
     var random = Philox(seed: seed, stream: RandomStream.architecture)
     try body(&builder, &random)
+    if let base { try builder.setBase(placed(base, angles: builder.spec.base.spec is UniformSpec)) }
     return builder.spec
+  }
+
+  /// A base lives where the layers end: on the line, for angles on the circle.
+  private func placed(_ base: BaseChoice, angles: Bool) throws(DiffeoError) -> BaseChoice {
+    switch (angles, base.kind == UniformSpec.self) {
+    case (true, true): return .uniform(low: -splineBound, high: splineBound)
+    case (false, false): return base
+    case (true, false):
+      throw DiffeoError(
+        .invalid, "the base is \(base.kind.kind), but the layers of angles end on the circle: it must be uniform")
+    case (false, true):
+      throw DiffeoError(.invalid, "the base is uniform, but the layers end on the whole line, where it has no density")
+    }
   }
 
   /// Angles have no mean and no deviation, and a layer that scales them would leave the torus.

@@ -4,6 +4,8 @@ package struct Batch<T: Scalar> {
   let x: UnsafePointer<T>?
   let context: UnsafePointer<T>?
   let contextIsShared: Bool
+  /// Of each row, in training; nil for 1 each.
+  package var weights: UnsafePointer<T>?
 
   package init(rows: Int, x: UnsafePointer<T>?, context: UnsafePointer<T>?, contextIsShared: Bool) {
     self.rows = rows

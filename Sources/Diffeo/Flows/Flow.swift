@@ -52,4 +52,5 @@ enum RandomStream {
   static let shuffle: UInt64 = 4 << 32
   static let selfTest: UInt64 = 5 << 32
   static let dequantization: UInt64 = 6 << 32
+  static let dataNoise: UInt64 = 7 << 32
 }

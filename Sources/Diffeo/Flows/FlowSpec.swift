@@ -65,6 +65,11 @@ package struct FlowSpec: Equatable, Sendable {
     layers.append(layer)
   }
 
+  /// With a layer that differs in random choices alone, and is turned as the one before.
+  mutating func replace(_ i: Int, _ layer: LayerSpec) {
+    layers[i] = LayerSpec(layer.spec, inverted: layers[i].inverted)
+  }
+
   mutating func setBase(_ base: BaseSpec) throws(DiffeoError) {
     try check(parameterCount: parameterCount - self.base.spec.parameterCount + base.spec.parameterCount)
     self.base = base

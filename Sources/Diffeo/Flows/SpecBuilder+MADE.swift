@@ -11,7 +11,7 @@ extension SpecBuilder {
   /// affine one serves Gaussian conditionals. Random orders and degrees are drawn for each mask.
   package mutating func setBaseMADE(
     _ conditioner: Conditioner, conditional: MADEConditional, order: Order, randomDegrees: Bool, masks: Int = 1,
-    direct: Bool = false, seed: UInt64
+    direct: Bool = false, seed: UInt64?
   ) throws(DiffeoError) {
     let (dim, contextDim) = (spec.dim, spec.contextDim)
     let kind: MADESpec.Conditional
@@ -25,24 +25,24 @@ extension SpecBuilder {
       kind = try .mixture(components: components, bound: MixtureRule.standard.bound)
     case .bernoulli: kind = .bernoulli
     }
-    var random = Philox(seed: seed, stream: RandomStream.architecture)
-    var drawn: [MADESpec.Mask] = []
     // Before orders and degrees are drawn: sizes that cannot be cost nothing.
     try MADESpec.check(maskCount: masks)
     _ = try NetworkSpec(
       inputs: dim + contextDim, contextInputs: contextDim, outputs: dim, conventions: conditioner.network)
-    for _ in 0..<masks {
-      drawn.append(
-        MADESpec.Mask(
-          order: columns(order, &random),
-          hiddenDegrees: try AutoregressiveParametersSpec.degrees(
-            conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees)))
-    }
-    try spec.setBase(
-      BaseSpec(
+    try setBase(seed: seed) { random throws(DiffeoError) in
+      var drawn: [MADESpec.Mask] = []
+      for _ in 0..<masks {
+        drawn.append(
+          MADESpec.Mask(
+            order: order.columns(dim, &random),
+            hiddenDegrees: try AutoregressiveParametersSpec.degrees(
+              conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees)))
+      }
+      return try BaseSpec(
         MADESpec(
           dim: dim, contextDim: contextDim, conditional: kind, masks: drawn,
-          conditioner: .init(network: conditioner.network, direct: direct))))
+          conditioner: .init(network: conditioner.network, direct: direct)))
+    }
   }
 }
 

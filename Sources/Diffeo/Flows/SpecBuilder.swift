@@ -3,18 +3,83 @@ import KernelInterface
 /// Puts a spec together layer by layer, from what a caller says: random choices are drawn here and stored as data.
 package struct SpecBuilder: Sendable {
   package internal(set) var spec: FlowSpec
+  /// Layers and a base whose choices have no seed of their own, to be drawn again for the seed of a flow.
+  private var unseededLayers: [Int: Drawn<LayerSpec>] = [:]
+  private var unseededBase: Drawn<BaseSpec>?
+
+  typealias Drawn<Part> = @Sendable (inout Philox) throws(DiffeoError) -> Part
 
   package init(dim: Int, contextDim: Int, dtype: DType) throws(DiffeoError) {
     spec = try FlowSpec(dtype: dtype, dim: dim, contextDim: contextDim)
   }
 
+  /// The spec as a flow of this seed has it: choices without a seed of their own depend on it and the layer's number.
+  package func spec(seed: UInt64) throws(DiffeoError) -> FlowSpec {
+    var spec = spec
+    for (i, make) in unseededLayers {
+      var random = SpecBuilder.draws(seed, part: i)
+      try spec.replace(i, make(&random))
+    }
+    if let unseededBase {
+      var random = SpecBuilder.draws(seed, part: SpecBuilder.basePart)
+      try spec.setBase(unseededBase(&random))
+    }
+    return spec
+  }
+
+  private static let basePart = FlowSpec.maxLayers
+
+  /// Each part of a flow has a stream of its own.
+  private static func draws(_ seed: UInt64, part: Int) -> Philox {
+    Philox(seed: seed, stream: RandomStream.architecture &+ UInt64(part))
+  }
+
+  /// seed: of the layer's random choices; nil: the flow's, and the layer's number.
+  private mutating func append(seed: UInt64?, _ make: @escaping Drawn<LayerSpec>) throws(DiffeoError) {
+    let number = spec.layers.count
+    var random = SpecBuilder.draws(seed ?? 0, part: seed == nil ? number : 0)
+    try spec.append(make(&random))
+    if seed == nil { unseededLayers[number] = make }
+  }
+
+  mutating func setBase(seed: UInt64?, _ make: @escaping Drawn<BaseSpec>) throws(DiffeoError) {
+    var random = SpecBuilder.draws(seed ?? 0, part: seed == nil ? SpecBuilder.basePart : 0)
+    try spec.setBase(make(&random))
+    unseededBase = seed == nil ? make : nil
+  }
+
   package enum Order: Sendable {
     case natural, reversed, random
     case given([Int])
+
+    func columns(_ dim: Int, _ random: inout Philox) -> [Int] {
+      switch self {
+      case .natural: Array(0..<dim)
+      case .reversed: Array((0..<dim).reversed())
+      case .random: random.permutation(dim)
+      case .given(let given): given
+      }
+    }
   }
   package enum Mask: Sendable {
     case even, odd, first, last, random
     case given([Bool])
+
+    func kept(_ dim: Int, _ random: inout Philox) -> [Bool] {
+      switch self {
+      case .given(let given): return given
+      // A single column depends on the context alone.
+      case _ where dim == 1: return [false]
+      case .even: return (0..<dim).map { $0 % 2 == 0 }
+      case .odd: return (0..<dim).map { $0 % 2 == 1 }
+      case .first: return (0..<dim).map { $0 < dim / 2 }
+      case .last: return (0..<dim).map { $0 >= dim / 2 }
+      case .random:
+        var mask = [Bool](repeating: false, count: dim)
+        for i in random.permutation(dim).prefix(dim / 2) { mask[i] = true }
+        return mask
+      }
+    }
   }
 
   /// The conventions that layers with a network share.
@@ -38,52 +103,30 @@ package struct SpecBuilder: Sendable {
 
   package mutating func addAutoregressive(
     _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, invertsMap: Bool = false,
-    seed: UInt64
+    seed: UInt64?
   ) throws(DiffeoError) {
     let (dim, contextDim) = (spec.dim, spec.contextDim)
-    var random = Philox(seed: seed, stream: RandomStream.architecture)
-    let layer = try AutoregressiveSpec(
-      dim: dim, contextDim: contextDim, order: columns(order, &random), map: ElementMapSpec(conditioner.transformer),
-      invertsMap: invertsMap,
-      hiddenDegrees: AutoregressiveParametersSpec.degrees(
-        conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
-      conditioner: .init(network: conditioner.network, direct: direct))
-    try spec.append(LayerSpec(layer))
-  }
-
-  func columns(_ order: Order, _ random: inout Philox) -> [Int] {
-    switch order {
-    case .natural: Array(0..<spec.dim)
-    case .reversed: Array((0..<spec.dim).reversed())
-    case .random: random.permutation(spec.dim)
-    case .given(let given): given
+    try append(seed: seed) { random throws(DiffeoError) in
+      try LayerSpec(
+        AutoregressiveSpec(
+          dim: dim, contextDim: contextDim, order: order.columns(dim, &random),
+          map: ElementMapSpec(conditioner.transformer), invertsMap: invertsMap,
+          hiddenDegrees: AutoregressiveParametersSpec.degrees(
+            conditioner.network, dim: dim, contextDim: contextDim, random: &random, drawn: randomDegrees),
+          conditioner: .init(network: conditioner.network, direct: direct)))
     }
   }
 
   package mutating func addCoupling(
-    _ conditioner: Conditioner, mask: Mask, scaleActivation: Activation? = nil, seed: UInt64
+    _ conditioner: Conditioner, mask: Mask, scaleActivation: Activation? = nil, seed: UInt64?
   ) throws(DiffeoError) {
-    let dim = spec.dim
-    let kept: [Bool]
-    switch mask {
-    case .given(let given): kept = given
-    // A single column depends on the context alone.
-    case _ where dim == 1: kept = [false]
-    case .even: kept = (0..<dim).map { $0 % 2 == 0 }
-    case .odd: kept = (0..<dim).map { $0 % 2 == 1 }
-    case .first: kept = (0..<dim).map { $0 < dim / 2 }
-    case .last: kept = (0..<dim).map { $0 >= dim / 2 }
-    case .random:
-      var random = Philox(seed: seed, stream: RandomStream.architecture)
-      let drawn = random.permutation(dim)
-      var mask = [Bool](repeating: false, count: dim)
-      for i in drawn.prefix(dim / 2) { mask[i] = true }
-      kept = mask
+    let (dim, contextDim) = (spec.dim, spec.contextDim)
+    try append(seed: seed) { random throws(DiffeoError) in
+      try LayerSpec(
+        CouplingSpec(
+          dim: dim, contextDim: contextDim, mask: mask.kept(dim, &random), map: ElementMapSpec(conditioner.transformer),
+          conditioner: conditioner.network, scaleActivation: scaleActivation))
     }
-    let layer = try CouplingSpec(
-      dim: dim, contextDim: spec.contextDim, mask: kept, map: ElementMapSpec(conditioner.transformer),
-      conditioner: conditioner.network, scaleActivation: scaleActivation)
-    try spec.append(LayerSpec(layer))
   }
 
   package mutating func addPermutation(_ permutation: [Int]) throws(DiffeoError) {
@@ -92,9 +135,11 @@ package struct SpecBuilder: Sendable {
   package mutating func addReverse() throws(DiffeoError) {
     try addPermutation(Array((0..<spec.dim).reversed()))
   }
-  package mutating func addRandomPermutation(seed: UInt64) throws(DiffeoError) {
-    var random = Philox(seed: seed, stream: RandomStream.architecture)
-    try addPermutation(random.permutation(spec.dim))
+  package mutating func addRandomPermutation(seed: UInt64?) throws(DiffeoError) {
+    let dim = spec.dim
+    try append(seed: seed) { random throws(DiffeoError) in
+      try LayerSpec(PermutationSpec(random.permutation(dim), dim: dim))
+    }
   }
 
   package mutating func addActNorm() throws(DiffeoError) {
@@ -112,10 +157,11 @@ package struct SpecBuilder: Sendable {
   }
 
   /// permuted: the matrix is P L U with a random P, drawn from the seed.
-  package mutating func addLU(permuted: Bool, seed: UInt64) throws(DiffeoError) {
-    var random = Philox(seed: seed, stream: RandomStream.architecture)
-    let permutation = permuted ? random.permutation(spec.dim) : Array(0..<spec.dim)
-    try spec.append(LayerSpec(LUSpec(permutation, dim: spec.dim)))
+  package mutating func addLU(permuted: Bool, seed: UInt64?) throws(DiffeoError) {
+    let dim = spec.dim
+    try append(seed: seed) { random throws(DiffeoError) in
+      try LayerSpec(LUSpec(permuted ? random.permutation(dim) : Array(0..<dim), dim: dim))
+    }
   }
   package mutating func addHouseholder(reflections: Int) throws(DiffeoError) {
     try spec.append(LayerSpec(HouseholderSpec(dim: spec.dim, reflections: reflections)))
@@ -130,10 +176,12 @@ package struct SpecBuilder: Sendable {
   }
 
   /// randomShift: each column begins turned by an angle drawn from the seed, else by none.
-  package mutating func addWrap(low: Double, high: Double, randomShift: Bool, seed: UInt64) throws(DiffeoError) {
-    var random = Philox(seed: seed, stream: RandomStream.architecture)
-    let shift = randomShift ? (0..<spec.dim).map { _ in (high - low) * random.uniform() } : nil
-    try spec.append(LayerSpec(WrapSpec(dim: spec.dim, low: low, high: high, shift: shift)))
+  package mutating func addWrap(low: Double, high: Double, randomShift: Bool, seed: UInt64?) throws(DiffeoError) {
+    let dim = spec.dim
+    try append(seed: seed) { random throws(DiffeoError) in
+      let shift = randomShift ? (0..<dim).map { _ in (high - low) * random.uniform() } : nil
+      return try LayerSpec(WrapSpec(dim: dim, low: low, high: high, shift: shift))
+    }
   }
 
   /// columns: ascending; nil for all. network: of the context, that gives the parameters; nil for trained ones.
@@ -169,6 +217,7 @@ package struct SpecBuilder: Sendable {
   /// In place of the one before; a flow begins with the standard normal distribution.
   package mutating func setBase(_ base: BaseChoice) throws(DiffeoError) {
     try spec.setBase(BaseSpec(base.kind.init(base.options, dim: spec.dim, contextDim: spec.contextDim)))
+    unseededBase = nil
   }
 
   /// given: of each column; nil: from the data when training begins.

@@ -161,21 +161,19 @@ struct NetworkSpec: Equatable, Sendable {
 
   var parameterCount: Int { slots.reduce(0) { $0 + $1.count } }
 
-  /// Random hidden weights, uniform with variance 2 / fan-in for rectifiers and 1 / fan-in otherwise (He et al. 2015),
-  /// fan-in being the inputs that the mask lets through; outputs, of direct connections too, a hundredth of that, so that
-  /// they are near their biases, which take the values of `outputs` again and again; and what blocks add likewise, so that
-  /// they begin near the identity. Other biases 0.
+  /// Random hidden weights and biases, both uniform within 1 / sqrt(fan-in), fan-in being the inputs that the mask lets
+  /// through, as PyTorch has them (measured against others: docs/learning.md). Weights of outputs, of direct connections too, are a hundredth of variance 1 / fan-in, so that
+  /// outputs are near their biases, which take the values of `outputs` again and again, or 0; and what blocks add
+  /// likewise, so that they begin near the identity.
   func initialise<S: Scalar>(
     _ parameters: UnsafeMutablePointer<S>, outputs values: [Double], _ random: inout Philox
   ) {
     var p = parameters
-    let gain: Double
-    switch activation {
-    case .relu, .leakyReLU, .elu, .silu, .gelu, .geluErf, .softplus: gain = 2
-    case .tanh, .sigmoid: gain = 1
-    }
-    func draw(_ part: Part) {
+    /// Gives the bound of each bias that goes with the weights.
+    func draw(_ part: Part) -> [Double] {
       let (size, degrees) = (size(part), degrees(part))
+      var bounds: [Double] = []
+      let isSmall = seesLower(part) || part.isOuter
       for o in 0..<size.outputs {
         let seen = (0..<size.inputs).map { k in
           guard let degrees else { return true }
@@ -183,10 +181,12 @@ struct NetworkSpec: Equatable, Sendable {
             ? degrees.outputs[o] > degrees.inputs[k] : degrees.outputs[o] >= degrees.inputs[k]
         }
         let fanIn = seen.reduce(0) { $0 + ($1 ? 1 : 0) }
-        let bound = (3 * (seesLower(part) || part.isOuter ? 1e-4 : gain) / Double(max(fanIn, 1))).squareRoot()
+        let bound = ((isSmall ? 3e-4 : 1) / Double(max(fanIn, 1))).squareRoot()
+        bounds.append(isSmall ? 0 : bound)
         for k in 0..<size.inputs { p[k] = seen[k] ? S(bound * (2 * random.uniform() - 1)) : 0 }
         p += size.inputs
       }
+      return bounds
     }
     for part in parts {
       let outputs = size(part).outputs
@@ -196,10 +196,15 @@ struct NetworkSpec: Equatable, Sendable {
         p += 2 * outputs
         continue
       }
-      draw(part)
+      let bounds = draw(part)
       if slots(part).count < 2 { continue }
       for o in 0..<outputs {
-        p[o] = part == .layer(hidden.count) && !values.isEmpty ? S(values[o % values.count]) : 0
+        p[o] =
+          if part == .layer(hidden.count), !values.isEmpty {
+            S(values[o % values.count])
+          } else {
+            S(bounds[o] * (2 * random.uniform() - 1))
+          }
       }
       p += outputs
     }

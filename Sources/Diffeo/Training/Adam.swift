@@ -27,6 +27,7 @@ final class Adam<S: Scalar>: Optimizer {
     let correction2 = 1 - pow(options.beta2, t)
     try flow.workspace.forEach(blocks.count) { i, _ throws(DiffeoError) in
       let block = blocks[i]
+      let scale = block.penalise(gradient, flow.parameters, l2: options.l2, scale: scale)
       let step = AdamStep(
         beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon,
         rate: rate / correction1,

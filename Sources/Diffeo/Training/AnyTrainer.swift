@@ -37,6 +37,15 @@ package final class AnyTrainer: @unchecked Sendable {
     }
   }
 
+  /// From the next step on.
+  package func setLearningRate(_ rate: Double) throws(DiffeoError) {
+    try Limit.check("train.learning_rate", rate, name: "rate")
+    switch kind {
+    case .f32(let trainer): trainer.learningRate = rate
+    case .f64(let trainer): trainer.learningRate = rate
+    }
+  }
+
   package func cancel() { cancelled.store(true, ordering: .relaxed) }
 
   package var report: TrainReport {

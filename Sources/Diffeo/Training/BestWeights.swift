@@ -19,13 +19,16 @@ struct BestWeights<S: Scalar> {
     self.score = score
   }
 
-  mutating func judge(_ candidate: ParameterVector<S>, score: Double, epoch: Int) {
+  /// Whether it is the best now.
+  @discardableResult
+  mutating func judge(_ candidate: ParameterVector<S>, score: Double, epoch: Int) -> Bool {
     // Without validation the score is of the steps before the last, which may have ruined the weights.
     let better = score > self.score || (self.score.isNaN && !score.isNaN)
-    guard better, (0..<candidate.count).allSatisfy({ candidate.pointer[$0].isFinite }) else { return }
+    guard better, (0..<candidate.count).allSatisfy({ candidate.pointer[$0].isFinite }) else { return false }
     self.score = score
     self.epoch = epoch
     parameters.pointer.update(from: candidate.pointer, count: parameters.count)
+    return true
   }
 
   func isGivenUp(after epoch: Int) -> Bool { patience > 0 && epoch - self.epoch >= patience }

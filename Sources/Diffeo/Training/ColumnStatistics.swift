@@ -3,27 +3,29 @@ struct ColumnStatistics {
   private(set) var mean: [Double]
   private(set) var deviation: [Double]
 
-  /// eachTile(visit) calls visit(tile, stride, rows) for every tile, in the same order each time.
+  /// eachTile(visit) calls visit(tile, stride, rows, weights) for every tile, in the same order each time; weights: of the
+  /// rows, with a mean of 1 over all, or nil for 1 each.
   init<S: Scalar>(
     columns: Int, rows: Int,
-    eachTile: ((UnsafePointer<S>, Int, Int) -> Void) throws(DiffeoError) -> Void
+    eachTile: ((UnsafePointer<S>, Int, Int, UnsafePointer<S>?) -> Void) throws(DiffeoError) -> Void
   ) throws(DiffeoError) {
-    var sums = [Double](repeating: 0, count: columns)
-    try eachTile { tile, stride, count in
-      for i in 0..<columns { for r in 0..<count { sums[i] += Double(tile[i * stride + r]) } }
-    }
-    let mean = sums.map { $0 / Double(max(rows, 1)) }
-    sums = [Double](repeating: 0, count: columns)
-    try eachTile { tile, stride, count in
-      for i in 0..<columns {
-        for r in 0..<count {
-          let difference = Double(tile[i * stride + r]) - mean[i]
-          sums[i] += difference * difference
+    /// Of the values, or of their squared distances from some numbers.
+    func average(from means: [Double]? = nil) throws(DiffeoError) -> [Double] {
+      var sums = [Double](repeating: 0, count: columns)
+      try eachTile { tile, stride, count, weights in
+        for i in 0..<columns {
+          for r in 0..<count {
+            var value = Double(tile[i * stride + r])
+            if let means { value = (value - means[i]) * (value - means[i]) }
+            sums[i] += weights.map { Double($0[r]) * value } ?? value
+          }
         }
       }
+      return sums.map { $0 / Double(max(rows, 1)) }
     }
-    self.mean = mean
-    deviation = sums.map { ($0 / Double(max(rows, 1))).squareRoot() }
+    mean = try average()
+    // Negative weights may make it less than nothing.
+    deviation = try average(from: mean).map { max($0, 0).squareRoot() }
   }
 
   mutating func replaceZeroDeviations(by value: Double) {

@@ -24,19 +24,19 @@ extension FlowInTraining {
   private func statistics(
     of rows: any RowSource<S>, before layer: Int
   ) throws(DiffeoError) -> ColumnStatistics {
-    // Of many rows some, evenly: they may be sorted.
-    let step = layer <= 0 ? 1 : max(1, rows.count / Self.maxStatisticsRows)
+    // Of many rows some, evenly: they may be sorted. All, where some may have next to no weight.
+    let step = layer <= 0 || rows.effectiveCount != Double(rows.count) ? 1 : max(1, rows.count / Self.maxStatisticsRows)
     let seen = step == 1 ? rows : try rows.every(step)
     // Sums run over the rows in their order.
     let alone = try Workspace(threads: 1)
     return try ColumnStatistics(columns: layer < 0 ? spec.contextDim : spec.dim, rows: seen.count) {
-      (visit: (UnsafePointer<S>, Int, Int) -> Void) throws(DiffeoError) in
+      (visit: (UnsafePointer<S>, Int, Int, UnsafePointer<S>?) -> Void) throws(DiffeoError) in
       try eachTile(of: seen, alone) { range, pass throws(DiffeoError) in
         if layer >= 0 {
           model.begin(&pass)
           try model.forward(&pass, layers: layer)
         }
-        visit(layer < 0 ? pass.context : pass.x, pass.stride, range.count)
+        visit(layer < 0 ? pass.context : pass.x, pass.stride, range.count, pass.weights)
       }
     }
   }

@@ -4,25 +4,33 @@ final class DataRows<S: Scalar>: RowSource {
   private let data: DataSet<S>
   /// Of the split, the orders and the noise.
   private let seed: UInt64
-  private let noise: DequantizationNoise?
+  private let dequantization: DequantizationNoise?
+  private let noise: DataNoise<S>?
+  /// Gives weights a mean of 1.
+  private let weightFactor: S
+  let effectiveCount: Double
   /// The numbers of the rows in the data set, sorted, and in the present order.
   private let sorted: UnsafePointer<Int32>
   private let order: UnsafeMutablePointer<Int32>
-  private var epoch = DequantizationNoise.noEpoch
+  private var epoch = RowRandom.noEpoch
   private let pool = Pool()
 
   /// All rows.
-  convenience init(_ data: DataSet<S>, seed: UInt64, dequantizes: Bool) throws(DiffeoError) {
+  /// noise: added in training, in standard deviations of each column.
+  convenience init(_ data: DataSet<S>, seed: UInt64, dequantizes: Bool, noise: Double) throws(DiffeoError) {
     try self.init(
-      data, 0..<Int32(data.rows), seed: seed, noise: dequantizes ? DequantizationNoise(seed: seed) : nil)
+      data, 0..<Int32(data.rows), seed, dequantizes ? DequantizationNoise(seed: seed) : nil,
+      noise > 0 ? DataNoise(seed: seed, amount: noise, data) : nil)
   }
 
   /// sorted: numbers of rows.
   private init(
-    _ data: DataSet<S>, _ sorted: some Collection<Int32>, seed: UInt64, noise: DequantizationNoise?
+    _ data: DataSet<S>, _ sorted: some Collection<Int32>, _ seed: UInt64, _ dequantization: DequantizationNoise?,
+    _ noise: DataNoise<S>?
   ) throws(DiffeoError) {
     self.data = data
     self.seed = seed
+    self.dequantization = dequantization
     self.noise = noise
     count = sorted.count
     let numbers = try pool.take(count, of: Int32.self)
@@ -30,22 +38,39 @@ final class DataRows<S: Scalar>: RowSource {
     self.sorted = UnsafePointer(numbers)
     order = try pool.take(count)
     order.update(from: numbers, count: count)
+    guard let weights = data.weights else {
+      (weightFactor, effectiveCount) = (1, Double(count))
+      return
+    }
+    var (sum, squares) = (0.0, 0.0)
+    for i in 0..<count {
+      let weight = Double(weights[Int(numbers[i])])
+      sum += weight
+      squares += weight * weight
+    }
+    guard sum > 0 else {
+      throw DiffeoError(
+        .numeric, "the weights of \(count) rows of \(data.name) have the sum \(sum), it must be above 0")
+    }
+    weightFactor = S(Double(count) / sum)
+    effectiveCount = sum * sum / squares
+  }
+
+  private func rows(_ sorted: some Collection<Int32>) throws(DiffeoError) -> DataRows {
+    try DataRows(data, sorted, seed, dequantization, noise)
   }
 
   func split(held: Int) throws(DiffeoError) -> (train: any RowSource<S>, held: (any RowSource<S>)?) {
     let all = UnsafeBufferPointer(start: sorted, count: count)
-    if held == 0 { return (try DataRows(data, all, seed: seed, noise: noise), nil) }
+    if held == 0 { return (try rows(all), nil) }
     var random = Philox(seed: seed, stream: RandomStream.split)
     var shuffled = Array(all)
     random.shuffle(&shuffled)
-    return (
-      try DataRows(data, shuffled.prefix(count - held).sorted(), seed: seed, noise: noise),
-      try DataRows(data, shuffled.suffix(held).sorted(), seed: seed, noise: noise)
-    )
+    return (try rows(shuffled.prefix(count - held).sorted()), try rows(shuffled.suffix(held).sorted()))
   }
 
   func every(_ step: Int) throws(DiffeoError) -> any RowSource<S> {
-    try DataRows(data, stride(from: 0, to: count, by: step).map { order[$0] }, seed: seed, noise: noise)
+    try rows(stride(from: 0, to: count, by: step).map { order[$0] })
   }
 
   func begin(epoch: Int) {
@@ -61,8 +86,12 @@ final class DataRows<S: Scalar>: RowSource {
   func load(_ range: Range<Int>, _ pass: inout Pass<S>) throws(DiffeoError) {
     let rows = UnsafePointer(order + range.lowerBound)
     data.load(rows, range.count, &pass)
-    try noise?.fill(&pass, rows, range.count, epoch: epoch)
+    try data.loadWeights(rows, range.count, &pass, factor: weightFactor)
+    if epoch != RowRandom.noEpoch { noise?.add(to: &pass, rows, range.count, epoch: epoch) }
+    try dequantization?.fill(&pass, rows, range.count, epoch: epoch)
   }
 
-  func name(of row: Int) -> String { "row \(order[row]) of \(data.name)" }
+  func number(of row: Int) -> Int { Int(order[row]) }
+
+  func name(of row: Int) -> String { "row \(number(of: row)) of \(data.name)" }
 }

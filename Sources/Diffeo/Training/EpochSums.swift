@@ -2,18 +2,16 @@ import CLibrary
 
 /// What an epoch has come to so far.
 struct EpochSums {
+  /// As seen while training.
+  var scores: RowScores
   private(set) var rows = 0
   private(set) var finiteSteps = 0
   var seconds = 0.0
-  private var objective = 0.0
 
-  /// Over the rows, as seen while training.
-  var mean: Double { objective / Double(rows) }
+  /// rows: of the whole epoch.
+  init(rows: Int) { scores = RowScores(rows: rows) }
 
-  mutating func add(rows: Int, objective: Double) {
-    self.rows += rows
-    self.objective += objective
-  }
+  mutating func add(rows: Int) { self.rows += rows }
 
   mutating func addFiniteStep() { finiteSteps += 1 }
 }

@@ -31,6 +31,22 @@ final class FlowInTraining<S: Scalar> {
     }
   }
 
+  /// Does something with other parameters in place of its own, which it has again afterwards.
+  func with<Result>(
+    _ others: ParameterVector<S>, _ body: () throws(DiffeoError) -> Result
+  ) throws(DiffeoError) -> Result {
+    exchange(others)
+    defer { exchange(others) }
+    return try body()
+  }
+
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
+  private func exchange(_ others: ParameterVector<S>) {
+    for i in 0..<parameters.count { swap(&parameters.pointer[i], &others.pointer[i]) }
+    model.prepare(parameters.pointer)
+  }
+
   /// As it is now.
   func flow() throws(DiffeoError) -> Flow<S> { try flow(parameters) }
 

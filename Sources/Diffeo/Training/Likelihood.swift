@@ -14,26 +14,32 @@ final class Likelihood<S: Scalar>: Objective {
   @_specialize(where S == Float)
   @_specialize(where S == Double)
   func computeGradient(
-    _ rows: any RowSource<S>, _ range: Range<Int>, minibatch: Int
-  ) throws(DiffeoError) -> (sum: Double, squares: Double) {
-    try tiles.compute(rows: range.count, number: minibatch) { part, pass throws(DiffeoError) in
-      try rows.load(range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound, &pass)
-    }
+    _ rows: any RowSource<S>, _ range: Range<Int>, minibatch: Int, _ scores: inout RowScores
+  ) throws(DiffeoError) -> Double {
+    try tiles.compute(
+      rows: range.count, number: minibatch,
+      load: { part, pass throws(DiffeoError) in
+        try rows.load(range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound, &pass)
+      },
+      score: { row, value, weight in scores.add(value, weight: weight, row: rows.number(of: range.lowerBound + row)) })
   }
 
   @_specialize(where S == Float)
   @_specialize(where S == Double)
-  func mean(_ rows: any RowSource<S>) throws(DiffeoError) -> Double {
-    let tileCount = Tiling.count(rows.count)
+  func scores(_ rows: any RowSource<S>) throws(DiffeoError) -> RowScores {
     let pool = Pool()
-    let sums = try pool.take(tileCount, of: Double.self)
+    let values = try pool.take(rows.count, of: Double.self)
+    let weights = try pool.take(rows.count, of: Double.self)
     try flow.eachTile(of: rows, flow.workspace) { range, pass throws(DiffeoError) in
       try logProb(&pass)
-      for r in 0..<range.count { sums[range.lowerBound / Tiling.rows] += pass.logDet[r] }
+      for (r, row) in range.enumerated() {
+        values[row] = pass.logDet[r]
+        weights[row] = pass.weights.map { Double($0[r]) } ?? 1
+      }
     }
-    var total = 0.0
-    for tile in 0..<tileCount { total += sums[tile] }
-    return total / Double(rows.count)
+    var scores = RowScores(rows: rows.count)
+    for row in 0..<rows.count { scores.add(values[row], weight: weights[row], row: rows.number(of: row)) }
+    return scores
   }
 
   /// Some rows have no density whatever the parameters.

@@ -16,7 +16,9 @@ final class LikelihoodGradient<S: Scalar> {
   private let tiles: UnsafeMutablePointer<Tile?>
   private let statistics: UnsafeMutablePointer<Double>
   private let statisticsPerTile: Int
+  /// Of each row of a piece.
   private let logProbs: UnsafeMutablePointer<Double>
+  private let rowWeights: UnsafeMutablePointer<Double>
   private var number = 0
   private let pool = Pool()
 
@@ -44,7 +46,8 @@ final class LikelihoodGradient<S: Scalar> {
     scratches = (0..<maxTiles).map { _ in Scratch() }
     statisticsPerTile = norms.isEmpty ? 0 : 2 * flow.spec.dim
     statistics = try pool.take((maxTiles + 1) * statisticsPerTile)
-    logProbs = try pool.take(maxTiles)
+    logProbs = try pool.take(maxTiles * Tiling.rows)
+    rowWeights = try pool.take(maxTiles * Tiling.rows)
     tiles = .allocate(capacity: maxTiles)
     tiles.initialize(repeating: nil, count: maxTiles)
   }
@@ -55,12 +58,13 @@ final class LikelihoodGradient<S: Scalar> {
     tiles.deallocate()
   }
 
-  /// Gives the sum of the log-likelihoods, and that of the squares of the gradient. `load` fills in rows of the minibatch;
-  /// number: its own in the training.
+  /// Gives the sum of the squares of the gradient. `load` fills in rows of the minibatch; `score` is told each row of it,
+  /// its log-likelihood and its weight; number: its own in the training.
   func compute(
-    rows: Int, number: Int, load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
-  ) throws(DiffeoError) -> (sum: Double, squares: Double) {
-    var (total, squares) = (0.0, 0.0)
+    rows: Int, number: Int, load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void,
+    score: (_ row: Int, _ logProb: Double, _ weight: Double) -> Void
+  ) throws(DiffeoError) -> Double {
+    var squares = 0.0
     self.number = number
     // As equal as can be: the statistics of a few rows left over would say nothing.
     let maxRows = maxTiles * Tiling.rows
@@ -69,11 +73,11 @@ final class LikelihoodGradient<S: Scalar> {
       let piece = k * rows / pieces..<(k + 1) * rows / pieces
       let count = Tiling.count(piece.count)
       try run(piece, weight: 1 / S(rows), adds: k > 0, load)
-      for tile in 0..<count { total += logProbs[tile] }
+      for (i, row) in piece.enumerated() { score(row, logProbs[i], rowWeights[i]) }
       squares = try sums.finish(
         ownSums: count - Self.tilesInPlace(count, workspace), minibatch: number, last: k == pieces - 1, workspace)
     }
-    return (total, squares)
+    return squares
   }
 
   /// The first thread's tiles are summed in place.
@@ -160,11 +164,14 @@ final class LikelihoodGradient<S: Scalar> {
       let pass = tile.recording.pass
       let weights = try pass.scratch.take(pass.stride, of: S.self)
       weights.update(repeating: weight, count: pass.stride)
+      if let given = pass.weights { for r in 0..<tile.rows.count { weights[r] *= given[r] } }
       tile.adjoint = try model.baseGradient(
         &tile.recording, weight: weights,
         sink: sums.sink(own: max(0, i + 1 - inPlace), rows: tile.rows.count, adds: i < inPlace && (adds || i > 0)))
-      logProbs[i] = 0
-      for r in 0..<tile.rows.count { logProbs[i] += tile.recording.pass.logDet[r] }
+      for (r, row) in tile.rows.enumerated() {
+        logProbs[row] = tile.recording.pass.logDet[r]
+        rowWeights[row] = pass.weights.map { Double($0[r]) } ?? 1
+      }
       self.tiles[i] = tile
     }
   }

@@ -1,4 +1,4 @@
-/// Maximum likelihood with Adam, over rows in memory.
+/// Maximum likelihood over rows in memory.
 extension Trainer {
   convenience init<T: Scalar>(_ flow: Flow<S>, _ options: TrainOptions, _ batch: Batch<T>) throws(DiffeoError) {
     try options.check()
@@ -12,8 +12,8 @@ extension Trainer {
     }
     let flow = try FlowInTraining(flow, threads: options.threads)
     try self.init(
-      flow, options, flow.rows(batch, "x", seed: options.seed),
-      Likelihood(flow, rows: min(options.batchSize, batch.rows)), Adam(flow, options))
+      flow, options, flow.rows(batch, "x", options),
+      Likelihood(flow, rows: min(options.batchSize, batch.rows)), options.makeOptimizer(flow))
   }
 
   func setValidation<T: Scalar>(_ batch: Batch<T>) throws(DiffeoError) {
@@ -21,15 +21,20 @@ extension Trainer {
       throw DiffeoError(
         .shape, "there are \(batch.rows) validation rows, 1 to \(Int32.max) are possible")
     }
-    try setValidation(flow.rows(batch, "the validation's x", seed: options.seed))
+    try setValidation(flow.rows(batch, "the validation's x", options))
   }
 }
 
 extension FlowInTraining {
   /// A copy of a batch.
-  func rows<T: Scalar>(_ batch: Batch<T>, _ name: String, seed: UInt64) throws(DiffeoError) -> DataRows<S> {
-    try DataRows(
-      DataSet(batch, name: name, dim: spec.dim, contextDim: spec.contextDim), seed: seed,
-      dequantizes: model.dequantizes)
+  func rows<T: Scalar>(_ batch: Batch<T>, _ name: String, _ options: TrainOptions) throws(DiffeoError) -> DataRows<S> {
+    if options.xNoise > 0, spec.limitsSupport {
+      throw DiffeoError(
+        .invalid, "x_noise is \(options.xNoise), but this flow lives on a part of the numbers, which noise would leave")
+    }
+    return try DataRows(
+      DataSet(
+        batch, name: name, dim: spec.dim, contextDim: spec.contextDim, negativeWeights: options.negativeWeights),
+      seed: options.seed, dequantizes: model.dequantizes, noise: options.xNoise)
   }
 }

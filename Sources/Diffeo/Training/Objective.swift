@@ -5,14 +5,14 @@ protocol Objective<S>: AnyObject {
   /// Of the mean over the latest minibatch.
   var gradient: ParameterVector<S> { get }
 
-  /// Sets the gradient. Gives the sum over the rows, some of those of the source, and the sum of the squares of the
-  /// gradient. minibatch: its number in the training.
+  /// Sets the gradient. Adds what it is of the rows, some of those of the source, to their scores, and gives the sum of
+  /// the squares of the gradient. minibatch: its number in the training.
   func computeGradient(
-    _ rows: any RowSource<S>, _ range: Range<Int>, minibatch: Int
-  ) throws(DiffeoError) -> (sum: Double, squares: Double)
+    _ rows: any RowSource<S>, _ range: Range<Int>, minibatch: Int, _ scores: inout RowScores
+  ) throws(DiffeoError) -> Double
 
-  /// The mean over all rows, by the flow as it is used outside of a training.
-  func mean(_ rows: any RowSource<S>) throws(DiffeoError) -> Double
+  /// Of all rows, by the flow as it is used outside of a training.
+  func scores(_ rows: any RowSource<S>) throws(DiffeoError) -> RowScores
 
   /// Refuses rows that would spoil every minibatch that they are in, whatever the parameters.
   func check(_ rows: any RowSource<S>) throws(DiffeoError)

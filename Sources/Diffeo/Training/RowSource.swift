@@ -5,6 +5,9 @@ protocol RowSource<S>: AnyObject {
 
   var count: Int { get }
 
+  /// (sum of weights)^2 / sum of their squares (Kish 1965).
+  var effectiveCount: Double { get }
+
   /// The rows to train on, in no epoch yet, and some that are held out.
   func split(held: Int) throws(DiffeoError) -> (train: any RowSource<S>, held: (any RowSource<S>)?)
 
@@ -14,9 +17,11 @@ protocol RowSource<S>: AnyObject {
   /// The order of an epoch, which depends on its number and on nothing before it.
   func begin(epoch: Int)
 
-  /// Fills in a tile, x and context, with rows of the present order.
+  /// Fills in a tile, x and context, and weights where there are any, whose mean over all rows is 1, with rows of the
+  /// present order.
   func load(_ range: Range<Int>, _ pass: inout Pass<S>) throws(DiffeoError)
 
-  /// What the caller knows a row of the present order by.
+  /// What the caller knows a row of the present order by, and in words.
+  func number(of row: Int) -> Int
   func name(of row: Int) -> String
 }

@@ -10,8 +10,13 @@ package struct TrainReport: Sendable {
   package var batchesPerEpoch = 0
   package var trainRows = 0
   package var validationRows = 0
+  package var effectiveRows = 0.0
   package var trainLogProb = Double.nan
+  package var trainRobustLogProb = Double.nan
   package var validationLogProb = Double.nan
+  package var validationRobustLogProb = Double.nan
+  package var worstLogProb = Double.nan
+  package var worstRow = -1
   package var bestLogProb = Double.nan
   package var bestEpoch = 0
   package var gradientNorm = Double.nan
@@ -19,7 +24,10 @@ package struct TrainReport: Sendable {
   package var rowsPerSecond = 0.0
   package var seconds = 0.0
   package var secondsLeft = Double.nan
+  package var steps = 0
   package var skippedSteps = 0
+  package var cutSteps = 0
+  package var averaged = false
   package var state = State.running
 
   package var finished: Bool { state.rawValue >= State.maxEpochs.rawValue }
@@ -27,6 +35,13 @@ package struct TrainReport: Sendable {
   package mutating func cancel() {
     state = .cancelled
     secondsLeft = 0
+  }
+
+  mutating func setTraining(_ scores: RowScores) {
+    trainLogProb = scores.mean
+    trainRobustLogProb = scores.robustMean
+    worstLogProb = scores.worst
+    worstRow = scores.worstRow
   }
 
   /// From what the present epoch took so far.

@@ -4,7 +4,10 @@ final class Trainer<S: Scalar> {
   let objective: any Objective<S>
   let flow: FlowInTraining<S>
   private let optimizer: any Optimizer<S>
-  private let rates: any RateSchedule
+  private var rates: any RateSchedule
+  /// Which the schedule multiplies.
+  var learningRate: Double
+  private var clip: GradientClip
   let options: TrainOptions
 
   /// All that may be trained on.
@@ -12,9 +15,9 @@ final class Trainer<S: Scalar> {
   private(set) var rows: any RowSource<S>
   private var validation: (any RowSource<S>)?
 
-  private var steps = 0
-  private var sums = EpochSums()
+  private var sums = EpochSums(rows: 0)
   private var best: BestWeights<S>
+  private let averaged: AveragedWeights<S>?
   private(set) var report = TrainReport()
 
   var spec: FlowSpec { flow.spec }
@@ -29,15 +32,18 @@ final class Trainer<S: Scalar> {
     self.objective = objective
     self.optimizer = optimizer
     rates = options.rates
+    learningRate = options.learningRate
+    clip = GradientClip(norm: options.clipNorm, quantile: options.clipQuantile)
     (rows, validation) = try data.split(
       held: min(Int(options.validationFraction * Double(data.count)), data.count - 1))
     best = try BestWeights(flow.parameters, patience: options.patience)
+    averaged = options.emaDecay > 0 ? try AveragedWeights(flow.parameters, decay: options.emaDecay) : nil
     try begin()
   }
 
   /// Holds out these in place of some of the data.
   func setValidation(_ rows: any RowSource<S>) throws(DiffeoError) {
-    guard steps == 0 else {
+    guard report.steps == 0 else {
       throw DiffeoError(.state, "the validation rows can be set before the first step only")
     }
     validation = rows
@@ -52,8 +58,10 @@ final class Trainer<S: Scalar> {
     try objective.check(rows)
     if let validation { try objective.check(validation) }
     best.begin(flow.parameters, score: .nan)
+    averaged?.begin(flow.parameters)
     report.trainRows = rows.count
     report.validationRows = validation?.count ?? 0
+    report.effectiveRows = rows.effectiveCount
     let batchSize = min(options.batchSize, rows.count)
     report.batchesPerEpoch = (rows.count + batchSize - 1) / batchSize
     report.learningRate = options.learningRate
@@ -75,11 +83,11 @@ final class Trainer<S: Scalar> {
       sums.seconds += elapsed
       report.setSpeed(sums, maxEpochs: options.maxEpochs)
     }
-    if steps == 0, let validation {
-      best.begin(flow.parameters, score: try objective.mean(validation))
+    if report.steps == 0, let validation {
+      best.begin(flow.parameters, score: try objective.scores(validation).value(options.judge))
       report.bestLogProb = best.score
     }
-    if report.batch == report.batchesPerEpoch || steps == 0 { beginEpoch() }
+    if report.batch == report.batchesPerEpoch || report.steps == 0 { beginEpoch() }
     var left = batches <= 0 ? Int.max : batches
     report.state = .running
     while left > 0, report.batch < report.batchesPerEpoch {
@@ -95,7 +103,7 @@ final class Trainer<S: Scalar> {
 
   private func beginEpoch() {
     report.batch = 0
-    sums = EpochSums()
+    sums = EpochSums(rows: rows.count)
     rows.begin(epoch: report.epoch)
   }
 
@@ -103,12 +111,14 @@ final class Trainer<S: Scalar> {
     // As equal as can be, so that no step hangs on a few rows left over.
     let (batch, batches) = (report.batch, report.batchesPerEpoch)
     let range = batch * rows.count / batches..<(batch + 1) * rows.count / batches
-    let (sum, squares) = try objective.computeGradient(rows, range, minibatch: steps)
-    sums.add(rows: range.count, objective: sum)
+    let squares = try objective.computeGradient(rows, range, minibatch: report.steps, &sums.scores)
+    sums.add(rows: range.count)
     report.batch += 1
-    report.trainLogProb = sums.mean
-    report.learningRate = rates.rate(step: steps, of: Double(options.maxEpochs) * Double(batches))
-    steps += 1
+    report.setTraining(sums.scores)
+    report.learningRate =
+      learningRate
+      * rates.factor(step: report.steps, of: Double(options.maxEpochs) * Double(batches), epoch: report.epoch)
+    report.steps += 1
 
     report.gradientNorm = squares.squareRoot()
     guard report.gradientNorm.isFinite else {
@@ -116,9 +126,11 @@ final class Trainer<S: Scalar> {
       return
     }
     sums.addFiniteStep()
-    let clip = options.clipNorm > 0 ? min(1, options.clipNorm / max(report.gradientNorm, 1e-300)) : 1
-    try optimizer.step(flow, objective.gradient, scale: clip, rate: report.learningRate)
+    let scale = clip.factor(report.gradientNorm)
+    if scale < 1 { report.cutSteps += 1 }
+    try optimizer.step(flow, objective.gradient, scale: scale, rate: report.learningRate)
     try flow.prepare()
+    averaged?.add(flow.parameters)
   }
 
   private func endEpoch() throws(DiffeoError) {
@@ -128,12 +140,10 @@ final class Trainer<S: Scalar> {
       throw DiffeoError(
         .numeric,
         "no step of epoch \(report.epoch) had a finite gradient; the best weights so far are kept. "
-          + "A lower learning rate, a smaller clip_norm or a look at the data may help")
+          + "A lower learning rate, a clip_norm or a look at the data may help")
     }
-    if let validation { report.validationLogProb = try objective.mean(validation) }
-    best.judge(
-      flow.parameters, score: validation == nil ? report.trainLogProb : report.validationLogProb,
-      epoch: report.epoch)
+    try judge()
+    rates.endEpoch(better: best.epoch == report.epoch)
     report.bestLogProb = best.score
     report.bestEpoch = best.epoch
     if report.epoch >= options.maxEpochs {
@@ -143,6 +153,24 @@ final class Trainer<S: Scalar> {
     } else {
       report.state = .epochEnd
     }
+  }
+
+  /// The present weights and their average. Without validation both have the score of the epoch's steps.
+  private func judge() throws(DiffeoError) {
+    guard let validation else {
+      report.averaged = averaged != nil
+      best.judge(averaged?.parameters ?? flow.parameters, score: sums.scores.value(options.judge), epoch: report.epoch)
+      return
+    }
+    let scores = try objective.scores(validation)
+    report.validationLogProb = scores.mean
+    report.validationRobustLogProb = scores.robustMean
+    if best.judge(flow.parameters, score: scores.value(options.judge), epoch: report.epoch) { report.averaged = false }
+    guard let averaged else { return }
+    let score = try flow.with(averaged.parameters) { () throws(DiffeoError) in
+      try objective.scores(validation).value(options.judge)
+    }
+    if best.judge(averaged.parameters, score: score, epoch: report.epoch) { report.averaged = true }
   }
 
   // MARK: - Results

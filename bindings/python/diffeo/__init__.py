@@ -22,10 +22,10 @@ True
 
 Architectures in one call: `nice`, `realnvp`, `glow`, `made`, `maf`, `iaf`, `planar`, `radial`, `cdf_flow`,
 `spline_coupling`, `spline_autoregressive`; layer by layer: `Spec`; from nflows, zuko, normflows, flowjax and others:
-`convert`. Errors: `diffeo.Error` and `diffeo.errors`.
+`convert`. How good they are: `diffeo.diagnostics`. Errors: `diffeo.Error` and `diffeo.errors`.
 """
 
-from . import errors, exchange
+from . import diagnostics, errors, exchange
 from ._abi import VERSION_STRING as __version__
 from ._threads import get_num_threads, set_num_threads
 from .architectures import (
@@ -45,7 +45,7 @@ from .errors import Error
 from .exchange import convert
 from .flow import Flow, from_bytes, load
 from .spec import Mixture, Spec, Spline
-from .train import History, Report
+from .train import History, Report, Trainer
 
 __all__ = [
     "Error",
@@ -55,9 +55,11 @@ __all__ = [
     "Report",
     "Spec",
     "Spline",
+    "Trainer",
     "__version__",
     "cdf_flow",
     "convert",
+    "diagnostics",
     "errors",
     "exchange",
     "from_bytes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import weakref
 from collections.abc import Callable
 from ctypes import Structure, byref, c_int32, c_size_t, sizeof
@@ -27,10 +28,21 @@ DTYPES = {"float" + name.removeprefix("f"): code for name, code in _interface.DT
 # --------------------------------------------------------------------------------------------------------- library
 
 
+# What error texts are about, where it has another name in Python.
+_ARGUMENTS = {
+    "learning_rate": "lr",
+    "validation_fraction": "validation",
+    "hidden_count": "len(hidden)",
+    "log_scale_low": "log_scales[0]",
+    "log_scale_high": "log_scales[1]",
+}
+_C_NAME = re.compile(rf"\b(?:{'|'.join(_ARGUMENTS)})\b")
+
+
 def _raise_on_failure(status: Status, function: Any, arguments: tuple[Any, ...]) -> None:
     """Called by ctypes at once after the function, in its thread: the error text is that of this call."""
     if status.value != 0:
-        text = lib.diffeo_last_error().decode("utf-8", "replace")
+        text = _C_NAME.sub(lambda match: _ARGUMENTS[match[0]], lib.diffeo_last_error().decode("utf-8", "replace"))
         raise BY_STATUS.get(status.value, InternalError)(text)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._abi import DTYPES, Array
-from .errors import ShapeError
+from .errors import InvalidArgumentError, ShapeError
 
 Integers: TypeAlias = Sequence[SupportsIndex] | npt.NDArray[np.integer[Any]]
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -48,16 +48,87 @@ def real_array(value: npt.ArrayLike, name: str, otherwise: np.dtype[Any]) -> Arr
         raise TypeError(f"{name} is a masked array: fill or drop what is masked first")
     array = np.asarray(value)
     if array.dtype.kind not in "biufO":
-        raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
+        where = _unreadable(value, array, name) if array.dtype.kind in "US" else None
+        raise TypeError(where or f"{name} must hold real numbers, not {array.dtype}")
     dtype = array.dtype.newbyteorder("=")
     if dtype not in _FLOATS or not hasattr(value, "__array__"):
         dtype = otherwise
-    return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+    try:
+        return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+    except (TypeError, ValueError) as error:
+        if text := _unreadable(value, array, name):
+            raise type(error)(text) from None
+        raise
 
 
-def rows(value: npt.ArrayLike, columns: int, dtype: np.dtype[Any], name: str, column_name: str) -> Rows:
-    """Rows of so many columns from [n, columns], from one row [columns] or, for one column, from [n] or a number."""
+def _unreadable(value: object, array: npt.NDArray[Any], name: str) -> str | None:
+    """A sentence with the first entry that is not a number, and where it is."""
+    for place, entry in np.ndenumerate(array):
+        try:
+            float(entry)
+        except (TypeError, ValueError):
+            if not place:
+                return f"{name} must hold real numbers, not {entry!r}"
+            row = f"row {place[0]}" if array.ndim == 2 else f"entry {', '.join(map(str, place))}"
+            column = f", column {place[1]}" if array.ndim == 2 else ""
+            known = labels(value, array.shape[-1])
+            if known:
+                column = f", column {known[place[-1]]!r}"
+            shown = entry.item() if isinstance(entry, np.generic) else entry
+            return f"{name} must hold real numbers, not {shown!r} in {row}{column}"
+    return None
+
+
+def labels(value: object, count: int) -> tuple[str, ...] | None:
+    """The names of the columns of a data frame of any library, or of a row of one; None for other things.
+
+    Numbers in the place of names, as pandas has them by default, and names that are not unique are none.
+    """
+    if not hasattr(value, "to_numpy"):
+        return None
+    found = getattr(value, "columns", None)
+    if found is None and count > 1:
+        found = getattr(value, "index", None)  # of a pandas Series
+    try:
+        names = tuple(found) if found is not None else ()
+    except TypeError:
+        return None
+    if len(names) == 0 or not all(isinstance(label, str) for label in names) or len(set(names)) < len(names):
+        return None
+    return names
+
+
+def in_order(array: Array, given: tuple[str, ...], expected: tuple[str, ...], name: str) -> Array:
+    """The columns `given` put into the order `expected`."""
+    if given == expected:
+        return array
+    missing = [repr(label) for label in expected if label not in given]
+    unknown = [repr(label) for label in given if label not in expected]
+    if missing or unknown:
+        parts = [f"{', '.join(some)} missing" for some in [missing] if some]
+        parts += [f"{', '.join(some)} unknown" for some in [unknown] if some]
+        raise InvalidArgumentError(
+            f"{name} has other columns than {', '.join(map(repr, expected))}, which this flow was trained on: "
+            + "; ".join(parts)
+        )
+    return np.ascontiguousarray(array[..., [given.index(label) for label in expected]])
+
+
+def rows(
+    value: npt.ArrayLike,
+    columns: int,
+    dtype: np.dtype[Any],
+    name: str,
+    column_name: str,
+    names: tuple[str, ...] | None = None,
+) -> Rows:
+    """Rows of so many columns from [n, columns], from one row [columns] or, for one column, from [n] or a number.
+
+    names: of the columns; a data frame that has them in another order is put right.
+    """
     array = real_array(value, name, dtype)
+    if names and (given := labels(value, columns)):
+        array = in_order(array, given, names, name)
     if array.ndim == 2:
         batch, event = array.shape[:1], array.shape[1:]
     elif array.ndim < 2 and columns == 1:
@@ -72,7 +143,13 @@ def rows(value: npt.ArrayLike, columns: int, dtype: np.dtype[Any], name: str, co
 
 
 def context_rows(
-    value: npt.ArrayLike | None, columns: int, count: int, dtype: np.dtype[Any], of: str = "x", name: str = "context"
+    value: npt.ArrayLike | None,
+    columns: int,
+    count: int,
+    dtype: np.dtype[Any],
+    of: str = "x",
+    name: str = "context",
+    names: tuple[str, ...] | None = None,
 ) -> Rows | None:
     """The context of `count` rows, in this dtype: one row for all or one for each; None for a flow without context."""
     if value is None:
@@ -81,7 +158,7 @@ def context_rows(
         raise ShapeError(f"{name} is missing: this flow has context_dim {columns}")
     if columns == 0:
         raise ShapeError(f"{name} given, but this flow has context_dim 0")
-    given = rows(value, columns, dtype, name, "context_dim")
+    given = rows(value, columns, dtype, name, "context_dim", names)
     if len(given) not in (1, count):
         raise ShapeError(f"{name} has {len(given)} rows, {of} has {count}: give one row for all, or one for each")
     return Rows(np.require(given.array, dtype), given.batch, given.event)
@@ -102,7 +179,10 @@ def vector(value: npt.ArrayLike, length: int, name: str, dtype: np.dtype[Any]) -
 
 def integer(value: SupportsIndex, name: str, low: int = -(2**63), high: int = 2**63 - 1) -> int:
     """A whole number in a range: ctypes would wrap others silently. Narrower ones are the library's to say."""
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
     if not low <= number <= high:
         raise ValueError(f"{name} must be from {low} to {high}, not {number}")
     return number
@@ -113,7 +193,7 @@ def real(value: SupportsFloat, name: str) -> float:
     try:
         return c_double(value).value  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}") from None
+        raise TypeError(f"{name} must be a number, not {value!r}") from None
 
 
 def seed64(value: SupportsIndex) -> int:
@@ -121,15 +201,25 @@ def seed64(value: SupportsIndex) -> int:
     return integer(value, "seed", 0, 2**64 - 1)
 
 
+def sequence(values: Integers | SupportsIndex) -> Integers:
+    """One whole number as a sequence of it; a sequence as it is."""
+    try:
+        return (operator.index(values),)  # type: ignore[arg-type]
+    except TypeError:
+        return values  # type: ignore[return-value]
+
+
 def int64s(values: Integers, name: str) -> CArray[c_int64]:
     """Whole numbers as a C array."""
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{name} must be whole numbers, not {values!r}")
     numbers = [integer(value, name) for value in values]
     return (c_int64 * len(numbers))(*numbers)
 
 
 def choice(value: str, table: dict[str, int], name: str) -> int:
     """The C value of an option's name."""
-    if value not in table or value == "given":
+    if not isinstance(value, str) or value not in table or value == "given":
         names = ", ".join(repr(key) for key in table if key != "given")
         raise ValueError(f"{name} must be one of {names}, not {value!r}")
     return table[value]
@@ -137,4 +227,8 @@ def choice(value: str, table: dict[str, int], name: str) -> int:
 
 def dtype_code(value: npt.DTypeLike) -> int:
     """The C value of float32 or float64."""
-    return choice(np.dtype(value).name, DTYPES, "dtype")
+    try:
+        name = np.dtype(value).name
+    except TypeError:
+        raise TypeError(f"dtype must be one of 'float32', 'float64', not {value!r}") from None
+    return choice(name, DTYPES, "dtype")

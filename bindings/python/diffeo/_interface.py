@@ -35,7 +35,9 @@ MAPS = {"affine": 1, "spline": 2, "mixture": 3, "sinh_arcsinh": 4}
 BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "student_t": 5, "mixture": 6}
 CONDITIONALS = {"gaussian": 1, "mixture": 2, "bernoulli": 3}
 DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4, "leaky_tanh": 5, "leaky_relu": 6, "log_tanh": 7}
-SCHEDULES = {"constant": 1, "cosine": 2}
+OPTIMIZERS = {"adam": 1, "sgd": 2}
+SCHEDULES = {"constant": 1, "cosine": 2, "exponential": 3, "plateau": 4}
+JUDGES = {"mean": 1, "robust": 2}
 STATES = {"running": 0, "epoch_end": 1, "max_epochs": 2, "patience": 3, "cancelled": 4}
 
 
@@ -209,6 +211,7 @@ class ArchitectureOptions(Structure):
         ("bins", c_int64),
         ("bound", c_double),
         ("network", POINTER(NetworkOptions)),
+        ("base", POINTER(BaseOptions)),
     ]
 
 
@@ -218,16 +221,28 @@ class TrainOptions(Structure):
         ("batch_size", c_int64),
         ("max_epochs", c_int64),
         ("patience", c_int64),
+        ("validation_fraction", c_double),
+        ("seed", c_uint64),
+        ("threads", c_int32),
+        ("judge", c_int32),
+        ("optimizer", c_int32),
+        ("schedule", c_int32),
         ("learning_rate", c_double),
+        ("warmup_steps", c_int64),
+        ("rate_decay", c_double),
+        ("plateau_patience", c_int64),
         ("beta1", c_double),
         ("beta2", c_double),
         ("epsilon", c_double),
+        ("momentum", c_double),
         ("weight_decay", c_double),
+        ("l2", c_double),
         ("clip_norm", c_double),
-        ("validation_fraction", c_double),
-        ("schedule", c_int32),
-        ("threads", c_int32),
-        ("seed", c_uint64),
+        ("clip_quantile", c_double),
+        ("ema_decay", c_double),
+        ("x_noise", c_double),
+        ("negative_weights", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -239,8 +254,13 @@ class TrainReport(Structure):
         ("batches_per_epoch", c_int64),
         ("train_rows", c_int64),
         ("validation_rows", c_int64),
+        ("effective_rows", c_double),
         ("train_log_prob", c_double),
+        ("train_robust_log_prob", c_double),
         ("validation_log_prob", c_double),
+        ("validation_robust_log_prob", c_double),
+        ("worst_log_prob", c_double),
+        ("worst_row", c_int64),
         ("best_log_prob", c_double),
         ("best_epoch", c_int64),
         ("gradient_norm", c_double),
@@ -248,9 +268,11 @@ class TrainReport(Structure):
         ("rows_per_second", c_double),
         ("seconds", c_double),
         ("seconds_left", c_double),
+        ("steps", c_int64),
         ("skipped_steps", c_int64),
+        ("cut_steps", c_int64),
+        ("averaged", c_int32),
         ("state", c_int32),
-        ("reserved", c_int32),
     ]
 
 
@@ -356,16 +378,18 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_flow_sample_f32": (Status, Flow, c_uint64, c_uint64, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s),
     "diffeo_flow_sample_f64": (Status, Flow, c_uint64, c_uint64, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
     "diffeo_train_options_init": (Status, POINTER(TrainOptions), c_size_t),
-    "diffeo_trainer_create_f32": (Status, Flow, POINTER(TrainOptions), Float32s, c_int64, Float32s, c_int64, POINTER(Trainer)),
-    "diffeo_trainer_create_f64": (Status, Flow, POINTER(TrainOptions), Float64s, c_int64, Float64s, c_int64, POINTER(Trainer)),
+    "diffeo_trainer_create_f32": (Status, Flow, POINTER(TrainOptions), Float32s, c_int64, Float32s, c_int64, Float32s, POINTER(Trainer)),
+    "diffeo_trainer_create_f64": (Status, Flow, POINTER(TrainOptions), Float64s, c_int64, Float64s, c_int64, Float64s, POINTER(Trainer)),
     "diffeo_trainer_destroy": (None, Trainer),
-    "diffeo_trainer_set_validation_f32": (Status, Trainer, Float32s, c_int64, Float32s, c_int64),
-    "diffeo_trainer_set_validation_f64": (Status, Trainer, Float64s, c_int64, Float64s, c_int64),
+    "diffeo_trainer_set_validation_f32": (Status, Trainer, Float32s, c_int64, Float32s, c_int64, Float32s),
+    "diffeo_trainer_set_validation_f64": (Status, Trainer, Float64s, c_int64, Float64s, c_int64, Float64s),
     "diffeo_trainer_step": (Status, Trainer, c_int64, POINTER(TrainReport)),
+    "diffeo_trainer_report": (Status, Trainer, POINTER(TrainReport)),
+    "diffeo_trainer_set_learning_rate": (Status, Trainer, c_double),
     "diffeo_trainer_finished": (c_int32, Trainer),
     "diffeo_trainer_best": (Status, Trainer, POINTER(Flow)),
     "diffeo_trainer_current": (Status, Trainer, POINTER(Flow)),
     "diffeo_trainer_cancel": (None, Trainer),
-    "diffeo_fit_f32": (Status, Flow, POINTER(TrainOptions), Float32s, c_int64, Float32s, c_int64, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
-    "diffeo_fit_f64": (Status, Flow, POINTER(TrainOptions), Float64s, c_int64, Float64s, c_int64, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
+    "diffeo_fit_f32": (Status, Flow, POINTER(TrainOptions), Float32s, c_int64, Float32s, c_int64, Float32s, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
+    "diffeo_fit_f64": (Status, Flow, POINTER(TrainOptions), Float64s, c_int64, Float64s, c_int64, Float64s, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
 }

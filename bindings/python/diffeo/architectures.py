@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
-from ctypes import byref
+from ctypes import byref, pointer
 from typing import Any, SupportsIndex, TypeVar
 
 import numpy.typing as npt
 
 from . import _abi
 from ._abi import lib
-from ._arrays import Integers, choice, dtype_code, integer, seed64
+from ._arrays import Integers, choice, dtype_code, integer, real, seed64
+from ._words import Activation, Base, Blocks, Conditional, Scale
 from .flow import Flow
 from .spec import _network
 
@@ -39,6 +40,7 @@ _CHOICES = {
     "blocks": _abi.BLOCKS,
     "scale": _abi.SCALES,
     "conditional": _abi.CONDITIONALS,
+    "base": _abi.BASES,
     "dtype": _abi.DTYPES,
 }
 
@@ -61,21 +63,25 @@ _MEANINGS = {
     "random_order": "Take the columns in random orders, from the seed, not in natural and reversed order in turn.",
     "actnorm": "Put an actnorm layer before each of the {layers}.",
     "batch_norm": "Put batch normalisation after each of the {layers}.",
+    "base": "The distribution of the noise, in place of the flow's own: see `Spec.set_base`; parameters are trained. "
+    "{base}",
     "standardize": "Begin with a layer that standardises the data, if they are no angles, and the context, set when "
     "training begins.",
     "dtype": "What the flow computes in.",
     "seed": "Of the initial weights, orders and masks.",
 }
+_ON_THE_LINE = "Not uniform: the layers end on the whole line."
+_ON_LINE_OR_TORUS = "Uniform for angles, which it is anyway; else not, as the layers end on the whole line."
 _RANDOM_MASKS = "Draw the masks with the seed, in place of even and odd columns in turn."
 
 
-def _documented(layers: str = "", **meanings: str) -> Callable[[_Maker], _Maker]:
+def _documented(layers: str = "", base: str = _ON_THE_LINE, **meanings: str) -> Callable[[_Maker], _Maker]:
     """Give a function's docstring its parameters, before the references; `meanings` are those of this flow alone."""
 
     def document(function: _Maker) -> _Maker:
         lines = ["Parameters", "----------"]
         for parameter in inspect.signature(function).parameters.values():
-            meaning = (_MEANINGS | meanings)[parameter.name].format(layers=layers, **_LIMITS)
+            meaning = (_MEANINGS | meanings)[parameter.name].format(layers=layers, base=base, **_LIMITS)
             lines += [f"{parameter.name} : {_kind(parameter)}", textwrap.indent(textwrap.fill(meaning, 112), "    ")]
         lines += ["", "Returns", "-------", "Flow", "    New, with random weights near the identity: train it."]
         text, title, references = inspect.cleandoc(function.__doc__ or "").partition("References\n")
@@ -90,9 +96,9 @@ def _kind(parameter: inspect.Parameter) -> str:
     name, default = parameter.name, parameter.default
     if name in _CHOICES:
         kind = "{" + ", ".join(f'"{word}"' for word in _CHOICES[name]) + "}"
-        kind += " or numpy dtype" if name == "dtype" else ""
+        kind += " or numpy dtype" if name == "dtype" else ", optional" if default is None else ""
     elif name == "hidden":
-        kind = f"sequence of int, each {_range(name)}"
+        kind = f"sequence of int, or one int, each {_range(name)}"
     elif name in _LIMITS:
         none = "0 or " if default == 0 < _LIMITS[name][0] else ""
         kind = f"int, {none}{_range(name)}"
@@ -124,12 +130,16 @@ def _options(arguments: Mapping[str, Any]) -> Any:
             options.dtype = dtype_code(value)
         elif name == "seed":
             options.seed = seed64(value)
+        elif name == "base":
+            base = _abi.defaults(_abi.BaseOptions, lib.diffeo_base_options_init)
+            base.base = choice(value, _abi.BASES, name)
+            options.base = pointer(base)
         elif name in _CHOICES:
             setattr(options, name, choice(value, _CHOICES[name], name))
         elif name in _LIMITS:  # what is too much the library tells
             setattr(options, name, integer(value, name, 0 if name == "components" else min(1, _LIMITS[name][0])))
         else:
-            setattr(options, name, value)
+            setattr(options, name, real(value, name) if name == "bound" else bool(value))
     return options
 
 
@@ -141,13 +151,14 @@ def nice(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 4,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
     random_order: bool = False,
     actnorm: bool = False,
     batch_norm: bool = False,
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
@@ -173,14 +184,15 @@ def realnvp(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 8,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
-    scale: str = "soft_clip",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
+    scale: Scale = "soft_clip",
     random_order: bool = False,
     actnorm: bool = False,
     batch_norm: bool = False,
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
@@ -201,11 +213,12 @@ def glow(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 6,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
-    scale: str = "sigmoid",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
+    scale: Scale = "sigmoid",
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
@@ -225,11 +238,11 @@ def glow(
 def made(
     dim: SupportsIndex,
     *,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
-    conditional: str = "gaussian",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
+    conditional: Conditional = "gaussian",
     components: SupportsIndex = 8,
     masks: SupportsIndex = 1,
     random_order: bool = False,
@@ -248,21 +261,23 @@ def made(
 
 @_documented(
     layers="autoregressive layers",
+    base=_ON_THE_LINE + " Not together with components.",
     components="More than 0: the base is a MADE with so many Gaussians a column (MAF MoG).",
 )
 def maf(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 5,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
-    scale: str = "soft_clip",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
+    scale: Scale = "soft_clip",
     components: SupportsIndex = 0,
     random_order: bool = False,
     actnorm: bool = False,
     batch_norm: bool = False,
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
@@ -286,14 +301,15 @@ def iaf(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 5,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
-    scale: str = "soft_clip",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
+    scale: Scale = "soft_clip",
     random_order: bool = False,
     actnorm: bool = False,
     batch_norm: bool = False,
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
@@ -314,12 +330,13 @@ def planar(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 16,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
     actnorm: bool = False,
     batch_norm: bool = False,
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
@@ -341,12 +358,13 @@ def radial(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 16,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
     actnorm: bool = False,
     batch_norm: bool = False,
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
@@ -368,12 +386,13 @@ def cdf_flow(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 1,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
     components: SupportsIndex = 8,
     random_order: bool = False,
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
@@ -389,18 +408,19 @@ def cdf_flow(
     return _create("cdf_flow", locals())
 
 
-@_documented(layers="coupling layers")
+@_documented(layers="coupling layers", base=_ON_LINE_OR_TORUS)
 def spline_coupling(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 5,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
     bins: SupportsIndex = 8,
     bound: float | None = None,
     periodic: bool = False,
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
@@ -418,19 +438,20 @@ def spline_coupling(
     return _create("spline_coupling", locals())
 
 
-@_documented(layers="autoregressive layers")
+@_documented(layers="autoregressive layers", base=_ON_LINE_OR_TORUS)
 def spline_autoregressive(
     dim: SupportsIndex,
     *,
     transforms: SupportsIndex = 3,
-    hidden: Integers = (128, 128),
+    hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
-    activation: str = "relu",
-    blocks: str = "plain",
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
     bins: SupportsIndex = 8,
     bound: float | None = None,
     periodic: bool = False,
     random_order: bool = False,
+    base: Base | None = None,
     standardize: bool = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,

@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from ctypes import byref
-from numbers import Real
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any, Protocol, SupportsIndex, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _abi, train
 from ._abi import Array, lib, typed
-from ._arrays import Rows, context_rows, integer, pointer_and_count, rows, seed64, vector
+from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, rows, seed64, vector
 from ._threads import workspace
+from ._words import Judge, Optimizer
 from .errors import FileError, InvalidArgumentError, MissingFileError
 
 Path: TypeAlias = str | os.PathLike[str]
+_COLUMNS, _CONTEXT_COLUMNS = "diffeo.columns", "diffeo.context_columns"  # keys of metadata: lists in JSON
+_LONGEST = 65535  # bytes of a value of metadata
 _DTYPES = {code: np.dtype(name) for name, code in _abi.DTYPES.items()}
+
+
+@runtime_checkable
+class Writable(Protocol):
+    """A binary file to write to."""
+
+    def write(self, content: bytes, /) -> object:
+        """Write the bytes."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A binary file to read from."""
+
+    def read(self) -> bytes:
+        """Read the bytes to the end."""
 
 
 class Flow:
@@ -35,6 +54,9 @@ class Flow:
     a copy, and results have their dtype, whatever the flow computes in; other input becomes the flow's dtype. One row
     may be written without its batch axis, [dim], and its results then have none: `log_prob` gives a number. With
     ``dim == 1`` a 1-D array is n rows of one column, and results have its shape; likewise for the context.
+
+    **Columns.** A flow that was trained on a data frame (of pandas, polars or another library) remembers the names of
+    its columns. Data frames in another order are put right then, and those with other names are refused.
 
     **Bits.** A row's result depends on nothing but the flow, the row and its context: not on the batch, nor on the
     number of threads. A row with NaN gives NaN in that row, one with an infinity has log-density -inf.
@@ -74,6 +96,16 @@ class Flow:
     def parameter_count(self) -> int:
         """Length of the parameter vector, weights masked to zero and untrained constants included."""
         return int(lib.diffeo_flow_parameter_count(self._handle))
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Names of the columns of the data frame that the flow was trained on, which are saved with it; or None."""
+        return self._stored(_COLUMNS)
+
+    @property
+    def context_columns(self) -> tuple[str, ...] | None:
+        """Likewise of the context."""
+        return self._stored(_CONTEXT_COLUMNS)
 
     @property
     def metadata(self) -> MutableMapping[str, str]:
@@ -275,58 +307,47 @@ class Flow:
         x: npt.ArrayLike,
         context: npt.ArrayLike | None = None,
         *,
+        weights: npt.ArrayLike | None = None,
         validation: train.Validation = 0.1,
+        judge: Judge = "mean",
         batch_size: SupportsIndex = 512,
-        lr: float = 1e-3,
         max_epochs: SupportsIndex = 100,
         patience: SupportsIndex = 10,
-        seed: SupportsIndex = 0,
-        progress: bool = True,
+        lr: float = 1e-3,
+        optimizer: Optimizer = "adam",
+        schedule: train.Schedule = "constant",
+        warmup_steps: SupportsIndex = 0,
+        rate_decay: float = 0.5,
+        plateau_patience: SupportsIndex = 5,
+        betas: tuple[float, float] = (0.9, 0.999),
+        momentum: float = 0.9,
         weight_decay: float = 0.0,
-        clip_norm: float = 5.0,
-        schedule: str = "constant",
+        l2: float = 0.0,
+        clip_quantile: float = 0.9,
+        clip_norm: float = 0.0,
+        ema_decay: float = 0.0,
+        x_noise: float = 0.0,
+        negative_weights: bool = False,
+        seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
-        on_progress: Callable[[train.Report], object] | None = None,
+        progress: bool = True,
+        on_progress: Callable[[train.Trainer[Flow]], object] | None = None,
     ) -> train.History:
-        """Train by maximum likelihood with Adam [1]_; the flow then has the weights that were best on held-out rows.
+        """Train by maximum likelihood; the flow then has the weights that were best on held-out rows.
 
-        The same data, options and seed give the same weights, bit for bit, for any number of threads. However training
-        ends, be it by an exception, the flow has the best weights so far.
-
-        Ctrl-C stops within a minibatch: `fit` then warns and returns normally, with ``stopped == "interrupted"``, so
-        that a script goes on with what was learned. A second Ctrl-C, during this, raises KeyboardInterrupt.
+        A loop over a `diffeo.Trainer`, which says what the data and options are. However training ends, be it by an
+        exception or by Ctrl-C, which passes within a minibatch, the flow has the best weights so far.
 
         Parameters
         ----------
-        x : array_like, [n, dim]
-        context : array_like, [n, context_dim] or [context_dim], optional
-            Required where the flow has a context.
-        validation : float, array_like or tuple
-            The fraction of rows to hold out, drawn with the seed, 0 up to 1; or the rows themselves, as ``x_val`` or
-            ``(x_val, context_val)``. With 0 the best weights are those best on training rows.
-        batch_size : int
-            Rows a step.
-        lr : float
-            Learning rate.
-        max_epochs : int
-            Passes over the data at most. 0 only sets the layers that are set from data.
-        patience : int
-            Stop after so many epochs without a better `best_log_prob`; 0: never.
-        seed : int
-            Of the split and of the shuffling.
+        x, context, **options
+            Data and all options but two: see `diffeo.Trainer`.
         progress : bool
             Show a tqdm bar or, where tqdm is not installed, a line for each epoch, on stderr: mean log-likelihood a
             row of training and validation, in nats, rows a second, time left to `max_epochs`.
-        weight_decay : float
-            Decoupled weight decay [2]_ on weight matrices.
-        clip_norm : float
-            The norm of the gradient is cut to this; 0: not.
-        schedule : {"constant", "cosine"}
-            Of the learning rate; cosine falls to 0 at `max_epochs`.
-        threads : int, optional
-            1 to 256; by default `diffeo.get_num_threads`.
         on_progress : callable, optional
-            Called with a `Report` after every epoch; a true result stops the training.
+            Called with the trainer after every epoch, when this flow has the best weights so far; a true result stops
+            the training.
 
         Returns
         -------
@@ -335,15 +356,9 @@ class Flow:
         Raises
         ------
         ArithmeticError
-            For a NaN or an infinity in the data (with its row and column), for a column that is constant where it
-            would be standardised, and when no step of a whole epoch was finite.
+            As the trainer does, and when no step of a whole epoch was finite.
         ValueError
             For wrong shapes and options.
-
-        References
-        ----------
-        .. [1] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
-        .. [2] Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019.
 
         Examples
         --------
@@ -353,29 +368,35 @@ class Flow:
         >>> history.epoch, history.stopped
         ([1, 2, 3], 'max_epochs')
         """
-        fraction, held_out = 0.0, None
-        if validation is None or isinstance(validation, Real):
-            fraction = float(validation or 0.0)
-        else:
-            rows_of, context_of = validation if isinstance(validation, tuple) else (validation, None)
-            held_out = self._inputs(rows_of, context_of, "validation x", "validation context")
-        options = train.options(
-            validation_fraction=fraction,
+        trainer = train.Trainer(
+            self,
+            x,
+            context,
+            weights=weights,
+            validation=validation,
+            judge=judge,
             batch_size=batch_size,
-            lr=lr,
             max_epochs=max_epochs,
             patience=patience,
-            seed=seed,
-            weight_decay=weight_decay,
-            clip_norm=clip_norm,
+            lr=lr,
+            optimizer=optimizer,
             schedule=schedule,
+            warmup_steps=warmup_steps,
+            rate_decay=rate_decay,
+            plateau_patience=plateau_patience,
+            betas=betas,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            l2=l2,
+            clip_quantile=clip_quantile,
+            clip_norm=clip_norm,
+            ema_decay=ema_decay,
+            x_noise=x_noise,
+            negative_weights=negative_weights,
+            seed=seed,
             threads=threads,
         )
-        trainer = train.trainer(self._handle, options, *self._inputs(x, context), held_out)
-        try:
-            return train.run(trainer, options.max_epochs, progress, on_progress)
-        finally:
-            self._handle = _abi.create(_abi.Flow, lib.diffeo_trainer_best, trainer)
+        return train.run(self, trainer, progress, on_progress)
 
     # -------------------------------------------------------------------------------------- parameters, files
 
@@ -396,14 +417,22 @@ class Flow:
         theta = vector(parameters, self.parameter_count, "parameters", self.dtype)
         return Flow(_abi.create(_abi.Flow, typed("diffeo_flow_with_parameters", theta.dtype), self._handle, theta))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | Writable) -> None:
         """Save to one HDF5 file: after a crash it is the old file or the new one, never half of it.
+
+        Parameters
+        ----------
+        path : str, os.PathLike or binary file object
+            An object with a method `write` that takes bytes is written to.
 
         Raises
         ------
         OSError
             FileNotFoundError if the folder does not exist.
         """
+        if isinstance(path, Writable):
+            path.write(self.to_bytes())
+            return
         target = _path(path)
         with _missing_is(path, os.path.dirname(os.path.abspath(path))):
             lib.diffeo_flow_save(self._handle, target)
@@ -422,10 +451,32 @@ class Flow:
     # ----------------------------------------------------------------------------------------------- private
 
     def _inputs(
-        self, x: npt.ArrayLike, context: npt.ArrayLike | None, name: str = "x", context_name: str = "context"
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None,
+        name: str = "x",
+        context_name: str = "context",
+        names: train.Names | None = None,
     ) -> tuple[Rows, Rows | None]:
-        data = rows(x, self.dim, self.dtype, name, "dim")
-        return data, context_rows(context, self.context_dim, len(data), data.dtype, name, context_name)
+        columns, context_columns = names or self._names(x, context)
+        data = rows(x, self.dim, self.dtype, name, "dim", columns)
+        given = context_rows(context, self.context_dim, len(data), data.dtype, name, context_name, context_columns)
+        return data, given
+
+    def _names(self, x: object, context: object) -> train.Names:
+        """What columns of data frames must be called; what these are called where the flow knows no names."""
+        of_x, of_context = labels(x, self.dim), labels(context, self.context_dim)
+        return (of_x and (self.columns or of_x), of_context and (self.context_columns or of_context))
+
+    def _stored(self, key: str) -> tuple[str, ...] | None:
+        return tuple(json.loads(self.metadata[key])) if key in self.metadata else None
+
+    def _remember(self, of: train.Names) -> None:
+        """Names of columns, but for those that are too long for metadata."""
+        for key, names in zip((_COLUMNS, _CONTEXT_COLUMNS), of, strict=True):
+            text = json.dumps(names, ensure_ascii=False)
+            if names and len(text.encode()) <= _LONGEST and "\0" not in text:
+                self.metadata[key] = text
 
     def _evaluate(self, name: str, data: Rows, given: Rows | None, *outputs: Array | None) -> None:
         function = typed(f"diffeo_flow_{name}", data.dtype)
@@ -446,7 +497,8 @@ class Flow:
         want_log_prob: bool,
     ) -> tuple[Array, Array]:
         count, dtype = integer(n, "n", 0), self.dtype
-        given = context_rows(context, self.context_dim, count, dtype, "the sample")
+        names = self._names(None, context)[1]
+        given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
         number = secrets.randbits(64) if seed is None else seed64(seed)
         first = integer(first_row, "first_row", 0, 2**64 - 1)
         x, log_prob = np.empty((count, self.dim), dtype), np.empty(count if want_log_prob else 0, dtype)
@@ -494,8 +546,13 @@ class Metadata(MutableMapping[str, str]):
         return repr(dict(self))
 
 
-def load(path: Path) -> Flow:
+def load(path: Path | Readable) -> Flow:
     """Load a flow from a file of `Flow.save`; it is checked against the self-test stored inside.
+
+    Parameters
+    ----------
+    path : str, os.PathLike or binary file object
+        An object with a method `read` that gives bytes is read to its end.
 
     Raises
     ------
@@ -504,6 +561,11 @@ def load(path: Path) -> Flow:
     ValueError
         If it is not a valid weight file, or from a newer, incompatible version.
     """
+    if isinstance(path, Readable):
+        image = path.read()
+        if isinstance(image, str):
+            raise TypeError("the file gives text, not bytes: open it in binary mode, 'rb'")
+        return from_bytes(image)
     target = _path(path)
     with _missing_is(path, path):
         return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_load, target))

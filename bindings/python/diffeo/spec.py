@@ -13,7 +13,25 @@ import numpy.typing as npt
 
 from . import _abi
 from ._abi import Array, lib
-from ._arrays import Integers, choice, dtype_code, int64s, integer, real, seed64, vector
+from ._arrays import Integers, choice, dtype_code, int64s, integer, real, seed64, sequence, vector
+from ._words import (
+    Activation,
+    Base,
+    Blocks,
+    Boundary,
+    Conditional,
+    ContextMode,
+    Degrees,
+    Derivative,
+    Domain,
+    Encoding,
+    Family,
+    Mask,
+    Order,
+    Scale,
+    Target,
+    Transformer,
+)
 from .errors import ShapeError
 from .flow import Flow
 
@@ -61,16 +79,16 @@ class Spline:
     bins: SupportsIndex = 8
     low: float = -4.0
     high: float = 4.0
-    boundary: str = "linear"
+    boundary: Boundary = "linear"
     min_width: float = 1e-3
     min_height: float = 1e-3
     min_derivative: float = 1e-3
     logit_bound: float = 0.0
-    derivative: str = "softplus"
+    derivative: Derivative = "softplus"
     derivative_bound: float = math.log(1000)
     boundary_derivative: float = 1.0
     half_ends: bool = False
-    encoding: str = "circle"
+    encoding: Encoding = "circle"
 
     def _set(self, options: Any) -> None:
         o = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
@@ -105,8 +123,8 @@ class Mixture:
     """
 
     components: SupportsIndex = 8
-    family: str = "normal"
-    target: str = "logistic"
+    family: Family = "normal"
+    target: Target = "logistic"
     scale_bound: float = 7.0
 
     def _set(self, options: Any) -> None:
@@ -160,19 +178,19 @@ class Spec:
 
     def add_autoregressive(
         self,
-        hidden: Integers = (128, 128),
+        hidden: Integers | SupportsIndex = (128, 128),
         *,
-        activation: str = "relu",
-        order: str | Integers = "natural",
-        degrees: str = "sequential",
-        scale: str = "soft_clip",
+        activation: Activation = "relu",
+        order: Order | Integers = "natural",
+        degrees: Degrees = "sequential",
+        scale: Scale = "soft_clip",
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
         log_scales: tuple[float, float] | None = None,
-        transformer: Spline | Mixture | str | None = None,
+        transformer: Spline | Mixture | Transformer | None = None,
         direct: bool = False,
-        blocks: str = "plain",
-        context_mode: str = "input",
+        blocks: Blocks = "plain",
+        context_mode: ContextMode = "input",
         normalized: bool = False,
         inverse_map: bool = False,
         seed: SupportsIndex = 0,
@@ -184,7 +202,7 @@ class Spec:
 
         Parameters
         ----------
-        hidden : sequence of int
+        hidden : sequence of int, or one int
             Widths of the hidden layers of the MADE, each 1 to 65536.
         activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
             Nonlinearity of the hidden layers.
@@ -220,7 +238,8 @@ class Spec:
         inverse_map : bool
             Use the inverse of the map, with parameters from the same columns: z_i = (x_i - t_i) / s_i.
         seed : int
-            Of a random order and random degrees.
+            Of a random order and random degrees; 0: of the seed of `build` and the number of the layer, so that no two
+            layers draw the same.
 
         References
         ----------
@@ -247,18 +266,18 @@ class Spec:
 
     def add_coupling(
         self,
-        hidden: Integers = (128, 128),
+        hidden: Integers | SupportsIndex = (128, 128),
         *,
-        activation: str = "relu",
-        mask: str | Sequence[bool] | npt.NDArray[np.bool_] = "even",
-        scale: str = "soft_clip",
+        activation: Activation = "relu",
+        mask: Mask | Sequence[bool] | npt.NDArray[np.bool_] = "even",
+        scale: Scale = "soft_clip",
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
         log_scales: tuple[float, float] | None = None,
-        scale_activation: str | None = None,
-        transformer: Spline | Mixture | str | None = None,
-        blocks: str = "plain",
-        context_mode: str = "input",
+        scale_activation: Activation | None = None,
+        transformer: Spline | Mixture | Transformer | None = None,
+        blocks: Blocks = "plain",
+        context_mode: ContextMode = "input",
         normalized: bool = False,
         seed: SupportsIndex = 0,
     ) -> Spec:
@@ -277,7 +296,7 @@ class Spec:
             The columns that pass unchanged: 0, 2, 4, ...; 1, 3, 5, ...; the first floor(dim / 2); the others;
             floor(dim / 2) columns drawn with the seed; or where the sequence is true.
         seed : int
-            Of a random mask.
+            Of a random mask; 0 as in `add_autoregressive`.
 
         References
         ----------
@@ -301,14 +320,14 @@ class Spec:
         self,
         *,
         columns: Integers | None = None,
-        scale: str = "soft_clip",
+        scale: Scale = "soft_clip",
         scale_bound: float | None = None,
         scale_epsilon: float | None = None,
         log_scales: tuple[float, float] | None = None,
-        transformer: Spline | Mixture | str | None = None,
-        hidden: Integers | None = None,
-        activation: str = "relu",
-        blocks: str = "plain",
+        transformer: Spline | Mixture | Transformer | None = None,
+        hidden: Integers | SupportsIndex | None = None,
+        activation: Activation = "relu",
+        blocks: Blocks = "plain",
         normalized: bool = False,
     ) -> Spec:
         """Add the map of a coupling or autoregressive layer by itself: z_i = map(x_i), its parameters trained.
@@ -319,7 +338,7 @@ class Spec:
             Ascending; all other columns pass unchanged, and by default there are none.
         scale, scale_bound, scale_epsilon, log_scales, transformer
             As in `add_autoregressive`.
-        hidden : sequence of int, optional
+        hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives the parameters; by default they are
             trained.
         activation, blocks, normalized
@@ -343,7 +362,7 @@ class Spec:
         return self._add("reverse")
 
     def add_random_permutation(self, seed: SupportsIndex = 0) -> Spec:
-        """Add a permutation drawn with the seed."""
+        """Add a permutation drawn with the seed; 0 as in `add_autoregressive`."""
         return self._add("random_permutation", seed64(seed))
 
     def add_actnorm(self) -> Spec:
@@ -396,7 +415,7 @@ class Spec:
         permuted : bool
             Draw P with the seed; or have none.
         seed : int
-            Of P.
+            Of P; 0 as in `add_autoregressive`.
 
         References
         ----------
@@ -416,10 +435,10 @@ class Spec:
 
     def add_planar(
         self,
-        hidden: Integers | None = None,
-        activation: str = "relu",
+        hidden: Integers | SupportsIndex | None = None,
+        activation: Activation = "relu",
         *,
-        blocks: str = "plain",
+        blocks: Blocks = "plain",
         normalized: bool = False,
     ) -> Spec:
         """Add x + u tanh(w x + b) [1]_, kept invertible; the other direction is found to machine precision.
@@ -428,7 +447,7 @@ class Spec:
 
         Parameters
         ----------
-        hidden : sequence of int, optional
+        hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives u, w and b; by default they are trained
             vectors.
         activation, blocks, normalized
@@ -442,10 +461,10 @@ class Spec:
 
     def add_radial(
         self,
-        hidden: Integers | None = None,
-        activation: str = "relu",
+        hidden: Integers | SupportsIndex | None = None,
+        activation: Activation = "relu",
         *,
-        blocks: str = "plain",
+        blocks: Blocks = "plain",
         normalized: bool = False,
     ) -> Spec:
         """Add x + beta (x - x0) / (alpha + norm(x - x0)) [1]_, kept invertible; the other direction is exact.
@@ -456,7 +475,7 @@ class Spec:
 
     def add_domain(
         self,
-        domain: str,
+        domain: Domain,
         columns: Integers | None = None,
         low: npt.ArrayLike | None = None,
         high: npt.ArrayLike | None = None,
@@ -497,7 +516,7 @@ class Spec:
         random_shift : bool
             Begin with a shift drawn with the seed instead of 0.
         seed : int
-            Of that.
+            Of that; 0 as in `add_autoregressive`.
         """
         return self._add("wrap", real(low, "low"), real(high, "high"), bool(random_shift), seed64(seed))
 
@@ -551,15 +570,15 @@ class Spec:
 
     def set_base(
         self,
-        base: str,
+        base: Base,
         *,
         low: float | None = None,
         high: float | None = None,
         df: float | None = None,
         components: SupportsIndex | None = None,
-        hidden: Integers | None = None,
-        activation: str = "relu",
-        blocks: str = "plain",
+        hidden: Integers | SupportsIndex | None = None,
+        activation: Activation = "relu",
+        blocks: Blocks = "plain",
         normalized: bool = False,
     ) -> Spec:
         """Set the distribution of the noise; the last one set counts.
@@ -575,7 +594,7 @@ class Spec:
             Where student_t begins, 0.1 to 1e8; by default 5.
         components : int, optional
             Of mixture, 1 to 1024; by default 8.
-        hidden : sequence of int, optional
+        hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives the parameters of normal, student_t or
             mixture; by default they are trained vectors.
         activation, blocks, normalized
@@ -598,17 +617,17 @@ class Spec:
 
     def set_base_made(
         self,
-        hidden: Integers = (128, 128),
+        hidden: Integers | SupportsIndex = (128, 128),
         *,
-        conditional: str = "gaussian",
+        conditional: Conditional = "gaussian",
         components: SupportsIndex = 8,
-        activation: str = "relu",
-        order: str | Integers = "natural",
-        degrees: str = "sequential",
+        activation: Activation = "relu",
+        order: Order | Integers = "natural",
+        degrees: Degrees = "sequential",
         masks: SupportsIndex = 1,
         direct: bool = False,
-        blocks: str = "plain",
-        context_mode: str = "input",
+        blocks: Blocks = "plain",
+        context_mode: ContextMode = "input",
         normalized: bool = False,
         seed: SupportsIndex = 0,
     ) -> Spec:
@@ -649,7 +668,11 @@ class Spec:
         return self
 
     def build(self, seed: SupportsIndex = 0) -> Flow:
-        """Return a flow of this architecture, with random weights near the identity that depend on the seed alone."""
+        """Return a flow of this architecture, with random weights near the identity.
+
+        The seed decides them, and with them all random choices of layers that have no seed of their own: the same spec
+        and seed give the same flow.
+        """
         return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_create, self._handle, seed64(seed)))
 
     def _add(self, layer: str, *arguments: Any) -> Spec:
@@ -667,15 +690,15 @@ def _map(
     bound: float | None,
     epsilon: float | None,
     log_scales: tuple[float, float] | None,
-    transformer: Spline | Mixture | str | None,
+    transformer: Spline | Mixture | Transformer | None,
 ) -> Any:
     """Options of the map of one number."""
     options = _abi.defaults(_abi.MapOptions, lib.diffeo_map_options_init)
     options.scale = choice(scale, _abi.SCALES, "scale")
     if bound is not None:
-        options.scale_bound = bound
+        options.scale_bound = real(bound, "scale_bound")
     if epsilon is not None:
-        options.scale_epsilon = epsilon
+        options.scale_epsilon = real(epsilon, "scale_epsilon")
     if log_scales is not None:
         low, high = log_scales
         options.log_scale_low, options.log_scale_high = real(low, "log_scales"), real(high, "log_scales")
@@ -687,13 +710,18 @@ def _map(
 
 
 def _network(
-    hidden: Integers | None, activation: str, blocks: str, normalized: bool = False, context_mode: str = "input"
+    hidden: Integers | SupportsIndex | None,
+    activation: str,
+    blocks: str,
+    normalized: bool = False,
+    context_mode: str = "input",
 ) -> Any:
     """Options of a network, or None."""
     if hidden is None:
         return None
     options = _abi.defaults(_abi.NetworkOptions, lib.diffeo_network_options_init)
-    options.hidden, options.hidden_count = int64s(hidden, "hidden"), len(hidden)
+    widths = int64s(sequence(hidden), "hidden")
+    options.hidden, options.hidden_count = widths, len(widths)
     options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
     options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
     options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")

@@ -1,45 +1,92 @@
-"""Training by maximum likelihood: the loop behind `Flow.fit` and what it reports."""
+"""Training by maximum likelihood: the trainer, what it reports, and the loop over it that is `Flow.fit`."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ctypes import byref, sizeof
 from dataclasses import dataclass, field, fields
-from typing import Any, SupportsIndex, TypeAlias
+from numbers import Real
+from typing import Any, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
-from . import _abi
-from ._abi import lib, typed
-from ._arrays import Rows, choice, integer, pointer_and_count, seed64
+from . import _abi, _words
+from ._abi import Array, lib, typed
+from ._arrays import Rows, choice, integer, pointer_and_count, real, seed64, vector
 from ._progress import display
 from ._threads import get_num_threads
+from ._words import Judge, Optimizer
 
 _STATE_NAMES = {code: name for name, code in _abi.STATES.items()}
 _PIECE = 0.05  # seconds a call of the library should take, so that Ctrl-C and the progress bar respond
 
-Validation: TypeAlias = float | npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike | None] | None
+# Of the columns of x and of the context, where data frames or the flow have some.
+Names: TypeAlias = tuple[tuple[str, ...] | None, tuple[str, ...] | None]
+Schedule: TypeAlias = _words.Schedule | Callable[[int, int], float]
+Validation: TypeAlias = (
+    float
+    | npt.ArrayLike
+    | tuple[npt.ArrayLike, npt.ArrayLike | None]
+    | tuple[npt.ArrayLike, npt.ArrayLike | None, npt.ArrayLike | None]
+    | None
+)
+
+
+class Trainable(Protocol):
+    """What a trainer needs of a `Flow`."""
+
+    _handle: _abi.Handle
+
+    def __init__(self, handle: _abi.Handle) -> None: ...
+
+    def _inputs(
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None,
+        name: str = "x",
+        context_name: str = "context",
+        names: Names | None = None,
+    ) -> tuple[Rows, Rows | None]: ...
+
+    def _names(self, x: object, context: object) -> Names: ...
+
+    def _remember(self, of: Names) -> None: ...
+
+
+F = TypeVar("F", bound=Trainable)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How training stands at the end of an epoch; log-likelihoods are means over rows, in nats.
+    """How training stands; log-likelihoods are means over rows, weighted ones where rows have weights, in nats.
 
     Attributes
     ----------
     epoch : int
         Complete epochs.
+    batch, batches_per_epoch : int
+        Steps done in the present epoch, and in a whole one.
     train_rows, validation_rows : int
         Rows trained on, and rows held out.
+    effective_rows : float
+        The square of the sum of the weights of the rows trained on, over the sum of their squares [1]_.
     train_log_prob : float
-        Over the latest epoch, as seen while training.
-    validation_log_prob : float
+        Over the latest epoch so far, as seen while training.
+    train_robust_log_prob : float
+        Without the worst thousandth of the rows, one at least.
+    validation_log_prob, validation_robust_log_prob : float
         After the epoch; NaN without validation rows.
+    worst_log_prob : float
+        The lowest of a row of the latest epoch.
+    worst_row : int
+        The number of that row in x.
     best_log_prob : float
-        The best validation value so far; without validation, of training.
+        The best validation value so far, by what `judge` says; without validation, of training.
     best_epoch : int
         The epoch it was reached in.
+    averaged : bool
+        Whether the best weights are a moving average (see `ema_decay`).
     gradient_norm : float
         Of the latest step, before clipping.
     learning_rate : float
@@ -48,23 +95,44 @@ class Report:
         In the latest epoch, validation included.
     seconds, seconds_left : float
         Spent so far, and to `max_epochs` at this speed.
+    steps : int
+        In all.
     skipped_steps : int
-        Steps left out because the gradient was not finite.
+        Of them left out because the gradient was not finite.
+    cut_steps : int
+        Of them whose gradient was clipped.
+    state : {"running", "epoch_end", "max_epochs", "patience", "cancelled"}
+        In the middle of an epoch; at the end of one, with more to come; or why training has ended.
+
+    References
+    ----------
+    .. [1] Kish, "Survey sampling", 1965.
     """
 
     epoch: int
+    batch: int
+    batches_per_epoch: int
     train_rows: int
     validation_rows: int
+    effective_rows: float
     train_log_prob: float
+    train_robust_log_prob: float
     validation_log_prob: float
+    validation_robust_log_prob: float
+    worst_log_prob: float
+    worst_row: int
     best_log_prob: float
     best_epoch: int
+    averaged: bool
     gradient_norm: float
     learning_rate: float
     rows_per_second: float
     seconds: float
     seconds_left: float
+    steps: int
     skipped_steps: int
+    cut_steps: int
+    state: str
 
 
 @dataclass
@@ -78,23 +146,32 @@ class History:
     train_log_prob, validation_log_prob : list of float
         Mean log-likelihood of a row, in nats: over the epoch while training, and after it on the rows held out (NaN
         without them).
+    train_robust_log_prob, validation_robust_log_prob : list of float
+        Without the worst thousandth of the rows, one at least.
     learning_rate : list of float
         Of the last step of the epoch.
     seconds : list of float
         Since the training began.
+    steps, skipped_steps, cut_steps : int
+        In all; left out because the gradient was not finite; with a clipped gradient.
     best_epoch : int
         The epoch whose weights the flow has now; 0 for the weights it began with.
     best_log_prob : float
         The validation (without it: training) value of that epoch.
-    stopped : {"max_epochs", "patience", "interrupted", "cancelled"}
-        Why the training ended: it ran its course; there was no better epoch for long; Ctrl-C; `on_progress` said so.
+    stopped : {"max_epochs", "patience", "cancelled"}
+        Why the training ended: it ran its course; there was no better epoch for long; `on_progress` said so.
     """
 
     epoch: list[int] = field(default_factory=list)
     train_log_prob: list[float] = field(default_factory=list)
+    train_robust_log_prob: list[float] = field(default_factory=list)
     validation_log_prob: list[float] = field(default_factory=list)
+    validation_robust_log_prob: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    steps: int = 0
+    skipped_steps: int = 0
+    cut_steps: int = 0
     best_epoch: int = 0
     best_log_prob: float = float("nan")
     stopped: str = ""
@@ -104,106 +181,317 @@ class History:
 
     def __str__(self) -> str:
         seconds = self.seconds[-1] if self.seconds else 0.0
+        skipped = f", {self.skipped_steps} steps skipped" if self.skipped_steps else ""
         return (
             f"{len(self)} epochs in {seconds:.1f} s, stopped by {self.stopped}; "
-            f"best epoch {self.best_epoch}: {self.best_log_prob:.4f} nats a row"
+            f"best epoch {self.best_epoch}: {self.best_log_prob:.4f} nats a row{skipped}"
         )
 
     def _append(self, report: Report) -> None:
-        for name in ("epoch", "train_log_prob", "validation_log_prob", "learning_rate", "seconds"):
-            getattr(self, name).append(getattr(report, name))
-        self.best_epoch, self.best_log_prob = report.best_epoch, report.best_log_prob
+        for kept in fields(self):
+            if kept.name == "stopped":
+                continue
+            value = getattr(report, kept.name)
+            if kept.default_factory is list:
+                getattr(self, kept.name).append(value)
+            else:
+                setattr(self, kept.name, value)
 
 
-def options(
-    *,
-    validation_fraction: float,
-    batch_size: SupportsIndex,
-    lr: float,
-    max_epochs: SupportsIndex,
-    patience: SupportsIndex,
-    seed: SupportsIndex,
-    weight_decay: float,
-    clip_norm: float,
-    schedule: str,
-    threads: SupportsIndex | None,
-) -> Any:
-    """The C struct of the arguments of `Flow.fit`."""
-    made = _abi.defaults(_abi.TrainOptions, lib.diffeo_train_options_init)
-    made.validation_fraction = validation_fraction
-    made.batch_size = integer(batch_size, "batch_size", 1)
-    made.learning_rate = lr
-    made.max_epochs = integer(max_epochs, "max_epochs", 0)
-    made.patience = integer(patience, "patience", 0)
-    made.weight_decay = weight_decay
-    made.clip_norm = clip_norm
-    made.schedule = choice(schedule, _abi.SCHEDULES, "schedule")
-    made.threads = get_num_threads() if threads is None else integer(threads, "threads", 1, 256)
-    made.seed = seed64(seed)
-    return made
+class Trainer(Generic[F]):
+    """A training of a flow by maximum likelihood, step by step; `Flow.fit` is a loop over one.
 
+    It begins with the weights of the flow, which it does not change, and has its own copy of the rows. The same data,
+    options and seed give the same weights, bit for bit, for any number of threads. Iterating runs to the end and gives
+    a `Report` after every epoch. Used by one thread at a time, but for `cancel`.
 
-def trainer(
-    flow: _abi.Handle, options: Any, data: Rows, given: Rows | None, held_out: tuple[Rows, Rows | None] | None
-) -> _abi.Handle:
-    """A trainer of a flow on rows and their context; it has copied both."""
-    made = _abi.create(
-        _abi.Trainer,
-        typed("diffeo_trainer_create", data.dtype),
-        flow,
-        byref(options),
-        data.array,
-        len(data),
-        *pointer_and_count(given),
-    )
-    if held_out:
-        data, given = held_out
-        set_validation = typed("diffeo_trainer_set_validation", data.dtype)
-        set_validation(made, data.array, len(data), *pointer_and_count(given))
-    return made
+    Parameters
+    ----------
+    flow : Flow
+    x : array_like, [n, dim]
+    context : array_like, [n, context_dim] or [context_dim], optional
+        Required where the flow has a context.
+    weights : array_like, [n], optional
+        Of the rows, such as importance weights; only their ratios matter. Likelihoods are weighted means then, those of
+        validation too, and so are the statistics of layers that are set from the data; batch normalisation is not.
+    validation : float, array_like or tuple
+        The fraction of rows to hold out, drawn with the seed, 0 up to 1; or the rows themselves, as ``x_val``,
+        ``(x_val, context_val)`` or ``(x_val, context_val, weights_val)``. With 0 the best weights are those best on
+        training rows.
+    judge : {"mean", "robust"}
+        What best means, for early stopping too: the mean log-likelihood, or that without the worst thousandth of rows.
+    batch_size : int
+        Rows a step. Memory does not grow with it: a large one is what is called accumulated gradients elsewhere.
+    max_epochs : int
+        Passes over the data at most. 0 only sets the layers that are set from data.
+    patience : int
+        Stop after so many epochs without a better `best_log_prob`; 0: never.
+    lr : float
+        Learning rate.
+    optimizer : {"adam", "sgd"}
+        Adam [1]_, or stochastic gradient descent with momentum.
+    schedule : {"constant", "cosine", "exponential", "plateau"} or callable
+        What the rate is multiplied by: 1; from 1 to 0 at `max_epochs`; `rate_decay` after every epoch, or after
+        `plateau_patience` epochs without better ones; or ``schedule(step, steps)`` for the steps 0, 1, 2, ..., of which
+        there are as many in `max_epochs`.
+    warmup_steps : int
+        Steps in which the rate rises in a line to the schedule's.
+    rate_decay, plateau_patience : float, int
+        See `schedule`.
+    betas : tuple of float
+        Of Adam.
+    momentum : float
+        Of SGD.
+    weight_decay : float
+        Decoupled weight decay [2]_ on weight matrices (with Adam: AdamW).
+    l2 : float
+        A penalty of ``l2 |w|**2 / 2`` on weight matrices, as a part of the gradient.
+    clip_quantile : float
+        The norm of the gradient is cut to this quantile of its latest 256 values [3]_; 0: not.
+    clip_norm : float
+        ... and to this; 0: not.
+    ema_decay : float
+        Of an exponential moving average of the weights, which after each epoch is judged beside them, and without
+        validation rows takes their place; 0: none.
+    x_noise : float
+        Normal noise added to x in training, new in each epoch, in standard deviations of the column.
+    negative_weights : bool
+        Allow weights below 0: the likelihood of such rows is made small.
+    seed : int
+        Of the split, of the shuffling and of the noise.
+    threads : int, optional
+        1 to 256; by default `diffeo.get_num_threads`.
 
+    Raises
+    ------
+    ArithmeticError
+        For a NaN or an infinity in the data (with its row and column), for a column that is constant where it would be
+        standardised, for weights that are negative or have no sum above 0.
+    ValueError
+        For wrong shapes and options.
 
-def run(
-    trainer: _abi.Handle, max_epochs: int, progress: bool, on_progress: Callable[[Report], object] | None
-) -> History:
-    """Train to the end, or to Ctrl-C."""
-    history = History()
-    shown = display(progress, max_epochs)
-    try:
-        _steps(trainer, history, shown.update, on_progress)
-    except KeyboardInterrupt:
-        history.stopped = "interrupted"
-        warnings.warn(
-            f"training interrupted in epoch {len(history) + 1}: the flow has its best weights so far, "
-            f"those of epoch {history.best_epoch}",
-            RuntimeWarning,
-            stacklevel=3,
+    References
+    ----------
+    .. [1] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    .. [2] Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019.
+    .. [3] Seetharaman, Wichern, Pardo, Le Roux, "AutoClip: adaptive gradient clipping for source separation networks",
+       MLSP 2020.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3.0, 2.0, size=(1000, 2))
+    >>> trainer = diffeo.Trainer(diffeo.maf(dim=2, transforms=2, hidden=(16,)), x, max_epochs=3)
+    >>> for report in trainer:
+    ...     if report.skipped_steps:
+    ...         break
+    >>> trainer.report.epoch, trainer.report.state
+    (3, 'max_epochs')
+    >>> trainer.best.log_prob(x).shape
+    (1000,)
+    """
+
+    def __init__(
+        self,
+        flow: F,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        weights: npt.ArrayLike | None = None,
+        validation: Validation = 0.1,
+        judge: Judge = "mean",
+        batch_size: SupportsIndex = 512,
+        max_epochs: SupportsIndex = 100,
+        patience: SupportsIndex = 10,
+        lr: float = 1e-3,
+        optimizer: Optimizer = "adam",
+        schedule: Schedule = "constant",
+        warmup_steps: SupportsIndex = 0,
+        rate_decay: float = 0.5,
+        plateau_patience: SupportsIndex = 5,
+        betas: tuple[float, float] = (0.9, 0.999),
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        l2: float = 0.0,
+        clip_quantile: float = 0.9,
+        clip_norm: float = 0.0,
+        ema_decay: float = 0.0,
+        x_noise: float = 0.0,
+        negative_weights: bool = False,
+        seed: SupportsIndex = 0,
+        threads: SupportsIndex | None = None,
+    ) -> None:
+        names = flow._names(x, context)
+        fraction, held_out = 0.0, None
+        if validation is None or isinstance(validation, Real):
+            fraction = float(validation or 0.0)
+        else:
+            held_out = _held_out(flow, validation, names)
+        options = _abi.defaults(_abi.TrainOptions, lib.diffeo_train_options_init)
+        options.validation_fraction = real(fraction, "validation")
+        options.judge = choice(judge, _abi.JUDGES, "judge")
+        options.batch_size = integer(batch_size, "batch_size", 1)
+        options.max_epochs = integer(max_epochs, "max_epochs", 0)
+        options.patience = integer(patience, "patience", 0)
+        options.learning_rate = real(lr, "lr")
+        options.optimizer = choice(optimizer, _abi.OPTIMIZERS, "optimizer")
+        options.schedule = choice("constant" if callable(schedule) else schedule, _abi.SCHEDULES, "schedule")
+        options.warmup_steps = integer(warmup_steps, "warmup_steps", 0)
+        options.rate_decay = real(rate_decay, "rate_decay")
+        options.plateau_patience = integer(plateau_patience, "plateau_patience", 1)
+        options.beta1, options.beta2 = (real(beta, "betas") for beta in betas)
+        options.momentum = real(momentum, "momentum")
+        options.weight_decay = real(weight_decay, "weight_decay")
+        options.l2 = real(l2, "l2")
+        options.clip_quantile = real(clip_quantile, "clip_quantile")
+        options.clip_norm = real(clip_norm, "clip_norm")
+        options.ema_decay = real(ema_decay, "ema_decay")
+        options.x_noise = real(x_noise, "x_noise")
+        options.negative_weights = bool(negative_weights)
+        options.seed = seed64(seed)
+        options.threads = get_num_threads() if threads is None else integer(threads, "threads", 1, 256)
+
+        self._lr, self._schedule = float(options.learning_rate), schedule if callable(schedule) else None
+        self._max_epochs = int(options.max_epochs)
+        self._flow, self._names = flow, names
+        self._now = _abi.TrainReport(struct_size=sizeof(_abi.TrainReport))
+        self._piece = 1  # batches in about _PIECE seconds
+        data, given = flow._inputs(x, context, names=names)
+        self._handle = _abi.create(
+            _abi.Trainer,
+            typed("diffeo_trainer_create", data.dtype),
+            flow._handle,
+            byref(options),
+            data.array,
+            len(data),
+            *pointer_and_count(given),
+            _weights(weights, data, "weights"),
         )
+        if held_out:
+            data, given, held_out_weights = held_out
+            set_validation = typed("diffeo_trainer_set_validation", data.dtype)
+            set_validation(self._handle, data.array, len(data), *pointer_and_count(given), held_out_weights)
+        lib.diffeo_trainer_report(self._handle, byref(self._now))
+
+    @property
+    def report(self) -> Report:
+        """How training stands."""
+        values = {name.name: getattr(self._now, name.name) for name in fields(Report)}
+        return Report(**values | {"averaged": bool(self._now.averaged), "state": _STATE_NAMES[self._now.state]})
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return bool(lib.diffeo_trainer_finished(self._handle))
+
+    @property
+    def best(self) -> F:
+        """A new flow with the weights that were best so far."""
+        return self._made(lib.diffeo_trainer_best)
+
+    @property
+    def current(self) -> F:
+        """A new flow with the present weights."""
+        return self._made(lib.diffeo_trainer_current)
+
+    def _made(self, function: Any) -> F:
+        made = type(self._flow)(_abi.create(_abi.Flow, function, self._handle))
+        made._remember(self._names)
+        return made
+
+    @property
+    def lr(self) -> float:
+        """The learning rate, which the schedule multiplies; it may be set between two steps."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, rate: float) -> None:
+        lib.diffeo_trainer_set_learning_rate(self._handle, real(rate, "lr"))
+        self._lr = float(rate)
+
+    def step(self, batches: SupportsIndex | None = None) -> Report:
+        """Train on so many minibatches, or to the end of the epoch, which none of the two goes past.
+
+        Ctrl-C is heard within a minibatch or so; training may go on afterwards.
+
+        Raises
+        ------
+        ArithmeticError
+            When no step of a whole epoch was finite. The best weights are kept.
+        """
+        for _ in self._pieces(None if batches is None else integer(batches, "batches", 1)):
+            pass
+        return self.report
+
+    def cancel(self) -> None:
+        """End training within a minibatch; from any thread. This `step` and later ones raise CancelledError."""
+        lib.diffeo_trainer_cancel(self._handle)
+
+    def __iter__(self) -> Iterator[Report]:
+        while not self.finished:
+            yield self.step()
+
+    def _pieces(self, batches: int | None) -> Iterator[_abi.TrainReport]:
+        """Go so many batches on, or to the end of the epoch, in pieces of about `_PIECE` seconds: Python sees signals
+        between two of them.
+        """
+        now = self._now
+        while not self.finished:
+            size = self._piece if batches is None else min(self._piece, batches)
+            if self._schedule:
+                size = 1
+                factor = self._schedule(now.steps, self._max_epochs * now.batches_per_epoch)
+                # The library takes rates above 0 only; no smaller one is told from 0 either.
+                rate = max(self._lr * float(factor), np.finfo(np.float64).tiny)
+                lib.diffeo_trainer_set_learning_rate(self._handle, rate)
+            before, steps = now.seconds, now.steps
+            lib.diffeo_trainer_step(self._handle, size, byref(now))
+            if self._schedule is None:
+                piece = now.seconds - before
+                self._piece = min(
+                    max(1, round(size * min(2.0, _PIECE / max(piece, 1e-9)))), max(1, now.batches_per_epoch)
+                )
+            yield now
+            if batches is not None:
+                batches -= now.steps - steps
+            if batches == 0 or now.state != _abi.STATES["running"]:
+                return
+
+
+def _held_out(flow: Trainable, validation: Any, names: Names) -> tuple[Rows, Rows | None, Array | None]:
+    parts = validation if isinstance(validation, tuple) else (validation,)
+    if not 1 <= len(parts) <= 3:
+        raise ValueError(f"validation has {len(parts)} parts, it must be x, (x, context) or (x, context, weights)")
+    rows_of, context_of, weights_of = (*parts, None, None)[:3]
+    data, given = flow._inputs(rows_of, context_of, "validation x", "validation context", names)
+    return data, given, _weights(weights_of, data, "validation weights")
+
+
+def _weights(weights: npt.ArrayLike | None, data: Rows, name: str) -> Array | None:
+    """Of the rows, in their type."""
+    if weights is None:
+        return None
+    return np.require(vector(weights, len(data), name, data.dtype), data.dtype, ["C_CONTIGUOUS", "ALIGNED"])
+
+
+def run(flow: F, trainer: Trainer[F], progress: bool, on_progress: Callable[[Trainer[F]], object] | None) -> History:
+    """Train to the end; however that comes, the flow then has the best weights so far."""
+    history = History()
+    shown = display(progress, trainer._max_epochs)
+    try:
+        while not trainer.finished:
+            for now in trainer._pieces(None):
+                shown.update(now)
+            history._append(trainer.report)
+            if on_progress is None:
+                continue
+            # So that a callback that saves the flow itself saves what was trained.
+            flow._handle = trainer.best._handle
+            if on_progress(trainer) and not trainer.finished:
+                history.stopped = "cancelled"
+                break
+        else:
+            history.stopped = trainer.report.state
     finally:
+        flow._handle = trainer.best._handle
         shown.close()
     return history
-
-
-def _steps(
-    trainer: _abi.Handle,
-    history: History,
-    show: Callable[[_abi.TrainReport], None],
-    on_progress: Callable[[Report], object] | None,
-) -> None:
-    """Step to the end, in pieces of about `_PIECE` seconds: Python sees signals between two of them."""
-    now = _abi.TrainReport(struct_size=sizeof(_abi.TrainReport))
-    batches, seconds = 1, 0.0
-    while True:
-        lib.diffeo_trainer_step(trainer, batches, byref(now))
-        piece, seconds = now.seconds - seconds, now.seconds
-        batches = min(max(1, round(batches * min(2.0, _PIECE / max(piece, 1e-9)))), max(1, now.batches_per_epoch))
-        show(now)
-        state = _STATE_NAMES[now.state]
-        if now.epoch > len(history):
-            report = Report(**{f.name: getattr(now, f.name) for f in fields(Report)})
-            history._append(report)
-            if on_progress is not None and on_progress(report) and state == "epoch_end":
-                state = "cancelled"
-        if state not in ("running", "epoch_end"):
-            history.stopped = state
-            return

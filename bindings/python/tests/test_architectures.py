@@ -1,5 +1,7 @@
 """Flows of the literature, each by its name."""
 
+import re
+
 import diffeo
 import numpy as np
 import pytest
@@ -163,7 +165,7 @@ def test_refusals(name):
     ):  # fmt: skip
         with pytest.raises(ValueError):
             make(name, **{"context_dim": 1} | options)
-    for options in {"dim": 2.5}, {"transforms": "two"}, {"nonsense": 1}, {"hidden": 8}:
+    for options in {"dim": 2.5}, {"transforms": "two"}, {"nonsense": 1}, {"hidden": 8.5}:
         with pytest.raises(TypeError):
             make(name, **options)
 
@@ -184,7 +186,7 @@ def test_hidden_layers_told_are_as_many_as_the_library_takes():
     for count in low, high:
         diffeo.maf(2, transforms=1, hidden=(1,) * count)
     with pytest.raises(
-        diffeo.errors.InvalidArgumentError, match=f"hidden_count is {high + 1}, it must be {low} to {high}"
+        diffeo.errors.InvalidArgumentError, match=rf"len\(hidden\) is {high + 1}, it must be {low} to {high}"
     ):
         diffeo.maf(2, transforms=1, hidden=(1,) * (high + 1))
 
@@ -246,3 +248,34 @@ def test_made(conditional, masks):
     else:
         by_x = gradient_by_differences(flow.log_prob, x[:50])
         np.testing.assert_allclose(flow.grad_log_prob(x[:50]), by_x, rtol=1e-5, atol=1e-5)
+
+
+BASES = ["standard_normal", "normal", "logistic", "student_t", "mixture"]
+
+
+@flows
+def test_bases(name):
+    """Those that live where the layers end; the others are refused with a sentence."""
+    periodic = FLOWS[name].get("periodic")
+    for base in BASES if not periodic else ["uniform"]:
+        flow = make(name, base=base, context_dim=2)
+        assert re.search(rf"base +{base}\b", str(flow))
+        x, context = regression(20, seed=5)
+        assert np.isfinite(flow.log_prob(x, context)).all()
+    for base in BASES if periodic else ["uniform"]:
+        with pytest.raises(ValueError, match=f"the base is {base}, but the layers"):
+            make(name, base=base)
+    with pytest.raises(ValueError, match="base must be one of"):
+        make(name, base="cauchy")
+
+
+def test_bases_of_their_own():
+    with pytest.raises(ValueError, match="with components the base of a maf is a MADE"):
+        diffeo.maf(2, components=3, base="student_t")
+    assert "base  made" in str(diffeo.maf(2, components=3))
+
+
+def test_one_width():
+    assert str(diffeo.maf(2, hidden=16)) == str(diffeo.maf(2, hidden=(16,)))
+    made = [diffeo.Spec(2).add_autoregressive(hidden).add_coupling(hidden) for hidden in (16, [16])]
+    assert str(made[0].build()) == str(made[1].build())

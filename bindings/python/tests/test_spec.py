@@ -1,6 +1,7 @@
 """Flows layer by layer."""
 
 import inspect
+import io
 import re
 from pathlib import Path
 
@@ -614,10 +615,13 @@ def test_defaults_are_those_of_the_library():
     ):
         skipped = {"hidden", "transforms", "dim", "scale_bound", "scale_epsilon", "scale_activation", "bound"}
         if options is _abi.ArchitectureOptions:
-            skipped.add("scale")  # there 0: the flow's own
+            skipped |= {"scale", "base"}  # there 0 and NULL: the flow's own
         compare_defaults(function, [options, _abi.NetworkOptions, _abi.MapOptions], skipped)
     compare_defaults(
-        diffeo.Flow.fit, [_abi.TrainOptions], {"threads"}, {"lr": "learning_rate", "validation": "validation_fraction"}
+        diffeo.Flow.fit,
+        [_abi.TrainOptions],
+        {"threads", "negative_weights"},
+        {"lr": "learning_rate", "validation": "validation_fraction"},
     )
     options = defaults_of(_abi.MapOptions)
     assert options.scale_bound == 3.0
@@ -641,6 +645,8 @@ def compare_defaults(function, kinds, skipped, renamed=None):
         "context_mode": _abi.CONTEXT_MODES,
         "dtype": _abi.DTYPES,
         "schedule": _abi.SCHEDULES,
+        "optimizer": _abi.OPTIMIZERS,
+        "judge": _abi.JUDGES,
         "conditional": _abi.CONDITIONALS,
     }
     structs = [defaults_of(kind) for kind in kinds]
@@ -687,3 +693,39 @@ def test_every_kind_is_tested_here():
     assert tested == layers
     # set_base_made has tests of its own.
     assert bases - {"made"} == {base for base, _, _ in BASES} | set(TRAINED_BASES)
+
+
+RANDOM = {
+    "mask": lambda spec, **seed: spec.add_coupling((4,), mask="random", **seed),
+    "order": lambda spec, **seed: spec.add_autoregressive((4,), order="random", **seed),
+    "permutation": lambda spec, **seed: spec.add_random_permutation(**seed),
+    "lu": lambda spec, **seed: spec.add_lu(**seed),
+    "wrap": lambda spec, **seed: spec.add_wrap(random_shift=True, **seed),
+    "inverse": lambda spec, **seed: spec.add_random_permutation(**seed).invert(),
+}
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_random_layers_differ(name):
+    """In a flow of several; and the same spec and seed are the same flow."""
+
+    def spec(count, **seed):
+        made = diffeo.Spec(16, dtype="float64")
+        for _ in range(count):
+            RANDOM[name](made, **seed)
+        return made
+
+    def parts(flow):
+        with h5py.File(io.BytesIO(flow.to_bytes())) as file:
+            layers = [file[f"layers/{i:03}"] for i in range(flow.layer_count)]
+            choices = ("mask", "order", "permutation", "shift")
+            return [{name: layer[name][()].tolist() for name in choices if name in layer} for layer in layers]
+
+    a, again, other = parts(spec(3).build(5)), parts(spec(3).build(5)), parts(spec(3).build(6))
+    assert all(a)
+    assert a == again
+    assert len({str(part) for part in a}) == 3
+    assert all(mine != theirs for mine, theirs in zip(a, other, strict=True))
+    given = parts(spec(2, seed=7).build(5))
+    assert given[0] == given[1]
+    assert given == parts(spec(2, seed=7).build(6))

@@ -1,0 +1,28 @@
+"""The words that arguments choose from, as types. A test holds them to those of the library."""
+
+from typing import Literal, TypeAlias
+
+Activation: TypeAlias = Literal[
+    "relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"
+]  # fmt: skip
+Base: TypeAlias = Literal["standard_normal", "normal", "logistic", "uniform", "student_t", "mixture"]
+Blocks: TypeAlias = Literal["plain", "residual", "preactivation"]
+Boundary: TypeAlias = Literal["linear", "periodic", "interval", "free", "extended", "half_turn"]
+Conditional: TypeAlias = Literal["gaussian", "mixture", "bernoulli"]
+ContextMode: TypeAlias = Literal["input", "gate", "shift"]
+Degrees: TypeAlias = Literal["sequential", "random"]
+Derivative: TypeAlias = Literal["softplus", "exp"]
+Domain: TypeAlias = Literal["logit", "log", "softplus", "logistic_to_normal", "leaky_tanh", "leaky_relu", "log_tanh"]
+Encoding: TypeAlias = Literal["circle", "numbers"]
+Family: TypeAlias = Literal["normal", "logistic"]
+Judge: TypeAlias = Literal["mean", "robust"]
+Mask: TypeAlias = Literal["even", "odd", "first", "last", "random"]
+Optimizer: TypeAlias = Literal["adam", "sgd"]
+Order: TypeAlias = Literal["natural", "reversed", "random"]
+Scale: TypeAlias = Literal[
+    "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
+    "reciprocal_sigmoid", "atan",
+]  # fmt: skip
+Schedule: TypeAlias = Literal["constant", "cosine", "exponential", "plateau"]
+Target: TypeAlias = Literal["logistic", "uniform"]
+Transformer: TypeAlias = Literal["affine", "spline", "mixture", "sinh_arcsinh"]
