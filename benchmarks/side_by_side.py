@@ -1,6 +1,7 @@
 """Diffeo beside zuko and flowjax: the same rows, sizes, seeds and optimizer, each library's own flows.
 
-What the peers learnt is kept in learning_peers.json and never computed twice; Diffeo is trained anew in every run.
+What the peers learnt is kept in learning_peers.json, what Diffeo did in results/side_by_side.json, and neither is
+computed twice: remove the second file for another build of Diffeo.
 
 python benchmarks/learning.py --data FOLDER --peers [--write] [--seeds N] [--minutes M]
 """
@@ -21,7 +22,8 @@ import h5py
 import numpy as np
 from peers import PEERS, Learn, Pair
 
-KEPT = Path(__file__).resolve().parent / "learning_peers.json"
+HERE = Path(__file__).resolve().parent
+PEERS_KEPT, OWN_KEPT = HERE / "learning_peers.json", HERE / "results/side_by_side.json"
 LIBRARIES = ("zuko", "flowjax")
 FLOWS = {"realnvp": 8, "maf": 5, "spline_coupling": 5, "spline_autoregressive": 3}  # transforms: Diffeo's defaults
 CONDITIONAL = {"htru2"}  # given the label
@@ -30,7 +32,7 @@ SETS = ("power_6months", "magic", "htru2", "gw150914_posterior", "cms_upsilon", 
 # Short, so that the peers fit into an hour of one core. Rows that make no whole batch are left out.
 SETTING: dict[str, Any] = {
     "rows": 7_168, "validation_rows": 2_000, "test_rows": 10_000, "hidden": [128, 128], "lr": 5e-3,
-    "batch_size": 512, "max_epochs": 20, "patience": 10, "clip_norm": 5.0,
+    "batch_size": 512, "max_epochs": 20, "patience": 10, "clip_quantile": 0.9,
 }  # fmt: skip
 
 Key = tuple[str, str, int, str]  # set, flow, seed, library
@@ -46,7 +48,7 @@ class Data:
     log_std: float  # sum over columns: what a log-density of the columns as they were is lower by
 
     def task(self, flow: str, seed: int) -> Learn:
-        own = {key: SETTING[key] for key in ("lr", "batch_size", "max_epochs", "patience", "clip_norm")}
+        own = {key: SETTING[key] for key in ("lr", "batch_size", "max_epochs", "patience", "clip_quantile")}
         return Learn(flow, FLOWS[flow], tuple(SETTING["hidden"]), self.train, self.validation, self.test, seed, **own)
 
 
@@ -78,26 +80,29 @@ def learn(library: str, data: Data, name: str, flow: str, seed: int) -> dict[str
 
 
 def kept() -> dict[Key, dict[str, Any]]:
-    if not KEPT.is_file():
-        return {}
-    content = json.loads(KEPT.read_text())
-    if content["setting"] != SETTING:
-        raise SystemExit(f"{KEPT.name} was made with {content['setting']}, not with {SETTING}: remove it to begin anew")
-    return {(c["set"], c["flow"], c["seed"], c["library"]): c for c in content["cells"]}
+    cells = {}
+    for path in (PEERS_KEPT, OWN_KEPT):
+        content = json.loads(path.read_text()) if path.is_file() else {"setting": SETTING, "cells": []}
+        if content["setting"] != SETTING:
+            raise SystemExit(f"{path} was made with {content['setting']}, not with {SETTING}: remove it to begin anew")
+        cells |= {(c["set"], c["flow"], c["seed"], c["library"]): c for c in content["cells"]}
+    return cells
 
 
-def keep(cells: dict[Key, dict[str, Any]]) -> None:
+def keep(cells: dict[Key, dict[str, Any]], own: bool) -> None:
     """At once and whole: a run may be stopped at any time."""
-    lines = ",\n".join("  " + json.dumps(cells[key]) for key in sorted(cells))
-    new = KEPT.with_suffix(".new")
+    path = OWN_KEPT if own else PEERS_KEPT
+    lines = ",\n".join("  " + json.dumps(cells[key]) for key in sorted(cells) if (key[3] == "diffeo") == own)
+    path.parent.mkdir(exist_ok=True)
+    new = path.with_suffix(".new")
     new.write_text(f'{{\n "setting": {json.dumps(SETTING)},\n "cells": [\n{lines}\n ]\n}}\n')
-    new.replace(KEPT)
+    new.replace(path)
 
 
 def fill(cells: dict[Key, dict[str, Any]], sets: dict[str, Data], seeds: int, minutes: float) -> None:
-    """What is missing of the peers, the first seed of all first."""
+    """What is missing, the first seed of all first."""
     ready = []
-    for library in LIBRARIES:
+    for library in ("diffeo", *LIBRARIES):
         try:
             importlib.import_module(f"peers.{PEERS[library].module}").setup(1)
             ready.append(library)
@@ -113,7 +118,7 @@ def fill(cells: dict[Key, dict[str, Any]], sets: dict[str, Data], seeds: int, mi
             return
         name, flow, seed, library = key
         cells[key] = learn(library, sets[name], name, flow, seed)
-        keep(cells)
+        keep(cells, library == "diffeo")
         print(json.dumps(cells[key]), flush=True)
 
 
@@ -163,9 +168,4 @@ def run(folder: Path, seeds: int, minutes: float) -> tuple[list[list[str]], str]
     sets = {name: read(path) for name, path in paths.items() if path.is_file()}
     cells = kept()
     fill(cells, sets, seeds, minutes)
-    importlib.import_module("peers.diffeo_python").setup(1)
-    for name, flow, seed in sorted({key[:3] for key in cells if key[0] in sets}):
-        if seed <= seeds and all((name, flow, seed, library) in cells for library in LIBRARIES):
-            cells[name, flow, seed, "diffeo"] = learn("diffeo", sets[name], name, flow, seed)
-            print(json.dumps(cells[name, flow, seed, "diffeo"]), flush=True)
     return table(cells)

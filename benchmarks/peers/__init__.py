@@ -67,6 +67,9 @@ def check(values: Any, rows: int) -> None:
         raise ValueError(f"output of shape {values.shape}, expected {rows} rows; its sum is {total}")
 
 
+# Gradients are cut as `fit` of Diffeo does it: to a quantile of so many latest norms, once there are so many.
+NORMS, LEAST_NORMS = 256, 8
+
 Pair: TypeAlias = tuple[np.ndarray, np.ndarray | None]  # rows of data and of context, float32
 
 
@@ -85,7 +88,7 @@ class Learn:
     batch_size: int
     max_epochs: int
     patience: int
-    clip_norm: float
+    clip_quantile: float
 
     @property
     def steps(self) -> int:

@@ -98,6 +98,7 @@ def learn(task: Learn) -> Learnt:
     )  # fmt: skip
     history = made.fit(
         x, context, validation=task.validation, batch_size=task.batch_size, lr=task.lr, schedule="cosine",
-        max_epochs=task.max_epochs, patience=task.patience, clip_norm=task.clip_norm, seed=task.seed, progress=False,
+        max_epochs=task.max_epochs, patience=task.patience, clip_quantile=task.clip_quantile,
+        seed=task.seed, progress=False,
     )  # fmt: skip
     return Learnt(made.log_prob(*task.test), len(history), history.best_epoch)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from cases import BINS, BOUND, Case
 
-from . import Learn, Learnt, Pair, Run, check, early_stopping, timed
+from . import LEAST_NORMS, NORMS, Learn, Learnt, Pair, Run, check, early_stopping, timed
 
 
 def setup(threads: int) -> None:
@@ -104,16 +104,25 @@ def learn(task: Learn) -> Learnt:
         flow, equinox.is_inexact_array, is_leaf=lambda leaf: isinstance(leaf, paramax.NonTrainable)
     )
     rate = optax.cosine_decay_schedule(task.lr, task.steps)
-    optimizer, loss = optax.chain(optax.clip_by_global_norm(task.clip_norm), optax.adam(rate)), MaximumLikelihoodLoss()
-    state = optimizer.init(params)
+    optimizer, loss = optax.adam(rate), MaximumLikelihoodLoss()
+    state = optimizer.init(params), jax.numpy.full(NORMS, jax.numpy.inf), 0
+
+    def cut(gradient: Any, norms: Any, count: Any) -> Any:
+        """To the quantile of the latest norms: those that are not there yet are inf, and sorted last."""
+        norm, known = optax.global_norm(gradient), jax.numpy.minimum(count, NORMS)
+        place = jax.numpy.floor(task.clip_quantile * known).astype(int)
+        limit = jax.numpy.where(count < LEAST_NORMS, jax.numpy.inf, jax.numpy.sort(norms)[place])
+        factor = jax.numpy.where(norm > limit, limit / norm, 1.0)
+        return jax.tree.map(lambda leaf: leaf * factor, gradient), norms.at[count % NORMS].set(norm), count + 1
 
     @jax.jit
     def steps(params: Any, state: Any, data: Any, order: Any) -> Any:
         def step(carry: Any, batch: Any) -> Any:
-            params, state = carry
+            params, (state, norms, count) = carry
             gradient = jax.grad(loss)(params, static, *(part[batch] for part in data))
+            gradient, norms, count = cut(gradient, norms, count)
             updates, state = optimizer.update(gradient, state, params)
-            return (optax.apply_updates(params, updates), state), None
+            return (optax.apply_updates(params, updates), (state, norms, count)), None
 
         return jax.lax.scan(step, (params, state), order)[0]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from cases import Case
 
-from . import Learn, Learnt, Pair, Run, check, early_stopping, timed
+from . import LEAST_NORMS, NORMS, Learn, Learnt, Pair, Run, check, early_stopping, timed
 
 
 def setup(threads: int) -> None:
@@ -60,12 +61,17 @@ def learn(module: Any, task: Learn, log_prob: Callable[[Any, Any], Any]) -> Lear
     x, context = tensors(task.train)
     optimizer = torch.optim.Adam(module.parameters(), lr=task.lr, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, task.steps)
+    norms: deque[float] = deque(maxlen=NORMS)
 
     def epoch(order: Any) -> None:
         for batch in torch.from_numpy(order).split(task.batch_size):
             optimizer.zero_grad()
             (-log_prob(x[batch], None if context is None else context[batch]).mean()).backward()
-            torch.nn.utils.clip_grad_norm_(module.parameters(), task.clip_norm)
+            norm = float(torch.nn.utils.get_total_norm([w.grad for w in module.parameters() if w.grad is not None]))
+            if len(norms) >= LEAST_NORMS:
+                limit = sorted(norms)[int(task.clip_quantile * len(norms))]
+                torch.nn.utils.clip_grads_with_norm_(module.parameters(), limit, torch.tensor(norm))
+            norms.append(norm)
             optimizer.step()
             schedule.step()
 
