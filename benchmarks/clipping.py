@@ -21,9 +21,9 @@ WAYS = {
 }
 FLOWS = ["maf", "spline_autoregressive", "realnvp", "glow"]
 STAGES = {
-    "choose": Stage(["htru2", "magic", "power_6months"], FLOWS, list(WAYS), seeds=[1, 2, 3]),
+    "choose": Stage(["htru2", "magic", "power_6months"], FLOWS, list(WAYS), seeds=[1, 2]),
     "confirm": Stage(
-        ["gw150914_posterior", "cms_upsilon", "gaia_dr3_g10"], FLOWS, list(WAYS), seeds=[1, 2, 3], each_flow=True
+        ["gw150914_posterior", "cms_upsilon", "gaia_dr3_g10"], FLOWS, list(WAYS), seeds=[1, 2], each_flow=True
     ),
 }
 
