@@ -2,7 +2,7 @@
 
 python benchmarks/learning.py --data FOLDER [--quick] [--write] [--sets NAME ...] [--flows PATTERN]
 python benchmarks/learning.py --data FOLDER --peers [--write] [--seeds N] [--minutes M]    beside zuko and flowjax
-python benchmarks/learning.py --data FOLDER --samples [--flows PATTERN]                    are samples where the data is
+python benchmarks/learning.py --data FOLDER --samples [--write] [--flows PATTERN]         are samples where the data is
 """
 
 from __future__ import annotations
@@ -375,6 +375,18 @@ def beside_peers(given: argparse.Namespace) -> int:
     return 0
 
 
+def range_of_samples(given: argparse.Namespace) -> int:
+    import sample_range
+
+    rows, failed = sample_range.run(Path(given.data), given.flows)
+    print(f"\n{plain(rows)}")
+    if given.write:
+        rates = " or ".join(f"{rate:g}" for rate in sample_range.RATES)
+        facts = f"{sample_range.DRAWS:,} samples after {sample_range.EPOCHS} epochs at a rate of {rates}, the worse of them"
+        write(f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}; {facts}\n\n{markdown(rows)}", "sample-range")
+    return int(failed)
+
+
 def main() -> int:
     given = arguments()
     if given.write and (given.quick or given.flows != "*" or len(given.sets) < len(SETS)):
@@ -385,9 +397,7 @@ def main() -> int:
     if given.peers:
         return beside_peers(given)
     if given.samples:
-        import sample_range
-
-        return sample_range.run(Path(given.data), given.flows)
+        return range_of_samples(given)
     training = TRAINING | {"seed": given.seed, "threads": given.threads}
     if given.quick:
         training["max_epochs"] = QUICK_EPOCHS
