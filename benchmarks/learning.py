@@ -382,8 +382,11 @@ def range_of_samples(given: argparse.Namespace) -> int:
     print(f"\n{plain(rows)}")
     if given.write:
         rates = " or ".join(f"{rate:g}" for rate in sample_range.RATES)
-        facts = f"{sample_range.DRAWS:,} samples after {sample_range.EPOCHS} epochs at a rate of {rates}, the worse of them"
-        write(f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}; {facts}\n\n{markdown(rows)}", "sample-range")
+        facts = [
+            f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}",
+            f"- {sample_range.DRAWS:,} samples after {sample_range.EPOCHS} epochs at a rate of {rates}: the worse of them",
+        ]
+        write("\n".join([*facts, "", markdown(rows)]), "sample-range")
     return int(failed)
 
 
