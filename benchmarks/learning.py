@@ -358,7 +358,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peers", action="store_true", help="beside zuko and flowjax: see side_by_side.py")
     parser.add_argument("--seeds", type=int, default=5, help="of --peers: 1 to so many")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="of --peers: no new cell of a peer after these")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="of --peers, --samples: begin nothing later")
     parser.add_argument("--samples", action="store_true", help="are samples where the data is: see sample_range.py")
     return parser.parse_args()
 
@@ -378,7 +378,7 @@ def beside_peers(given: argparse.Namespace) -> int:
 def range_of_samples(given: argparse.Namespace) -> int:
     import sample_range
 
-    rows, failed = sample_range.run(Path(given.data), given.flows)
+    rows, failed = sample_range.run(Path(given.data), given.flows, given.minutes)
     print(f"\n{plain(rows)}")
     if given.write:
         rates = " or ".join(f"{rate:g}" for rate in sample_range.RATES)

@@ -12,6 +12,7 @@ import fnmatch
 import itertools
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +75,16 @@ def cell(found: Found, title: str, name: str) -> str:
     return f"{text} ({count:,})" if count else text
 
 
-def run(folder: Path, pattern: str) -> tuple[list[list[str]], bool]:
-    """The table, and whether a sample is beyond FAR ranges."""
+def run(folder: Path, pattern: str, minutes: float = math.inf) -> tuple[list[list[str]], bool]:
+    """The table, and whether a sample is beyond FAR ranges; nothing new is begun after so many minutes."""
     paths = [folder / f"{name}.h5" for name in SETS]
     sets = {path.stem: read(path).train for path in paths if path.is_file()} | {"student_t": student()}
     found = kept()
     KEPT.parent.mkdir(exist_ok=True)
+    end = time.monotonic() + 60 * minutes
     titles = [title for title in FLOWS if fnmatch.fnmatch(title, pattern)]
     for rate, title, name in itertools.product(RATES, titles, sets):
-        if (title, name, rate) in found:
+        if (title, name, rate) in found or time.monotonic() > end:
             continue
         x, context = sets[name]
         far = beyond(x, draw(trained(title.split(",")[0], FLOWS[title], sets[name], rate), context))
