@@ -384,7 +384,7 @@ def range_of_samples(given: argparse.Namespace) -> int:
         rates = " or ".join(f"{rate:g}" for rate in sample_range.RATES)
         facts = [
             f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}",
-            f"- {sample_range.DRAWS:,} samples, {sample_range.EPOCHS} epochs at a rate of {rates}: the worse of them",
+            f"- {sample_range.DRAWS:,} samples, {sample_range.EPOCHS} epochs at a rate of {rates}",
         ]
         write("\n".join([*facts, "", markdown(rows)]), "sample-range")
     return int(failed)
