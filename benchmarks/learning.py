@@ -1,6 +1,8 @@
 """Trains every flow, as its one call makes it, on real data, beside a Gaussian: see docs/learning.md.
 
 python benchmarks/learning.py --data FOLDER [--quick] [--write] [--sets NAME ...] [--flows PATTERN]
+python benchmarks/learning.py --data FOLDER --peers [--write] [--seeds N] [--minutes M]    beside zuko and flowjax
+python benchmarks/learning.py --data FOLDER --samples [--write] [--flows PATTERN]         are samples where the data is
 """
 
 from __future__ import annotations
@@ -354,7 +356,38 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--flows", default="*", help="a pattern such as maf*")
     parser.add_argument("--seed", type=int, default=1, help="of weights, orders and shuffling")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--peers", action="store_true", help="beside zuko and flowjax: see side_by_side.py")
+    parser.add_argument("--seeds", type=int, default=5, help="of --peers: 1 to so many")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="of --peers, --samples: begin nothing later")
+    parser.add_argument("--samples", action="store_true", help="are samples where the data is: see sample_range.py")
     return parser.parse_args()
+
+
+def beside_peers(given: argparse.Namespace) -> int:
+    import side_by_side
+
+    rows, sentence = side_by_side.run(Path(given.data), given.seeds, given.minutes)
+    print(f"\n{plain(rows)}\n\n{sentence}")
+    if given.write:
+        setting = ", ".join(f"{key} = {value}" for key, value in side_by_side.SETTING.items())
+        facts = f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}\n- {setting}\n"
+        write(f"{facts}\n{markdown(rows)}\n{sentence}\n", "side-by-side")
+    return 0
+
+
+def range_of_samples(given: argparse.Namespace) -> int:
+    import sample_range
+
+    rows, failed = sample_range.run(Path(given.data), given.flows, given.minutes)
+    print(f"\n{plain(rows)}")
+    if given.write:
+        rates = " or ".join(f"{rate:g}" for rate in sample_range.RATES)
+        facts = [
+            f"- {time.strftime('%Y-%m-%d')}, diffeo {diffeo.__version__}",
+            f"- {sample_range.DRAWS:,} samples, {sample_range.EPOCHS} epochs at a rate of {rates}",
+        ]
+        write("\n".join([*facts, "", markdown(rows)]), "sample-range")
+    return int(failed)
 
 
 def main() -> int:
@@ -364,6 +397,10 @@ def main() -> int:
     if given.data is None or not Path(given.data).is_dir():
         print(f"no data at {given.data}: name the folder with --data or DIFFEO_DATA; nothing was run")
         return 0
+    if given.peers:
+        return beside_peers(given)
+    if given.samples:
+        return range_of_samples(given)
     training = TRAINING | {"seed": given.seed, "threads": given.threads}
     if given.quick:
         training["max_epochs"] = QUICK_EPOCHS

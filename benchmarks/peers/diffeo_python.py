@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from cases import BINS, BOUND, Case
 
-from . import Run, check, timed
+from . import Learn, Learnt, Run, check, timed
 
 
 def setup(threads: int) -> None:
@@ -85,3 +85,20 @@ def _training(made: Any, case: Case) -> Run:
         return time.perf_counter() - start
 
     return run
+
+
+def learn(task: Learn) -> Learnt:
+    """Flows as they come, trained by `fit`."""
+    import diffeo
+
+    x, context = task.train
+    made = getattr(diffeo, task.flow)(
+        dim=x.shape[1], context_dim=0 if context is None else context.shape[1], transforms=task.transforms,
+        hidden=task.hidden, seed=task.seed,
+    )  # fmt: skip
+    history = made.fit(
+        x, context, validation=task.validation, batch_size=task.batch_size, lr=task.lr, schedule="cosine",
+        max_epochs=task.max_epochs, patience=task.patience, clip_quantile=task.clip_quantile,
+        seed=task.seed, progress=False,
+    )  # fmt: skip
+    return Learnt(made.log_prob(*task.test), len(history), history.best_epoch)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from cases import BINS, BOUND, Case
 
-from . import Run, check, timed
+from . import LEAST_NORMS, NORMS, Learn, Learnt, Pair, Run, check, early_stopping, timed
 
 
 def setup(threads: int) -> None:
@@ -80,3 +80,84 @@ def _training(flow: Any, x: Any) -> Run:
         wait(params)
 
     return timed(call)
+
+
+@cache
+def _compiled(lr: float, steps: int, clip_quantile: float) -> tuple[Any, Any, Any]:
+    """Beginning, epoch and density: the same functions for all seeds, so that they are compiled once for a size."""
+    import equinox
+    import jax
+    import optax
+    import paramax
+    from flowjax.train.losses import MaximumLikelihoodLoss
+
+    optimizer, loss = optax.adam(optax.cosine_decay_schedule(lr, steps)), MaximumLikelihoodLoss()
+
+    def begin(params: Any) -> Any:
+        return optimizer.init(params), jax.numpy.full(NORMS, jax.numpy.inf), jax.numpy.int32(0)
+
+    def cut(gradient: Any, norms: Any, count: Any) -> Any:
+        """To the quantile of the latest norms: those that are not there yet are inf, and sorted last."""
+        norm, known = optax.global_norm(gradient), jax.numpy.minimum(count, NORMS)
+        place = jax.numpy.floor(clip_quantile * known).astype(int)
+        limit = jax.numpy.where(count < LEAST_NORMS, jax.numpy.inf, jax.numpy.sort(norms)[place])
+        factor = jax.numpy.where(norm > limit, limit / norm, 1.0)
+        return jax.tree.map(lambda leaf: leaf * factor, gradient), norms.at[count % NORMS].set(norm), count + 1
+
+    @equinox.filter_jit
+    def epoch(params: Any, static: Any, state: Any, data: Any, order: Any) -> Any:
+        def step(carry: Any, batch: Any) -> Any:
+            params, (state, norms, count) = carry
+            gradient = jax.grad(loss)(params, static, *(part[batch] for part in data))
+            gradient, norms, count = cut(gradient, norms, count)
+            updates, state = optimizer.update(gradient, state, params)
+            return (optax.apply_updates(params, updates), (state, norms, count)), None
+
+        return jax.lax.scan(step, (params, state), order)[0]
+
+    @equinox.filter_jit
+    def log_prob(params: Any, static: Any, data: Any) -> Any:
+        return paramax.unwrap(equinox.combine(params, static)).log_prob(*data)
+
+    return begin, epoch, log_prob
+
+
+def learn(task: Learn) -> Learnt:
+    """Flows as they come; the base is that of the library's examples, and its splines have no default interval."""
+    import equinox
+    import jax
+    import paramax
+    from flowjax import flows
+    from flowjax.bijections import RationalQuadraticSpline
+    from flowjax.distributions import Normal
+
+    x, context = task.train
+    autoregressive = task.flow in ("maf", "spline_autoregressive")
+    flow: Any = (flows.masked_autoregressive_flow if autoregressive else flows.coupling_flow)(
+        jax.random.key(task.seed), base_dist=Normal(jax.numpy.zeros(x.shape[1])), flow_layers=task.transforms,
+        cond_dim=None if context is None else context.shape[1], nn_width=task.hidden[0], nn_depth=len(task.hidden),
+        transformer=RationalQuadraticSpline(knots=BINS, interval=BOUND) if "spline" in task.flow else None,
+    )  # fmt: skip
+    params, static = equinox.partition(
+        flow, equinox.is_inexact_array, is_leaf=lambda leaf: isinstance(leaf, paramax.NonTrainable)
+    )
+    begin, steps, log_prob = _compiled(task.lr, task.steps, task.clip_quantile)
+    state = begin(params)
+
+    def given(rows: Pair) -> list[Any]:
+        return [jax.numpy.asarray(part) for part in rows if part is not None]
+
+    data = given(task.train)
+
+    def epoch(order: Any) -> None:
+        nonlocal params, state
+        params, state = steps(params, static, state, data, jax.numpy.asarray(order.reshape(-1, task.batch_size)))
+
+    def back(kept: Any) -> None:
+        nonlocal params
+        params = kept
+
+    def density(rows: Pair) -> Any:
+        return np.asarray(log_prob(params, static, given(rows)))
+
+    return early_stopping(task, epoch, density, lambda: params, back)

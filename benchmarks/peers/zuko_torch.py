@@ -11,7 +11,7 @@ from typing import Any
 
 from cases import BINS, BOUND, Case
 
-from . import Run, torch_flows
+from . import Learn, Learnt, Run, torch_flows
 
 
 def setup(threads: int) -> None:
@@ -39,3 +39,21 @@ def _flow(architecture: str, transforms: int, dim: int, hidden: int) -> Any:
 def build(case: Case, rows: int) -> Run:
     flow = _flow(case.architecture, case.transforms, case.dim, case.hidden)
     return torch_flows.run_of(flow, case, rows, lambda x: flow().log_prob(x), lambda n: flow().sample((n,)))
+
+
+def learn(task: Learn) -> Learnt:
+    """`MAF`, `RealNVP` and `NSF` as they come; spline couplings are RealNVP's with the splines of `NSF`."""
+    import torch
+    import zuko
+
+    torch.manual_seed(task.seed)
+    x, context = task.train
+    make = {"maf": zuko.flows.MAF, "spline_autoregressive": zuko.flows.NSF}.get(task.flow, zuko.flows.RealNVP)
+    map: dict[str, Any] = {}
+    if task.flow == "spline_coupling":
+        map = {"univariate": zuko.transforms.MonotonicRQSTransform, "shapes": [(BINS,), (BINS,), (BINS - 1,)]}
+    flow = make(
+        features=x.shape[1], context=0 if context is None else context.shape[1], transforms=task.transforms,
+        hidden_features=task.hidden, **map,
+    )  # fmt: skip
+    return torch_flows.learn(flow, task, lambda x, c: flow(c).log_prob(x))
