@@ -1,9 +1,9 @@
 """Rows a second of training, and of log-densities, from memory and from data that is read, in turns: streaming.py.
 
-The data is larger than the memory that it may take: it is written to temporary files first (about 200 MB). Every source
-has its turn in each round; what is printed are medians over the rounds: rows a second; their ratio to those from memory in
-the same round; and the ratio of processor time a row from memory to that of the source, reading included, which is the
-speed where the thread that reads has no core of its own, and is not moved by what else the machine does.
+The data is larger than the memory that it may take: it is written to temporary files first (about 200 MB). Every
+source has its turn in each round; what is printed are medians over the rounds: rows a second; their ratio to those from
+memory in the same round; and the ratio of processor time a row from memory to that of the source, reading included,
+which is the speed where the thread that reads has no core of its own, and is not moved by what else the machine does.
 """
 
 import argparse

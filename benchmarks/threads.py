@@ -4,8 +4,8 @@
     DIFFEO_LIBRARY=... PYTHONPATH=bindings/python python benchmarks/threads.py [--rounds N] [--threads N] [--write]
 
 One thread, several, and processes at the same time take turns, some milliseconds each; ratios are those of neighbours,
-and their median counts. A round in which a thread had to wait for a core (Linux counts it) is left out: where others use
-the machine, it says what they do. `--write` puts the table into docs/performance.md.
+and their median counts. A round in which a thread had to wait for a core (Linux counts it) is left out: where others
+use the machine, it says what they do. `--write` puts the table into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def main() -> None:
     here = "{date}, {cpu}, {cores} cores, {isa}".format(**facts())
     print(f"{here}\n{plain(table)}")
     if arguments.write:
-        write(Path(__file__).resolve().parent.parent / "docs/performance.md", {"steps": f"{here}:\n\n{markdown(table)}"})
+        page = Path(__file__).resolve().parent.parent / "docs/performance.md"
+        write(page, {"steps": f"{here}:\n\n{markdown(table)}"})
 
 
 if __name__ == "__main__":
