@@ -466,8 +466,8 @@ DIFFEO_API diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domai
  * the seed. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_wrap(diffeo_spec *spec, double low, double high, int32_t random_shift, uint64_t seed);
 /* z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch: integers 0..levels-1
- * become numbers in [0, 1). log_prob is per unit of x, so that bits per dimension are -log_prob / (dim log 2) (Theis et
- * al. 2016). Everywhere else
+ * become numbers in [0, 1). Rows held out in a training have noise, too, the same in each epoch: give both as integers.
+ * log_prob is per unit of x, so that bits per dimension are -log_prob / (dim log 2) (Theis et al. 2016). Everywhere else
  * x is taken as it is: add the noise yourself. levels: 2 to 16777216. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_dequantize(diffeo_spec *spec, int64_t levels);
 

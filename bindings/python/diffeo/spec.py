@@ -535,7 +535,8 @@ class Spec:
         """Add z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch [1]_.
 
         Integers 0 to levels - 1 become numbers in [0, 1); log_prob is per unit of x, so that bits per dimension are
-        -log_prob / (dim log 2). Everywhere else x is taken as it is: add the noise yourself.
+        -log_prob / (dim log 2). Rows held out in a training have noise, too, the same in each epoch: give both as
+        integers. Everywhere else x is taken as it is: add the noise yourself.
 
         Parameters
         ----------
