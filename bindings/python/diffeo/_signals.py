@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 
-class Flag:
+class StopSignals:
     """Whether one of these signals has come, while it is entered; then they do again what they did before."""
 
     def __init__(self, signals: Iterable[int]) -> None:
@@ -20,7 +20,7 @@ class Flag:
     def __bool__(self) -> bool:
         return self._came
 
-    def __enter__(self) -> Flag:
+    def __enter__(self) -> StopSignals:
         if self._signals and threading.current_thread() is not threading.main_thread():
             raise ValueError("stop_signals can be given in the main thread only: Python hears signals nowhere else")
         for number in self._signals:

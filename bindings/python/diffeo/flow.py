@@ -18,7 +18,7 @@ from . import _abi, _rows, train
 from ._abi import Array, lib, typed
 from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, rows, seed64, vector
 from ._files import Path, encoded, folder, missing_is
-from ._signals import Flag
+from ._signals import StopSignals
 from ._threads import workspace
 from ._words import Judge, Optimizer
 from .errors import InvalidArgumentError, ShapeError
@@ -475,7 +475,7 @@ class Flow:
             seed=seed,
             threads=threads,
         )
-        with Flag(stop_signals) as stop:
+        with StopSignals(stop_signals) as stop:
             return train.run(
                 self,
                 trainer,

@@ -21,7 +21,7 @@ from ._arrays import choice, integer, pointer_and_count, real, seed64, vector
 from ._files import Path, encoded, folder, missing_is
 from ._progress import display, log
 from ._rows import Rows, is_lazy
-from ._signals import Flag
+from ._signals import StopSignals
 from ._threads import get_num_threads
 from ._words import Judge, Optimizer
 
@@ -591,7 +591,7 @@ def run(
     on_progress: Callable[[Trainer[F]], object] | None,
     checkpoint: Path | None,
     every: int,
-    stop: Flag,
+    stop: StopSignals,
 ) -> History:
     """Train to the end; however that comes, the flow then has the best weights so far."""
     if checkpoint is not None and os.path.exists(checkpoint):
