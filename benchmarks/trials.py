@@ -1,6 +1,6 @@
 """Flows trained in several ways on the first rows of data sets: what they learn is kept, and makes tables of gains.
 
-Used by initial_weights.py and clipping.py.
+Used by initial_weights.py, clipping.py and scales.py.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Trials:
     reference: str
     stages: dict[str, Stage]
     train: Callable[[diffeo.Flow, str, int], tuple[diffeo.Flow, dict[str, Any]]]
+    options: Callable[[str], dict[str, Any]] = lambda way: {}  # of the flow that is made
 
     @property
     def results(self) -> Path:
@@ -80,6 +81,7 @@ class Trials:
         train, val, test = parts
         name, options = FLOWS[label]
         context_dim = 0 if train.context is None else train.context.shape[1]
+        options = options | self.options(way)
         flow = getattr(diffeo, name)(dim=train.x.shape[1], context_dim=context_dim, seed=seed, **options)
         flow, own = self.train(flow, way, seed)
         training = learning.TRAINING | own | stage.training | {"max_epochs": stage.epochs, "seed": seed, "threads": 1}

@@ -133,7 +133,9 @@ enum {
   DIFFEO_SCALE_CLAMPED_SOFTPLUS = 8,   /* s = min(log(1 + exp(a)) + e, c) */
   DIFFEO_SCALE_CLAMPED_EXP = 9,        /* s = exp(a), a held to log_scale_low to log_scale_high */
   DIFFEO_SCALE_RECIPROCAL_SIGMOID = 10, /* s = 1 / sigmoid(a) */
-  DIFFEO_SCALE_ATAN = 11               /* s = exp(c atan(a)) */
+  DIFFEO_SCALE_ATAN = 11,              /* s = exp(c atan(a)) */
+  DIFFEO_SCALE_SKEWED_CLIP = 12        /* as soft clip, with c / 3 where a < 0: between exp(-c / 3) and exp(c).
+                                          For layers whose samples are divided by s: they stay near the data */
 };
 
 /* In which order an autoregressive layer takes the columns. */
@@ -335,7 +337,7 @@ typedef struct diffeo_architecture_options {
   int64_t transforms;    /* autoregressive, coupling, planar or radial layers, 0 to 1024; 0: the flow's own */
   uint64_t seed;         /* of the initial weights, orders and masks: 0 */
   int32_t dtype;         /* DIFFEO_F32 */
-  int32_t scale;         /* 0: the flow's own default */
+  int32_t scale;         /* 0: the flow's own default: skewed clip of realnvp, glow and maf, soft clip of the others */
   int32_t random_order;  /* 0: orders alternate natural and reversed, masks even and odd. 1: random, from the seed */
   int32_t standardize;   /* 1: first a layer that standardises data and context, learned when training begins */
   int32_t actnorm;       /* 0. 1: an actnorm layer before each transform (glow has them anyway) */
@@ -567,6 +569,48 @@ DIFFEO_API diffeo_status diffeo_flow_sample_f32(const diffeo_flow *flow, uint64_
     const float *context, int64_t n_context, diffeo_workspace *workspace, float *x, float *log_prob);
 DIFFEO_API diffeo_status diffeo_flow_sample_f64(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
     const double *context, int64_t n_context, diffeo_workspace *workspace, double *x, double *log_prob);
+
+/* Gradients for hosts: vector-Jacobian products (reverse mode) of the four functions above, with which a flow is a part of
+ * a larger derivative. Of a loss L the caller has dL/d(what the function gives), and gets dL/d(what it is given):
+ *   g_log_prob, g_z, g_x, g_log_det   dL/d(the output of that name), in its shape, or NULL for zeros. Weights of rows, the
+ *                                     1 / n of a mean and the sign are in them
+ *   log_prob, z, x, log_det           the outputs themselves, made on the way, or NULL
+ *   grad_x, grad_z    dL/d(the rows given), n rows of dim, or NULL
+ *   grad_context      dL/d(context), n rows of context_dim, also when one context row serves all, or NULL
+ *   grad_parameters   dL/d(parameters), diffeo_flow_parameter_count() values in the order of diffeo_flow_parameters, or
+ *                     NULL. It is ADDED to what is there. Constants, and weights that a mask hides, get 0. Rows are summed
+ *                     in their order, 512 at a time: the same bits for any number of threads
+ * The flow is the one that is evaluated: dropout leaves nothing out, batch_norm goes by its running averages, all masks of a
+ * MADE count. Memory: some hundred values a row and layer for 64 rows a thread, and the parameters twice.
+ * Errors: those of the functions; DIFFEO_EUNSUPPORTED, see sample. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_flow_log_prob_vjp_f32(const diffeo_flow *flow, const float *x, int64_t n,
+    const float *context, int64_t n_context, const float *g_log_prob, diffeo_workspace *workspace,
+    float *log_prob, float *grad_x, float *grad_context, float *grad_parameters);
+DIFFEO_API diffeo_status diffeo_flow_log_prob_vjp_f64(const diffeo_flow *flow, const double *x, int64_t n,
+    const double *context, int64_t n_context, const double *g_log_prob, diffeo_workspace *workspace,
+    double *log_prob, double *grad_x, double *grad_context, double *grad_parameters);
+DIFFEO_API diffeo_status diffeo_flow_to_noise_vjp_f32(const diffeo_flow *flow, const float *x, int64_t n,
+    const float *context, int64_t n_context, const float *g_z, const float *g_log_det, diffeo_workspace *workspace,
+    float *z, float *log_det, float *grad_x, float *grad_context, float *grad_parameters);
+DIFFEO_API diffeo_status diffeo_flow_to_noise_vjp_f64(const diffeo_flow *flow, const double *x, int64_t n,
+    const double *context, int64_t n_context, const double *g_z, const double *g_log_det, diffeo_workspace *workspace,
+    double *z, double *log_det, double *grad_x, double *grad_context, double *grad_parameters);
+DIFFEO_API diffeo_status diffeo_flow_from_noise_vjp_f32(const diffeo_flow *flow, const float *z, int64_t n,
+    const float *context, int64_t n_context, const float *g_x, const float *g_log_det, diffeo_workspace *workspace,
+    float *x, float *log_det, float *grad_z, float *grad_context, float *grad_parameters);
+DIFFEO_API diffeo_status diffeo_flow_from_noise_vjp_f64(const diffeo_flow *flow, const double *z, int64_t n,
+    const double *context, int64_t n_context, const double *g_x, const double *g_log_det, diffeo_workspace *workspace,
+    double *x, double *log_det, double *grad_z, double *grad_context, double *grad_parameters);
+/* Of samples as functions of the parameters and the context, the seed held fixed (reparameterisation: Kingma and Welling
+ * 2014). A mixture base moves its samples with the distribution, though the component that each is from is not a smooth
+ * function (implicit reparameterisation: Figurnov, Mohamed and Mnih 2018): right in the mean over seeds.
+ * DIFFEO_EUNSUPPORTED: the base is a MADE whose samples are 0 or 1, or that has several masks. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_flow_sample_vjp_f32(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
+    const float *context, int64_t n_context, const float *g_x, const float *g_log_prob, diffeo_workspace *workspace,
+    float *x, float *log_prob, float *grad_context, float *grad_parameters);
+DIFFEO_API diffeo_status diffeo_flow_sample_vjp_f64(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
+    const double *context, int64_t n_context, const double *g_x, const double *g_log_prob, diffeo_workspace *workspace,
+    double *x, double *log_prob, double *grad_context, double *grad_parameters);
 
 /* --------------------------------------------------------------------------------- 7. Rows that are read
  *

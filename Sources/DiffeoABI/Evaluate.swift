@@ -29,7 +29,12 @@ private func logProbGradient<T: Scalar>(
     try checkSize(batch.rows, flow.spec.contextDim, "grad_context", of: T.self)
     let workspace = try Workspace.orTemporary(workspace)
     if log_prob != nil || grad_x != nil || grad_context != nil {
-      try flow.run(.logProbGradient(logProb: log_prob, x: grad_x, context: grad_context), batch, workspace)
+      var pullback = Pullback<T>(.logProb)
+      pullback.logCotangents = .ones
+      pullback.logs = log_prob
+      pullback.inputGradient = grad_x
+      pullback.contextGradient = grad_context
+      try flow.run(pullback, batch, workspace)
     }
   }
 }

@@ -238,6 +238,7 @@ public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
   public enum Kind: Int32, Sendable, BitwiseCopyable {
     case softClip = 1
     case exp, tanh, softplus, sigmoid, additive, gated, clampedSoftplus, clampedExp, reciprocalSigmoid, atan
+    case skewedClip
   }
   public var kind: Kind
   public var bound: Double

@@ -1,7 +1,7 @@
 import KernelInterface
 
-// y = x s(a) + t for the rules of ScaleRule. The first three rules give the logarithm l of s, and s = exp(l); softplus
-// and sigmoid give s, and l = log s. As with activations the rule is chosen anew for each vector. The rules in LogScales
+// y = x s(a) + t for the rules of ScaleRule. Both clips, exp and tanh give the logarithm l of s, and s = exp(l);
+// softplus and sigmoid give s, and l = log s. As with activations the rule is chosen anew for each vector. The rules in LogScales
 // take two steps: l, then exp.
 
 func affine(_ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) {
@@ -155,11 +155,14 @@ struct ScaleNumbers {
 private struct Rule {
   var kind: ScaleRule.Kind
   var bound, perBound, epsilon, offset: V
+  /// As perBound, below 0.
+  var perLowBound: V
 
   @inline(always) init(_ rule: ScaleNumbers) {
     kind = rule.kind
     bound = V(repeating: S(rule.bound))
     perBound = V(repeating: S(1 / rule.bound))
+    perLowBound = V(repeating: S(3 / rule.bound))
     epsilon = V(repeating: S(rule.epsilon))
     offset = V(repeating: S(rule.offset))
   }
@@ -171,13 +174,18 @@ private struct Rule {
     }
   }
 
+  @inline(always) func skewedClip(_ a: V) -> (value: V, root: V) {
+    softClip(a, perBound.replacing(with: perLowBound, where: a .< 0))
+  }
+
   /// s or 1/s, and log s.
   @inline(always) func scale(_ a: V, inverse: Bool) -> (V, V) {
     switch kind {
-    case .softClip, .exp, .tanh:
+    case .softClip, .skewedClip, .exp, .tanh:
       let l: V
       switch kind {
       case .softClip: l = softClip(a, perBound).value
+      case .skewedClip: l = skewedClip(a).value
       case .tanh: l = bound * tanh(a * perBound)
       default: l = a
       }
@@ -197,11 +205,14 @@ private struct Rule {
   /// s or 1/s, and the derivative of log s.
   @inline(always) func scaleAndSlope(_ a: V, _ logs: V, inverse: Bool) -> (V, V) {
     switch kind {
-    case .softClip, .exp, .tanh:
+    case .softClip, .skewedClip, .exp, .tanh:
       let slope: V
       switch kind {
       case .softClip:
         let root = softClip(a, perBound).root
+        slope = root * root
+      case .skewedClip:
+        let root = skewedClip(a).root
         slope = root * root
       case .tanh:
         let h = logs * perBound

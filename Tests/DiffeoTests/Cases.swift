@@ -175,7 +175,7 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
     let rules: [ScaleRule.Kind] = [
       .softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated, .clampedSoftplus, .clampedExp,
-      .reciprocalSigmoid, .atan,
+      .reciprocalSigmoid, .atan, .skewedClip,
     ]
     for rule in rules {
       cases.append(
@@ -820,27 +820,50 @@ extension Flow {
   }
 
   func gradient(_ rows: Rows<S>) throws -> (logProb: [S], x: [S], context: [S]) {
-    let workspace = try Workspace(threads: 1)
-    var logs = [S](repeating: -7, count: rows.count)
-    var gx = [S](repeating: -7, count: rows.x.count)
-    var gc = [S](repeating: -7, count: rows.context.count)
-    try rows.x.withUnsafeBufferPointer { x in
-      try rows.context.withUnsafeBufferPointer { context in
-        try logs.withUnsafeMutableBufferPointer { logs in
-          try gx.withUnsafeMutableBufferPointer { gx in
-            try gc.withUnsafeMutableBufferPointer { gc in
-              let batch = Batch(
-                rows: rows.count, x: x.baseAddress, context: context.baseAddress,
-                contextIsShared: false)
-              try run(
-                .logProbGradient(logProb: logs.baseAddress, x: gx.baseAddress, context: gc.baseAddress), batch,
-                workspace)
-            }
-          }
-        }
-      }
+    let pulled = try pullback(.logProb, rows, logCotangents: [S](repeating: 1, count: rows.count), parameters: false)
+    return (pulled.logs, pulled.x, pulled.context)
+  }
+
+  /// What a function gives, and the gradients; of parameters they are added to 1 each.
+  struct Pulled {
+    var rows, logs, x, context, parameters: [S]
+  }
+
+  func pullback(
+    _ function: Pullback<S>.Function, _ rows: Rows<S>, rowCotangents: [S]? = nil, logCotangents: [S]? = nil,
+    parameters wanted: Bool = true, threads: Int = 1
+  ) throws -> Pulled {
+    let workspace = try Workspace(threads: threads)
+    let (d, n) = (spec.dim, rows.count)
+    var pulled = Pulled(
+      rows: [S](repeating: -7, count: n * d), logs: [S](repeating: -7, count: n), x: [S](repeating: -7, count: n * d),
+      context: [S](repeating: -7, count: rows.context.count), parameters: [S](repeating: 1, count: parameters.count))
+    func pointer(_ values: inout [S]) -> UnsafeMutablePointer<S> {
+      let copy = UnsafeMutablePointer<S>.allocate(capacity: max(values.count, 1))
+      copy.initialize(from: values, count: values.count)
+      return copy
     }
-    return (logs, gx, gc)
+    var (x, context) = (rows.x, rows.context)
+    let inputs = (x: pointer(&x), context: pointer(&context))
+    let given = [rowCotangents, logCotangents].map { given in given.map { var copy = $0; return pointer(&copy) } }
+    let outputs = [
+      pointer(&pulled.rows), pointer(&pulled.logs), pointer(&pulled.x), pointer(&pulled.context),
+      pointer(&pulled.parameters),
+    ]
+    defer { for memory in outputs + given.compactMap({ $0 }) + [inputs.x, inputs.context] { memory.deallocate() } }
+    var pullback = Pullback<S>(function)
+    pullback.rowCotangents = .init(given[0].map { UnsafePointer($0) })
+    pullback.logCotangents = .init(given[1].map { UnsafePointer($0) })
+    (pullback.rows, pullback.logs) = (outputs[0], outputs[1])
+    (pullback.inputGradient, pullback.contextGradient) = (outputs[2], outputs[3])
+    if wanted { pullback.parameterGradient = outputs[4] }
+    if case .sample = function { pullback.inputGradient = nil }
+    let batch = Batch(rows: n, x: UnsafePointer(inputs.x), context: UnsafePointer(inputs.context), contextIsShared: false)
+    try run(pullback, batch, workspace)
+    func values(_ i: Int, _ count: Int) -> [S] { Array(UnsafeBufferPointer(start: outputs[i], count: count)) }
+    return Pulled(
+      rows: values(0, n * d), logs: values(1, n), x: values(2, n * d), context: values(3, rows.context.count),
+      parameters: values(4, parameters.count))
   }
 
   func samples(

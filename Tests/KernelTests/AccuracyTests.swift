@@ -140,7 +140,7 @@ private func limitsAreRight<S: TestScalar>(_ build: Build<S>) {
   }
   let atBounds: [(ScaleRule.Kind, [S])] = [
     (.clampedSoftplus, [S(Glibc.log(c)), S(Glibc.log(1e-3))]), (.clampedExp, [3, -5]), (.reciprocalSigmoid, [0, inf]),
-    (.atan, [S(c * .pi / 2), S(-c * .pi / 2)]),
+    (.atan, [S(c * .pi / 2), S(-c * .pi / 2)]), (.skewedClip, [S(c), S(-c / 3)]),
   ]
   for (kind, expected) in atBounds {
     let rule = ScaleRule(kind: kind, bound: c, epsilon: 1e-3, offset: 0)

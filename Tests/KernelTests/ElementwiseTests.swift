@@ -4,7 +4,7 @@ import Testing
 
 let rules: [ScaleRule] = [
   .softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated, .clampedSoftplus, .clampedExp, .reciprocalSigmoid,
-  .atan,
+  .atan, .skewedClip,
 ].map {
   ScaleRule(
     kind: $0, bound: $0 == .atan ? 1.3 : 3.7, epsilon: 1e-3, offset: 0.540745, low: -2.25, high: 1.75)
@@ -94,6 +94,7 @@ private func affineMapsAreRight<S: TestScalar>(_ build: Build<S>) {
       let s: Exact
       switch rule.kind {
       case .softClip: s = exp(a / (1 + abs(a) / c))
+      case .skewedClip: s = exp(a / (1 + max(a, -3 * a) / c))
       case .exp: s = exp(a)
       case .tanh: s = exp(c * tanh(a / c))
       case .softplus: s = log1p(exp(a + offset)) + e

@@ -741,6 +741,48 @@ static void building(void) {
   D.spec_destroy(spec), D.spec_destroy(plain), D.spec_destroy(narrow);
 }
 
+/* Pullbacks: every pointer may be missing that need not be there, and nothing else. */
+static void gradients(void) {
+  double x[2 * DIM] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6}, c[2 * CONTEXT] = {0}, g[2 * DIM] = {1, 2, 3, 4, 5, 6};
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_log_prob_vjp_f64(NULL, x, 2, NULL, 0, g, NULL, NULL, NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "x", D.flow_log_prob_vjp_f64(flow, NULL, 2, NULL, 0, g, NULL, NULL, NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "z", D.flow_from_noise_vjp_f64(flow, NULL, 2, NULL, 0, g, g, NULL, NULL, NULL, NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "-1", D.flow_to_noise_vjp_f64(flow, x, -1, NULL, 0, g, g, NULL, NULL, NULL, NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "", D.flow_sample_vjp_f64(flow, 1, 0, INT64_MAX, NULL, 0, g, g, NULL, NULL, NULL, NULL, NULL));
+  REFUSED(DIFFEO_ESHAPE, "context", D.flow_sample_vjp_f64(flow, 1, 0, 2, c, 2, g, g, NULL, NULL, NULL, NULL, NULL));
+  REFUSED(DIFFEO_ESHAPE, "context", D.flow_log_prob_vjp_f64(conditional, x, 2, NULL, 0, g, NULL, NULL, NULL, NULL, NULL));
+  ISOLATED("pullbacks of nothing, for nothing") {
+    CHECK_OK(D.flow_log_prob_vjp_f64(flow, x, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL));
+    CHECK_OK(D.flow_log_prob_vjp_f64(flow, x, 2, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL));
+    CHECK_OK(D.flow_to_noise_vjp_f64(flow, x, 2, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL));
+    CHECK_OK(D.flow_from_noise_vjp_f64(flow, x, 2, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL));
+    CHECK_OK(D.flow_sample_vjp_f64(flow, 1, 0, 2, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL));
+  }
+  ISOLATED("cotangents of every kind") {
+    static const double wild[] = {0, 1e308, INFINITY, NAN};
+    const int64_t count = D.flow_parameter_count(conditional);
+    double *gradient = calloc((size_t)count, sizeof *gradient), gx[2 * DIM], gc[2 * CONTEXT];
+    for (int i = 0; i < COUNT(wild); i++) {
+      const double far[2 * DIM] = {wild[i], -wild[i], wild[i], 0, 1, wild[i]};
+      CHECK_OK(D.flow_log_prob_vjp_f64(conditional, far, 2, c, 2, far, NULL, NULL, gx, gc, gradient));
+      CHECK_OK(D.flow_to_noise_vjp_f64(conditional, far, 2, c, 1, far, far, NULL, NULL, NULL, gx, gc, gradient));
+      CHECK_OK(D.flow_from_noise_vjp_f64(conditional, far, 2, c, 2, far, far, NULL, NULL, NULL, gx, gc, gradient));
+      CHECK_OK(D.flow_sample_vjp_f64(conditional, 1, UINT64_MAX, 2, c, 2, far, far, NULL, NULL, NULL, gc, gradient));
+    }
+    free(gradient);
+  }
+  ISOLATED("samples without a derivative") {
+    diffeo_architecture_options o;
+    diffeo_flow *binary = NULL;
+    CHECK_OK(D.architecture_options_init(&o, sizeof o));
+    o.dim = DIM, o.conditional = DIFFEO_MADE_BERNOULLI;
+    CHECK_OK(D.made_create(&o, &binary));
+    CHECK_STATUS(D.flow_sample_vjp_f64(binary, 1, 0, 2, NULL, 0, g, NULL, NULL, NULL, NULL, NULL, NULL), DIFFEO_EUNSUPPORTED);
+    CHECK(strstr(D.last_error(), "bernoulli") != NULL, "%s", D.last_error());
+    D.flow_destroy(binary);
+  }
+}
+
 /* Rows that a function gives, or does not: count of the calls, and the one that fails. */
 typedef struct {
   int calls, fails, puts_nan, never_same;
@@ -1200,6 +1242,7 @@ int main(int argc, char **argv) {
   PART(building);
   PART(evaluation_f32);
   PART(evaluation_f64);
+  PART(gradients);
   PART(parameters_f32);
   PART(parameters_f64);
   PART(training_f32);

@@ -147,6 +147,78 @@ static void evaluation(const char *kind, int64_t dim, int64_t context_dim, int32
   D.flow_destroy(flow);
 }
 
+/* Of the sum of log_prob, and of x and log_prob of samples, each with the cotangents given. */
+static double weighed(const diffeo_flow *flow, const double *c, int64_t nc, const double *g, int sampled) {
+  double rows[N * DIM], logs[N], sum = 0;
+  const int64_t dim = D.flow_dim(flow);
+  if (sampled) {
+    CHECK_OK(D.flow_sample_f64(flow, 3, 7, N, c, nc, NULL, rows, logs));
+    for (int i = 0; i < N * dim; i++) sum += g[i] * rows[i];
+  } else {
+    CHECK_OK(D.flow_log_prob_f64(flow, x, N, c, nc, NULL, logs));
+  }
+  for (int i = 0; i < N; i++) sum += g[i] * logs[i];
+  return sum;
+}
+
+/* Pullbacks: the gradient again, what the functions give, and the parameters against a difference along a line. */
+static void pullbacks(const char *kind, int64_t dim, int64_t context_dim) {
+  if (!possible(kind, dim, context_dim)) return;
+  diffeo_flow *flow = make_flow(kind, dim, context_dim, DIFFEO_F64);
+  diffeo_workspace *workspace = NULL;
+  CHECK_OK(D.workspace_create(2, &workspace));
+  const double *c = context_dim > 0 ? context : NULL;
+  const int64_t nc = context_dim > 0 ? N : 0, count = D.flow_parameter_count(flow);
+  double g[N * DIM], ones[N], a[N * DIM], b[N * DIM], la[N], lb[N], ga[N * DIM], gb[N * DIM], ca[N * 2], cb[N * 2];
+  uint64_t seed = 4;
+  for (int i = 0; i < N * DIM; i++) g[i] = uniform(&seed) - 0.5;
+  for (int i = 0; i < N; i++) ones[i] = 1;
+  double *start = malloc((size_t)count * sizeof *start), *moved = malloc((size_t)count * sizeof *moved);
+  double *along = malloc((size_t)count * sizeof *along), *gradient = malloc((size_t)count * sizeof *gradient);
+  CHECK_OK(D.flow_parameters_f64(flow, start));
+  for (int64_t i = 0; i < count; i++) along[i] = uniform(&seed) - 0.5;
+
+  CHECK_OK(D.flow_log_prob_gradient_f64(flow, x, N, c, nc, NULL, la, ga, ca));
+  CHECK_OK(D.flow_log_prob_vjp_f64(flow, x, N, c, nc, ones, workspace, lb, gb, context_dim ? cb : NULL, NULL));
+  CHECK(memcmp(la, lb, sizeof la) == 0 && memcmp(ga, gb, (size_t)(N * dim) * sizeof *ga) == 0, "%s: log_prob_vjp", kind);
+  if (context_dim) CHECK(memcmp(ca, cb, sizeof ca) == 0, "%s: log_prob_vjp in the context", kind);
+  CHECK_OK(D.flow_to_noise_f64(flow, x, N, c, nc, NULL, a, la));
+  CHECK_OK(D.flow_to_noise_vjp_f64(flow, x, N, c, nc, g, NULL, workspace, b, lb, NULL, NULL, NULL));
+  CHECK(memcmp(a, b, (size_t)(N * dim) * sizeof *a) == 0 && memcmp(la, lb, sizeof la) == 0, "%s: z on the way", kind);
+  CHECK_OK(D.flow_from_noise_f64(flow, b, N, c, nc, NULL, a, la));
+  CHECK_OK(D.flow_from_noise_vjp_f64(flow, b, N, c, nc, NULL, g, workspace, b, lb, NULL, NULL, NULL));
+  CHECK(memcmp(a, b, (size_t)(N * dim) * sizeof *a) == 0 && memcmp(la, lb, sizeof la) == 0, "%s: x on the way", kind);
+
+  const double h = 1e-6;
+  for (int sampled = 0; sampled < 2; sampled++) {
+    for (int64_t i = 0; i < count; i++) gradient[i] = 2; /* is added to */
+    if (sampled) {
+      diffeo_status status = D.flow_sample_vjp_f64(flow, 3, 7, N, c, nc, g, g, workspace, a, la, NULL, gradient);
+      if (strcmp(kind, "made") == 0 && status == DIFFEO_EUNSUPPORTED) continue;
+      CHECK_OK(status);
+      CHECK_OK(D.flow_sample_f64(flow, 3, 7, N, c, nc, NULL, b, lb));
+      CHECK(memcmp(a, b, (size_t)(N * dim) * sizeof *a) == 0 && memcmp(la, lb, sizeof la) == 0, "%s: sample_vjp", kind);
+    } else {
+      CHECK_OK(D.flow_log_prob_vjp_f64(flow, x, N, c, nc, g, workspace, NULL, NULL, NULL, gradient));
+    }
+    /* Constants, such as means and widths, stay. */
+    double slope = 0, differences[2];
+    for (int64_t i = 0; i < count; i++) slope += (gradient[i] - 2) * along[i];
+    for (int side = 0; side < 2; side++) {
+      diffeo_flow *other = NULL;
+      for (int64_t i = 0; i < count; i++) moved[i] = start[i] + (gradient[i] == 2 ? 0 : (side ? -h : h) * along[i]);
+      CHECK_OK(D.flow_with_parameters_f64(flow, moved, &other));
+      differences[side] = weighed(other, c, nc, g, sampled);
+      D.flow_destroy(other);
+    }
+    const double expected = (differences[0] - differences[1]) / (2 * h);
+    CHECK(fabs(slope - expected) < 2e-5 * (1 + fabs(expected)), "%s, sampled %d: %g and %g", kind, sampled, slope, expected);
+  }
+  free(start), free(moved), free(along), free(gradient);
+  D.workspace_destroy(workspace);
+  D.flow_destroy(flow);
+}
+
 /* To a file, to bytes, to numbers, and back: the same flow each time. */
 static void storage(const char *kind, int32_t dtype) {
   diffeo_flow *flow = make_flow(kind, DIM, 2, dtype), *copies[3] = {NULL, NULL, NULL};
@@ -466,6 +538,7 @@ int main(int argc, char **argv) {
       for (int64_t dim = 1; dim <= DIM; dim += DIM - 1) {
         evaluation(all_flows[k], dim, 0, dtype);
         evaluation(all_flows[k], dim, 2, dtype);
+        if (dtype == DIFFEO_F64) pullbacks(all_flows[k], dim, 0), pullbacks(all_flows[k], dim, 2);
       }
       storage(all_flows[k], dtype);
     }

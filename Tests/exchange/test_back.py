@@ -71,7 +71,7 @@ SMALL = {"hidden": (7, 6)}
 BLOCKS = {"hidden": (6, 6, 5), "blocks": "preactivation", "activation": "tanh"}
 SCALES = [
     "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
-    "reciprocal_sigmoid", "atan",
+    "reciprocal_sigmoid", "atan", "skewed_clip",
 ]  # fmt: skip
 ACTIVATIONS = ["relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"]
 ZUKO = {

@@ -75,6 +75,7 @@ ACTIVATIONS = {
 }
 LOG_SCALES = {
     "soft_clip": lambda a, said: a / (1 + np.abs(a) / said["scale_bound"]),
+    "skewed_clip": lambda a, said: a / (1 + np.where(a < 0, 3 * np.abs(a), a) / said["scale_bound"]),
     "exp": lambda a, said: a,
     "tanh": lambda a, said: said["scale_bound"] * np.tanh(a / said["scale_bound"]),
     "softplus": lambda a, said: np.log(

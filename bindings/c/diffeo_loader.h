@@ -35,7 +35,9 @@
   X(flow_parameters_f32) X(flow_parameters_f64) X(flow_with_parameters_f32) X(flow_with_parameters_f64) \
   X(flow_log_prob_f32) X(flow_log_prob_f64) X(flow_log_prob_gradient_f32) X(flow_log_prob_gradient_f64) \
   X(flow_to_noise_f32) X(flow_to_noise_f64) X(flow_from_noise_f32) X(flow_from_noise_f64) X(flow_sample_f32) \
-  X(flow_sample_f64) X(rows_create_f32) X(rows_create_f64) X(rows_open) X(rows_destroy) X(rows_count) X(rows_dim) \
+  X(flow_sample_f64) X(flow_log_prob_vjp_f32) X(flow_log_prob_vjp_f64) X(flow_to_noise_vjp_f32) \
+  X(flow_to_noise_vjp_f64) X(flow_from_noise_vjp_f32) X(flow_from_noise_vjp_f64) X(flow_sample_vjp_f32) \
+  X(flow_sample_vjp_f64) X(rows_create_f32) X(rows_create_f64) X(rows_open) X(rows_destroy) X(rows_count) X(rows_dim) \
   X(rows_context_dim) X(flow_log_prob_file) X(flow_sample_file) X(train_options_init) X(trainer_create_f32) \
   X(trainer_create_f64) X(trainer_destroy) X(trainer_set_validation_f32) X(trainer_set_validation_f64) \
   X(trainer_create_rows) X(trainer_set_validation_rows) X(trainer_step) X(trainer_report) X(trainer_set_learning_rate) \

@@ -11,6 +11,7 @@ extension ScaleRule: MapRule {
       (.softClip, "soft_clip"), (.exp, "exp"), (.tanh, "tanh"), (.softplus, "softplus"), (.sigmoid, "sigmoid"),
       (.additive, "additive"), (.gated, "gated"), (.clampedSoftplus, "clamped_softplus"),
       (.clampedExp, "clamped_exp"), (.reciprocalSigmoid, "reciprocal_sigmoid"), (.atan, "atan"),
+      (.skewedClip, "skewed_clip"),
     ] as [(Kind, String)])
 
   /// What goes without saying: a layer scales by 1/20 to 20. Wider, a single outlier can throw a training of many couplings

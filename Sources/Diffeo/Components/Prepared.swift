@@ -47,8 +47,11 @@ extension Prepared {
     pointer.assumingMemoryBound(to: Self.self)
   }
   @inline(__always)
-  static func tape(_ tape: AnyTape) throws(DiffeoError) -> Tape {
+  static func tape(_ tape: AnyTape) throws(DiffeoError) -> Tape { try recorded(tape) }
+
+  @inline(__always)
+  static func recorded<T: BitwiseCopyable>(_ tape: AnyTape) throws(DiffeoError) -> T {
     guard let tape else { throw DiffeoError(.internal, "a pullback of a pass that was not recorded") }
-    return tape.assumingMemoryBound(to: Tape.self).pointee
+    return tape.assumingMemoryBound(to: T.self).pointee
   }
 }

@@ -8,7 +8,8 @@ struct Base<S: Scalar>: BitwiseCopyable {
     let prepare: (UnsafeMutableRawPointer, UnsafePointer<S>) -> Void
     let addLogDensity: (UnsafeMutableRawPointer, inout Pass<S>) throws(DiffeoError) -> AnyTape
     let pullback: (UnsafeMutableRawPointer, inout Adjoint<S>, AnyTape) throws(DiffeoError) -> Void
-    let sample: (UnsafeMutableRawPointer, UInt64, UInt64, inout Pass<S>) throws(DiffeoError) -> Void
+    let sample: (UnsafeMutableRawPointer, UInt64, UInt64, inout Pass<S>) throws(DiffeoError) -> AnyTape
+    let samplePullback: (UnsafeMutableRawPointer, inout Adjoint<S>, AnyTape) throws(DiffeoError) -> Void
 
     init<D: Distribution>(_: D.Type) where D.S == S {
       denseLayers = { D.at($0).pointee.denseLayers }
@@ -21,7 +22,11 @@ struct Base<S: Scalar>: BitwiseCopyable {
         try D.at(distribution).pointee.pullback(&adjoint, D.tape(tape))
       }
       sample = { distribution, seed, firstRow, pass throws(DiffeoError) in
-        try D.at(distribution).pointee.sample(seed, firstRow, &pass)
+        let draw = try D.at(distribution).pointee.sample(seed, firstRow, &pass)
+        return try pass.recorded(draw)
+      }
+      samplePullback = { distribution, adjoint, draw throws(DiffeoError) in
+        try D.at(distribution).pointee.samplePullback(&adjoint, D.recorded(draw))
       }
     }
   }
@@ -40,7 +45,10 @@ struct Base<S: Scalar>: BitwiseCopyable {
   func pullback(_ adjoint: inout Adjoint<S>, _ tape: AnyTape) throws(DiffeoError) {
     try functions.pointee.pullback(distribution, &adjoint, tape)
   }
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> AnyTape {
     try functions.pointee.sample(distribution, seed, firstRow, &pass)
+  }
+  func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: AnyTape) throws(DiffeoError) {
+    try functions.pointee.samplePullback(distribution, &adjoint, draw)
   }
 }

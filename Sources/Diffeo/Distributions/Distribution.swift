@@ -72,6 +72,14 @@ protocol Distribution: Prepared {
   /// the gradient in the context, and gives gradients of parameters to the sink.
   func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError)
 
+  /// What the pullback of `sample` needs of a recording pass.
+  associatedtype Draw: BitwiseCopyable
+
   /// Fills pass.x with the rows number firstRow, firstRow + 1... of a seed, given the context.
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError)
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> Draw
+
+  /// From dL/d(rows of `sample`) in adjoint.g and dL/d(their log-densities) in adjoint.gLogDet, the random numbers behind
+  /// them held fixed: adds to the gradient in the context, and gives gradients of parameters to the sink. What is in
+  /// adjoint.g then has no meaning.
+  func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) throws(DiffeoError)
 }

@@ -45,10 +45,15 @@ struct Logistic<S: Scalar>: Distribution {
     }
   }
 
+  struct Draw: BitwiseCopyable {}
+
   /// By the inverse of the distribution function: 20 ns a number.
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> Draw {
     let u = try pass.scratch.take(pass.count, of: Double.self)
     S.kernels.uniforms(seed, firstRow, pass.dim, pass.stride, u)
     for i in 0..<pass.count { pass.x[i] = S(log(u[i]) - log1p(-u[i])) }
+    return Draw()
   }
+
+  func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) {}
 }

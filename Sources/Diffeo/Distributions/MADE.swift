@@ -249,28 +249,38 @@ struct MADE<S: Scalar>: Distribution {
 
     // Each mask's gradient, times its part of the density of the row.
     case .all(let x, let context, let logs, let mean):
-      guard adjoint.sink == nil else {
-        throw DiffeoError(.internal, "the masks of a MADE are trained one at a time")
-      }
       let weight = try scratch.take(stride, of: S.self)
       let unused = try scratch.take(stride, of: Double.self)
-      var own = Adjoint(
-        dim: dim, contextDim: contextDim, stride: stride, g: try scratch.take(adjoint.count),
-        gContext: adjoint.gContext, gLogDet: weight, sink: nil, scratch: scratch)
+      let g = try scratch.take(adjoint.count, of: S.self)
       adjoint.g.update(repeating: 0, count: adjoint.count)
       for m in 0..<maskCount {
         let mark = scratch.mark
         for r in 0..<stride {
           weight[r] = adjoint.gLogDet[r] * S(exp(logs[m * stride + r] - mean[r]) / Double(maskCount))
         }
+        var own = Adjoint(
+          dim: dim, contextDim: contextDim, stride: stride, g: g, gContext: adjoint.gContext, gLogDet: weight,
+          sink: adjoint.sink?.mask(m), scratch: scratch)
         try pullback(m, &own, evaluate(m, x, context, stride, scratch, recording: true, nil, addingTo: unused))
-        S.kernels.add(adjoint.count, own.g, adjoint.g)
+        S.kernels.add(adjoint.count, g, adjoint.g)
         scratch.release(to: mark)
       }
     }
   }
 
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+  /// nil where samples have no derivative.
+  typealias Draw = Found?
+
+  /// Rows that were found column by column.
+  struct Found: BitwiseCopyable {
+    fileprivate let x: UnsafeMutablePointer<S>
+    fileprivate let parameters: AutoregressiveParameters<S>.Tape
+    /// Log-derivatives of the map, in sorted order.
+    fileprivate let logs: UnsafeMutablePointer<S>
+  }
+
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> Draw {
+    if pass.recording { try checkDifferentiable() }
     let (stride, scratch) = (pass.stride, pass.scratch)
     let mark = scratch.mark
     // One more for the mask.
@@ -282,12 +292,42 @@ struct MADE<S: Scalar>: Distribution {
     case .mixture: for i in 0..<dim * stride { noise[i] = S(log(u[i]) - log1p(-u[i])) }
     case .bernoulli: break
     }
+    var draw: Draw = nil
     if maskCount == 1 {
-      try sample(0, u, noise, pass.context, stride, scratch, pass.x)
+      draw = try sample(0, u, noise, pass.context, stride, scratch, pass.x)
     } else {
       try sampleByMask(u, noise, &pass)
     }
-    scratch.release(to: mark)
+    if !pass.recording { scratch.release(to: mark) }
+    return draw
+  }
+
+  private func checkDifferentiable() throws(DiffeoError) {
+    if case .bernoulli = conditional {
+      throw DiffeoError(
+        .unsupported, "samples of the base made with bernoulli conditionals are 0 or 1: they have no derivative")
+    }
+    guard maskCount == 1 else {
+      throw DiffeoError(
+        .unsupported, "samples of the base made have no derivative where it has several masks, here \(maskCount)")
+    }
+  }
+
+  /// Each column is the map's inverse of noise that is held fixed, and its log-density the map's log-derivative.
+  func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) throws(DiffeoError) {
+    guard let draw else { throw DiffeoError(.internal, "a MADE has left no tape of its samples") }
+    let map: ElementMap<S>
+    switch conditional {
+    case .gaussian(let gaussian): map = gaussian
+    case .mixture(_, let logit): map = logit
+    case .bernoulli: return
+    }
+    let pullback = map.pullback(inverse: true)
+    try masks[0].pullback(&adjoint, finding: draw.parameters) { adjoint, i, at, p, gParameters in
+      let (stride, logs) = (adjoint.stride, draw.logs + i * adjoint.stride)
+      adjoint.spreadLogDet(1, negated: false, gParameters)
+      pullback(map.rule, stride, draw.x + at, p, logs, adjoint.g + at, gParameters)
+    }
   }
 
   /// The rows of each mask as a tile of their own.
@@ -310,7 +350,7 @@ struct MADE<S: Scalar>: Distribution {
       let ownNoise = try gather(noise, dim, stride, rows, count, ownStride, scratch)
       let ownContext = try gather(pass.context, contextDim, stride, rows, count, ownStride, scratch)
       let x = try scratch.take(dim * ownStride, of: S.self)
-      try sample(m, ownU, ownNoise, ownContext, ownStride, scratch, x)
+      _ = try sample(m, ownU, ownNoise, ownContext, ownStride, scratch, x)
       for i in 0..<dim {
         for r in 0..<count { pass.x[i * stride + Int(rows[r])] = x[i * ownStride + r] }
       }
@@ -422,24 +462,21 @@ struct MADE<S: Scalar>: Distribution {
   private func sample(
     _ mask: Int, _ u: UnsafePointer<Double>, _ noise: UnsafePointer<S>, _ context: UnsafePointer<S>, _ stride: Int,
     _ scratch: Scratch, _ x: UnsafeMutablePointer<S>
-  ) throws(DiffeoError) {
-    let work = try scratch.take(stride, of: S.self)
+  ) throws(DiffeoError) -> Found {
+    let logs = try scratch.take(dim * stride, of: S.self)
+    let tape: AutoregressiveParameters<S>.Tape
     switch conditional {
-    case .gaussian(let map):
+    case .gaussian(let map), .mixture(_, let map):
       let inverse = map.function(inverse: true)
-      _ = try masks[mask].evaluate(finding: x, context, stride, scratch, nil) { _, at, p in
-        inverse(map.rule, stride, noise + at, p, x + at, work)
-      }
-    case .mixture(_, let map):
-      let inverse = map.function(inverse: true)
-      _ = try masks[mask].evaluate(finding: x, context, stride, scratch, nil) { _, at, p in
-        inverse(map.rule, stride, noise + at, p, x + at, work)
+      tape = try masks[mask].evaluate(finding: x, context, stride, scratch, nil) { i, at, p in
+        inverse(map.rule, stride, noise + at, p, x + at, logs + i * stride)
       }
     case .bernoulli:
-      _ = try masks[mask].evaluate(finding: x, context, stride, scratch, nil) { _, at, p in
-        S.kernels.activate(.sigmoid, stride, p, work)
-        for r in 0..<stride { x[at + r] = u[at + r] < Double(work[r]) ? 1 : 0 }
+      tape = try masks[mask].evaluate(finding: x, context, stride, scratch, nil) { _, at, p in
+        S.kernels.activate(.sigmoid, stride, p, logs)
+        for r in 0..<stride { x[at + r] = u[at + r] < Double(logs[r]) ? 1 : 0 }
       }
     }
+    return Found(x: x, parameters: tape, logs: logs)
   }
 }

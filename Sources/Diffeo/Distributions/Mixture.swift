@@ -166,10 +166,16 @@ struct Mixture<S: Scalar>: Distribution {
     try parameters.pullback(adjoint, tape.parameters, gLogits)
   }
 
+  struct Draw: BitwiseCopyable {
+    let z: UnsafeMutablePointer<S>
+    let parameters: ContextualParameters<S>.Tape
+  }
+
   /// A uniform number chooses the component, normal ones do the rest.
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> Draw {
     let (count, stride, scratch) = (pass.count, pass.stride, pass.scratch)
-    let logits = try parameters.evaluate(pass).values
+    let tape = try parameters.evaluate(pass)
+    let logits = tape.values
     let (means, logScales) = (logits + components * stride, logits + components * (stride + count))
     let u = try scratch.take(stride, of: Double.self)
     let mean = try scratch.take(count, of: S.self)
@@ -184,6 +190,7 @@ struct Mixture<S: Scalar>: Distribution {
     }
     S.kernels.normals(seed, firstRow, pass.dim, stride, pass.x)
     S.kernels.locationScale(count, pass.x, mean, logScale, pass.x)
+    return Draw(z: pass.x, parameters: tape)
   }
 
   /// The component where the sum of the weights passes u.
@@ -198,5 +205,72 @@ struct Mixture<S: Scalar>: Distribution {
       if left < 0 { return k }
     }
     return components - 1
+  }
+
+  /// Implicitly (Figurnov, Mohamed and Mnih 2018; Graves 2016): which component a row is from does not move with the
+  /// parameters, but the distribution does, and rows move with it. Held fixed is each column's distribution function F_i,
+  /// given the columns before it: dz_i = -dF_i / p_i. Row by row in double precision.
+  func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) throws(DiffeoError) {
+    let (dim, count, stride, scratch) = (adjoint.dim, adjoint.count, adjoint.stride, adjoint.scratch)
+    let values = draw.parameters.values
+    let gLogits = try parameters.newGradient(adjoint)
+    let toMeans = components * stride
+    let toLogScales = toMeans + components * count
+    // [dim + 1][components]: log of weight and density of the columns before.
+    let before = try scratch.take((dim + 1) * components, of: Double.self)
+    let total = try scratch.take(dim + 1, of: Double.self)
+    // dL/d(before), of all columns that are behind.
+    let gBefore = try scratch.take(components, of: Double.self)
+    let below = try scratch.take(components, of: Double.self)
+    for r in 0..<stride {
+      let component = { (k: Int, i: Int) -> (e: Double, scale: Double, logDensity: Double) in
+        let at = k * count + i * stride + r
+        let logScale = Double(values[toLogScales + at])
+        let scale = exp(logScale)
+        let e = (Double(draw.z[i * stride + r]) - Double(values[toMeans + at])) / scale
+        return (e, scale, -0.5 * e * e - logScale - halfLogTwoPi)
+      }
+      for k in 0..<components {
+        before[k] = Double(values[k * stride + r])
+        for i in 0..<dim { before[(i + 1) * components + k] = before[i * components + k] + component(k, i).logDensity }
+      }
+      for i in 0...dim {
+        let (top, sum) = sumOfExponentials(before + i * components, components, 1)
+        total[i] = top + log(sum)
+      }
+      // The log-density itself: its slope in each of its terms.
+      let weight = Double(adjoint.gLogDet[r])
+      for k in 0..<components { gBefore[k] = weight * exp(before[dim * components + k] - total[dim]) }
+      for i in (0..<dim).reversed() {
+        let here = before + i * components
+        var g = Double(adjoint.g[i * stride + r])
+        for k in 0..<components {
+          let (e, scale, _) = component(k, i)
+          g -= gBefore[k] * e / scale
+        }
+        // F_i on the side where it is small.
+        var sides = (low: 0.0, high: 0.0)
+        for k in 0..<components {
+          let (e, _, _) = component(k, i)
+          let share = exp(here[k] - total[i])
+          sides.low += share * 0.5 * erfc(-e * 0.5.squareRoot())
+          sides.high += share * 0.5 * erfc(e * 0.5.squareRoot())
+        }
+        let sign = sides.low <= sides.high ? -1.0 : 1.0
+        let side = min(sides.low, sides.high)
+        for k in 0..<components { below[k] = 0.5 * erfc(sign * component(k, i).e * 0.5.squareRoot()) - side }
+        for k in 0..<components {
+          let (e, scale, _) = component(k, i)
+          let at = k * count + i * stride + r
+          let move = g * exp(before[(i + 1) * components + k] - total[i + 1])
+          gLogits[toMeans + at] = S(move + gBefore[k] * e / scale)
+          gLogits[toLogScales + at] = S(move * e * scale + gBefore[k] * (e * e - 1))
+          // p_i is the quotient of the totals.
+          gBefore[k] += g * sign * below[k] * exp(here[k] - total[i + 1])
+        }
+      }
+      for k in 0..<components { gLogits[k * stride + r] = S(gBefore[k] - weight * exp(before[k] - total[0])) }
+    }
+    try parameters.pullback(adjoint, draw.parameters, gLogits)
   }
 }

@@ -85,9 +85,31 @@ struct Normal<S: Scalar>: Distribution {
     try parameters.pullback(adjoint, tape.parameters, gMean)
   }
 
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
-    let values = try parameters.evaluate(pass).values
+  struct Draw: BitwiseCopyable {
+    let z: UnsafeMutablePointer<S>
+    let parameters: ContextualParameters<S>.Tape
+  }
+
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> Draw {
+    let tape = try parameters.evaluate(pass)
     S.kernels.normals(seed, firstRow, pass.dim, pass.stride, pass.x)
-    S.kernels.locationScale(pass.count, pass.x, values, values + pass.count, pass.x)
+    S.kernels.locationScale(pass.count, pass.x, tape.values, tape.values + pass.count, pass.x)
+    return Draw(z: pass.x, parameters: tape)
+  }
+
+  /// z = mean + scale e, and log p(z) = -log scale + a function of e alone.
+  func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) throws(DiffeoError) {
+    let (count, stride, g) = (adjoint.count, adjoint.stride, adjoint.g)
+    let mean = draw.parameters.values
+    let gMean = try parameters.newGradient(adjoint)
+    let gLogScale = gMean + count
+    for i in 0..<adjoint.dim {
+      for r in 0..<stride {
+        let at = i * stride + r
+        gMean[at] = g[at]
+        gLogScale[at] = g[at] * (draw.z[at] - mean[at]) - adjoint.gLogDet[r]
+      }
+    }
+    try parameters.pullback(adjoint, draw.parameters, gMean)
   }
 }

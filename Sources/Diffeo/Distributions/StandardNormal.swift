@@ -41,7 +41,12 @@ struct StandardNormal<S: Scalar>: Distribution {
     }
   }
 
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) {
+  struct Draw: BitwiseCopyable {}
+
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) -> Draw {
     S.kernels.normals(seed, firstRow, pass.dim, pass.stride, pass.x)
+    return Draw()
   }
+
+  func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) {}
 }

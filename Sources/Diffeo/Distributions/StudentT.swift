@@ -100,10 +100,17 @@ struct StudentT<S: Scalar>: Distribution {
     try parameters.pullback(adjoint, tape.parameters, gLogDf)
   }
 
+  struct Draw: BitwiseCopyable {
+    let z: UnsafeMutablePointer<S>
+    /// [2 * dim][stride]
+    let uniforms: UnsafePointer<Double>
+    let parameters: ContextualParameters<S>.Tape
+  }
+
   /// t = sqrt(nu (u^(-2 / nu) - 1)) cos(2 pi v) (Bailey 1994). Numbers too large for the type become its largest.
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> Draw {
     let (dim, stride) = (pass.dim, pass.stride)
-    let values = try parameters.evaluate(pass).values
+    let tape = try parameters.evaluate(pass)
     let uniforms = try pass.scratch.take(2 * pass.count, of: Double.self)
     S.kernels.uniforms(seed, firstRow, 2 * dim, stride, uniforms)
     let largest = Double(S.greatestFiniteMagnitude)
@@ -111,12 +118,33 @@ struct StudentT<S: Scalar>: Distribution {
     for i in 0..<dim {
       let (u, v) = (uniforms + 2 * i * stride, uniforms + (2 * i + 1) * stride)
       for r in 0..<stride {
-        t.set(logDf: Double(values[i * stride + r]))
+        t.set(logDf: Double(tape.values[i * stride + r]))
         let radius = (t.df * expm1(-2 / t.df * log(u[r]))).squareRoot()
         let number = radius * cos(2 * Double.pi * v[r])
         pass.x[i * stride + r] = S(number > largest ? largest : number < -largest ? -largest : number)
       }
     }
+    return Draw(z: pass.x, uniforms: uniforms, parameters: tape)
+  }
+
+  /// Of the formula of `sample`.
+  func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) throws(DiffeoError) {
+    let stride = adjoint.stride
+    let gLogDf = try parameters.newGradient(adjoint)
+    var t = StandardT(logDf: 0)
+    for i in 0..<adjoint.dim {
+      let u = draw.uniforms + 2 * i * stride
+      for r in 0..<stride {
+        let at = i * stride + r
+        let z = Double(draw.z[at])
+        t.set(logDf: Double(draw.parameters.values[at]))
+        let (slope, slopeInLogDf) = t.gradient(z)
+        let weight = Double(adjoint.gLogDet[r])
+        let g = Double(adjoint.g[at]) + weight * slope
+        gLogDf[at] = S(g * z * t.radiusSlope(u[r]) + weight * slopeInLogDf)
+      }
+    }
+    try parameters.pullback(adjoint, draw.parameters, gLogDf)
   }
 }
 
@@ -162,6 +190,14 @@ private struct StandardT {
     let ratio = 1 / (a + 1 / a)
     let inLogDf = slope - 0.5 * df * log1pSquare(z) + 0.5 * (df + 1) * ratio * a
     return (-(df + 1) / root * ratio, isFree ? inLogDf : 0)
+  }
+
+  /// The derivative in log_df of log radius, where radius^2 = nu (u^(-2 / nu) - 1).
+  func radiusSlope(_ u: Double) -> Double {
+    let a = -2 / df * log(u)
+    // 1 - a e^a / (e^a - 1), halved; a series where a is small.
+    let ratio = a < 1e-5 ? 1 + a / 2 : a / -expm1(-a)
+    return isFree ? 0.5 * (1 - ratio) : 0
   }
 
   /// log(1 + z^2 / nu)

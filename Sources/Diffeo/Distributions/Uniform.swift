@@ -90,11 +90,16 @@ struct Uniform<S: Scalar>: Distribution {
     for i in 0..<adjoint.count { adjoint.g[i] = tape.z[i].isNaN ? .nan : 0 }
   }
 
-  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) {
+  struct Draw: BitwiseCopyable {}
+
+  func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> Draw {
     let u = try pass.scratch.take(pass.count, of: Double.self)
     S.kernels.uniforms(seed, firstRow, pass.dim, pass.stride, u)
     let (start, width) = (Double(low), Double(high) - Double(low))
     // Rounding must not lead out of the support.
     for i in 0..<pass.count { pass.x[i] = min(max(S(start + width * u[i]), low), high) }
+    return Draw()
   }
+
+  func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) {}
 }

@@ -30,6 +30,15 @@ package enum AnyFlow: Sendable {
 
   @_specialize(where T == Float)
   @_specialize(where T == Double)
+  package func run<T: Scalar>(_ pullback: Pullback<T>, _ batch: Batch<T>, _ workspace: Workspace) throws(DiffeoError) {
+    switch self {
+    case .f32(let flow): try flow.run(pullback, batch, workspace)
+    case .f64(let flow): try flow.run(pullback, batch, workspace)
+    }
+  }
+
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
   package func copyParameters<T: Scalar>(to target: UnsafeMutablePointer<T>) {
     switch self {
     case .f32(let flow):

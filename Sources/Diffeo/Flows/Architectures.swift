@@ -41,10 +41,14 @@ package struct Architecture: Sendable {
     }
   }
 
+  /// What flows by name scale with that draw samples by dividing: by 1/e at least in a layer. Wider, samples of a flow
+  /// that is trained lightly may land far from all data (docs/learning.md).
+  private var divisor: ScaleRule.Kind { scale ?? .skewedClip }
+
   /// Affine couplings with alternating masks.
   package func realNVP() throws(DiffeoError) -> FlowSpec {
     try build { builder, random throws(DiffeoError) in
-      for i in 0..<count(8) { try addCoupling(&builder, i, .affine(scale ?? .softClip), &random) }
+      for i in 0..<count(8) { try addCoupling(&builder, i, .affine(divisor), &random) }
     }
   }
 
@@ -56,7 +60,7 @@ package struct Architecture: Sendable {
       for _ in 0..<count(6) {
         try builder.addActNorm()
         try builder.addLU(permuted: true, seed: random.next())
-        try plain.addCoupling(&builder, mask: .last, .affine(scale ?? .sigmoid))
+        try plain.addCoupling(&builder, mask: .last, .affine(divisor))
       }
     }
   }
@@ -77,7 +81,7 @@ package struct Architecture: Sendable {
       throw DiffeoError(.invalid, "with components the base of a maf is a MADE: it takes no other")
     }
     return try build { builder, random throws(DiffeoError) in
-      for i in 0..<count(5) { try addAutoregressive(&builder, i, .affine(scale ?? .softClip), &random) }
+      for i in 0..<count(5) { try addAutoregressive(&builder, i, .affine(divisor), &random) }
       if components > 0 { try setBaseMADE(&builder, .mixture(components: components), &random) }
     }
   }

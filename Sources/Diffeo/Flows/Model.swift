@@ -80,7 +80,7 @@ final class Model<S: Scalar>: @unchecked Sendable {
   /// Rows of a seed in pass.x, their log p in pass.logDet. `firstRow` gives the number of the first one of each pass.
   func sample(_ seed: UInt64, _ passes: Passes, firstRow: (Int) -> UInt64) throws(DiffeoError) {
     for p in passes.indices {
-      try base.sample(seed, firstRow(p), &passes[p])
+      _ = try base.sample(seed, firstRow(p), &passes[p])
       _ = try base.addLogDensity(&passes[p])
       // What the layers add is the log-determinant of the other direction.
       passes[p].negateLogDet()
@@ -122,12 +122,8 @@ final class Model<S: Scalar>: @unchecked Sendable {
   func baseGradient(
     _ recording: inout Recording, weight: UnsafePointer<S>, sink: GradientSink<S>?
   ) throws(DiffeoError) -> Adjoint<S> {
-    let (scratch, stride) = (recording.pass.scratch, recording.pass.stride)
-    let gContext = try scratch.take(contextDim * stride, of: S.self)
-    gContext.update(repeating: 0, count: contextDim * stride)
-    var adjoint = Adjoint(
-      dim: dim, contextDim: contextDim, stride: stride, g: try scratch.take(dim * stride), gContext: gContext,
-      gLogDet: weight, sink: sink, scratch: scratch)
+    let pass = recording.pass
+    var adjoint = try newAdjoint(recording, pass.scratch.take(pass.count), weight, sink)
     try base.pullback(&adjoint, base.addLogDensity(&recording.pass))
     return adjoint
   }
@@ -136,18 +132,73 @@ final class Model<S: Scalar>: @unchecked Sendable {
     for i in range.reversed() { try layers[i].forwardPullback(&adjoint, recording.tapes[i]) }
   }
 
-  /// log p of each row of the tile in pass.x, left in pass.logDet, and its gradient: g and gContext [dim][stride] and
-  /// [contextDim][stride], each row times its weight. The pass must be recording.
-  func logProbGradient(
-    _ pass: inout Pass<S>, weight: UnsafePointer<S>, sink: GradientSink<S>?
-  ) throws(DiffeoError) -> (g: UnsafeMutablePointer<S>, gContext: UnsafeMutablePointer<S>) {
-    var recording = try newRecording(pass)
+  /// What pulls back a whole recording, which is to be recorded by this: dL/d(argument) in g, dL/dcontext in gContext.
+  /// `g` and `gLogs` are dL/d(what comes out).
+  func logProbPullback(
+    _ recording: inout Recording, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
+  ) throws(DiffeoError) -> Adjoint<S> {
     try forward(&recording, layers: 0..<layerCount)
-    var adjoint = try baseGradient(&recording, weight: weight, sink: sink)
+    var adjoint = try baseGradient(&recording, weight: gLogs, sink: sink)
     try pullback(&adjoint, recording, layers: 0..<layerCount)
+    return finished(adjoint)
+  }
+
+  func forwardPullback(
+    _ recording: inout Recording, _ g: UnsafeMutablePointer<S>, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
+  ) throws(DiffeoError) -> Adjoint<S> {
+    try forward(&recording, layers: 0..<layerCount)
+    var adjoint = try newAdjoint(recording, g, gLogs, sink)
+    try pullback(&adjoint, recording, layers: 0..<layerCount)
+    return finished(adjoint)
+  }
+
+  func inversePullback(
+    _ recording: inout Recording, _ g: UnsafeMutablePointer<S>, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
+  ) throws(DiffeoError) -> Adjoint<S> {
+    try inverse(&recording)
+    var adjoint = try newAdjoint(recording, g, gLogs, sink)
+    for i in 0..<layerCount { try layers[i].inversePullback(&adjoint, recording.tapes[i]) }
+    return finished(adjoint)
+  }
+
+  /// Of the rows of `sample`, as a function of the parameters and the context.
+  func samplePullback(
+    _ recording: inout Recording, _ seed: UInt64, firstRow: UInt64, _ g: UnsafeMutablePointer<S>,
+    _ gLogs: UnsafeMutablePointer<S>, _ sink: GradientSink<S>?
+  ) throws(DiffeoError) -> Adjoint<S> {
+    let draw = try base.sample(seed, firstRow, &recording.pass)
+    _ = try base.addLogDensity(&recording.pass)
+    recording.pass.negateLogDet()
+    try inverse(&recording)
+    recording.pass.negateLogDet()
+    // The layers' log-determinants are subtracted from the log-density of the base.
+    let stride = recording.pass.stride
+    for r in 0..<stride { gLogs[r] = -gLogs[r] }
+    var adjoint = try newAdjoint(recording, g, gLogs, sink)
+    for i in 0..<layerCount { try layers[i].inversePullback(&adjoint, recording.tapes[i]) }
+    for r in 0..<stride { gLogs[r] = -gLogs[r] }
+    try base.samplePullback(&adjoint, draw)
+    return finished(adjoint)
+  }
+
+  private func inverse(_ recording: inout Recording) throws(DiffeoError) {
+    for i in (0..<layerCount).reversed() { recording.tapes[i] = try layers[i].inverse(&recording.pass) }
+  }
+
+  private func newAdjoint(
+    _ recording: Recording, _ g: UnsafeMutablePointer<S>, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
+  ) throws(DiffeoError) -> Adjoint<S> {
+    let (scratch, stride) = (recording.pass.scratch, recording.pass.stride)
+    let gContext = try scratch.take(contextDim * stride, of: S.self)
+    gContext.update(repeating: 0, count: contextDim * stride)
+    return Adjoint(
+      dim: dim, contextDim: contextDim, stride: stride, g: g, gContext: gContext, gLogDet: gLogs, sink: sink,
+      scratch: scratch)
+  }
+
+  private func finished(_ adjoint: Adjoint<S>) -> Adjoint<S> {
     context?.pullback(adjoint.gContext, adjoint.stride)
-    pass = recording.pass
-    return (adjoint.g, adjoint.gContext)
+    return adjoint
   }
 
   /// Whether training adds noise to whole numbers.

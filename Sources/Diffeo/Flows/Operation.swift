@@ -3,7 +3,6 @@ package enum Operation<T: Scalar> {
   package typealias Out = UnsafeMutablePointer<T>
 
   case logProb(Out)
-  case logProbGradient(logProb: Out?, x: Out?, context: Out?)
   /// Data to noise.
   case toNoise(Out, logDet: Out?)
   /// Noise to data.
@@ -28,13 +27,8 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
     self.operation = operation
     self.batch = batch
     tileCount = Tiling.count(batch.rows, tileRows: S.kernels.tileRows)
-    if case .logProbGradient = operation {
-      // What a recording pass keeps of a single tile fills a cache already.
-      together = 1
-    } else {
-      // Four save most of what there is to save.
-      together = 4
-    }
+    // Four save most of what there is to save.
+    together = 4
     // In the end a thread is not to wait long for the others.
     atLast = threads == 1 ? together : 1
     fullJobs = max(0, tileCount - (threads == 1 ? 0 : 4 * threads)) / together
@@ -56,18 +50,7 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
     switch operation {
     case .logProb(let logProb):
       try model.logProb(passes)
-      for p in passes.indices { storeLogProb(passes[p], rows(first + p), logProb) }
-
-    case .logProbGradient(let logProb, let x, let context):
-      for p in passes.indices {
-        let (rows, stride) = (rows(first + p), passes[p].stride)
-        let weight = try scratch.take(stride, of: S.self)
-        weight.update(repeating: 1, count: stride)
-        let (g, gContext) = try model.logProbGradient(&passes[p], weight: weight, sink: nil)
-        if let logProb { storeLogProb(passes[p], rows, logProb) }
-        if let x { store(g, stride, rows, x, model.dim) }
-        if let context { store(gContext, stride, rows, context, model.contextDim) }
-      }
+      for p in passes.indices { batch.storeLogProb(passes[p], rows(first + p), logProb, model) }
 
     case .toNoise(let z, let logDet):
       try model.forward(passes)
@@ -87,9 +70,7 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
 
   private func begin(_ tile: Int, _ scratch: Scratch) throws(DiffeoError) -> Pass<S> {
     let rows = rows(tile)
-    var recording = false
-    if case .logProbGradient = operation { recording = true }
-    var pass = try model.newPass(Tiling.stride(rows.count, S.self), recording: recording, scratch)
+    var pass = try model.newPass(Tiling.stride(rows.count, S.self), recording: false, scratch)
     pass.load(batch, rows, contextDim: model.contextDim)
     model.begin(&pass)
     return pass
@@ -110,15 +91,19 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
   ) {
     Tiling.store(tile, stride, target + range.lowerBound * columns, range.count, columns)
   }
+}
 
+extension Batch {
   /// All weights are finite, so without a NaN in x or the context a NaN here comes from an overflow, or an infinity: far
   /// out, where the density is below all numbers. (logProb may be x, for dim 1.)
   @inline(__always)
-  private func storeLogProb(_ pass: Pass<S>, _ range: Range<Int>, _ logProb: UnsafeMutablePointer<T>) {
+  func storeLogProb<S: Scalar>(
+    _ pass: Pass<S>, _ range: Range<Int>, _ logProb: UnsafeMutablePointer<T>, _ model: Model<S>
+  ) {
     for r in range {
       var value = T(pass.logDet[r - range.lowerBound])
-      if value.isNaN, !hasNaN(batch.x, r, model.dim),
-        !hasNaN(batch.context, batch.contextIsShared ? 0 : r, model.contextDim)
+      if value.isNaN, !hasNaN(x, r, model.dim),
+        !hasNaN(context, contextIsShared ? 0 : r, model.contextDim)
       {
         value = -.infinity
       }

@@ -11,6 +11,17 @@ struct GradientSink<S: Scalar>: BitwiseCopyable {
   let rows: Int
   /// Whether sums go on; else they begin with this tile.
   let adds: Bool
+  /// Slots of the flow; those of the masks of a MADE follow, where all of them are pulled back (GradientSums.Masks).
+  let slots: Int
+  /// The first slot of the mask at hand.
+  private(set) var first = 0
+
+  /// For the dense layers of one of several masks.
+  func mask(_ number: Int) -> GradientSink {
+    var sink = self
+    sink.first = number * slots
+    return sink
+  }
 
   /// The gradient of a dense layer is the sum over rows of d x^T, and of d for the biases; d = dL/doutputs and the inputs
   /// x are tiles.
@@ -30,9 +41,9 @@ struct GradientSink<S: Scalar>: BitwiseCopyable {
     for k in Swift.stride(from: 0, to: layer.inputs, by: width) {
       S.kernels.transpose(x + k * stride, min(width, layer.inputs - k), stride, rows, blocks + k * rows, width)
     }
-    turns.take(layer.slot, turn: tile) {
-      S.kernels.outer(
-        rows, d, layer.outputs, layer.limits, blocks, layer.inputs, sums[layer.slot], layer.inputs, adds)
+    let slot = first + layer.slot
+    turns.take(slot, turn: tile) {
+      S.kernels.outer(rows, d, layer.outputs, layer.limits, blocks, layer.inputs, sums[slot], layer.inputs, adds)
     }
     scratch.release(to: mark)
   }
@@ -44,6 +55,7 @@ struct GradientSink<S: Scalar>: BitwiseCopyable {
 
   /// The gradient of a vector is the sum over rows of `contributions`, a tile.
   func sum(_ slot: Int, _ contributions: UnsafePointer<S>, _ count: Int, _ stride: Int) {
+    let slot = first + slot
     turns.take(slot, turn: tile) {
       S.kernels.rowSums(count, contributions, stride, rows, sums[slot], adds)
     }

@@ -43,7 +43,7 @@ final class LikelihoodGradient<S: Scalar> {
     workspace = flow.workspace
     self.seed = seed
     maxTiles = min(Tiling.minibatchRows / Tiling.rows, Tiling.count(rows))
-    sums = try GradientSums(flow.spec, model, into: gradient.pointer)
+    sums = try GradientSums(flow.spec, model, into: gradient.pointer, masks: .inTurns)
     norms = model.batchNorms
     scratches = (0..<maxTiles).map { _ in Scratch() }
     statisticsPerTile = norms.isEmpty ? 0 : 2 * flow.spec.dim

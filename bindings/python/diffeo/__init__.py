@@ -29,6 +29,7 @@ warnings: `diffeo.TrainingWarning`.
 from . import diagnostics, errors, exchange
 from ._abi import VERSION_STRING as __version__
 from ._threads import get_num_threads, set_num_threads
+from ._vjp import Gradients
 from .architectures import (
     cdf_flow,
     glow,
@@ -51,6 +52,7 @@ from .train import History, Report, Trainer
 __all__ = [
     "Error",
     "Flow",
+    "Gradients",
     "History",
     "Mixture",
     "Report",

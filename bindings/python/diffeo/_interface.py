@@ -20,7 +20,7 @@ SONAME = "libdiffeo.so.0.2"
 STATUSES = {"ok": 0, "einval": -1, "enomem": -2, "eshape": -3, "edtype": -4, "eio": -5, "eformat": -6, "eversion": -7, "enumeric": -8, "ecancelled": -9, "estate": -10, "eunsupported": -11, "einternal": -127}
 DTYPES = {"f32": 1, "f64": 2}
 ACTIVATIONS = {"relu": 1, "tanh": 2, "elu": 3, "silu": 4, "leaky_relu": 5, "softplus": 6, "sigmoid": 7, "gelu": 8, "gelu_erf": 9}
-SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6, "gated": 7, "clamped_softplus": 8, "clamped_exp": 9, "reciprocal_sigmoid": 10, "atan": 11}
+SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6, "gated": 7, "clamped_softplus": 8, "clamped_exp": 9, "reciprocal_sigmoid": 10, "atan": 11, "skewed_clip": 12}
 ORDERS = {"natural": 1, "reversed": 2, "random": 3, "given": 4}
 DEGREES = {"sequential": 1, "random": 2}
 MASKS = {"even": 1, "odd": 2, "first": 3, "last": 4, "random": 5, "given": 6}
@@ -389,6 +389,14 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_flow_from_noise_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
     "diffeo_flow_sample_f32": (Status, Flow, c_uint64, c_uint64, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s),
     "diffeo_flow_sample_f64": (Status, Flow, c_uint64, c_uint64, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
+    "diffeo_flow_log_prob_vjp_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Float32s, Workspace, Float32s, Float32s, Float32s, Float32s),
+    "diffeo_flow_log_prob_vjp_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Float64s, Workspace, Float64s, Float64s, Float64s, Float64s),
+    "diffeo_flow_to_noise_vjp_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Float32s, Float32s, Workspace, Float32s, Float32s, Float32s, Float32s, Float32s),
+    "diffeo_flow_to_noise_vjp_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Float64s, Float64s, Workspace, Float64s, Float64s, Float64s, Float64s, Float64s),
+    "diffeo_flow_from_noise_vjp_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Float32s, Float32s, Workspace, Float32s, Float32s, Float32s, Float32s, Float32s),
+    "diffeo_flow_from_noise_vjp_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Float64s, Float64s, Workspace, Float64s, Float64s, Float64s, Float64s, Float64s),
+    "diffeo_flow_sample_vjp_f32": (Status, Flow, c_uint64, c_uint64, c_int64, Float32s, c_int64, Float32s, Float32s, Workspace, Float32s, Float32s, Float32s, Float32s),
+    "diffeo_flow_sample_vjp_f64": (Status, Flow, c_uint64, c_uint64, c_int64, Float64s, c_int64, Float64s, Float64s, Workspace, Float64s, Float64s, Float64s, Float64s),
     "diffeo_rows_create_f32": (Status, c_int64, c_int64, c_int64, c_int32, ReadRowsF32, c_void_p, POINTER(Rows)),
     "diffeo_rows_create_f64": (Status, c_int64, c_int64, c_int64, c_int32, ReadRowsF64, c_void_p, POINTER(Rows)),
     "diffeo_rows_open": (Status, c_char_p, c_char_p, c_char_p, c_char_p, POINTER(Rows)),

@@ -21,7 +21,7 @@ Optimizer: TypeAlias = Literal["adam", "sgd"]
 Order: TypeAlias = Literal["natural", "reversed", "random"]
 Scale: TypeAlias = Literal[
     "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
-    "reciprocal_sigmoid", "atan",
+    "reciprocal_sigmoid", "atan", "skewed_clip",
 ]  # fmt: skip
 Schedule: TypeAlias = Literal["constant", "cosine", "exponential", "plateau"]
 Target: TypeAlias = Literal["logistic", "uniform"]

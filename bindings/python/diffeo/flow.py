@@ -6,7 +6,7 @@ import ctypes
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
 from contextlib import nullcontext
 from ctypes import byref
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
@@ -14,12 +14,13 @@ from typing import Any, Protocol, SupportsIndex, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, _rows, train
+from . import _abi, _rows, _vjp, train
 from ._abi import Array, lib, typed
 from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, rows, seed64, vector
 from ._files import Path, encoded, folder, missing_is
 from ._signals import StopSignals
 from ._threads import workspace
+from ._vjp import ALL, Gradients, Of
 from ._words import Judge, Optimizer
 from .errors import InvalidArgumentError, ShapeError
 
@@ -357,6 +358,151 @@ class Flow:
                 self._handle, number, first, count, rows and rows.handle, workspace(), encoded(path)
             )
 
+    # --------------------------------------------------------------------------------------------- gradients
+
+    def log_prob_vjp(
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        g_log_prob: npt.ArrayLike,
+        of: Collection[Of] = ALL,
+    ) -> Gradients:
+        """Differentiate a loss of `log_prob`: its vector-Jacobian product (reverse mode).
+
+        Parameters
+        ----------
+        x, context
+            As in `log_prob`.
+        g_log_prob : array_like, [n], or one number for all rows
+            The loss differentiated by each log-density: weights, signs and the 1 / n of a mean are in it.
+        of : some of "rows", "context", "parameters"
+            What the loss is to be differentiated by.
+
+        Returns
+        -------
+        Gradients
+            `rows`, `context` and `parameters`, summed over the rows in their order: the same bits for any number of
+            threads.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=2, hidden=(8,))
+        >>> gradient = flow.log_prob_vjp([[0.0, 1.0], [2.0, 3.0]], g_log_prob=-0.5).parameters
+        >>> gradient.shape == (flow.parameter_count,)
+        True
+        """
+        data, given = self._inputs(x, context)
+        cotangents = (_vjp.cotangent(g_log_prob, (len(data),), data.dtype, "g_log_prob"),)
+        return self._pulled_back("log_prob", data, given, cotangents, of)
+
+    def to_noise_vjp(
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        g_z: npt.ArrayLike | None = None,
+        g_log_det: npt.ArrayLike | None = None,
+        of: Collection[Of] = ALL,
+    ) -> Gradients:
+        """Differentiate a loss of `to_noise`.
+
+        Parameters
+        ----------
+        x, context
+            As in `log_prob`.
+        g_z : array_like, [n, dim], optional
+            The loss differentiated by z; zeros by default.
+        g_log_det : array_like, [n], optional
+            The loss differentiated by the log-determinants; zeros by default.
+        of
+            As in `log_prob_vjp`.
+
+        Returns
+        -------
+        Gradients
+            As in `log_prob_vjp`.
+        """
+        data, given = self._inputs(x, context)
+        return self._pulled_back("to_noise", data, given, self._cotangents(data, g_z, "g_z", g_log_det), of)
+
+    def from_noise_vjp(
+        self,
+        z: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        g_x: npt.ArrayLike | None = None,
+        g_log_det: npt.ArrayLike | None = None,
+        of: Collection[Of] = ALL,
+    ) -> Gradients:
+        """Differentiate a loss of `from_noise`.
+
+        Parameters
+        ----------
+        z, context
+            As in `from_noise`.
+        g_x, g_log_det, of
+            As in `to_noise_vjp`.
+
+        Returns
+        -------
+        Gradients
+            As in `log_prob_vjp`; `rows` are those of z.
+        """
+        data, given = self._inputs(z, context, "z")
+        return self._pulled_back("from_noise", data, given, self._cotangents(data, g_x, "g_x", g_log_det), of)
+
+    def sample_vjp(
+        self,
+        n: SupportsIndex,
+        context: npt.ArrayLike | None = None,
+        *,
+        seed: SupportsIndex,
+        first_row: SupportsIndex = 0,
+        g_x: npt.ArrayLike | None = None,
+        g_log_prob: npt.ArrayLike | None = None,
+        of: Collection[Of] = ALL,
+    ) -> Gradients:
+        """Differentiate a loss of `sample_and_log_prob`, the seed held fixed: by reparameterisation [1]_.
+
+        Samples of a mixture base move with their distribution [2]_: there the gradient is right in the mean over seeds.
+
+        Parameters
+        ----------
+        n, context, seed, first_row
+            As in `sample`.
+        g_x : array_like, [n, dim], optional
+            The loss differentiated by the samples; zeros by default.
+        g_log_prob : array_like, [n], optional
+            The loss differentiated by their log-densities; zeros by default.
+        of
+            As in `log_prob_vjp`; there are no rows.
+
+        Returns
+        -------
+        Gradients
+            As in `log_prob_vjp`, without `rows`.
+
+        Raises
+        ------
+        UnsupportedError
+            If the base is a MADE whose samples are 0 or 1, or that has several masks.
+
+        References
+        ----------
+        .. [1] Kingma, Welling, "Auto-encoding variational Bayes", ICLR 2014.
+        .. [2] Figurnov, Mohamed, Mnih, "Implicit reparameterization gradients", NeurIPS 2018.
+        """
+        count, dtype = integer(n, "n", 0), self.dtype
+        names = self._names(None, context)[1]
+        given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
+        cotangents = (
+            _vjp.cotangent(g_x, (count, self.dim), dtype, "g_x"),
+            _vjp.cotangent(g_log_prob, (count,), dtype, "g_log_prob"),
+        )
+        before = (seed64(seed), integer(first_row, "first_row", 0, 2**64 - 1), count)
+        return _vjp.pulled_back(self, "sample", before, count, given, dtype, cotangents, of, rows=False)
+
     # ---------------------------------------------------------------------------------------------- training
 
     def fit(
@@ -622,6 +768,25 @@ class Flow:
         mapped, log_det = np.empty_like(data.array), np.empty(len(data), data.dtype)
         self._evaluate(direction, data, given, mapped, log_det)
         return _shaped(mapped, data.batch + data.event), _shaped(log_det, data.batch)
+
+    def _cotangents(
+        self, data: Rows, of_rows: npt.ArrayLike | None, name: str, of_log_det: npt.ArrayLike | None
+    ) -> tuple[Array | None, Array | None]:
+        return (
+            _vjp.cotangent(of_rows, data.array.shape, data.dtype, name),
+            _vjp.cotangent(of_log_det, (len(data),), data.dtype, "g_log_det"),
+        )
+
+    def _pulled_back(
+        self,
+        function: str,
+        data: Rows,
+        given: Rows | None,
+        cotangents: tuple[Array | None, ...],
+        of: Collection[Of],
+    ) -> Gradients:
+        before = (data.array, len(data))
+        return _vjp.pulled_back(self, function, before, len(data), given, data.dtype, cotangents, of, rows=True)
 
     def _sample(
         self,

@@ -212,11 +212,12 @@ class Spec:
         degrees : {"sequential", "random"}
             How degrees are dealt to the hidden units of the MADE.
         scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", \
-                "clamped_exp", "reciprocal_sigmoid", "atan"}
+                "clamped_exp", "reciprocal_sigmoid", "atan", "skewed_clip"}
             How s > 0 is made from a network output a. With bound c and epsilon e: exp(a / (1 + abs(a) / c)), exp(a),
             exp(c tanh(a / c)), log(1 + exp(a + log(exp(1 - e) - 1))) + e, sigmoid(a + 2) + e, and 1; gated is
             z = s x + (1 - s) t with s = sigmoid(a + 2), the stable update of IAF [3]_. For flows of other libraries
-            min(log(1 + exp(a)) + e, c), exp(a) with a held to `log_scales`, 1 / sigmoid(a), exp(c atan(a)).
+            min(log(1 + exp(a)) + e, c), exp(a) with a held to `log_scales`, 1 / sigmoid(a), exp(c atan(a)). Skewed, for
+            layers whose samples are divided by s: the first, with c / 3 in place of c where a < 0.
         scale_bound : float, optional
             c above: above 0, at most 80; by default 3.
         scale_epsilon : float, optional

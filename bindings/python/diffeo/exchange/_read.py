@@ -317,6 +317,8 @@ def scale_of(m: Any, transformer: Transformer, a: Any) -> Any:
     match said["scale"]:
         case "soft_clip":
             return m.exp(a / (abs(a) * (1 / bound) + 1.0))
+        case "skewed_clip":
+            return m.exp(a / (m.maximum(a, 0.0) * (1 / bound) - m.minimum(a, 0.0) * (3 / bound) + 1.0))
         case "exp":
             return m.exp(a)
         case "tanh":

@@ -1,0 +1,159 @@
+/// Reverse mode for hosts: from the derivatives of a loss L in what a function of a flow gives to those in what it is
+/// given (vector-Jacobian products). Rows in the caller's memory, row-major.
+package struct Pullback<T: Scalar> {
+  package typealias In = UnsafePointer<T>
+  package typealias Out = UnsafeMutablePointer<T>
+
+  package enum Cotangents {
+    case zeros, ones
+    case given(In)
+
+    package init(_ given: In?) { self = given.map { .given($0) } ?? .zeros }
+  }
+
+  package enum Function {
+    case logProb
+    /// Data to noise.
+    case toNoise
+    /// Noise to data.
+    case fromNoise
+    /// Rows number firstRow, firstRow + 1... of a seed. The batch has no x.
+    case sample(seed: UInt64, firstRow: UInt64)
+  }
+
+  package let function: Function
+  /// dL/d(rows that the function gives).
+  package var rowCotangents = Cotangents.zeros
+  /// dL/d(log-densities or log-determinants).
+  package var logCotangents = Cotangents.zeros
+
+  /// What the function gives, made on the way.
+  package var rows: Out?
+  package var logs: Out?
+
+  package var inputGradient: Out?
+  package var contextGradient: Out?
+  /// Is added to.
+  package var parameterGradient: Out?
+
+  package init(_ function: Function) { self.function = function }
+}
+
+extension Flow {
+  package func run<T: Scalar>(_ pullback: Pullback<T>, _ batch: Batch<T>, _ workspace: Workspace) throws(DiffeoError) {
+    guard let target = pullback.parameterGradient else {
+      let task = PullbackTask(model, pullback, batch, 0..<batch.rows, tileRows: S.kernels.tileRows, sums: nil)
+      return try workspace.forEach(task.count, task)
+    }
+    let gradient = try ParameterVector<S>(count: parameters.count)
+    let sums = try GradientSums(spec, model, into: gradient.pointer, masks: .together)
+    // In pieces, so that single precision sums few rows, and all pieces before any: a call that fails adds nothing.
+    let total = batch.rows > Tiling.minibatchRows ? try ParameterVector<Double>(count: parameters.count) : nil
+    for first in stride(from: 0, to: batch.rows, by: Tiling.minibatchRows) {
+      let piece = first..<min(first + Tiling.minibatchRows, batch.rows)
+      sums.begin()
+      let task = PullbackTask(model, pullback, batch, piece, tileRows: Tiling.rows, sums: sums)
+      try workspace.forEach(task.count, task)
+      _ = try sums.finish(minibatch: 0, workspace)
+      if let total { for i in 0..<total.count { total.pointer[i] += Double(gradient.pointer[i]) } }
+    }
+    if let total {
+      for i in 0..<total.count { target[i] += T(total.pointer[i]) }
+    } else {
+      for i in 0..<gradient.count { target[i] += T(gradient.pointer[i]) }
+    }
+  }
+}
+
+/// A pullback of some rows of a batch, a tile at a time.
+private struct PullbackTask<S: Scalar, T: Scalar>: IndexedTask {
+  let model: Model<S>
+  let pullback: Pullback<T>
+  let batch: Batch<T>
+  let piece: Range<Int>
+  let tileRows: Int
+  let sums: GradientSums<S>?
+
+  init(
+    _ model: Model<S>, _ pullback: Pullback<T>, _ batch: Batch<T>, _ piece: Range<Int>, tileRows: Int,
+    sums: GradientSums<S>?
+  ) {
+    self.model = model
+    self.pullback = pullback
+    self.batch = batch
+    self.piece = piece
+    self.tileRows = tileRows
+    self.sums = sums
+  }
+
+  var count: Int { Tiling.count(piece.count, tileRows: tileRows) }
+
+  func run(_ tile: Int, _ scratch: Scratch) throws(DiffeoError) {
+    do throws(DiffeoError) { try pull(tile, scratch) } catch {
+      sums?.fail()
+      throw error
+    }
+  }
+
+  private func pull(_ tile: Int, _ scratch: Scratch) throws(DiffeoError) {
+    let tileRange = Tiling.range(tile, piece.count, tileRows: tileRows)
+    let range = piece.lowerBound + tileRange.lowerBound..<piece.lowerBound + tileRange.upperBound
+    // Sums over rows want whole vectors.
+    let stride = sums == nil ? Tiling.stride(range.count, S.self) : Tiling.wholeVectors(range.count, S.self)
+    var pass = try model.newPass(stride, recording: true, scratch)
+    pass.load(batch, range, contextDim: model.contextDim)
+    model.begin(&pass)
+    let sink = sums?.sink(tile: tile, rows: range.count, adds: tile > 0)
+    let gLogs = try cotangents(pullback.logCotangents, range, columns: 1, stride, scratch)
+    var recording = try model.newRecording(pass)
+    let adjoint: Adjoint<S>
+    switch pullback.function {
+    case .logProb:
+      adjoint = try model.logProbPullback(&recording, gLogs, sink)
+    case .toNoise:
+      let g = try cotangents(pullback.rowCotangents, range, columns: model.dim, stride, scratch)
+      adjoint = try model.forwardPullback(&recording, g, gLogs, sink)
+    case .fromNoise:
+      let g = try cotangents(pullback.rowCotangents, range, columns: model.dim, stride, scratch)
+      adjoint = try model.inversePullback(&recording, g, gLogs, sink)
+    case .sample(let seed, let firstRow):
+      let g = try cotangents(pullback.rowCotangents, range, columns: model.dim, stride, scratch)
+      adjoint = try model.samplePullback(
+        &recording, seed, firstRow: firstRow &+ UInt64(range.lowerBound), g, gLogs, sink)
+    }
+    store(recording.pass, range)
+    if let x = pullback.inputGradient { store(adjoint.g, stride, range, x, model.dim) }
+    if let context = pullback.contextGradient { store(adjoint.gContext, stride, range, context, model.contextDim) }
+  }
+
+  /// As a tile.
+  private func cotangents(
+    _ cotangents: Pullback<T>.Cotangents, _ range: Range<Int>, columns: Int, _ stride: Int, _ scratch: Scratch
+  ) throws(DiffeoError) -> UnsafeMutablePointer<S> {
+    let tile = try scratch.take(columns * stride, of: S.self)
+    switch cotangents {
+    case .zeros: tile.update(repeating: 0, count: columns * stride)
+    case .ones: tile.update(repeating: 1, count: columns * stride)
+    case .given(let g): Tiling.load(g + range.lowerBound * columns, range.count, columns, tile, stride)
+    }
+    return tile
+  }
+
+  private func store(_ pass: Pass<S>, _ range: Range<Int>) {
+    if let rows = pullback.rows { store(pass.x, pass.stride, range, rows, model.dim) }
+    guard let logs = pullback.logs else { return }
+    if case .logProb = pullback.function {
+      batch.storeLogProb(pass, range, logs, model)
+    } else {
+      for r in range { logs[r] = T(pass.logDet[r - range.lowerBound]) }
+    }
+  }
+
+  @inline(__always)
+  private func store(
+    _ tile: UnsafeMutablePointer<S>, _ stride: Int, _ range: Range<Int>, _ target: UnsafeMutablePointer<T>,
+    _ columns: Int
+  ) {
+    Tiling.store(tile, stride, target + range.lowerBound * columns, range.count, columns)
+  }
+}
