@@ -337,7 +337,7 @@ typedef struct diffeo_architecture_options {
   int64_t transforms;    /* autoregressive, coupling, planar or radial layers, 0 to 1024; 0: the flow's own */
   uint64_t seed;         /* of the initial weights, orders and masks: 0 */
   int32_t dtype;         /* DIFFEO_F32 */
-  int32_t scale;         /* 0: the flow's own default: skewed clip of realnvp, glow and maf, soft clip of the others */
+  int32_t scale;         /* 0: the flow's own default: skewed clip of realnvp, glow, made and maf, soft clip of iaf */
   int32_t random_order;  /* 0: orders alternate natural and reversed, masks even and odd. 1: random, from the seed */
   int32_t standardize;   /* 1: first a layer that standardises data and context, learned when training begins */
   int32_t actnorm;       /* 0. 1: an actnorm layer before each transform (glow has them anyway) */
@@ -851,6 +851,104 @@ DIFFEO_API diffeo_status diffeo_fit_f32(const diffeo_flow *flow, const diffeo_tr
 DIFFEO_API diffeo_status diffeo_fit_f64(const diffeo_flow *flow, const diffeo_train_options *options,
     const double *x, int64_t n, const double *context, int64_t n_context, const double *weights,
     diffeo_progress on_progress, void *user, diffeo_flow **trained, diffeo_train_report *report);
+
+/* -------------------------------------------------------------------------------- 9. Variational inference
+ *
+ * Trains a flow q to a density p that can be evaluated, up to a constant, in place of data: samples of the flow are
+ * moved to where p is, by the gradient of p (Rezende and Mohamed 2015). Densities are not cheap in all directions:
+ * a flow that samples fast (any but one with a MADE as its base) is best. The same options and seed, and a target that
+ * gives the same numbers, give the same weights, bit for bit, for any number of threads. */
+
+/* The target: log p of n rows of dim values, up to a constant, and, where gradient is not NULL, d log p / dx, n rows of
+ * dim. context: what the rows were drawn given, n rows of context_dim; NULL for a flow without. 0: done; anything else
+ * ends the training. Called by the thread that calls diffeo_vi_step, once a step, with all samples of it; it may use as
+ * many threads as it likes, and must not call the library with that diffeo_vi. Where it has no finite value (-inf for
+ * what is outside of p, NaN), or no finite gradient, the step is left out; mass covering takes -inf for a weight of 0. */
+typedef int (*diffeo_target_f32)(void *user, int64_t n, const float *x, const float *context, float *log_density,
+    float *gradient);
+typedef int (*diffeo_target_f64)(void *user, int64_t n, const double *x, const double *context, double *log_density,
+    double *gradient);
+
+enum { /* of samples x from q, with w = p(x) / q(x) */
+  DIFFEO_ESTIMATOR_REVERSE_KL = 1, /* E log w, the evidence lower bound, by reparameterisation: prefers one mode to the gap between two */
+  DIFFEO_ESTIMATOR_PATH = 2,       /* the same, its gradient without a part whose mean is 0: no noise where q is p (Roeder, Wu and Duvenaud 2017) */
+  DIFFEO_ESTIMATOR_IMPORTANCE = 3, /* E log of the mean w of `draws` samples (Burda, Grosse and Salakhutdinov 2016) */
+  DIFFEO_ESTIMATOR_MASS_COVERING = 4 /* the mean of log q under p, by samples with weights w that sum to 1: covers all modes that
+                               samples reach (Bornschein and Bengio 2015); asks for no gradient of p */
+};
+
+typedef struct diffeo_vi_options {
+  size_t struct_size;
+  int64_t steps;              /* rounded up to whole windows, 0 to 281474976710656: 2000 */
+  int64_t batch_size;         /* samples a step, 1 to 4194304: 256 */
+  int64_t window;             /* steps whose mean bound tells which weights are best, 1 to 262144: 100 */
+  int64_t patience;           /* stop after so many windows without a better best_bound, 0 or more; 0 for never: 0 */
+  int32_t estimator;          /* DIFFEO_ESTIMATOR_PATH */
+  int32_t draws;              /* of DIFFEO_ESTIMATOR_IMPORTANCE; batch_size is a multiple of it; 1 or more: 8 */
+  double tempering;           /* the target is p^b, where b rises from this to 1; above 0, at most 1: 1 */
+  int64_t tempering_steps;    /* in which it does, by the same factor in each; 0 or more: 0 */
+  const diffeo_train_options *train; /* of it count seed, threads, the optimizer, its learning rate and schedule, clipping,
+                                        decay and ema_decay; the epochs of a schedule are windows. NULL for the defaults */
+} diffeo_vi_options;
+
+typedef struct diffeo_variational_report {
+  size_t struct_size;         /* set it to sizeof(diffeo_variational_report) before the call */
+  int64_t steps, total_steps; /* done, and in all */
+  int64_t windows;            /* complete ones */
+  double elbo, elbo_error;    /* mean log w of the samples of this window so far, at most the latest 65536, and its standard
+                                 error; nats */
+  double bound;               /* what this window's steps have made as large as they can: the mean over batches of the log of
+                                 the mean w of 1 sample, of draws, or, of mass covering, of a batch */
+  double best_bound;          /* of the best window so far */
+  int64_t best_window;        /* 0: the weights it began with */
+  double log_evidence;        /* of the latest complete window: log of the mean w */
+  double effective_samples;   /* ... (sum w)^2 / sum w^2 (Kong 1992) */
+  double pareto_k;            /* ... the shape of the tail of w (Vehtari et al. 2024): above 0.7 log_evidence is not to be trusted */
+  double inverse_temperature; /* of the latest step */
+  double gradient_norm;       /* of the latest step, before clipping */
+  double learning_rate;       /* of the latest step */
+  double base_learning_rate;  /* which the schedule multiplies */
+  double samples_per_second;  /* in the latest window */
+  double seconds;             /* spent in diffeo_vi_step so far, the target included */
+  double seconds_left;        /* to the last step at this speed */
+  int64_t skipped_steps;      /* left out because the target or the gradient was not finite */
+  int64_t cut_steps;          /* whose gradient was cut, see clip_norm and clip_quantile */
+  int32_t averaged;           /* 1: the best weights are a moving average, see ema_decay */
+  int32_t state;              /* DIFFEO_TRAIN_*; an epoch is a window */
+} diffeo_variational_report;
+
+DIFFEO_API diffeo_status diffeo_vi_options_init(diffeo_vi_options *options, size_t struct_size);
+
+/* Optimizer state and the weights: used by one thread at a time. */
+typedef struct diffeo_vi diffeo_vi;
+
+/* Begins with the weights of flow, which is not changed. Layers that are set from data and are not yet become the
+ * identity. context: rows that samples are drawn given, in turns, for a flow with a context, n_context of them, 1 or
+ * more; copied. options may be NULL for the defaults.
+ * Errors: DIFFEO_EUNSUPPORTED for a flow with batch_norm, or without derivatives of its samples (see
+ * diffeo_flow_sample_vjp); DIFFEO_ESHAPE, DIFFEO_EINVAL, DIFFEO_ENOMEM. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_vi_create_f32(const diffeo_flow *flow, const diffeo_vi_options *options,
+    diffeo_target_f32 target, void *user, const float *context, int64_t n_context, diffeo_vi **vi);
+DIFFEO_API diffeo_status diffeo_vi_create_f64(const diffeo_flow *flow, const diffeo_vi_options *options,
+    diffeo_target_f64 target, void *user, const double *context, int64_t n_context, diffeo_vi **vi);
+DIFFEO_API void diffeo_vi_destroy(diffeo_vi *vi); /* NULL is a no-op */
+
+/* At most so many steps, never past the end of a window (steps <= 0: to the end of the window). report may be NULL. Once
+ * the state is finished, further steps do nothing and report.
+ * Errors: DIFFEO_ECANCELLED after a cancel, or when the target returned something else than 0; DIFFEO_ENUMERIC when no
+ * step of a whole window was finite. All keep the best weights, and write the report all the same. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_vi_step(diffeo_vi *vi, int64_t steps, diffeo_variational_report *report);
+
+/* As diffeo_trainer_report and so on. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_vi_report(const diffeo_vi *vi, diffeo_variational_report *report);
+DIFFEO_API diffeo_status diffeo_vi_set_learning_rate(diffeo_vi *vi, double rate);
+DIFFEO_API int32_t diffeo_vi_finished(const diffeo_vi *vi);
+DIFFEO_API diffeo_status diffeo_vi_best(const diffeo_vi *vi, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_vi_current(const diffeo_vi *vi, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_vi_save(const diffeo_vi *vi, const char *path);
+/* The target is not in the checkpoint: it must be the same. steps, patience and threads may be others. */
+DIFFEO_API diffeo_status diffeo_vi_load(diffeo_vi *vi, const char *path);
+DIFFEO_API void diffeo_vi_cancel(diffeo_vi *vi);
 
 #ifdef __cplusplus
 }

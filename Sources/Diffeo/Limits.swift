@@ -78,6 +78,13 @@ package struct Limit: Sendable {
     "train.validation_fraction": .to(0, below1),
     "train.rows_memory": .orMore(0),
     "train.threads": .to(0, Workspace.maxThreads),
+    "vi.steps": .to(0, VariationalOptions.maxSteps),
+    "vi.batch_size": .to(1, VariationalOptions.maxBatch),
+    "vi.window": .to(1, VariationalOptions.maxWindow),
+    "vi.patience": .orMore(0),
+    "vi.draws": .orMore(1),
+    "vi.tempering": .to(above0, 1),
+    "vi.tempering_steps": .orMore(0),
   ]
 
   package static func of(_ option: String) throws(DiffeoError) -> Limit {

@@ -287,6 +287,37 @@ extension diffeo_train_options: SizedStruct {
   }
 }
 
+extension diffeo_vi_options: SizedStruct {
+  mutating func setDefaults() {
+    let d = VariationalOptions()
+    steps = Int64(d.steps)
+    batch_size = Int64(d.batchSize)
+    window = Int64(d.window)
+    patience = Int64(d.patience)
+    estimator = d.estimator.rawValue
+    draws = Int32(d.draws)
+    tempering = d.tempering
+    tempering_steps = Int64(d.temperingSteps)
+  }
+
+  var options: VariationalOptions {
+    get throws(DiffeoError) {
+      var o = VariationalOptions()
+      o.steps = Int(steps)
+      o.batchSize = Int(batch_size)
+      o.window = Int(window)
+      o.patience = Int(patience)
+      o.estimator = try choice(estimator, "estimator")
+      o.draws = Int(draws)
+      o.tempering = tempering
+      o.temperingSteps = Int(tempering_steps)
+      o.training = try diffeo_train_options.read(train).options
+      try o.check()
+      return o
+    }
+  }
+}
+
 /// So that a later version can give the field a meaning.
 func requireZero(_ reserved: Int32) throws(DiffeoError) {
   guard reserved == 0 else { throw DiffeoError(.invalid, "reserved is \(reserved), it must be 0") }
@@ -382,6 +413,13 @@ public func diffeo_architecture_options_init(
   _ options: UnsafeMutablePointer<diffeo_architecture_options>?, _ struct_size: Int
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in try diffeo_architecture_options.initialise(options, struct_size) }
+}
+
+@implementation @_cdecl("diffeo_vi_options_init")
+public func diffeo_vi_options_init(
+  _ options: UnsafeMutablePointer<diffeo_vi_options>?, _ struct_size: Int
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in try diffeo_vi_options.initialise(options, struct_size) }
 }
 
 @implementation @_cdecl("diffeo_train_options_init")

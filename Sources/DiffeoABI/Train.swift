@@ -234,23 +234,36 @@ public func diffeo_fit_f64(
 
 // MARK: - Reports
 
+/// A struct of results that begins with its size, as options do.
+protocol SizedReport {
+  static var name: String { get }
+}
+
+extension diffeo_train_report: SizedReport {
+  static var name: String { "diffeo_train_report" }
+}
+
 /// The size that the caller's report has, 0 for none.
-private func reportSize(_ report: UnsafeMutablePointer<diffeo_train_report>?) throws(DiffeoError)
-  -> Int
-{
+func reportSize<R: SizedReport>(_ report: UnsafeMutablePointer<R>?) throws(DiffeoError) -> Int {
   guard let report else { return 0 }
   let size = UnsafeRawPointer(report).loadUnaligned(as: Int.self)
-  let first = MemoryLayout<diffeo_train_report>.size
+  let first = MemoryLayout<R>.size
   guard size >= first, size <= 1 << 16 else {
-    throw DiffeoError(
-      .invalid,
-      "struct_size of the report is \(size), set it to sizeof(diffeo_train_report), \(first)")
+    throw DiffeoError(.invalid, "struct_size of the report is \(size), set it to sizeof(\(R.name)), \(first)")
   }
   return size
 }
 
-extension TrainReport {
+extension SizedReport {
   /// As much of it as the caller's struct has room for.
+  func write(to target: UnsafeMutablePointer<Self>, _ size: Int) {
+    withUnsafeBytes(of: self) {
+      UnsafeMutableRawBufferPointer(start: target, count: size).copyBytes(from: $0.prefix(size))
+    }
+  }
+}
+
+extension TrainReport {
   func write(to target: UnsafeMutablePointer<diffeo_train_report>?, _ size: Int) {
     guard let target, size > 0 else { return }
     var r = diffeo_train_report()
@@ -280,8 +293,6 @@ extension TrainReport {
     r.averaged = averaged ? 1 : 0
     r.skipped_steps = Int64(skippedSteps)
     r.state = state.rawValue
-    withUnsafeBytes(of: &r) {
-      UnsafeMutableRawBufferPointer(start: target, count: size).copyBytes(from: $0.prefix(size))
-    }
+    r.write(to: target, size)
   }
 }

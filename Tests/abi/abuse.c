@@ -47,6 +47,10 @@ static int rounds = 4000;
   X(rows_open, (folder, "x", NULL, NULL, OUT(0)))                    \
   X(trainer_create_rows, (flow, NULL, NULL, OUT(0)))                 \
   X(trainer_best, (NULL, OUT(0)))                                    \
+  X(vi_create_f32, (flow, NULL, NULL, NULL, NULL, 0, OUT(0)))        \
+  X(vi_create_f64, (flow, NULL, NULL, NULL, NULL, 0, OUT(0)))        \
+  X(vi_best, (NULL, OUT(0)))                                         \
+  X(vi_current, (NULL, OUT(0)))                                      \
   X(trainer_current, (NULL, OUT(0)))                                 \
   X(fit_f32, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, NULL, OUT(0), NULL)) \
   X(fit_f64, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, NULL, OUT(0), NULL))
@@ -65,11 +69,12 @@ static void handles(void) {
   REFUSED(DIFFEO_EINVAL, "2147483647", D.workspace_create(INT32_MAX, w));
   ISOLATED("NULL handles are 0 and no-ops") {
     D.workspace_destroy(NULL), D.spec_destroy(NULL), D.flow_destroy(NULL), D.trainer_destroy(NULL);
-    D.trainer_cancel(NULL), D.rows_destroy(NULL);
+    D.trainer_cancel(NULL), D.rows_destroy(NULL), D.vi_destroy(NULL), D.vi_cancel(NULL);
     CHECK(D.workspace_threads(NULL) == 0 && D.flow_dim(NULL) == 0 && D.flow_context_dim(NULL) == 0 &&
               D.flow_dtype(NULL) == 0 && D.flow_layer_count(NULL) == 0 && D.flow_parameter_count(NULL) == 0 &&
               D.rows_count(NULL) == 0 && D.rows_dim(NULL) == 0 && D.rows_context_dim(NULL) == 0 &&
-              D.flow_metadata_count(NULL) == 0 && D.trainer_finished(NULL) == 1, "facts about NULL");
+              D.flow_metadata_count(NULL) == 0 && D.trainer_finished(NULL) == 1 &&
+              D.vi_finished(NULL) == 1, "facts about NULL");
   }
   ISOLATED("as many threads as there may be") {
     diffeo_workspace *many = NULL;
@@ -81,6 +86,31 @@ static void handles(void) {
     CHECK(D.workspace_threads(many) >= 1, "%d", D.workspace_threads(many));
     D.workspace_destroy(many);
   }
+}
+
+/* Targets: half the density of normal numbers, in the upper half of the first column if side is not 0; and one that
+ * stops in the call that user counts down to. */
+static int half_f64(void *user, int64_t n, const double *x, const double *context, double *log_density, double *gradient) {
+  (void)user, (void)context;
+  for (int64_t i = 0; i < n; i++) {
+    log_density[i] = 0;
+    for (int j = 0; j < DIM; j++) {
+      log_density[i] -= 0.5 * x[i * DIM + j] * x[i * DIM + j];
+      if (gradient) gradient[i * DIM + j] = -x[i * DIM + j];
+    }
+  }
+  return 0;
+}
+static int stopping_f64(void *user, int64_t n, const double *x, const double *context, double *log_density, double *gradient) {
+  return --*(int *)user == 0 ? 42 : half_f64(NULL, n, x, context, log_density, gradient);
+}
+static int wild_f64(void *user, int64_t n, const double *x, const double *context, double *log_density, double *gradient) {
+  half_f64(NULL, n, x, context, log_density, gradient);
+  for (int64_t i = 0; i < n; i++) {
+    if (gradient) gradient[i * DIM] = *(double *)user;
+    log_density[i] = *(double *)user;
+  }
+  return 0;
 }
 
 /* Structs that begin with their size: its values, and a tail from the future. */
@@ -183,6 +213,7 @@ static void sizes(void) {
   REFUSED(DIFFEO_EINVAL, "the whole line", named_base(D.maf_create, &b));
   SIZES(diffeo_made_options, D.made_options_init, D.spec_set_base_made(spec, o));
   SIZES(diffeo_train_options, D.train_options_init, D.trainer_create_f32(flow, o, x, N, NULL, 0, NULL, OUT(0)));
+  SIZES(diffeo_vi_options, D.vi_options_init, D.vi_create_f64(flow, o, half_f64, NULL, NULL, 0, OUT(0)));
   static const size_t reports[] = {0, 1, sizeof(diffeo_train_report) - 1, SIZE_MAX};
   for (int i = 0; i < COUNT(reports); i++) {
     diffeo_train_report report = {.struct_size = reports[i]};
@@ -593,7 +624,7 @@ static void building(void) {
 
   /* unknown choices */
   static const double zeros[DIM] = {0}, ones[DIM] = {1, 1, 1};
-  static const int32_t choices[] = {0, -1, 12, 100, INT32_MAX, INT32_MIN};
+  static const int32_t choices[] = {0, -1, 13, 100, INT32_MAX, INT32_MIN};
   for (int i = 0; i < COUNT(choices); i++) {
     const int32_t c = choices[i];
     char piece[32];
@@ -780,6 +811,98 @@ static void gradients(void) {
     CHECK_STATUS(D.flow_sample_vjp_f64(binary, 1, 0, 2, NULL, 0, g, NULL, NULL, NULL, NULL, NULL, NULL), DIFFEO_EUNSUPPORTED);
     CHECK(strstr(D.last_error(), "bernoulli") != NULL, "%s", D.last_error());
     D.flow_destroy(binary);
+  }
+}
+
+/* Training to a target: its options, what the target gives, and in which order the functions are called. */
+static void targets(void) {
+  double context[CONTEXT] = {0};
+#define VI(field, value, piece) FIELD(diffeo_vi_options, D.vi_options_init, field, value, DIFFEO_EINVAL, piece, \
+                                      D.vi_create_f64(flow, &o, half_f64, NULL, NULL, 0, OUT(0)))
+  VI(steps, -1, "steps is -1");
+  VI(steps, INT64_MIN, "steps is -9223372036854775808");
+  VI(batch_size, 0, "batch_size is 0");
+  VI(window, 0, "window is 0");
+  VI(patience, -1, "patience is -1");
+  VI(estimator, 0, "estimator is 0");
+  VI(estimator, 5, "estimator is 5");
+  VI(draws, 0, "draws is 0");
+  VI(draws, (o.estimator = DIFFEO_ESTIMATOR_IMPORTANCE, 7), "256 and draws 7");
+  VI(tempering, 0, "tempering is 0");
+  VI(tempering, 1.5, "tempering is 1.5");
+  VI(tempering, NAN, "tempering is");
+  VI(tempering_steps, -1, "tempering_steps is -1");
+  diffeo_train_options train;
+  CHECK_OK(D.train_options_init(&train, sizeof train));
+  train.learning_rate = 0;
+  VI(train, &train, "learning_rate is 0");
+  train.struct_size = 0;
+  VI(train, &train, "struct_size is 0");
+  /* More than memory holds. */
+  ISOLATED("batches beyond memory") {
+    static const int64_t far[] = {INT64_MAX, INT64_MAX / 16, (int64_t)1 << 50};
+    for (int i = 0; i < 2 * COUNT(far); i++) {
+      diffeo_vi_options o;
+      diffeo_vi *none = NULL;
+      CHECK_OK(D.vi_options_init(&o, sizeof o));
+      *(i < COUNT(far) ? &o.batch_size : &o.window) = far[i % COUNT(far)];
+      const diffeo_status status = D.vi_create_f64(flow, &o, half_f64, NULL, NULL, 0, &none);
+      CHECK(status == DIFFEO_EINVAL && none == NULL, "%d is %s", i, D.status_name(status));
+      D.vi_destroy(none);
+    }
+  }
+  REFUSED(DIFFEO_EINVAL, "target", D.vi_create_f64(flow, NULL, NULL, NULL, NULL, 0, OUT(0)));
+  REFUSED(DIFFEO_EINVAL, "flow", D.vi_create_f64(NULL, NULL, half_f64, NULL, NULL, 0, OUT(0)));
+  REFUSED(DIFFEO_ESHAPE, "n_context", D.vi_create_f64(conditional, NULL, half_f64, NULL, NULL, 0, OUT(0)));
+  REFUSED(DIFFEO_EINVAL, "context", D.vi_create_f64(conditional, NULL, half_f64, NULL, NULL, 3, OUT(0)));
+  REFUSED(DIFFEO_EINVAL, "-1", D.vi_create_f64(flow, NULL, half_f64, NULL, NULL, -1, OUT(0)));
+  REFUSED(DIFFEO_ESHAPE, "no context", D.vi_create_f64(flow, NULL, half_f64, NULL, context, 1, OUT(0)));
+  REFUSED(DIFFEO_EINVAL, "vi", D.vi_step(NULL, 1, NULL));
+  diffeo_variational_report report = {.struct_size = sizeof report};
+  REFUSED(DIFFEO_EINVAL, "vi", D.vi_report(NULL, &report));
+  REFUSED(DIFFEO_EINVAL, "vi", D.vi_set_learning_rate(NULL, 1));
+  REFUSED(DIFFEO_EINVAL, "vi", D.vi_save(NULL, "x.h5"));
+  REFUSED(DIFFEO_EINVAL, "vi", D.vi_load(NULL, "x.h5"));
+  ISOLATED("a target that stops, and one that is nowhere finite") {
+    int left = 5;
+    double wild[] = {NAN, INFINITY, -INFINITY};
+    diffeo_vi_options o;
+    diffeo_vi *vi = NULL;
+    diffeo_flow *best = NULL;
+    CHECK_OK(D.vi_options_init(&o, sizeof o));
+    o.window = 3, o.steps = 30, o.batch_size = 7;
+    CHECK_OK(D.vi_create_f64(flow, &o, stopping_f64, &left, NULL, 0, &vi));
+    CHECK_OK(D.vi_step(vi, 0, &report));
+    CHECK(report.steps == 3 && report.windows == 1 && report.total_steps == 30, "%lld", (long long)report.steps);
+    CHECK_STATUS(D.vi_step(vi, 0, &report), DIFFEO_ECANCELLED);
+    CHECK(strstr(D.last_error(), "42") != NULL && report.steps == 4, "%s", D.last_error());
+    CHECK_OK(D.vi_best(vi, &best));
+    D.flow_destroy(best);
+    for (int i = 0; i < 2; i++) {
+      report.struct_size = i;
+      CHECK_STATUS(D.vi_step(vi, 0, &report), DIFFEO_EINVAL);
+      CHECK_STATUS(D.vi_report(vi, &report), DIFFEO_EINVAL);
+    }
+    report.struct_size = sizeof report;
+    CHECK_STATUS(D.vi_report(vi, NULL), DIFFEO_EINVAL);
+    CHECK_STATUS(D.vi_save(vi, NULL), DIFFEO_EINVAL);
+    CHECK_STATUS(D.vi_save(vi, "/nowhere/x.h5"), DIFFEO_EIO);
+    CHECK_STATUS(D.vi_load(vi, "/nowhere/x.h5"), DIFFEO_EIO);
+    CHECK_STATUS(D.vi_set_learning_rate(vi, NAN), DIFFEO_EINVAL);
+    CHECK_STATUS(D.vi_best(vi, NULL), DIFFEO_EINVAL);
+    D.vi_cancel(vi);
+    CHECK_STATUS(D.vi_step(vi, INT64_MIN, &report), DIFFEO_ECANCELLED);
+    CHECK(D.vi_finished(vi) == 1 && report.state == DIFFEO_TRAIN_CANCELLED, "%d", report.state);
+    D.vi_destroy(vi);
+    for (int i = 0; i < COUNT(wild); i++) {
+      for (int32_t e = DIFFEO_ESTIMATOR_REVERSE_KL; e <= DIFFEO_ESTIMATOR_MASS_COVERING; e++) {
+        o.estimator = e, o.batch_size = 16;
+        CHECK_OK(D.vi_create_f64(flow, &o, wild_f64, &wild[i], NULL, 0, &vi));
+        CHECK_STATUS(D.vi_step(vi, 0, &report), DIFFEO_ENUMERIC);
+        CHECK_OK(D.vi_best(vi, &best));
+        D.flow_destroy(best), D.vi_destroy(vi);
+      }
+    }
   }
 }
 
@@ -1243,6 +1366,7 @@ int main(int argc, char **argv) {
   PART(evaluation_f32);
   PART(evaluation_f64);
   PART(gradients);
+  PART(targets);
   PART(parameters_f32);
   PART(parameters_f64);
   PART(training_f32);

@@ -192,6 +192,7 @@ static void pullbacks(const char *kind, int64_t dim, int64_t context_dim) {
   const double h = 1e-6;
   for (int sampled = 0; sampled < 2; sampled++) {
     for (int64_t i = 0; i < count; i++) gradient[i] = 2; /* is added to */
+    if (sampled && strcmp(kind, "mixtures") == 0) continue; /* its rows jump: right in the mean only */
     if (sampled) {
       diffeo_status status = D.flow_sample_vjp_f64(flow, 3, 7, N, c, nc, g, g, workspace, a, la, NULL, gradient);
       if (strcmp(kind, "made") == 0 && status == DIFFEO_EUNSUPPORTED) continue;
@@ -217,6 +218,84 @@ static void pullbacks(const char *kind, int64_t dim, int64_t context_dim) {
   free(start), free(moved), free(along), free(gradient);
   D.workspace_destroy(workspace);
   D.flow_destroy(flow);
+}
+
+/* Normal numbers around the context, with standard deviation 1/2, and a constant that the evidence is to find. */
+static int target_f64(void *user, int64_t n, const double *x, const double *context, double *log_density, double *gradient) {
+  ++*(int *)user;
+  for (int64_t i = 0; i < n; i++) {
+    log_density[i] = 2.5 - 2 * 0.22579135264472743236;  /* log sqrt(2 pi) - log 2 */
+    for (int j = 0; j < 2; j++) {
+      const double d = x[2 * i + j] - (context ? context[2 * i + j] : 1);
+      log_density[i] -= 2 * d * d;
+      if (gradient) gradient[2 * i + j] = -4 * d;
+    }
+  }
+  return 0;
+}
+static int target_f32(void *user, int64_t n, const float *x, const float *context, float *log_density, float *gradient) {
+  ++*(int *)user;
+  for (int64_t i = 0; i < n; i++) {
+    log_density[i] = 2.5f - 2 * 0.22579135f;
+    for (int j = 0; j < 2; j++) {
+      const float d = x[2 * i + j] - (context ? context[2 * i + j] : 1);
+      log_density[i] -= 2 * d * d;
+      if (gradient) gradient[2 * i + j] = -4 * d;
+    }
+  }
+  return 0;
+}
+
+/* Training to a target, in both types of buffers, saved in the middle and continued. */
+static void inference(void) {
+  for (int32_t dtype = DIFFEO_F32; dtype <= DIFFEO_F64; dtype++) {
+    for (int32_t e = DIFFEO_ESTIMATOR_REVERSE_KL; e <= DIFFEO_ESTIMATOR_MASS_COVERING; e++) {
+      for (int given = 0; given < 2; given++) {
+        diffeo_flow *flow = make_flow("realnvp", 2, given ? 2 : 0, dtype), *best[2] = {NULL, NULL};
+        diffeo_train_options train;
+        diffeo_vi_options o;
+        diffeo_vi *vi[2] = {NULL, NULL};
+        diffeo_variational_report report = {.struct_size = sizeof report};
+        char path[512];
+        int calls = 0;
+        snprintf(path, sizeof path, "%s/smoke-vi-%d-%d-%d.h5", folder, dtype, e, given);
+        CHECK_OK(D.train_options_init(&train, sizeof train));
+        CHECK_OK(D.vi_options_init(&o, sizeof o));
+        train.learning_rate = 1e-2, train.schedule = DIFFEO_SCHEDULE_COSINE;
+        o.train = &train, o.steps = 200, o.window = 50, o.batch_size = 64, o.estimator = e;
+        for (int i = 0; i < 2; i++) {
+          train.threads = 1 + 2 * i; /* the same bits */
+          if (dtype == DIFFEO_F32) {
+            float narrow[N * 2];
+            to_float(context, narrow, N * 2);
+            CHECK_OK(D.vi_create_f32(flow, &o, target_f32, &calls, given ? narrow : NULL, given ? N : 0, &vi[i]));
+          } else {
+            CHECK_OK(D.vi_create_f64(flow, &o, target_f64, &calls, given ? context : NULL, given ? N : 0, &vi[i]));
+          }
+        }
+        CHECK_OK(D.vi_step(vi[0], 0, &report));
+        CHECK_OK(D.vi_step(vi[0], 7, &report));
+        CHECK(report.steps == 57 && report.windows == 1 && report.state == DIFFEO_TRAIN_RUNNING, "%d", (int)report.steps);
+        CHECK_OK(D.vi_save(vi[0], path));
+        CHECK_OK(D.vi_load(vi[1], path));
+        for (int i = 0; i < 2; i++) {
+          while (!D.vi_finished(vi[i])) CHECK_OK(D.vi_step(vi[i], 30, &report));
+          CHECK_OK(D.vi_best(vi[i], &best[i]));
+        }
+        CHECK(calls == 200 + 143 && report.steps == 200 && report.skipped_steps == 0, "%d calls", calls);
+        CHECK(fabs(report.log_evidence - 2.5) < 0.3 && report.pareto_k < 1, "estimator %d: %g, %g", e, report.log_evidence, report.pareto_k);
+        CHECK(report.bound <= 2.5 + 4 * report.elbo_error + 0.05 && report.bound > 1.5, "bound %g", report.bound);
+        const int64_t count = D.flow_parameter_count(flow);
+        double *a = malloc((size_t)count * sizeof *a), *b = malloc((size_t)count * sizeof *b);
+        CHECK_OK(D.flow_parameters_f64(best[0], a));
+        CHECK_OK(D.flow_parameters_f64(best[1], b));
+        CHECK(memcmp(a, b, (size_t)count * sizeof *a) == 0, "estimator %d: continued, other weights", e);
+        free(a), free(b), remove(path);
+        for (int i = 0; i < 2; i++) D.vi_destroy(vi[i]), D.flow_destroy(best[i]);
+        D.flow_destroy(flow);
+      }
+    }
+  }
 }
 
 /* To a file, to bytes, to numbers, and back: the same flow each time. */
@@ -548,6 +627,7 @@ int main(int argc, char **argv) {
   if (wanted("bases")) bases(DIFFEO_F32), bases(DIFFEO_F64);
   PART(integers);
   PART(turns);
+  PART(inference);
   if (wanted("training")) training(DIFFEO_F32), training(DIFFEO_F64);
   return checks_end("smoke");
 }

@@ -11,6 +11,12 @@ package enum AnyFlow: Sendable {
     }
   }
 
+  static func of<S: Scalar>(_ flow: Flow<S>) throws(DiffeoError) -> AnyFlow {
+    if let flow = flow as? Flow<Float> { return .f32(flow) }
+    if let flow = flow as? Flow<Double> { return .f64(flow) }
+    throw DiffeoError(.internal, "a flow of \(S.dtype.name)")
+  }
+
   package var spec: FlowSpec {
     switch self {
     case .f32(let flow): flow.spec

@@ -288,7 +288,7 @@ package struct Architecture: Sendable {
     // Masks differ where orders and degrees are drawn.
     let drawn = randomOrder || masks > 1
     try builder.setBaseMADE(
-      conditioner(.affine(scale ?? .softClip)), conditional: conditional, order: drawn ? .random : .natural,
+      conditioner(.affine(divisor)), conditional: conditional, order: drawn ? .random : .natural,
       randomDegrees: drawn, masks: masks, seed: random.next())
   }
 }

@@ -45,34 +45,57 @@ extension Flow {
       let task = PullbackTask(model, pullback, batch, 0..<batch.rows, tileRows: S.kernels.tileRows, sums: nil)
       return try workspace.forEach(task.count, task)
     }
-    let gradient = try ParameterVector<S>(count: parameters.count)
-    let sums = try GradientSums(spec, model, into: gradient.pointer, masks: .together)
-    // In pieces, so that single precision sums few rows, and all pieces before any: a call that fails adds nothing.
-    let total = batch.rows > Tiling.minibatchRows ? try ParameterVector<Double>(count: parameters.count) : nil
-    for first in stride(from: 0, to: batch.rows, by: Tiling.minibatchRows) {
-      let piece = first..<min(first + Tiling.minibatchRows, batch.rows)
+    let sums = try ParameterPullback(spec, model)
+    try sums.run(pullback, batch, workspace)
+    for i in 0..<sums.gradient.count { target[i] += T(sums.gradient.pointer[i]) }
+  }
+}
+
+/// Pullbacks with the gradient in the parameters.
+final class ParameterPullback<S: Scalar> {
+  let gradient: ParameterVector<S>
+  private let model: Model<S>
+  private let sums: GradientSums<S>
+  private var total: ParameterVector<Double>?
+
+  init(_ spec: FlowSpec, _ model: Model<S>) throws(DiffeoError) {
+    self.model = model
+    gradient = try ParameterVector(count: spec.parameterCount)
+    sums = try GradientSums(spec, model, into: gradient.pointer, masks: .together)
+  }
+
+  /// Sets the gradient. In pieces, so that single precision sums few rows.
+  func run<T: Scalar>(_ pullback: Pullback<T>, _ batch: Batch<T>, _ workspace: Workspace) throws(DiffeoError) {
+    let pieces = max(1, (batch.rows + Tiling.minibatchRows - 1) / Tiling.minibatchRows)
+    if pieces > 1 {
+      if total == nil { total = try ParameterVector(count: gradient.count) }
+      total?.pointer.update(repeating: 0, count: gradient.count)
+    }
+    for k in 0..<pieces {
+      let first = k * Tiling.minibatchRows
       sums.begin()
-      let task = PullbackTask(model, pullback, batch, piece, tileRows: Tiling.rows, sums: sums)
+      let task = PullbackTask(
+        model, pullback, batch, first..<min(first + Tiling.minibatchRows, batch.rows), tileRows: Tiling.rows, sums: sums)
       try workspace.forEach(task.count, task)
       _ = try sums.finish(minibatch: 0, workspace)
-      if let total { for i in 0..<total.count { total.pointer[i] += Double(gradient.pointer[i]) } }
+      if pieces > 1, let total {
+        for i in 0..<total.count { total.pointer[i] += Double(gradient.pointer[i]) }
+      }
     }
-    if let total {
-      for i in 0..<total.count { target[i] += T(total.pointer[i]) }
-    } else {
-      for i in 0..<gradient.count { target[i] += T(gradient.pointer[i]) }
+    if pieces > 1, let total {
+      for i in 0..<total.count { gradient.pointer[i] = S(total.pointer[i]) }
     }
   }
 }
 
 /// A pullback of some rows of a batch, a tile at a time.
-private struct PullbackTask<S: Scalar, T: Scalar>: IndexedTask {
-  let model: Model<S>
-  let pullback: Pullback<T>
-  let batch: Batch<T>
-  let piece: Range<Int>
-  let tileRows: Int
-  let sums: GradientSums<S>?
+struct PullbackTask<S: Scalar, T: Scalar>: IndexedTask {
+  private let model: Model<S>
+  private let pullback: Pullback<T>
+  private let batch: Batch<T>
+  private let piece: Range<Int>
+  private let tileRows: Int
+  private let sums: GradientSums<S>?
 
   init(
     _ model: Model<S>, _ pullback: Pullback<T>, _ batch: Batch<T>, _ piece: Range<Int>, tileRows: Int,

@@ -71,11 +71,9 @@ package final class AnyTrainer: @unchecked Sendable {
   }
 
   package func restore(_ state: AnyTrainingState, of spec: FlowSpec) throws(DiffeoError) {
-    switch (kind, state) {
-    case (.f32(let trainer), .f32(let state)): try trainer.restore(state, of: spec)
-    case (.f64(let trainer), .f64(let state)): try trainer.restore(state, of: spec)
-    case (.f32, .f64): throw DiffeoError(.invalid, "the checkpoint is of a float64 flow, this one is float32")
-    case (.f64, .f32): throw DiffeoError(.invalid, "the checkpoint is of a float32 flow, this one is float64")
+    switch kind {
+    case .f32(let trainer): try trainer.restore(state.of(Float.self), of: spec)
+    case .f64(let trainer): try trainer.restore(state.of(Double.self), of: spec)
     }
   }
 

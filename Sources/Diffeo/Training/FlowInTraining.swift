@@ -9,12 +9,13 @@ final class FlowInTraining<S: Scalar> {
   /// Where the training began.
   private let origin: Flow<S>
 
-  init(_ flow: Flow<S>, threads: Int) throws(DiffeoError) {
+  /// bothWays: pullbacks are asked for from noise to data, too.
+  init(_ flow: Flow<S>, threads: Int, bothWays: Bool = false) throws(DiffeoError) {
     spec = flow.spec
     origin = flow
     workspace = try Workspace(threads: threads)
     parameters = try ParameterVector(copy: flow.parameters)
-    model = try Model(spec, wholeVectors: true)
+    model = try Model(spec, wholeVectors: !bothWays)
     model.prepare(parameters.pointer)
   }
 

@@ -14,6 +14,19 @@ protocol Objective<S>: AnyObject {
   /// Of all rows, by the flow as it is used outside of a training.
   func scores(_ rows: any RowSource<S>) throws(DiffeoError) -> RowScores
 
+  /// What makes a training another one than maximum likelihood, in its identity.
+  func describe(_ record: inout Record)
+
+  /// What it keeps from one step to the next. Restoring gives what sets it, when all parts of a training can be restored.
+  func save(to table: inout NumberTable)
+  func restore(from table: NumberTable) throws(DiffeoError) -> () -> Void
+
   /// Refuses rows that would spoil every minibatch that they are in, whatever the parameters.
   func check(_ rows: any RowSource<S>) throws(DiffeoError)
+}
+
+extension Objective {
+  func describe(_ record: inout Record) {}
+  func save(to table: inout NumberTable) {}
+  func restore(from table: NumberTable) throws(DiffeoError) -> () -> Void { {} }
 }

@@ -5,6 +5,9 @@ protocol RowSource<S>: AnyObject {
 
   var count: Int { get }
 
+  /// Of how many rows the worst thousandth is told apart.
+  var judged: Int { get }
+
   /// Whether the order of an epoch depends on the memory that there is for rows.
   var hasWindows: Bool { get }
 
@@ -41,6 +44,7 @@ protocol RowSource<S>: AnyObject {
 
 /// As it is for rows in memory.
 extension RowSource {
+  var judged: Int { count }
   var hasWindows: Bool { false }
   var stretches: [Range<Int>] { [0..<count] }
   func readAhead(_ goesOn: Bool) {}

@@ -4,6 +4,7 @@ extension Trainer {
   func state() -> TrainingState<S> {
     var table = NumberTable()
     for part in parts { part.save(to: &table) }
+    objective.save(to: &table)
     return TrainingState(identity: identity, numbers: table, vectors: vectors)
   }
 
@@ -13,12 +14,13 @@ extension Trainer {
       throw DiffeoError(.state, "a checkpoint can be continued before the first step only")
     }
     try check(spec, state.identity)
-    var (report, sums, best, clip, rates) = (report, EpochSums(rows: rows.count), best, clip, rates)
+    var (report, sums, best, clip, rates) = (report, EpochSums(rows: rows.judged), best, clip, rates)
     try report.restore(from: state.numbers)
     try sums.restore(from: state.numbers)
     try best.restore(from: state.numbers)
     try clip.restore(from: state.numbers)
     try rates.restore(from: state.numbers)
+    let restoreObjective = try objective.restore(from: state.numbers)
     guard best.epoch <= report.epoch else {
       throw DiffeoError(
         .format, "the best epoch of the checkpoint is \(best.epoch), but there were \(report.epoch) epochs")
@@ -31,6 +33,7 @@ extension Trainer {
       if let stored = state.vectors[name] { vector.pointer.update(from: stored.pointer, count: vector.count) }
     }
     (self.report, self.sums, self.best, self.clip, self.rates) = (report, sums, best, clip, rates)
+    restoreObjective()
     self.report.bestLogProb = best.score
     self.report.bestEpoch = best.epoch
     if report.steps > 0 { self.report.setTraining(sums.scores) }
@@ -53,6 +56,7 @@ extension Trainer {
   /// The rows and the weights that the training began with, by their fingerprints.
   private var identity: Record {
     var record = options.record
+    objective.describe(&record)
     record["rows"] = .int(data.count)
     record["rows_memory"] = .int(data.hasWindows ? options.rowsMemory : 0)
     record["rows_fingerprint"] = .int(Int(bitPattern: UInt(data.fingerprint)))
@@ -66,7 +70,7 @@ extension Trainer {
     func refuse(_ sentence: String) -> DiffeoError {
       DiffeoError(.invalid, "the checkpoint is of another training: \(sentence)")
     }
-    guard stored.kind == options.record.kind else { throw refuse("its kind is '\(stored.kind)'") }
+    guard stored.kind == identity.kind else { throw refuse("its kind is '\(stored.kind)'") }
     guard spec == self.spec else { throw refuse("its flow has other layers, another base or another dtype") }
     for (name, value) in identity.fields {
       guard let other = stored[name] else { throw DiffeoError(.format, "the checkpoint has no '\(name)'") }

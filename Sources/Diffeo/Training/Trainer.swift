@@ -105,7 +105,7 @@ final class Trainer<S: Scalar> {
 
   private func beginEpoch() {
     report.batch = 0
-    sums = EpochSums(rows: rows.count)
+    sums = EpochSums(rows: rows.judged)
     rows.begin(epoch: report.epoch)
   }
 

@@ -16,6 +16,25 @@ package struct TrainingState<S: Scalar> {
 package enum AnyTrainingState {
   case f32(TrainingState<Float>)
   case f64(TrainingState<Double>)
+
+  static func of<S: Scalar>(_ state: TrainingState<S>) throws(DiffeoError) -> AnyTrainingState {
+    if let state = state as? TrainingState<Float> { return .f32(state) }
+    if let state = state as? TrainingState<Double> { return .f64(state) }
+    throw DiffeoError(.internal, "a training of \(S.dtype.name)")
+  }
+
+  /// In the type of a flow that is to go on with it.
+  func of<S: Scalar>(_: S.Type) throws(DiffeoError) -> TrainingState<S> {
+    let (state, name): (Any, String) =
+      switch self {
+      case .f32(let state): (state, "float32")
+      case .f64(let state): (state, "float64")
+      }
+    guard let state = state as? TrainingState<S> else {
+      throw DiffeoError(.invalid, "the checkpoint is of a \(name) flow, this one is \(S.dtype.name)")
+    }
+    return state
+  }
 }
 
 /// A part of a training that changes in it.

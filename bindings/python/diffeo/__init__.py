@@ -26,7 +26,7 @@ Architectures in one call: `nice`, `realnvp`, `glow`, `made`, `maf`, `iaf`, `pla
 warnings: `diffeo.TrainingWarning`.
 """
 
-from . import diagnostics, errors, exchange
+from . import diagnostics, errors, exchange, targets
 from ._abi import VERSION_STRING as __version__
 from ._threads import get_num_threads, set_num_threads
 from ._vjp import Gradients
@@ -47,6 +47,7 @@ from .errors import Error, TrainingWarning
 from .exchange import convert
 from .flow import Flow, from_bytes, load
 from .spec import Mixture, Spec, Spline
+from .variational import TargetHistory, TargetReport, TargetTrainer
 from .train import History, Report, Trainer
 
 __all__ = [
@@ -58,6 +59,9 @@ __all__ = [
     "Report",
     "Spec",
     "Spline",
+    "TargetHistory",
+    "TargetReport",
+    "TargetTrainer",
     "Trainer",
     "TrainingWarning",
     "__version__",

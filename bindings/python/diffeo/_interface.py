@@ -39,6 +39,7 @@ OPTIMIZERS = {"adam": 1, "sgd": 2}
 SCHEDULES = {"constant": 1, "cosine": 2, "exponential": 3, "plateau": 4}
 JUDGES = {"mean": 1, "robust": 2}
 STATES = {"running": 0, "epoch_end": 1, "max_epochs": 2, "patience": 3, "cancelled": 4}
+ESTIMATORS = {"reverse_kl": 1, "path": 2, "importance": 3, "mass_covering": 4}
 
 
 # Handles: structs that are never defined, as in C. Pointers to each have a type of their own.
@@ -77,6 +78,13 @@ class TrainerStruct(Structure):
 
 
 Trainer = POINTER(TrainerStruct)
+
+
+class ViStruct(Structure):
+    pass
+
+
+Vi = POINTER(ViStruct)
 
 
 class NetworkOptions(Structure):
@@ -286,6 +294,49 @@ class TrainReport(Structure):
     ]
 
 
+class ViOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("steps", c_int64),
+        ("batch_size", c_int64),
+        ("window", c_int64),
+        ("patience", c_int64),
+        ("estimator", c_int32),
+        ("draws", c_int32),
+        ("tempering", c_double),
+        ("tempering_steps", c_int64),
+        ("train", POINTER(TrainOptions)),
+    ]
+
+
+class VariationalReport(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("steps", c_int64),
+        ("total_steps", c_int64),
+        ("windows", c_int64),
+        ("elbo", c_double),
+        ("elbo_error", c_double),
+        ("bound", c_double),
+        ("best_bound", c_double),
+        ("best_window", c_int64),
+        ("log_evidence", c_double),
+        ("effective_samples", c_double),
+        ("pareto_k", c_double),
+        ("inverse_temperature", c_double),
+        ("gradient_norm", c_double),
+        ("learning_rate", c_double),
+        ("base_learning_rate", c_double),
+        ("samples_per_second", c_double),
+        ("seconds", c_double),
+        ("seconds_left", c_double),
+        ("skipped_steps", c_int64),
+        ("cut_steps", c_int64),
+        ("averaged", c_int32),
+        ("state", c_int32),
+    ]
+
+
 STRUCTS: dict[str, type[Structure]] = {
     "diffeo_network_options": NetworkOptions,
     "diffeo_spline_options": SplineOptions,
@@ -299,11 +350,15 @@ STRUCTS: dict[str, type[Structure]] = {
     "diffeo_architecture_options": ArchitectureOptions,
     "diffeo_train_options": TrainOptions,
     "diffeo_train_report": TrainReport,
+    "diffeo_vi_options": ViOptions,
+    "diffeo_variational_report": VariationalReport,
 }
 
 ReadRowsF32 = CFUNCTYPE(c_int, c_void_p, c_int64, c_int64, Float32s, Float32s, Float32s)
 ReadRowsF64 = CFUNCTYPE(c_int, c_void_p, c_int64, c_int64, Float64s, Float64s, Float64s)
 Progress = CFUNCTYPE(c_int, POINTER(TrainReport), c_void_p)
+TargetF32 = CFUNCTYPE(c_int, c_void_p, c_int64, Float32s, Float32s, Float32s, Float32s)
+TargetF64 = CFUNCTYPE(c_int, c_void_p, c_int64, Float64s, Float64s, Float64s, Float64s)
 
 # name: (result, *arguments), in the order of the header
 SIGNATURES: dict[str, tuple[Any, ...]] = {
@@ -425,4 +480,17 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_trainer_cancel": (None, Trainer),
     "diffeo_fit_f32": (Status, Flow, POINTER(TrainOptions), Float32s, c_int64, Float32s, c_int64, Float32s, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
     "diffeo_fit_f64": (Status, Flow, POINTER(TrainOptions), Float64s, c_int64, Float64s, c_int64, Float64s, Progress, c_void_p, POINTER(Flow), POINTER(TrainReport)),
+    "diffeo_vi_options_init": (Status, POINTER(ViOptions), c_size_t),
+    "diffeo_vi_create_f32": (Status, Flow, POINTER(ViOptions), TargetF32, c_void_p, Float32s, c_int64, POINTER(Vi)),
+    "diffeo_vi_create_f64": (Status, Flow, POINTER(ViOptions), TargetF64, c_void_p, Float64s, c_int64, POINTER(Vi)),
+    "diffeo_vi_destroy": (None, Vi),
+    "diffeo_vi_step": (Status, Vi, c_int64, POINTER(VariationalReport)),
+    "diffeo_vi_report": (Status, Vi, POINTER(VariationalReport)),
+    "diffeo_vi_set_learning_rate": (Status, Vi, c_double),
+    "diffeo_vi_finished": (c_int32, Vi),
+    "diffeo_vi_best": (Status, Vi, POINTER(Flow)),
+    "diffeo_vi_current": (Status, Vi, POINTER(Flow)),
+    "diffeo_vi_save": (Status, Vi, c_char_p),
+    "diffeo_vi_load": (Status, Vi, c_char_p),
+    "diffeo_vi_cancel": (None, Vi),
 }

@@ -8,12 +8,15 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from . import _abi
 from ._arrays import real
+
+Describe: TypeAlias = Callable[[Any], str]
 
 _SECONDS = 10.0  # from a line to the next
 _LOGGER = logging.getLogger("diffeo")
@@ -23,8 +26,8 @@ _LOGGER.addHandler(logging.NullHandler())
 class Silent:
     """Shows nothing."""
 
-    def update(self, report: _abi.TrainReport) -> None:
-        """Take note of a report, which comes several times a second."""
+    def update(self, report: Any) -> None:
+        """Take note of a report of the library, which comes several times a second."""
 
     def close(self) -> None:
         """End the display."""
@@ -33,14 +36,15 @@ class Silent:
 class Lines(Silent):
     """Lines to stderr: one after the first epoch, then one every so many seconds of training, one at the end."""
 
-    def __init__(self, max_epochs: int, seconds: float) -> None:
-        self._max_epochs, self._seconds = max_epochs, seconds
+    def __init__(self, describe: Describe, seconds: float) -> None:
+        self._describe, self._seconds = describe, seconds
         self._due, self._first = seconds, True
         self._waiting = ""  # what no line has told yet
 
-    def update(self, report: _abi.TrainReport) -> None:
-        self._waiting = describe(report, self._max_epochs, within=True)
-        if report.seconds >= self._due or (self._first and report.epoch > 0):
+    def update(self, report: Any) -> None:
+        self._waiting = self._describe(report)
+        first = self._first and report.state != _abi.STATES["running"]
+        if report.seconds >= self._due or first:
             self._due, self._first = report.seconds + self._seconds, False
             self.close()
 
@@ -53,20 +57,29 @@ class Lines(Silent):
 class Bar(Silent):
     """A tqdm bar that moves within epochs too."""
 
-    def __init__(self, tqdm: Any, max_epochs: int) -> None:
-        self._max_epochs = max_epochs
-        self._bar = tqdm(total=max_epochs, bar_format="{bar:10}| {desc}", desc="training")
+    def __init__(self, tqdm: Any, total: int, describe: Describe, done: Callable[[Any], float]) -> None:
+        self._describe, self._done = describe, done
+        self._bar = tqdm(total=total, bar_format="{bar:10}| {desc}", desc="training")
 
-    def update(self, report: _abi.TrainReport) -> None:
-        self._bar.set_description_str(describe(report, self._max_epochs), refresh=False)
-        self._bar.update(_epochs(report) - self._bar.n)
+    def update(self, report: Any) -> None:
+        self._bar.set_description_str(self._describe(report), refresh=False)
+        self._bar.update(self._done(report) - self._bar.n)
 
     def close(self) -> None:
         self._bar.close()
 
 
-def display(wanted: bool | float, max_epochs: int) -> Silent:
-    """The best display there is; a number is that of seconds between two lines, where there is no bar."""
+def display(
+    wanted: bool | float,
+    total: int,
+    describe: Describe,
+    done: Callable[[Any], float],
+    describe_line: Describe | None = None,
+) -> Silent:
+    """The best display there is; a number is that of seconds between two lines, where there is no bar.
+
+    done: of so many in all; describe_line: in place of describe, where no bar tells how far within an epoch it is.
+    """
     given = not isinstance(wanted, (bool, np.bool_))
     seconds = real(wanted, "progress") if given else _SECONDS
     if not seconds >= 0:
@@ -76,16 +89,15 @@ def display(wanted: bool | float, max_epochs: int) -> Silent:
     # A notebook is no terminal, but tqdm knows how to draw there.
     if sys.stderr.isatty() or "IPython" in sys.modules:
         try:
-            return Bar(importlib.import_module("tqdm.auto").tqdm, max_epochs)
+            return Bar(importlib.import_module("tqdm.auto").tqdm, total, describe, done)
         except ImportError:
             pass
-    return Lines(max_epochs, seconds)
+    return Lines(describe_line or describe, seconds)
 
 
-def log(report: _abi.TrainReport, max_epochs: int, values: dict[str, Any]) -> None:
+def log(line: str, values: dict[str, Any]) -> None:
     """Tell the logger about an epoch; its record has the values as attributes."""
-    if _LOGGER.isEnabledFor(logging.INFO):
-        _LOGGER.info(describe(report, max_epochs), extra=values)
+    _LOGGER.info("%s", line, extra=values)
 
 
 def describe(report: _abi.TrainReport, max_epochs: int, within: bool = False) -> str:
@@ -102,7 +114,7 @@ def describe(report: _abi.TrainReport, max_epochs: int, within: bool = False) ->
     'epoch 3.3/100, train -1.2500, validation -1.5000, 2 steps skipped'
     """
     running = within and report.state == _abi.STATES["running"]
-    parts = [f"epoch {_epochs(report):.1f}/{max_epochs}" if running else f"epoch {report.epoch}/{max_epochs}"]
+    parts = [f"epoch {epochs(report):.1f}/{max_epochs}" if running else f"epoch {report.epoch}/{max_epochs}"]
     parts.append(f"train {_nats(report.train_log_prob)}")
     if report.validation_log_prob == report.validation_log_prob:
         parts.append(f"validation {_nats(report.validation_log_prob)}")
@@ -118,7 +130,7 @@ def describe(report: _abi.TrainReport, max_epochs: int, within: bool = False) ->
     return ", ".join(parts)
 
 
-def _epochs(report: _abi.TrainReport) -> float:
+def epochs(report: _abi.TrainReport) -> float:
     """Epochs done, and the part of the present one."""
     part = report.batch / max(report.batches_per_epoch, 1) if report.state == _abi.STATES["running"] else 0.0
     return float(report.epoch) + part

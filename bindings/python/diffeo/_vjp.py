@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from . import _abi
 from ._abi import Array, typed
 from ._arrays import Rows, pointer_and_count, real_array
 from ._threads import workspace
 from .errors import InvalidArgumentError, ShapeError
 
-if TYPE_CHECKING:
-    from .flow import Flow
-
 Of: TypeAlias = Literal["rows", "context", "parameters"]
 ALL: tuple[Of, ...] = ("rows", "context", "parameters")
+
+
+class Differentiable(Protocol):
+    """What is needed of a `Flow`."""
+
+    _handle: _abi.Handle
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def context_dim(self) -> int: ...
+    @property
+    def parameter_count(self) -> int: ...
 
 
 class Gradients(NamedTuple):
@@ -33,7 +44,7 @@ class Gradients(NamedTuple):
     parameters: Array | None
 
 
-def cotangent(value: npt.ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype, name: str) -> Array | None:
+def cotangent(value: npt.ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array | None:
     """What a loss is differentiated by, in the shape of what the function gives, or None for zeros."""
     if value is None:
         return None
@@ -46,12 +57,12 @@ def cotangent(value: npt.ArrayLike | None, shape: tuple[int, ...], dtype: np.dty
 
 
 def pulled_back(
-    flow: Flow,
+    flow: Differentiable,
     function: str,
     before: tuple[object, ...],
     count: int,
     given: Rows | None,
-    dtype: np.dtype,
+    dtype: np.dtype[Any],
     cotangents: tuple[Array | None, ...],
     of: Collection[Of],
     *,

@@ -21,8 +21,10 @@ from ._files import Path, encoded, folder, missing_is
 from ._signals import StopSignals
 from ._threads import workspace
 from ._vjp import ALL, Gradients, Of
-from ._words import Judge, Optimizer
+from ._words import Estimator, Judge, Optimizer
 from .errors import InvalidArgumentError, ShapeError
+from .variational import Target, TargetHistory, TargetTrainer
+from .variational import run as run_to_target
 
 _COLUMNS, _CONTEXT_COLUMNS = "diffeo.columns", "diffeo.context_columns"  # keys of metadata: lists in JSON
 _LONGEST = 65535  # bytes of a value of metadata
@@ -623,6 +625,121 @@ class Flow:
         )
         with StopSignals(stop_signals) as stop:
             return train.run(
+                self,
+                trainer,
+                progress=progress,
+                on_progress=on_progress,
+                checkpoint=checkpoint,
+                every=integer(every, "every", 1),
+                stop=stop,
+            )
+
+    def fit_target(
+        self,
+        target: Target,
+        context: npt.ArrayLike | None = None,
+        *,
+        steps: SupportsIndex = 2000,
+        batch_size: SupportsIndex = 256,
+        window: SupportsIndex = 100,
+        patience: SupportsIndex = 0,
+        estimator: Estimator = "path",
+        draws: SupportsIndex = 8,
+        tempering: float = 1.0,
+        tempering_steps: SupportsIndex = 0,
+        lr: float = 1e-3,
+        optimizer: Optimizer = "adam",
+        schedule: train.Schedule = "constant",
+        warmup_steps: SupportsIndex = 0,
+        rate_decay: float = 0.5,
+        plateau_patience: SupportsIndex = 5,
+        betas: tuple[float, float] = (0.9, 0.999),
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        l2: float = 0.0,
+        clip_quantile: float = 0.9,
+        clip_norm: float = 0.0,
+        ema_decay: float = 0.0,
+        seed: SupportsIndex = 0,
+        threads: SupportsIndex | None = None,
+        progress: bool | float = True,
+        on_progress: Callable[[TargetTrainer[Flow]], object] | None = None,
+        checkpoint: Path | None = None,
+        every: SupportsIndex = 1,
+        stop_signals: Iterable[int] = (),
+    ) -> TargetHistory:
+        """Train the flow in place to a density that can be evaluated: variational inference, without data.
+
+        However the training ends, the flow then has the weights of the window with the best bound. Ctrl-C, an exception
+        of the target or of `on_progress` end it, too.
+
+        Parameters
+        ----------
+        target : callable
+            ``target(x)``, or ``target(x, context)``: log p of each row of x, up to a constant, [n], and its gradient,
+            [n, dim]. See `diffeo.targets` for functions of PyTorch and JAX and for Stan models.
+        context : array_like, [n, context_dim], optional
+            Rows that samples are drawn given, in turns.
+        steps, batch_size, window, patience, estimator, draws, tempering, tempering_steps
+            As in `TargetTrainer`.
+        lr, optimizer, schedule, warmup_steps, rate_decay, plateau_patience, betas, momentum, weight_decay, l2, \
+                clip_quantile, clip_norm, ema_decay, seed, threads
+            As in `Trainer`.
+        progress, on_progress, checkpoint, every, stop_signals
+            As in `fit`; `on_progress` gets the `TargetTrainer`, after every window, and `every` counts windows.
+
+        Returns
+        -------
+        TargetHistory
+
+        Raises
+        ------
+        ArithmeticError
+            When no step of a whole window was finite. The flow keeps the best weights.
+        NotImplementedError
+            For a flow with batch normalisation, or without derivatives of its samples (see `sample_vjp`).
+
+        Examples
+        --------
+        >>> def banana(x):
+        ...     bend = x[:, 1] - x[:, 0] ** 2
+        ...     log_p = -0.5 * x[:, 0] ** 2 - 2 * bend**2
+        ...     return log_p, np.stack([-x[:, 0] + 8 * x[:, 0] * bend, -4 * bend], axis=1)
+        >>> flow = diffeo.realnvp(dim=2, transforms=4, hidden=(32, 32))
+        >>> history = flow.fit_target(banana, steps=300, lr=5e-3, progress=False)
+        >>> abs(history.log_evidence[-1] - np.log(np.pi)) < 0.1   # of the integral, sqrt(2 pi) sqrt(pi / 2)
+        True
+        """
+        trainer = TargetTrainer(
+            self,
+            target,
+            context,
+            steps=steps,
+            batch_size=batch_size,
+            window=window,
+            patience=patience,
+            estimator=estimator,
+            draws=draws,
+            tempering=tempering,
+            tempering_steps=tempering_steps,
+            lr=lr,
+            optimizer=optimizer,
+            schedule=schedule,
+            warmup_steps=warmup_steps,
+            rate_decay=rate_decay,
+            plateau_patience=plateau_patience,
+            betas=betas,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            l2=l2,
+            clip_quantile=clip_quantile,
+            clip_norm=clip_norm,
+            ema_decay=ema_decay,
+            seed=seed,
+            threads=threads,
+        )
+        with StopSignals(stop_signals) as stop:
+            return run_to_target(
                 self,
                 trainer,
                 progress=progress,

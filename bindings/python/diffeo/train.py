@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from copy import copy
 from ctypes import byref, sizeof
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
-from typing import Any, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar, cast
+from typing import Any, Protocol, SupportsIndex, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, _checks, _words
+from . import _abi, _checks, _training
 from ._abi import Array, lib, typed
 from ._arrays import Rows as Batch
-from ._arrays import choice, integer, pointer_and_count, real, seed64, vector
-from ._files import Path, encoded, folder, missing_is
-from ._progress import display, log
+from ._arrays import choice, integer, pointer_and_count, real, vector
+from ._files import Path
+from ._progress import describe, display, epochs, log
 from ._rows import Rows, is_lazy
 from ._signals import StopSignals
-from ._threads import get_num_threads
+from ._training import STATE_NAMES, Schedule, Training, set_optimizer
 from ._words import Judge, Optimizer
-
-_STATE_NAMES = {code: name for name, code in _abi.STATES.items()}
-_PIECE = 0.05  # seconds a call of the library should take, so that Ctrl-C and the progress bar respond
 
 # Of the columns of x and of the context, where data frames or the flow have some.
 Names: TypeAlias = tuple[tuple[str, ...] | None, tuple[str, ...] | None]
-Schedule: TypeAlias = _words.Schedule | Callable[[int, int], float]
 Validation: TypeAlias = (
     float
     | npt.ArrayLike
@@ -40,12 +36,8 @@ Validation: TypeAlias = (
 )
 
 
-class Trainable(Protocol):
-    """What a trainer needs of a `Flow`."""
-
-    _handle: _abi.Handle
-
-    def __init__(self, handle: _abi.Handle) -> None: ...
+class Trainable(_training.Trainable, Protocol):
+    """What a trainer on rows needs of a `Flow`."""
 
     @property
     def dtype(self) -> np.dtype[Any]: ...
@@ -217,7 +209,7 @@ class History:
         self.stopped = stopped
 
 
-class Trainer(Generic[F]):
+class Trainer(Training[F, Report]):
     """A training of a flow by maximum likelihood, step by step; `Flow.fit` is a loop over one.
 
     It begins with the weights of the flow, which it does not change, and has its own copy of the rows. The same data,
@@ -332,6 +324,8 @@ class Trainer(Generic[F]):
     (1000,)
     """
 
+    _C_NAME = "trainer"
+
     def __init__(
         self,
         flow: F,
@@ -380,31 +374,19 @@ class Trainer(Generic[F]):
         options.batch_size = integer(batch_size, "batch_size", 1)
         options.max_epochs = integer(max_epochs, "max_epochs", 0)
         options.patience = integer(patience, "patience", 0)
-        options.learning_rate = real(lr, "lr")
-        options.optimizer = choice(optimizer, _abi.OPTIMIZERS, "optimizer")
-        options.schedule = choice("constant" if callable(schedule) else schedule, _abi.SCHEDULES, "schedule")
-        options.warmup_steps = integer(warmup_steps, "warmup_steps", 0)
-        options.rate_decay = real(rate_decay, "rate_decay")
-        options.plateau_patience = integer(plateau_patience, "plateau_patience", 1)
-        options.beta1, options.beta2 = (real(beta, "betas") for beta in betas)
-        options.momentum = real(momentum, "momentum")
-        options.weight_decay = real(weight_decay, "weight_decay")
-        options.l2 = real(l2, "l2")
-        options.clip_quantile = real(clip_quantile, "clip_quantile")
-        options.clip_norm = real(clip_norm, "clip_norm")
-        options.ema_decay = real(ema_decay, "ema_decay")
+        set_optimizer(
+            options, lr=lr, optimizer=optimizer, schedule=schedule, warmup_steps=warmup_steps, rate_decay=rate_decay,
+            plateau_patience=plateau_patience, betas=betas, momentum=momentum, weight_decay=weight_decay, l2=l2,
+            clip_quantile=clip_quantile, clip_norm=clip_norm, ema_decay=ema_decay, seed=seed, threads=threads,
+        )  # fmt: skip
         options.x_noise = real(x_noise, "x_noise")
         options.negative_weights = bool(negative_weights)
         options.rows_memory = integer(rows_memory, "rows_memory", 0)
-        options.seed = seed64(seed)
-        options.threads = get_num_threads() if threads is None else integer(threads, "threads", 1, 256)
 
-        self._lr, self._schedule = float(options.learning_rate), schedule if callable(schedule) else None
+        super().__init__(flow, lr, schedule, _abi.TrainReport(struct_size=sizeof(_abi.TrainReport)))
         self._max_epochs = int(options.max_epochs)
-        self._flow, self._names = flow, names
+        self._names = names
         self._rows = [lazy] if lazy else []  # that are read when they are needed
-        self._now = _abi.TrainReport(struct_size=sizeof(_abi.TrainReport))
-        self._piece = 1  # batches in about _PIECE seconds
         if lazy:
             with lazy.reading():
                 self._handle = _abi.create(
@@ -432,7 +414,7 @@ class Trainer(Generic[F]):
             )
         if held_out:
             self._hold_out(*held_out)
-        lib.diffeo_trainer_report(self._handle, byref(self._now))
+        self._look()
 
     def _hold_out(self, x: Any, context: Any, weights: Any) -> None:
         if any(map(is_lazy, (x, context, weights))):
@@ -450,123 +432,13 @@ class Trainer(Generic[F]):
     def report(self) -> Report:
         """How training stands."""
         values = {name.name: getattr(self._now, name.name) for name in fields(Report)}
-        return Report(**values | {"averaged": bool(self._now.averaged), "state": _STATE_NAMES[self._now.state]})
+        return Report(**values | {"averaged": bool(self._now.averaged), "state": STATE_NAMES[self._now.state]})
 
-    @property
-    def finished(self) -> bool:
-        """Whether there is nothing left to do."""
-        return bool(lib.diffeo_trainer_finished(self._handle))
+    def _steps(self) -> tuple[int, int]:
+        return self._now.batches_per_epoch, self._max_epochs * self._now.batches_per_epoch
 
-    @property
-    def best(self) -> F:
-        """A new flow with the weights that were best so far."""
-        return type(self._flow)(_abi.create(_abi.Flow, lib.diffeo_trainer_best, self._handle))
-
-    @property
-    def current(self) -> F:
-        """A new flow with the present weights."""
-        return type(self._flow)(_abi.create(_abi.Flow, lib.diffeo_trainer_current, self._handle))
-
-    @property
-    def lr(self) -> float:
-        """The learning rate, which the schedule multiplies; it may be set between two steps."""
-        return self._lr
-
-    @lr.setter
-    def lr(self, rate: float) -> None:
-        lib.diffeo_trainer_set_learning_rate(self._handle, real(rate, "lr"))
-        lib.diffeo_trainer_report(self._handle, byref(self._now))
-        self._lr = float(rate)
-
-    def step(self, batches: SupportsIndex | None = None) -> Report:
-        """Train on so many minibatches, or to the end of the epoch, which none of the two goes past.
-
-        Ctrl-C is heard within a minibatch or so; training may go on afterwards.
-
-        Raises
-        ------
-        ArithmeticError
-            When no step of a whole epoch was finite. The best weights are kept.
-        """
-        for _ in self._pieces(None if batches is None else integer(batches, "batches", 1)):
-            pass
-        return self.report
-
-    def save(self, path: Path) -> None:
-        """Write the training as it stands to a checkpoint, which is a file of the best flow so far, too.
-
-        After a crash at any moment it is the old file or the new one, never half of it.
-
-        Raises
-        ------
-        OSError
-            FileNotFoundError if the folder does not exist.
-        """
-        target = encoded(path)
-        with missing_is(path, folder(path)):
-            lib.diffeo_trainer_save(self._handle, target)
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint, before the first step.
-
-        The trainer must have been made as the one that wrote it, of the same flow, rows and options; `max_epochs`,
-        `patience` and `threads` may be others. It then gives the bits of a training that never stopped.
-
-        Raises
-        ------
-        ValueError
-            Where it is a checkpoint of another training, with what differs, or none at all.
-        OSError
-            If the file cannot be read; FileNotFoundError if it is missing.
-        RuntimeError
-            After a step.
-        """
-        target = encoded(path)
-        with missing_is(path, path):
-            lib.diffeo_trainer_load(self._handle, target)
-        lib.diffeo_trainer_report(self._handle, byref(self._now))
-        if self._schedule is None:
-            self._lr = float(self._now.base_learning_rate)
-
-    def cancel(self) -> None:
-        """End training within a minibatch; from any thread. This `step` and later ones raise CancelledError."""
-        lib.diffeo_trainer_cancel(self._handle)
-
-    def __iter__(self) -> Iterator[Report]:
-        while not self.finished:
-            yield self.step()
-
-    def _pieces(self, batches: int | None) -> Iterator[_abi.TrainReport]:
-        """Go so many batches on, or to the end of the epoch, in pieces of about `_PIECE` seconds: Python sees signals
-        between two of them.
-        """
-        now = self._now
-        while not self.finished:
-            size = self._piece if batches is None else min(self._piece, batches)
-            if self._schedule:
-                size = 1
-                total = self._max_epochs * now.batches_per_epoch
-                factor = float(self._schedule(now.steps, total))
-                if not factor >= 0:
-                    raise ValueError(f"schedule({now.steps}, {total}) is {factor}, it must be 0 or more")
-                # The library takes rates above 0 only; no smaller one is told from 0 either.
-                rate = max(self._lr * factor, np.finfo(np.float64).tiny)
-                lib.diffeo_trainer_set_learning_rate(self._handle, rate)
-            before, steps = now.seconds, now.steps
-            with ExitStack() as reading:
-                for rows in self._rows:
-                    reading.enter_context(rows.reading())
-                lib.diffeo_trainer_step(self._handle, size, byref(now))
-            if self._schedule is None:
-                piece = now.seconds - before
-                self._piece = min(
-                    max(1, round(size * min(2.0, _PIECE / max(piece, 1e-9)))), max(1, now.batches_per_epoch)
-                )
-            yield now
-            if batches is not None:
-                batches -= now.steps - steps
-            if batches == 0 or now.state != _abi.STATES["running"]:
-                return
+    def _reading(self) -> Iterable[AbstractContextManager[None]]:
+        return [rows.reading() for rows in self._rows]
 
 
 def _parts(validation: Any) -> tuple[Any, Any, Any]:
@@ -597,7 +469,14 @@ def run(
     if checkpoint is not None and os.path.exists(checkpoint):
         trainer.load(checkpoint)
     history, watch, stopped = History(), _checks.Watch(), ""
-    shown = display(progress, trainer._max_epochs)
+    epochs_wanted = trainer._max_epochs
+    shown = display(
+        progress,
+        epochs_wanted,
+        lambda report: describe(report, epochs_wanted),
+        epochs,
+        lambda report: describe(report, epochs_wanted, within=True),
+    )
     saved = -1  # step
 
     def save() -> None:
@@ -616,7 +495,7 @@ def run(
             if now.state == _abi.STATES["running"]:
                 continue
             history._append(trainer.report)
-            log(trainer._now, trainer._max_epochs, asdict(trainer.report))
+            log(describe(trainer._now, epochs_wanted), asdict(trainer.report))
             watch.epoch(history)
             if now.epoch % every == 0:
                 save()

@@ -74,7 +74,9 @@ def test_lines_are_shown_in_a_log_or_without_tqdm(capsys, monkeypatch, terminal)
     ],
 )
 def test_lines_are_as_far_apart_as_was_said(capsys, seconds, reports, shown):
-    lines = _progress.display(seconds, len(reports))
+    lines = _progress.display(
+        seconds, len(reports), lambda r: _progress.describe(r, len(reports), within=True), _progress.epochs
+    )
     for each in reports:
         lines.update(each)
     lines.close()

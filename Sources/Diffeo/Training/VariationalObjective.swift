@@ -1,0 +1,194 @@
+import CLibrary
+import KernelInterface
+
+/// A bound of the evidence of a target, by draws from the flow. Each step has draws of its own, numbered on from step to
+/// step.
+final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
+  var gradient: ParameterVector<S> { sums.gradient }
+  private let flow: FlowInTraining<S>
+  private let target: Target<T>
+  private let options: VariationalOptions
+  private let sums: ParameterPullback<S>
+  /// Rows that the draws are given, in turns; none without a context.
+  private let contextRows: Int
+  private let contexts: UnsafeMutablePointer<T>
+  /// Of the present window.
+  var logWeights = LogWeights()
+
+  // Of a batch.
+  private let context: UnsafeMutablePointer<T>
+  private let x: UnsafeMutablePointer<T>
+  private let logQ: UnsafeMutablePointer<T>
+  private let logP: UnsafeMutablePointer<T>
+  /// Of the target at x, and then dL/dx.
+  private let gX: UnsafeMutablePointer<T>
+  private let gLogQ: UnsafeMutablePointer<T>
+  private let score: UnsafeMutablePointer<T>
+  private let pool = Pool()
+
+  private var batchSize: Int { options.batchSize }
+
+  /// context: rows that are copied.
+  init(
+    _ flow: FlowInTraining<S>, _ options: VariationalOptions, _ target: Target<T>, _ context: Batch<T>
+  ) throws(DiffeoError) {
+    self.flow = flow
+    self.options = options
+    self.target = target
+    sums = try ParameterPullback(flow.spec, flow.model)
+    let (dim, contextDim, batchSize) = (flow.spec.dim, flow.spec.contextDim, options.batchSize)
+    contextRows = contextDim == 0 ? 0 : context.rows
+    contexts = try pool.take(contextRows * contextDim)
+    if let given = context.context { contexts.update(from: given, count: contextRows * contextDim) }
+    self.context = try pool.take(batchSize * contextDim)
+    x = try pool.take(batchSize * dim)
+    logQ = try pool.take(batchSize)
+    logP = try pool.take(batchSize)
+    gX = try pool.take(batchSize * dim)
+    gLogQ = try pool.take(batchSize)
+    score = try pool.take(options.estimator == .path ? batchSize * dim : 0)
+    // What has no derivative says so now.
+    if options.estimator != .massCovering {
+      var one = Pullback<T>(.sample(seed: 0, firstRow: 0))
+      one.rows = x
+      try sums.run(one, Batch(rows: 1, x: nil, context: self.context, contextIsShared: true), flow.workspace)
+    }
+  }
+
+  @_specialize(where S == Float, T == Float)
+  @_specialize(where S == Float, T == Double)
+  @_specialize(where S == Double, T == Float)
+  @_specialize(where S == Double, T == Double)
+  func computeGradient(
+    _ rows: any RowSource<S>, _ range: Range<Int>, minibatch: Int, _ scores: inout RowScores
+  ) throws(DiffeoError) -> Double {
+    let (count, seed) = (batchSize, options.training.seed)
+    let firstRow = UInt64(minibatch) &* UInt64(count)
+    if minibatch % options.window == 0 { logWeights.removeAll() }
+    loadContext(firstRow)
+    let drawn = Batch<T>(rows: count, x: nil, context: flow.spec.contextDim == 0 ? nil : context, contextIsShared: false)
+    let draw = TileTask(
+      flow.model, Operation<T>.sample(seed: seed, firstRow: firstRow, x, logProb: logQ), drawn,
+      threads: flow.workspace.threads)
+    try flow.workspace.forEach(draw.count, draw)
+
+    let wantsGradient = options.estimator != .massCovering
+    let answer = target.evaluate(count, x, drawn.context, logP, wantsGradient ? gX : nil)
+    guard answer == 0 else {
+      throw DiffeoError(.cancelled, "the target returned \(answer) in step \(minibatch + 1)")
+    }
+    addBounds(&scores)
+    // Only what covers mass can do without a part of it.
+    for r in 0..<count where !logP[r].isFinite && (wantsGradient || !(logP[r] < 0)) { return .nan }
+    setCotangents(minibatch)
+
+    var pullback: Pullback<T>
+    var batch = drawn
+    if wantsGradient {
+      if options.estimator == .path { try subtractScore(drawn) }
+      pullback = Pullback(.sample(seed: seed, firstRow: firstRow))
+      pullback.rowCotangents = .given(gX)
+      if options.estimator != .path { pullback.logCotangents = .given(gLogQ) }
+    } else {
+      pullback = Pullback(.logProb)
+      pullback.logCotangents = .given(gLogQ)
+      batch = Batch(rows: count, x: x, context: drawn.context, contextIsShared: false)
+    }
+    try sums.run(pullback, batch, flow.workspace)
+    return S.kernels.sumOfSquares(gradient.count, gradient.pointer)
+  }
+
+  /// The draws take the rows of the context in turns.
+  private func loadContext(_ firstRow: UInt64) {
+    let columns = flow.spec.contextDim
+    if columns == 0 { return }
+    for r in 0..<batchSize {
+      let row = Int((firstRow &+ UInt64(r)) % UInt64(contextRows))
+      (context + r * columns).update(from: contexts + row * columns, count: columns)
+    }
+  }
+
+  private func logWeight(_ r: Int) -> Double { Double(logP[r]) - Double(logQ[r]) }
+
+  /// log of the mean weight of each group of draws.
+  private func addBounds(_ scores: inout RowScores) {
+    let draws = options.drawsOfABound
+    for r in 0..<batchSize { logWeights.add(logWeight(r)) }
+    for first in stride(from: 0, to: batchSize, by: draws) {
+      let bound = draws == 1 ? logWeight(first) : logMeanWeight(first..<first + draws)
+      scores.add(bound, weight: 1, row: first)
+    }
+  }
+
+  private func logMeanWeight(_ rows: Range<Int>) -> Double {
+    var top = -Double.infinity
+    for r in rows where logWeight(r) > top { top = logWeight(r) }
+    if !top.isFinite { return top }
+    var sum = 0.0
+    for r in rows { sum += exp(logWeight(r) - top) }
+    return top + log(sum / Double(rows.count))
+  }
+
+  /// dL/d(log q), and dL/dx but for what comes through it, of the mean bound L under the present temperature.
+  private func setCotangents(_ step: Int) {
+    let (draws, dim) = (options.drawsOfABound, flow.spec.dim)
+    let beta = options.inverseTemperature(step: step)
+    let bounds = Double(batchSize / draws)
+    for first in stride(from: 0, to: batchSize, by: draws) {
+      let rows = first..<first + draws
+      func tempered(_ r: Int) -> Double { beta * Double(logP[r]) - Double(logQ[r]) }
+      var top = -Double.infinity
+      for r in rows where tempered(r) > top { top = tempered(r) }
+      var sum = 0.0
+      for r in rows { sum += exp(tempered(r) - top) }
+      for r in rows {
+        // Of its bound.
+        let share = draws == 1 ? 1 : exp(tempered(r) - top) / sum
+        if options.estimator == .massCovering {
+          gLogQ[r] = T(share)
+        } else {
+          gLogQ[r] = T(-share / bounds)
+          for i in r * dim..<(r + 1) * dim { gX[i] *= T(beta * share / bounds) }
+        }
+      }
+    }
+  }
+
+  /// The way of log q through the parameters alone has mean 0, and is left out: log q moves with x alone.
+  private func subtractScore(_ drawn: Batch<T>) throws(DiffeoError) {
+    var pullback = Pullback<T>(.logProb)
+    pullback.logCotangents = .given(gLogQ)
+    pullback.inputGradient = score
+    let batch = Batch(rows: batchSize, x: x, context: drawn.context, contextIsShared: false)
+    let task = PullbackTask(
+      flow.model, pullback, batch, 0..<batchSize, tileRows: S.kernels.tileRows, sums: nil)
+    try flow.workspace.forEach(task.count, task)
+    for i in 0..<batchSize * flow.spec.dim { gX[i] += score[i] }
+  }
+
+  func scores(_ rows: any RowSource<S>) throws(DiffeoError) -> RowScores {
+    throw DiffeoError(.internal, "draws are not held out")
+  }
+
+  func check(_ rows: any RowSource<S>) throws(DiffeoError) {}
+
+  func describe(_ record: inout Record) {
+    record.kind = "variational"
+    record["window"] = .int(options.window)
+    record["estimator"] = .int(Int(options.estimator.rawValue))
+    record["draws"] = .int(options.draws)
+    record["tempering"] = .double(options.tempering)
+    record["tempering_steps"] = .int(options.temperingSteps)
+    record["context_rows"] = .int(contextRows)
+    var fingerprint = Fingerprint()
+    fingerprint.add(contexts, count: contextRows * flow.spec.contextDim)
+    record["context_fingerprint"] = .int(Int(bitPattern: UInt(fingerprint.value)))
+  }
+
+  func save(to table: inout NumberTable) { logWeights.save(to: &table) }
+  func restore(from table: NumberTable) throws(DiffeoError) -> () -> Void {
+    var restored = logWeights
+    try restored.restore(from: table)
+    return { self.logWeights = restored }
+  }
+}
