@@ -845,7 +845,11 @@ extension Flow {
     }
     var (x, context) = (rows.x, rows.context)
     let inputs = (x: pointer(&x), context: pointer(&context))
-    let given = [rowCotangents, logCotangents].map { given in given.map { var copy = $0; return pointer(&copy) } }
+    let given = [rowCotangents, logCotangents].map { given in
+      given.map {
+        var copy = $0; return pointer(&copy)
+      }
+    }
     let outputs = [
       pointer(&pulled.rows), pointer(&pulled.logs), pointer(&pulled.x), pointer(&pulled.context),
       pointer(&pulled.parameters),
@@ -858,7 +862,8 @@ extension Flow {
     (pullback.inputGradient, pullback.contextGradient) = (outputs[2], outputs[3])
     if wanted { pullback.parameterGradient = outputs[4] }
     if case .sample = function { pullback.inputGradient = nil }
-    let batch = Batch(rows: n, x: UnsafePointer(inputs.x), context: UnsafePointer(inputs.context), contextIsShared: false)
+    let batch = Batch(
+      rows: n, x: UnsafePointer(inputs.x), context: UnsafePointer(inputs.context), contextIsShared: false)
     try run(pullback, batch, workspace)
     func values(_ i: Int, _ count: Int) -> [S] { Array(UnsafeBufferPointer(start: outputs[i], count: count)) }
     return Pulled(

@@ -82,7 +82,8 @@ import Testing
     let direction = direction(spec)
     // They are added to ones.
     let slope = dot(pulled.parameters.map { $0 - 1 }, direction)
-    try taylor(c, { h in try total(moved(flow, h, direction), rows) - start }, slope,
+    try taylor(
+      c, { h in try total(moved(flow, h, direction), rows) - start }, slope,
       "\(function), parameters", strength: strength)
     // What is not trained, and what masks hide, has none.
     for slot in spec.slots.flatMap(\.slots) where slot.role == .constant {
@@ -121,7 +122,8 @@ import Testing
   @Test func samplesOfMixturesKeepTheirQuantiles() throws {
     for contextDim in [0, 2] {
       var builder = try SpecBuilder(dim: 3, contextDim: contextDim, dtype: .f64)
-      try builder.setBase(.mixture(components: 4, contextDim > 0 ? NetworkConventions(hidden: [7], activation: .tanh) : nil))
+      try builder.setBase(
+        .mixture(components: 4, contextDim > 0 ? NetworkConventions(hidden: [7], activation: .tanh) : nil))
       let flow = try Flow<Double>.random(builder.spec, seed: 21)
       let direction = direction(flow.spec)
       let count = 40

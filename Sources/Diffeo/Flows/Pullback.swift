@@ -75,7 +75,8 @@ final class ParameterPullback<S: Scalar> {
       let first = k * Tiling.minibatchRows
       sums.begin()
       let task = PullbackTask(
-        model, pullback, batch, first..<min(first + Tiling.minibatchRows, batch.rows), tileRows: Tiling.rows, sums: sums)
+        model, pullback, batch, first..<min(first + Tiling.minibatchRows, batch.rows), tileRows: Tiling.rows, sums: sums
+      )
       try workspace.forEach(task.count, task)
       _ = try sums.finish(minibatch: 0, workspace)
       if pieces > 1, let total {

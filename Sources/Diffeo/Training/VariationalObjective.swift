@@ -66,7 +66,8 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
     let firstRow = UInt64(minibatch) &* UInt64(count)
     if minibatch % options.window == 0 { logWeights.removeAll() }
     loadContext(firstRow)
-    let drawn = Batch<T>(rows: count, x: nil, context: flow.spec.contextDim == 0 ? nil : context, contextIsShared: false)
+    let drawn = Batch<T>(
+      rows: count, x: nil, context: flow.spec.contextDim == 0 ? nil : context, contextIsShared: false)
     let draw = TileTask(
       flow.model, Operation<T>.sample(seed: seed, firstRow: firstRow, x, logProb: logQ), drawn,
       threads: flow.workspace.threads)

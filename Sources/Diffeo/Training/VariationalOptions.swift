@@ -35,7 +35,8 @@ package struct VariationalOptions: Sendable {
     try Limit.check("vi.tempering_steps", temperingSteps)
     guard estimator != .importance || batchSize % draws == 0 else {
       throw DiffeoError(
-        .invalid, "batch_size is \(batchSize) and draws \(draws): a batch must be made of whole bounds of \(draws) draws")
+        .invalid,
+        "batch_size is \(batchSize) and draws \(draws): a batch must be made of whole bounds of \(draws) draws")
     }
   }
 

@@ -47,8 +47,8 @@ from .errors import Error, TrainingWarning
 from .exchange import convert
 from .flow import Flow, from_bytes, load
 from .spec import Mixture, Spec, Spline
-from .variational import TargetHistory, TargetReport, TargetTrainer
 from .train import History, Report, Trainer
+from .variational import TargetHistory, TargetReport, TargetTrainer
 
 __all__ = [
     "Error",
@@ -84,4 +84,5 @@ __all__ = [
     "set_num_threads",
     "spline_autoregressive",
     "spline_coupling",
+    "targets",
 ]

@@ -20,6 +20,7 @@ from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, row
 from ._files import Path, encoded, folder, missing_is
 from ._signals import StopSignals
 from ._threads import workspace
+from ._training import Schedule
 from ._vjp import ALL, Gradients, Of
 from ._words import Estimator, Judge, Optimizer
 from .errors import InvalidArgumentError, ShapeError
@@ -520,7 +521,7 @@ class Flow:
         patience: SupportsIndex = 10,
         lr: float = 1e-3,
         optimizer: Optimizer = "adam",
-        schedule: train.Schedule = "constant",
+        schedule: Schedule = "constant",
         warmup_steps: SupportsIndex = 0,
         rate_decay: float = 0.5,
         plateau_patience: SupportsIndex = 5,
@@ -649,7 +650,7 @@ class Flow:
         tempering_steps: SupportsIndex = 0,
         lr: float = 1e-3,
         optimizer: Optimizer = "adam",
-        schedule: train.Schedule = "constant",
+        schedule: Schedule = "constant",
         warmup_steps: SupportsIndex = 0,
         rate_decay: float = 0.5,
         plateau_patience: SupportsIndex = 5,
@@ -707,7 +708,7 @@ class Flow:
         ...     return log_p, np.stack([-x[:, 0] + 8 * x[:, 0] * bend, -4 * bend], axis=1)
         >>> flow = diffeo.realnvp(dim=2, transforms=4, hidden=(32, 32))
         >>> history = flow.fit_target(banana, steps=300, lr=5e-3, progress=False)
-        >>> abs(history.log_evidence[-1] - np.log(np.pi)) < 0.1   # of the integral, sqrt(2 pi) sqrt(pi / 2)
+        >>> bool(abs(history.log_evidence[-1] - np.log(np.pi)) < 0.1)   # of the integral, sqrt(2 pi) sqrt(pi / 2)
         True
         """
         trainer = TargetTrainer(
@@ -895,12 +896,7 @@ class Flow:
         )
 
     def _pulled_back(
-        self,
-        function: str,
-        data: Rows,
-        given: Rows | None,
-        cotangents: tuple[Array | None, ...],
-        of: Collection[Of],
+        self, function: str, data: Rows, given: Rows | None, cotangents: tuple[Array | None, ...], of: Collection[Of]
     ) -> Gradients:
         before = (data.array, len(data))
         return _vjp.pulled_back(self, function, before, len(data), given, data.dtype, cotangents, of, rows=True)

@@ -1,7 +1,7 @@
 """Targets for `Flow.fit_target`, made of what others differentiate: functions of PyTorch and JAX, Stan models.
 
-A target is a function of an array [n, dim] (and of the context, [n, context_dim], where the flow has one) that returns the
-log-densities, [n], up to a constant, and their gradients, [n, dim]. None of the libraries is needed but by its own
+A target is a function of an array [n, dim] (and of the context, [n, context_dim], where the flow has one) that returns
+the log-densities, [n], up to a constant, and their gradients, [n, dim]. None of the libraries is needed but by its own
 function here.
 """
 
@@ -75,8 +75,8 @@ def from_stan(model: Any) -> Callable[[Array], tuple[Array, Array]]:
     Parameters
     ----------
     model : bridgestan.StanModel
-        Or anything with its method ``log_density_gradient(theta_unc)``, which returns the log-density of one row and its
-        gradient, and ``param_unc_num()``.
+        Or anything with its method ``log_density_gradient(theta_unc)``, which returns the log-density of one row and
+        its gradient, and ``param_unc_num()``.
 
     Examples
     --------
@@ -88,7 +88,9 @@ def from_stan(model: Any) -> Callable[[Array], tuple[Array, Array]]:
 
     def target(x: Array) -> tuple[Array, Array]:
         if x.shape[1] != model.param_unc_num():
-            raise ShapeError(f"the flow has dim {x.shape[1]}, the model {model.param_unc_num()} unconstrained parameters")
+            raise ShapeError(
+                f"the flow has dim {x.shape[1]}, the model {model.param_unc_num()} unconstrained parameters"
+            )
         values, gradient = np.empty(len(x)), np.empty(x.shape)
         for i, row in enumerate(x.astype(np.float64)):
             try:

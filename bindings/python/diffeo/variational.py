@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from ctypes import byref, memmove, pointer, sizeof
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Protocol, SupportsIndex, TypeAlias
+from typing import Any, Protocol, SupportsIndex, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from ._arrays import Rows, choice, integer, pointer_and_count, real, real_array,
 from ._files import Path
 from ._progress import display, log
 from ._signals import StopSignals
-from ._training import STATE_NAMES, F, Schedule, Training, set_optimizer
+from ._training import STATE_NAMES, Schedule, Training, set_optimizer
 from ._words import Estimator, Optimizer
 from .errors import CancelledError, ShapeError
 
@@ -39,6 +39,9 @@ class Trainable(_training.Trainable, Protocol):
     def dtype(self) -> np.dtype[Any]: ...
 
 
+F = TypeVar("F", bound=Trainable)
+
+
 @dataclass(frozen=True, slots=True)
 class TargetReport:
     """How training to a target stands; w is p(x) / q(x) of a sample x of the flow q, in nats where it is a logarithm.
@@ -52,8 +55,8 @@ class TargetReport:
     elbo, elbo_error : float
         Evidence lower bound, the mean log w of the samples of the latest window so far, and its standard error.
     bound : float
-        What training makes as large as it can: the mean over the window of the log of the mean w of 1 sample, of `draws`
-        samples, or, mass covering, of a batch.
+        What training makes as large as it can: the mean over the window of the log of the mean w of 1 sample, of
+        `draws` samples, or, mass covering, of a batch.
     best_bound : float
         Of the best window so far.
     best_window : int
@@ -130,8 +133,8 @@ class TargetHistory:
     best_bound : float
         Its bound.
     stopped : {"max_epochs", "patience", "cancelled", "signal"}
-        Why the training ended: it ran its course; there was no better window for long; `on_progress` said so; one of the
-        `stop_signals` came.
+        Why the training ended: it ran its course; there was no better window for long; `on_progress` said so; one of
+        the `stop_signals` came.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -175,9 +178,9 @@ class TargetHistory:
 class TargetTrainer(Training[F, TargetReport]):
     """A training of a flow q to a density p that can be evaluated, step by step; `Flow.fit_target` is a loop over one.
 
-    It begins with the weights of the flow, which it does not change. Layers that are set from data and are not yet become
-    the identity. The same options, seed and numbers of the target give the same weights, bit for bit, for any number
-    of threads. Iterating runs to the end and gives a `TargetReport` after every window.
+    It begins with the weights of the flow, which it does not change. Layers that are set from data and are not yet
+    become the identity. The same options, seed and numbers of the target give the same weights, bit for bit, for any
+    number of threads. Iterating runs to the end and gives a `TargetReport` after every window.
 
     Parameters
     ----------
@@ -186,8 +189,8 @@ class TargetTrainer(Training[F, TargetReport]):
     target : callable
         ``target(x)``, or ``target(x, context)`` where the flow has a context, of an array [n, dim] in the dtype of the
         flow: log p of each row, up to a constant, [n], and its gradient, [n, dim]. Mass covering asks for no gradient:
-        there log p alone will do. -inf is outside of p. `diffeo.targets` makes one of a function of PyTorch or JAX, or of
-        a Stan model.
+        there log p alone will do. -inf is outside of p. `diffeo.targets` makes one of a function of PyTorch or JAX, or
+        of a Stan model.
     context : array_like, [n, context_dim], optional
         Rows that samples are drawn given, in turns: amortised inference. Required where the flow has a context.
     steps : int
@@ -200,8 +203,8 @@ class TargetTrainer(Training[F, TargetReport]):
         Stop after so many windows without a better `best_bound`; 0: never.
     estimator : {"path", "reverse_kl", "importance", "mass_covering"}
         The reverse KL, by its reparameterised gradient without the part whose mean is 0 [1]_, or with it [2]_; the
-        importance-weighted bound of `draws` samples [3]_; or the likelihood of samples that are weighted by w, normalised
-        in each batch [4]_, which covers all modes that samples reach, where the others prefer one.
+        importance-weighted bound of `draws` samples [3]_; or the likelihood of samples that are weighted by w,
+        normalised in each batch [4]_, which covers all modes that samples reach, where the others prefer one.
     draws : int
         Of "importance"; `batch_size` is a multiple of it.
     tempering : float
@@ -209,8 +212,8 @@ class TargetTrainer(Training[F, TargetReport]):
         each: modes are found while the way between them is low.
     tempering_steps : int
         See `tempering`.
-    lr, optimizer, schedule, warmup_steps, rate_decay, plateau_patience, betas, momentum, weight_decay, l2, clip_quantile, \
-            clip_norm, ema_decay, seed, threads
+    lr, optimizer, schedule, warmup_steps, rate_decay, plateau_patience, betas, momentum, weight_decay, l2, \
+            clip_quantile, clip_norm, ema_decay, seed, threads
         As in `Trainer`; what is an epoch there is a window here.
 
     Raises
@@ -342,7 +345,9 @@ class _Call:
                 _put(log_p, (n,), dtype, log_density, "log-density")
                 if gradient:
                     if slope is None:
-                        raise TypeError("the target must return its log-density and the gradient: a tuple of two arrays")
+                        raise TypeError(
+                            "the target must return its log-density and the gradient: a tuple of two arrays"
+                        )
                     _put(slope, (n, dim), dtype, gradient, "gradient")
             except BaseException as failure:
                 self._failure = failure

@@ -33,12 +33,11 @@ def test_all_four_against_differences(name, given, rng):
     options, context = given
     flow = FLOWS[name](dtype="float64", seed=2, **options)
     x, g, w = rng.normal(size=(7, 3)), rng.normal(size=(7, 3)), rng.normal(size=7)
-    direction = np.where(flow.log_prob_vjp(x, context, g_log_prob=1.0).parameters != 0, rng.normal(size=flow.parameter_count), 0)
+    direction = np.where(
+        flow.log_prob_vjp(x, context, g_log_prob=1.0).parameters != 0, rng.normal(size=flow.parameter_count), 0
+    )
     cases = {
-        "log_prob": (
-            flow.log_prob_vjp(x, context, g_log_prob=w),
-            lambda f, x, c: (w * f.log_prob(x, c)).sum(),
-        ),
+        "log_prob": (flow.log_prob_vjp(x, context, g_log_prob=w), lambda f, x, c: (w * f.log_prob(x, c)).sum()),
         "to_noise": (
             flow.to_noise_vjp(x, context, g_z=g, g_log_det=w),
             lambda f, x, c: (g * f.to_noise(x, c)[0]).sum() + (w * f.to_noise(x, c)[1]).sum(),
@@ -76,10 +75,13 @@ def test_what_is_wanted():
     flow = diffeo.maf(2, hidden=(8,))
     x = np.zeros((5, 2), np.float32)
     only = flow.log_prob_vjp(x, g_log_prob=np.ones(5), of=["parameters"])
-    assert only.rows is None and only.context is None and only.parameters.dtype == np.float32
+    assert only.rows is None
+    assert only.context is None
+    assert only.parameters.dtype == np.float32
     assert flow.log_prob_vjp(x, g_log_prob=1.0, of=["rows"]).rows == pytest.approx(flow.grad_log_prob(x))
     none = flow.to_noise_vjp(x)
-    assert not none.parameters.any() and not none.rows.any()
+    assert not none.parameters.any()
+    assert not none.rows.any()
     with pytest.raises(InvalidArgumentError, match="'weights'"):
         flow.log_prob_vjp(x, g_log_prob=1.0, of=["weights"])
     with pytest.raises(ShapeError, match=r"g_log_prob has shape \(4,\), expected \(5,\)"):
@@ -91,7 +93,8 @@ def test_what_is_wanted():
 def test_a_single_row():
     flow = diffeo.maf(2, hidden=(8,), dtype="float64")
     one = flow.log_prob_vjp([0.3, 0.4], g_log_prob=2.0)
-    assert one.rows.shape == (1, 2) and one.rows[0] == pytest.approx(2 * flow.grad_log_prob([0.3, 0.4]))
+    assert one.rows.shape == (1, 2)
+    assert one.rows[0] == pytest.approx(2 * flow.grad_log_prob([0.3, 0.4]))
     assert flow.to_noise_vjp([0.3, 0.4], g_z=[1.0, 2.0]).rows.shape == (1, 2)
 
 

