@@ -1,7 +1,9 @@
 """The examples in C, C++ and Fortran: they compile without a warning and do what they say."""
 
 import os
+import re
 
+import numpy as np
 import pytest
 from support import INCLUDE, PROJECT, SONAME, WARNINGS, compilers, needs, run
 
@@ -52,6 +54,15 @@ def test_resume(example):
     again = example("resume.c")
     assert "begins after 6 epochs" in again
     assert "finished" in again
+
+
+@needs("cc")
+def test_vi(example):
+    """Means and deviations are those of 10,000 draws of posteriordb (Magnusson et al. 2023): mu 4.41, 3.31; tau 3.60, 3.20."""
+    printed = example("vi.c")
+    found = re.findall(r"^(?:mu |tau) (\S+) \+- (\S+)$", printed, re.M)
+    assert np.array(found, float) == pytest.approx(np.array([[4.41, 3.31], [3.60, 3.20]]), abs=0.35)
+    assert float(re.search(r"k-hat (\S+)$", printed, re.M)[1]) < 0.7
 
 
 @needs("c++")

@@ -28,6 +28,7 @@ warnings: `diffeo.TrainingWarning`.
 
 from . import diagnostics, errors, exchange, targets
 from ._abi import VERSION_STRING as __version__
+from ._importance import Importance, importance
 from ._threads import get_num_threads, set_num_threads
 from ._vjp import Gradients
 from .architectures import (
@@ -55,6 +56,7 @@ __all__ = [
     "Flow",
     "Gradients",
     "History",
+    "Importance",
     "Mixture",
     "Report",
     "Spec",
@@ -74,6 +76,7 @@ __all__ = [
     "get_num_threads",
     "glow",
     "iaf",
+    "importance",
     "load",
     "made",
     "maf",

@@ -310,6 +310,31 @@ def test_k_hat_and_effective_sample_size_are_those_of_diagnostics():
     assert report.elbo_error == pytest.approx(log_w.std(ddof=1) / math.sqrt(2000))
 
 
+def test_importance():
+    flow = linear()
+    flow.fit_target(gaussian, steps=800, lr=2e-2, schedule="cosine", progress=False)
+    found = diffeo.importance(flow, gaussian, 70_000, seed=3)
+    assert found.log_evidence == pytest.approx(LOG_CONSTANT, abs=5 * found.log_evidence_error + 1e-3)
+    assert found.weights.sum() == pytest.approx(1)
+    assert found.effective_samples == pytest.approx(diffeo.diagnostics.effective_sample_size(found.log_weights))
+    mean, error = found.mean(found.x)
+    assert (abs(mean - MEAN) < 5 * error).all()
+    # The error of the evidence is that of repetitions.
+    wide = diffeo.Spec(2, dtype="float64").add_standardize(MEAN, np.full(2, 2.0)).build()
+    logs = [diffeo.importance(wide, gaussian, 2000, seed=seed) for seed in range(100)]
+    spread = np.std([one.log_evidence for one in logs])
+    assert spread == pytest.approx(np.mean([one.log_evidence_error for one in logs]), rel=0.3)
+    few = diffeo.importance(flow, lambda x: np.where(x[:, 0] > 0, 0.0, -np.inf), 10)
+    assert math.isnan(few.pareto_k)
+    assert len(few.x) == 10
+    with pytest.raises(NumericError, match="log_density is nan in row 0"):
+        diffeo.importance(flow, lambda x: np.full(len(x), np.nan))
+    with pytest.raises(NumericError, match="all -inf"):
+        diffeo.importance(flow, lambda x: np.full(len(x), -np.inf))
+    with pytest.raises(ShapeError, match="log_density gave shape"):
+        diffeo.importance(flow, lambda x: x)
+
+
 class FakeModel:
     """The methods of bridgestan.StanModel that are used, as of bridgestan 2."""
 

@@ -1,0 +1,29 @@
+"""The lines of docs/objectives.md run, and come to what the page says."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+diffeo = pytest.importorskip("diffeo")
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docs/objectives.md").read_text(encoding="utf-8")
+
+
+def test_python():
+    inference, descent = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    names = {}
+    exec(compile(inference, "docs/objectives.md", "exec"), names)
+    history = names["history"]
+    assert history.elbo[-1] == pytest.approx(math.log(math.pi), abs=0.05) and history.pareto_k[-1] < 0.7
+    assert np.isfinite(names["x"]).all()
+    names = {}
+    exec(compile(descent, "docs/objectives.md", "exec"), names)
+    assert names["flow"].log_prob(names["x"]).mean() > diffeo.maf(dim=2, hidden=(32, 32)).log_prob(names["x"]).mean()
+
+
+def test_estimators_are_those_of_the_library():
+    assert set(re.findall(r"^\| `(\w+)`(?: \(default\))? \| ", TEXT, re.MULTILINE)) >= set(diffeo._abi.ESTIMATORS)
