@@ -15,7 +15,7 @@ FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
 LENGTH ?= 20
 
 .NOTPARALLEL:
-.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-portable demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-portable demo gallery bench install format lint sanitize clean help system python
 
 all: lib
 
@@ -57,6 +57,11 @@ test-exchange: lib ## converts flows of other libraries, which are installed fir
 	scripts/setup-exchange
 	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-exchange/bin/python -m pytest -q Tests/exchange
 
+test-adapters: lib ## runs the tests that want PyTorch, JAX and scikit-learn, which are installed first (some minutes)
+	scripts/setup-adapters
+	cd bindings/python && $(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) ../../.venv-adapters/bin/python -m pytest -q \
+	  -p no:cacheprovider tests/test_torch.py tests/test_sklearn.py tests/test_variational.py
+
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	$(WITH_LIBRARY) $(PYTHON) demo/run.py
@@ -87,7 +92,7 @@ sanitize: system ## runs the C tests against builds with the address and the thr
 	Tests/abi/sanitize
 
 clean: ## removes what was built
-	rm -rf .build .build-* .venv .venv-bench .venv-exchange
+	rm -rf .build .build-* .venv .venv-bench .venv-exchange .venv-adapters
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14

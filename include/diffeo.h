@@ -523,6 +523,10 @@ DIFFEO_API diffeo_status diffeo_flow_parameters_f64(const diffeo_flow *flow, dou
 DIFFEO_API diffeo_status diffeo_flow_with_parameters_f32(const diffeo_flow *flow, const float *parameters, diffeo_flow **changed);
 DIFFEO_API diffeo_status diffeo_flow_with_parameters_f64(const diffeo_flow *flow, const double *parameters, diffeo_flow **changed);
 
+/* Of each of them, 1 if a training moves it; 0 for constants (means, widths, running averages, flags) and for weights that
+ * masks hide, which are 0 and have gradient 0. diffeo_flow_parameter_count() values. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_flow_trained_parameters(const diffeo_flow *flow, uint8_t *trained);
+
 /* ----------------------------------------------------------------------------- 6. Densities and samples
  *
  * In all of them

@@ -290,6 +290,17 @@ public func diffeo_flow_parameters_f64(
   }
 }
 
+@implementation @_cdecl("diffeo_flow_trained_parameters")
+public func diffeo_flow_trained_parameters(
+  _ flow: OpaquePointer?, _ trained: UnsafeMutablePointer<UInt8>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let flow = try FlowHandle.from(flow).flow
+    let target = try require(trained, "trained")
+    for (i, moves) in flow.trained().enumerated() { target[i] = moves ? 1 : 0 }
+  }
+}
+
 @implementation @_cdecl("diffeo_flow_with_parameters_f32")
 public func diffeo_flow_with_parameters_f32(
   _ flow: OpaquePointer?, _ parameters: UnsafePointer<Float>?,

@@ -782,6 +782,8 @@ static void gradients(void) {
   REFUSED(DIFFEO_EINVAL, "", D.flow_sample_vjp_f64(flow, 1, 0, INT64_MAX, NULL, 0, g, g, NULL, NULL, NULL, NULL, NULL));
   REFUSED(DIFFEO_ESHAPE, "context", D.flow_sample_vjp_f64(flow, 1, 0, 2, c, 2, g, g, NULL, NULL, NULL, NULL, NULL));
   REFUSED(DIFFEO_ESHAPE, "context", D.flow_log_prob_vjp_f64(conditional, x, 2, NULL, 0, g, NULL, NULL, NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_trained_parameters(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "trained", D.flow_trained_parameters(flow, NULL));
   ISOLATED("pullbacks of nothing, for nothing") {
     CHECK_OK(D.flow_log_prob_vjp_f64(flow, x, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL));
     CHECK_OK(D.flow_log_prob_vjp_f64(flow, x, 2, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL));

@@ -176,6 +176,8 @@ static void pullbacks(const char *kind, int64_t dim, int64_t context_dim) {
   double *start = malloc((size_t)count * sizeof *start), *moved = malloc((size_t)count * sizeof *moved);
   double *along = malloc((size_t)count * sizeof *along), *gradient = malloc((size_t)count * sizeof *gradient);
   CHECK_OK(D.flow_parameters_f64(flow, start));
+  uint8_t *trained = malloc((size_t)count);
+  CHECK_OK(D.flow_trained_parameters(flow, trained));
   for (int64_t i = 0; i < count; i++) along[i] = uniform(&seed) - 0.5;
 
   CHECK_OK(D.flow_log_prob_gradient_f64(flow, x, N, c, nc, NULL, la, ga, ca));
@@ -204,6 +206,7 @@ static void pullbacks(const char *kind, int64_t dim, int64_t context_dim) {
     }
     /* Constants, such as means and widths, stay. */
     double slope = 0, differences[2];
+    for (int64_t i = 0; i < count; i++) CHECK(trained[i] || gradient[i] == 2, "%s: parameter %d is not trained, but has a slope", kind, (int)i);
     for (int64_t i = 0; i < count; i++) slope += (gradient[i] - 2) * along[i];
     for (int side = 0; side < 2; side++) {
       diffeo_flow *other = NULL;
@@ -215,7 +218,7 @@ static void pullbacks(const char *kind, int64_t dim, int64_t context_dim) {
     const double expected = (differences[0] - differences[1]) / (2 * h);
     CHECK(fabs(slope - expected) < 2e-5 * (1 + fabs(expected)), "%s, sampled %d: %g and %g", kind, sampled, slope, expected);
   }
-  free(start), free(moved), free(along), free(gradient);
+  free(start), free(moved), free(along), free(gradient), free(trained);
   D.workspace_destroy(workspace);
   D.flow_destroy(flow);
 }

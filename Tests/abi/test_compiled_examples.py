@@ -58,7 +58,7 @@ def test_resume(example):
 
 @needs("cc")
 def test_vi(example):
-    """Means and deviations are those of 10,000 draws of posteriordb (Magnusson et al. 2023): mu 4.41, 3.31; tau 3.60, 3.20."""
+    """Means and deviations are those of 10,000 draws of posteriordb: mu 4.41, 3.31; tau 3.60, 3.20."""
     printed = example("vi.c")
     found = re.findall(r"^(?:mu |tau) (\S+) \+- (\S+)$", printed, re.M)
     assert np.array(found, float) == pytest.approx(np.array([[4.41, 3.31], [3.60, 3.20]]), abs=0.35)

@@ -33,17 +33,18 @@
   X(flow_save_memory) X(flow_dim) X(flow_context_dim) X(flow_dtype) X(flow_layer_count) X(flow_parameter_count) \
   X(flow_describe) X(flow_set_metadata) X(flow_metadata) X(flow_metadata_count) X(flow_metadata_key) \
   X(flow_parameters_f32) X(flow_parameters_f64) X(flow_with_parameters_f32) X(flow_with_parameters_f64) \
-  X(flow_log_prob_f32) X(flow_log_prob_f64) X(flow_log_prob_gradient_f32) X(flow_log_prob_gradient_f64) \
-  X(flow_to_noise_f32) X(flow_to_noise_f64) X(flow_from_noise_f32) X(flow_from_noise_f64) X(flow_sample_f32) \
-  X(flow_sample_f64) X(flow_log_prob_vjp_f32) X(flow_log_prob_vjp_f64) X(flow_to_noise_vjp_f32) \
-  X(flow_to_noise_vjp_f64) X(flow_from_noise_vjp_f32) X(flow_from_noise_vjp_f64) X(flow_sample_vjp_f32) \
-  X(flow_sample_vjp_f64) X(rows_create_f32) X(rows_create_f64) X(rows_open) X(rows_destroy) X(rows_count) X(rows_dim) \
-  X(rows_context_dim) X(flow_log_prob_file) X(flow_sample_file) X(train_options_init) X(trainer_create_f32) \
-  X(trainer_create_f64) X(trainer_destroy) X(trainer_set_validation_f32) X(trainer_set_validation_f64) \
-  X(trainer_create_rows) X(trainer_set_validation_rows) X(trainer_step) X(trainer_report) X(trainer_set_learning_rate) \
-  X(trainer_finished) X(trainer_best) X(trainer_current) X(trainer_save) X(trainer_load) X(trainer_cancel) X(fit_f32) \
-  X(fit_f64) X(vi_options_init) X(vi_create_f32) X(vi_create_f64) X(vi_destroy) X(vi_step) X(vi_report) \
-  X(vi_set_learning_rate) X(vi_finished) X(vi_best) X(vi_current) X(vi_save) X(vi_load) X(vi_cancel)
+  X(flow_trained_parameters) X(flow_log_prob_f32) X(flow_log_prob_f64) X(flow_log_prob_gradient_f32) \
+  X(flow_log_prob_gradient_f64) X(flow_to_noise_f32) X(flow_to_noise_f64) X(flow_from_noise_f32) \
+  X(flow_from_noise_f64) X(flow_sample_f32) X(flow_sample_f64) X(flow_log_prob_vjp_f32) X(flow_log_prob_vjp_f64) \
+  X(flow_to_noise_vjp_f32) X(flow_to_noise_vjp_f64) X(flow_from_noise_vjp_f32) X(flow_from_noise_vjp_f64) \
+  X(flow_sample_vjp_f32) X(flow_sample_vjp_f64) X(rows_create_f32) X(rows_create_f64) X(rows_open) X(rows_destroy) \
+  X(rows_count) X(rows_dim) X(rows_context_dim) X(flow_log_prob_file) X(flow_sample_file) X(train_options_init) \
+  X(trainer_create_f32) X(trainer_create_f64) X(trainer_destroy) X(trainer_set_validation_f32) \
+  X(trainer_set_validation_f64) X(trainer_create_rows) X(trainer_set_validation_rows) X(trainer_step) \
+  X(trainer_report) X(trainer_set_learning_rate) X(trainer_finished) X(trainer_best) X(trainer_current) \
+  X(trainer_save) X(trainer_load) X(trainer_cancel) X(fit_f32) X(fit_f64) X(vi_options_init) X(vi_create_f32) \
+  X(vi_create_f64) X(vi_destroy) X(vi_step) X(vi_report) X(vi_set_learning_rate) X(vi_finished) X(vi_best) \
+  X(vi_current) X(vi_save) X(vi_load) X(vi_cancel)
 
 #define DIFFEO_MEMBER_(name) __typeof__(diffeo_##name) *name;
 typedef struct diffeo_api {

@@ -24,6 +24,13 @@ package enum AnyFlow: Sendable {
     }
   }
 
+  package func trained() -> [Bool] {
+    switch self {
+    case .f32(let flow): flow.trained()
+    case .f64(let flow): flow.trained()
+    }
+  }
+
   @_specialize(where T == Float)
   @_specialize(where T == Double)
   package func run<T: Scalar>(_ operation: Operation<T>, _ batch: Batch<T>, _ workspace: Workspace) throws(DiffeoError)

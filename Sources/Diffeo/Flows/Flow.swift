@@ -37,6 +37,25 @@ package final class Flow<S: Scalar>: Sendable {
     try self.init(spec: spec, parameters: parameters)
   }
 
+  /// Of each parameter, whether a training moves it: no constant, and no weight that every mask hides.
+  package func trained() -> [Bool] {
+    var trained = [Bool](repeating: false, count: parameters.count)
+    for slot in spec.slots.flatMap(\.slots) where slot.role != .constant {
+      for i in slot.offset..<slot.offset + slot.count { trained[i] = true }
+    }
+    let layers = model.denseLayers
+    for layer in layers {
+      for i in layer.offset..<layer.biasOffset { trained[i] = false }
+    }
+    for layer in layers {
+      for o in 0..<layer.outputs {
+        let row = layer.offset + Int(layer.rowOrder[o]) * layer.inputs
+        for k in 0..<Int(layer.limits[o]) { trained[row + Int(layer.columnOrder[k])] = true }
+      }
+    }
+    return trained
+  }
+
   package func run<T: Scalar>(_ operation: Operation<T>, _ batch: Batch<T>, _ workspace: Workspace) throws(DiffeoError)
   {
     let task = TileTask(model, operation, batch, threads: workspace.threads)

@@ -37,3 +37,7 @@ class Float64s(Buffer):
 
 class Int64s(Buffer):
     dtype = np.dtype(np.int64)
+
+
+class UInt8s(Buffer):
+    dtype = np.dtype(np.uint8)

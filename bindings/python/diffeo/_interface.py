@@ -10,7 +10,7 @@ from ctypes import (
 )
 from typing import Any
 
-from ._ctypes import Float32s, Float64s, Int64s, Status
+from ._ctypes import Float32s, Float64s, Int64s, Status, UInt8s
 
 VERSION_NUMBER = 200
 VERSION_STRING = "0.2.0"
@@ -434,6 +434,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_flow_parameters_f64": (Status, Flow, Float64s),
     "diffeo_flow_with_parameters_f32": (Status, Flow, Float32s, POINTER(Flow)),
     "diffeo_flow_with_parameters_f64": (Status, Flow, Float64s, POINTER(Flow)),
+    "diffeo_flow_trained_parameters": (Status, Flow, UInt8s),
     "diffeo_flow_log_prob_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Workspace, Float32s),
     "diffeo_flow_log_prob_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Workspace, Float64s),
     "diffeo_flow_log_prob_gradient_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s, Float32s),

@@ -758,6 +758,12 @@ class Flow:
         typed("diffeo_flow_parameters", parameters.dtype)(self._handle, parameters)
         return parameters
 
+    def trained_parameters(self) -> npt.NDArray[np.bool_]:
+        """Which parameters a training moves: not constants, and not weights that masks hide, which are 0."""
+        trained = np.empty(self.parameter_count, np.uint8)
+        lib.diffeo_flow_trained_parameters(self._handle, trained)
+        return trained.astype(bool)
+
     def with_parameters(self, parameters: npt.ArrayLike) -> Flow:
         """Return the same flow with other values for all parameters.
 
