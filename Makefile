@@ -60,7 +60,7 @@ test-exchange: lib ## converts flows of other libraries, which are installed fir
 test-adapters: lib ## runs the tests that want PyTorch, JAX and scikit-learn, which are installed first (some minutes)
 	scripts/setup-adapters
 	cd bindings/python && $(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) ../../.venv-adapters/bin/python -m pytest -q \
-	  -p no:cacheprovider tests/test_torch.py tests/test_sklearn.py tests/test_variational.py
+	  -p no:cacheprovider tests/test_torch.py tests/test_jax.py tests/test_sklearn.py tests/test_variational.py
 
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
