@@ -251,6 +251,7 @@ static int target_f32(void *user, int64_t n, const float *x, const float *contex
 
 /* Training to a target, in both types of buffers, saved in the middle and continued. */
 static void inference(void) {
+  const int quick = getenv("MEMCHECK") != NULL, window = quick ? 5 : 50; /* it takes fifty times as long there */
   for (int32_t dtype = DIFFEO_F32; dtype <= DIFFEO_F64; dtype++) {
     for (int32_t e = DIFFEO_ESTIMATOR_REVERSE_KL; e <= DIFFEO_ESTIMATOR_MASS_COVERING; e++) {
       for (int given = 0; given < 2; given++) {
@@ -265,7 +266,7 @@ static void inference(void) {
         CHECK_OK(D.train_options_init(&train, sizeof train));
         CHECK_OK(D.vi_options_init(&o, sizeof o));
         train.learning_rate = 1e-2, train.schedule = DIFFEO_SCHEDULE_COSINE;
-        o.train = &train, o.steps = 200, o.window = 50, o.batch_size = 64, o.estimator = e;
+        o.train = &train, o.steps = 4 * window, o.window = window, o.batch_size = 64, o.estimator = e;
         for (int i = 0; i < 2; i++) {
           train.threads = 1 + 2 * i; /* the same bits */
           if (dtype == DIFFEO_F32) {
@@ -277,17 +278,17 @@ static void inference(void) {
           }
         }
         CHECK_OK(D.vi_step(vi[0], 0, &report));
-        CHECK_OK(D.vi_step(vi[0], 7, &report));
-        CHECK(report.steps == 57 && report.windows == 1 && report.state == DIFFEO_TRAIN_RUNNING, "%d", (int)report.steps);
+        CHECK_OK(D.vi_step(vi[0], 3, &report));
+        CHECK(report.steps == window + 3 && report.windows == 1 && report.state == DIFFEO_TRAIN_RUNNING, "%d", (int)report.steps);
         CHECK_OK(D.vi_save(vi[0], path));
         CHECK_OK(D.vi_load(vi[1], path));
         for (int i = 0; i < 2; i++) {
           while (!D.vi_finished(vi[i])) CHECK_OK(D.vi_step(vi[i], 30, &report));
           CHECK_OK(D.vi_best(vi[i], &best[i]));
         }
-        CHECK(calls == 200 + 143 && report.steps == 200 && report.skipped_steps == 0, "%d calls", calls);
-        CHECK(fabs(report.log_evidence - 2.5) < 0.3 && report.pareto_k < 1, "estimator %d: %g, %g", e, report.log_evidence, report.pareto_k);
-        CHECK(report.bound <= 2.5 + 4 * report.elbo_error + 0.05 && report.bound > 1.5, "bound %g", report.bound);
+        CHECK(calls == 7 * window - 3 && report.steps == 4 * window && report.skipped_steps == 0, "%d calls", calls);
+        CHECK(quick || (fabs(report.log_evidence - 2.5) < 0.3 && report.pareto_k < 1), "estimator %d: %g, %g", e, report.log_evidence, report.pareto_k);
+        CHECK(quick || (report.bound <= 2.5 + 4 * report.elbo_error + 0.05 && report.bound > 1.5), "bound %g", report.bound);
         const int64_t count = D.flow_parameter_count(flow);
         double *a = malloc((size_t)count * sizeof *a), *b = malloc((size_t)count * sizeof *b);
         CHECK_OK(D.flow_parameters_f64(best[0], a));
@@ -620,7 +621,7 @@ int main(int argc, char **argv) {
       for (int64_t dim = 1; dim <= DIM; dim += DIM - 1) {
         evaluation(all_flows[k], dim, 0, dtype);
         evaluation(all_flows[k], dim, 2, dtype);
-        if (dtype == DIFFEO_F64) pullbacks(all_flows[k], dim, 0), pullbacks(all_flows[k], dim, 2);
+        if (dtype == DIFFEO_F64 && dim == DIM) pullbacks(all_flows[k], dim, 0), pullbacks(all_flows[k], dim, 2);
       }
       storage(all_flows[k], dtype);
     }

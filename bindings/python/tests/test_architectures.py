@@ -45,7 +45,8 @@ def trained(name, dim=3, context_dim=2, dtype="float64", **options):
 
 def test_all_are_here():
     named = {name for name in diffeo.__all__ if callable(getattr(diffeo, name)) and name.islower()}
-    others = {"convert", "from_bytes", "get_num_threads", "load", "made", "set_num_threads"}  # with tests of their own
+    # With tests of their own.
+    others = {"convert", "from_bytes", "get_num_threads", "importance", "load", "made", "set_num_threads"}
     assert named - others == {name.split()[0] for name in FLOWS}
 
 
