@@ -9,7 +9,8 @@
  *     diffeo_flow_destroy(flow);
  *
  * Threads   A function whose handle is const may run on many threads at once with that handle. A non-const handle
- *           is used by one thread at a time. diffeo_trainer_cancel is the one exception.
+ *           is used by one thread at a time. diffeo_trainer_cancel and diffeo_vi_cancel
+ *           are the exceptions.
  *           The library starts no thread unless a workspace or a trainer is told to use more than one, or rows are
  *           read ahead (see Rows that are read); those are at rest when no call runs.
  * Memory    Buffers are yours, both ways; the library keeps no pointer to them after a call returns.
@@ -859,8 +860,7 @@ DIFFEO_API diffeo_status diffeo_fit_f64(const diffeo_flow *flow, const diffeo_tr
 /* -------------------------------------------------------------------------------- 9. Variational inference
  *
  * Trains a flow q to a density p that can be evaluated, up to a constant, in place of data: samples of the flow are
- * moved to where p is, by the gradient of p (Rezende and Mohamed 2015). Densities are not cheap in all directions:
- * a flow that samples fast (any but one with a MADE as its base) is best. The same options and seed, and a target that
+ * moved to where p is, by the gradient of p (Rezende and Mohamed 2015). The same options and seed, and a target that
  * gives the same numbers, give the same weights, bit for bit, for any number of threads. */
 
 /* The target: log p of n rows of dim values, up to a constant, and, where gradient is not NULL, d log p / dx, n rows of
@@ -874,11 +874,13 @@ typedef int (*diffeo_target_f64)(void *user, int64_t n, const double *x, const d
     double *gradient);
 
 enum { /* of samples x from q, with w = p(x) / q(x) */
-  DIFFEO_ESTIMATOR_REVERSE_KL = 1, /* E log w, the evidence lower bound, by reparameterisation: prefers one mode to the gap between two */
-  DIFFEO_ESTIMATOR_PATH = 2,       /* the same, its gradient without a part whose mean is 0: no noise where q is p (Roeder, Wu and Duvenaud 2017) */
+  DIFFEO_ESTIMATOR_REVERSE_KL = 1, /* E log w, the evidence lower bound, by reparameterisation: prefers one mode to the
+                                      gap between two */
+  DIFFEO_ESTIMATOR_PATH = 2,       /* the same, its gradient without a part whose mean is 0: no noise where q is p
+                                      (Roeder, Wu and Duvenaud 2017) */
   DIFFEO_ESTIMATOR_IMPORTANCE = 3, /* E log of the mean w of `draws` samples (Burda, Grosse and Salakhutdinov 2016) */
-  DIFFEO_ESTIMATOR_MASS_COVERING = 4 /* the mean of log q under p, by samples with weights w that sum to 1: covers all modes that
-                               samples reach (Bornschein and Bengio 2015); asks for no gradient of p */
+  DIFFEO_ESTIMATOR_MASS_COVERING = 4 /* the mean of log q under p, by samples with weights w that sum to 1: covers all
+                                        modes that samples reach (Bornschein and Bengio 2015); asks for no gradient of p */
 };
 
 typedef struct diffeo_vi_options {
@@ -907,7 +909,8 @@ typedef struct diffeo_variational_report {
   int64_t best_window;        /* 0: the weights it began with */
   double log_evidence;        /* of the latest complete window: log of the mean w */
   double effective_samples;   /* ... (sum w)^2 / sum w^2 (Kong 1992) */
-  double pareto_k;            /* ... the shape of the tail of w (Vehtari et al. 2024): above 0.7 log_evidence is not to be trusted */
+  double pareto_k;            /* ... the shape of the tail of w (Vehtari et al. 2024): above 0.7 log_evidence is not to be
+                                 trusted */
   double inverse_temperature; /* of the latest step */
   double gradient_norm;       /* of the latest step, before clipping */
   double learning_rate;       /* of the latest step */
