@@ -586,7 +586,7 @@ DIFFEO_API diffeo_status diffeo_flow_sample_f64(const diffeo_flow *flow, uint64_
  *                     NULL. It is ADDED to what is there. Constants, and weights that a mask hides, get 0. Rows are summed
  *                     in their order, 512 at a time: the same bits for any number of threads
  * The flow is the one that is evaluated: dropout leaves nothing out, batch_norm goes by its running averages, all masks of a
- * MADE count. Memory: some hundred values a row and layer for 64 rows a thread, and the parameters twice.
+ * MADE count. Memory grows with the layers, the threads and the parameters, not with n.
  * Errors: those of the functions; DIFFEO_EUNSUPPORTED, see sample. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_flow_log_prob_vjp_f32(const diffeo_flow *flow, const float *x, int64_t n,
     const float *context, int64_t n_context, const float *g_log_prob, diffeo_workspace *workspace,

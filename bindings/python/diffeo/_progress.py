@@ -118,16 +118,26 @@ def describe(report: _abi.TrainReport, max_epochs: int, within: bool = False) ->
     parts.append(f"train {_nats(report.train_log_prob)}")
     if report.validation_log_prob == report.validation_log_prob:
         parts.append(f"validation {_nats(report.validation_log_prob)}")
-    if report.skipped_steps:
-        parts.append(f"{report.skipped_steps:,} step{'s' * (report.skipped_steps > 1)} skipped")
-    if report.state <= _abi.STATES["epoch_end"] and 0 <= report.seconds_left < 1e7:
-        minutes, seconds = divmod(round(report.seconds_left), 60)
-        hours, minutes = divmod(minutes, 60)
-        parts.append((f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{seconds:02} left")
+    parts += skipped(report) + time_left(report)
     parts.append(f"{report.rows_per_second:,.0f} rows/s")
     if report.cut_steps:
         parts.append(f"{100 * report.cut_steps / report.steps:.0f} % of steps cut")
     return ", ".join(parts)
+
+
+def skipped(report: Any) -> list[str]:
+    """Of a line, if any steps were."""
+    count = report.skipped_steps
+    return [f"{count:,} step{'s' * (count > 1)} skipped"] if count else []
+
+
+def time_left(report: Any) -> list[str]:
+    """Of a line, while there is something to do."""
+    if report.state > _abi.STATES["epoch_end"] or not 0 <= report.seconds_left < 1e7:
+        return []
+    minutes, seconds = divmod(round(report.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    return [(f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{seconds:02} left"]
 
 
 def epochs(report: _abi.TrainReport) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from ctypes import byref
-from typing import Any, ClassVar, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar
+from dataclasses import asdict, fields
+from typing import Any, ClassVar, Generic, Protocol, SupportsIndex, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from . import _abi, _words
 from ._abi import lib
 from ._arrays import choice, integer, real, seed64
 from ._files import Path, encoded, folder, missing_is
+from ._progress import Describe, Silent, log
+from ._signals import StopSignals
 from ._threads import get_num_threads
 from ._words import Optimizer
 
@@ -92,6 +96,10 @@ class Training(Generic[F, R]):
 
     def _steps(self) -> tuple[int, int]:
         """Steps to the end of an epoch at most, and of the whole training."""
+        raise NotImplementedError
+
+    def _epochs(self) -> int:
+        """Complete ones."""
         raise NotImplementedError
 
     def _reading(self) -> Iterable[AbstractContextManager[None]]:
@@ -216,3 +224,79 @@ class Training(Generic[F, R]):
                 batches -= now.steps - steps
             if batches == 0 or now.state != _abi.STATES["running"]:
                 return
+
+
+class Recorded:
+    """What a history has in common with another: lists with an entry for each epoch, and numbers of the whole."""
+
+    stopped: str
+
+    def _append(self, report: Any) -> None:
+        for kept in fields(cast(Any, self)):
+            if kept.default_factory is list:
+                getattr(self, kept.name).append(getattr(report, kept.name))
+
+    def _end(self, report: Any, stopped: str) -> None:
+        for kept in fields(cast(Any, self)):
+            if kept.default_factory is not list and kept.name != "stopped":
+                setattr(self, kept.name, getattr(report, kept.name))
+        self.stopped = stopped
+
+
+H = TypeVar("H", bound=Recorded)
+
+
+def run(
+    flow: F,
+    trainer: Training[F, Any],
+    history: H,
+    shown: Silent,
+    line: Describe,
+    *,
+    on_progress: Callable[[Any], object] | None,
+    checkpoint: Path | None,
+    every: int,
+    stop: StopSignals,
+    watch: Callable[[H], None] = lambda history: None,
+) -> H:
+    """Train to the end; however that comes, the flow then has the best weights so far.
+
+    line: of a report of the library, for the logger; watch: is called after each epoch.
+    """
+    if checkpoint is not None and os.path.exists(checkpoint):
+        trainer.load(checkpoint)
+    stopped, saved = "", -1
+
+    def save() -> None:
+        nonlocal saved
+        if checkpoint is not None and saved != trainer._now.steps:
+            trainer.save(checkpoint)
+            saved = trainer._now.steps
+
+    try:
+        while not (trainer.finished or stopped):
+            for now in trainer._pieces(None):
+                shown.update(now)
+                if stop:
+                    stopped = "signal"
+                    break
+            if now.state == _abi.STATES["running"]:
+                continue
+            history._append(trainer.report)
+            log(line(now), asdict(trainer.report))
+            watch(history)
+            if trainer._epochs() % every == 0:
+                save()
+            if on_progress is None:
+                continue
+            # So that a callback that saves the flow itself saves what was trained.
+            flow._handle = trainer.best._handle
+            if on_progress(trainer) and not trainer.finished:
+                stopped = "cancelled"
+    finally:
+        flow._handle = trainer.best._handle
+        shown.close()
+        save()
+    report = trainer.report
+    history._end(report, stopped or report.state)
+    return history

@@ -22,10 +22,22 @@ from .train import History
 __all__ = ["FlowDensity"]
 
 # Flows by name that have a density on the line.
-_NAMES = (
-    "spline_autoregressive spline_coupling maf realnvp glow iaf nice made planar radial cdf_flow"
-)  # fmt: skip
-_FLOWS = {name: number for number, name in enumerate(_NAMES.split())}
+_FLOWS = dict.fromkeys(
+    [
+        "spline_autoregressive",
+        "spline_coupling",
+        "maf",
+        "realnvp",
+        "glow",
+        "iaf",
+        "nice",
+        "made",
+        "planar",
+        "radial",
+        "cdf_flow",
+    ],
+    0,
+)
 
 
 class FlowDensity(DensityMixin, BaseEstimator):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from copy import copy
 from ctypes import byref, sizeof
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import Any, Protocol, SupportsIndex, TypeAlias, TypeVar, cast
 
@@ -19,10 +18,10 @@ from ._abi import Array, lib, typed
 from ._arrays import Rows as Batch
 from ._arrays import choice, integer, pointer_and_count, real, vector
 from ._files import Path
-from ._progress import describe, display, epochs, log
+from ._progress import describe, display, epochs
 from ._rows import Rows, is_lazy
 from ._signals import StopSignals
-from ._training import STATE_NAMES, Schedule, Training, set_optimizer
+from ._training import STATE_NAMES, Recorded, Schedule, Training, set_optimizer
 from ._words import Judge, Optimizer
 
 # Of the columns of x and of the context, where data frames or the flow have some.
@@ -145,7 +144,7 @@ class Report:
 
 
 @dataclass
-class History:
+class History(Recorded):
     """What happened in a training run: lists with one entry for each complete epoch, and the outcome.
 
     Attributes
@@ -196,17 +195,6 @@ class History:
             f"{len(self)} epochs in {seconds:.1f} s, stopped by {self.stopped}; "
             f"best epoch {self.best_epoch}: {self.best_log_prob:.4f} nats a row{skipped}"
         )
-
-    def _append(self, report: Report) -> None:
-        for kept in fields(self):
-            if kept.default_factory is list:
-                getattr(self, kept.name).append(getattr(report, kept.name))
-
-    def _end(self, report: Report, stopped: str) -> None:
-        for kept in fields(self):
-            if kept.default_factory is not list and kept.name != "stopped":
-                setattr(self, kept.name, getattr(report, kept.name))
-        self.stopped = stopped
 
 
 class Trainer(Training[F, Report]):
@@ -437,6 +425,9 @@ class Trainer(Training[F, Report]):
     def _steps(self) -> tuple[int, int]:
         return self._now.batches_per_epoch, self._max_epochs * self._now.batches_per_epoch
 
+    def _epochs(self) -> int:
+        return int(self._now.epoch)
+
     def _reading(self) -> Iterable[AbstractContextManager[None]]:
         return [rows.reading() for rows in self._rows]
 
@@ -465,51 +456,16 @@ def run(
     every: int,
     stop: StopSignals,
 ) -> History:
-    """Train to the end; however that comes, the flow then has the best weights so far."""
-    if checkpoint is not None and os.path.exists(checkpoint):
-        trainer.load(checkpoint)
-    history, watch, stopped = History(), _checks.Watch(), ""
-    epochs_wanted = trainer._max_epochs
-    shown = display(
-        progress,
-        epochs_wanted,
-        lambda report: describe(report, epochs_wanted),
-        epochs,
-        lambda report: describe(report, epochs_wanted, within=True),
-    )
-    saved = -1  # step
+    """Train to the end, on rows."""
+    wanted, watch = trainer._max_epochs, _checks.Watch()
 
-    def save() -> None:
-        nonlocal saved
-        if checkpoint is not None and saved != trainer._now.steps:
-            trainer.save(checkpoint)
-            saved = trainer._now.steps
+    def line(report: _abi.TrainReport, within: bool = False) -> str:
+        return describe(report, wanted, within)
 
-    try:
-        while not (trainer.finished or stopped):
-            for now in trainer._pieces(None):
-                shown.update(now)
-                if stop:
-                    stopped = "signal"
-                    break
-            if now.state == _abi.STATES["running"]:
-                continue
-            history._append(trainer.report)
-            log(describe(trainer._now, epochs_wanted), asdict(trainer.report))
-            watch.epoch(history)
-            if now.epoch % every == 0:
-                save()
-            if on_progress is None:
-                continue
-            # So that a callback that saves the flow itself saves what was trained.
-            flow._handle = trainer.best._handle
-            if on_progress(trainer) and not trainer.finished:
-                stopped = "cancelled"
-    finally:
-        flow._handle = trainer.best._handle
-        shown.close()
-        save()
-    report = trainer.report
-    history._end(report, stopped or report.state)
+    shown = display(progress, wanted, line, epochs, lambda report: line(report, within=True))
+    history = _training.run(
+        flow, trainer, History(), shown, line, on_progress=on_progress, checkpoint=checkpoint, every=every, stop=stop,
+        watch=watch.epoch,
+    )  # fmt: skip
     watch.end(history)
     return history

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from ctypes import byref, memmove, pointer, sizeof
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, SupportsIndex, TypeAlias, TypeVar
 
 import numpy as np
@@ -19,9 +18,9 @@ from . import _abi, _training
 from ._abi import Array, lib, typed
 from ._arrays import Rows, choice, integer, pointer_and_count, real, real_array, rows
 from ._files import Path
-from ._progress import display, log
+from ._progress import display, skipped, time_left
 from ._signals import StopSignals
-from ._training import STATE_NAMES, Schedule, Training, set_optimizer
+from ._training import STATE_NAMES, Recorded, Schedule, Training, set_optimizer
 from ._words import Estimator, Optimizer
 from .errors import CancelledError, ShapeError
 
@@ -117,7 +116,7 @@ class TargetReport:
 
 
 @dataclass
-class TargetHistory:
+class TargetHistory(Recorded):
     """What happened in a training to a target: lists with one entry for each window, and the outcome.
 
     Attributes
@@ -163,16 +162,6 @@ class TargetHistory:
             f"{steps} steps in {seconds:.1f} s, stopped by {self.stopped}; best window {self.best_window}: "
             f"{self.best_bound:.4f} nats{last}{skipped}"
         )
-
-    def _append(self, report: TargetReport) -> None:
-        for kept in fields(self):
-            if kept.default_factory is list:
-                getattr(self, kept.name).append(getattr(report, kept.name))
-
-    def _end(self, report: TargetReport, stopped: str) -> None:
-        for name in ("skipped_steps", "cut_steps", "best_window", "best_bound"):
-            setattr(self, name, getattr(report, name))
-        self.stopped = stopped
 
 
 class TargetTrainer(Training[F, TargetReport]):
@@ -314,6 +303,9 @@ class TargetTrainer(Training[F, TargetReport]):
     def _steps(self) -> tuple[int, int]:
         return self._window, self._now.total_steps
 
+    def _epochs(self) -> int:
+        return int(self._now.windows)
+
     def _reading(self) -> Iterable[AbstractContextManager[None]]:
         return [self._call.raising()]
 
@@ -394,10 +386,7 @@ def describe(report: _abi.VariationalReport) -> str:
     parts = [f"step {report.steps}/{report.total_steps}", f"ELBO {report.elbo:.4f} ± {report.elbo_error:.4f}"]
     if report.pareto_k == report.pareto_k:
         parts.append(f"k-hat {report.pareto_k:.2f}")
-    if report.skipped_steps:
-        parts.append(f"{report.skipped_steps:,} step{'s' * (report.skipped_steps > 1)} skipped")
-    if report.state <= _abi.STATES["epoch_end"] and 0 <= report.seconds_left < 1e7:
-        parts.append(f"{int(report.seconds_left) // 60}:{round(report.seconds_left) % 60:02} left")
+    parts += skipped(report) + time_left(report)
     parts.append(f"{report.samples_per_second:,.0f} samples/s")
     return ", ".join(parts)
 
@@ -412,40 +401,9 @@ def run(
     every: int,
     stop: StopSignals,
 ) -> TargetHistory:
-    """Train to the end; however that comes, the flow then has the best weights so far."""
-    if checkpoint is not None and os.path.exists(checkpoint):
-        trainer.load(checkpoint)
-    history, stopped, saved = TargetHistory(), "", -1
+    """Train to the end, to a target."""
     shown = display(progress, trainer._now.total_steps, describe, lambda report: float(report.steps))
-
-    def save() -> None:
-        nonlocal saved
-        if checkpoint is not None and saved != trainer._now.steps:
-            trainer.save(checkpoint)
-            saved = trainer._now.steps
-
-    try:
-        while not (trainer.finished or stopped):
-            for now in trainer._pieces(None):
-                shown.update(now)
-                if stop:
-                    stopped = "signal"
-                    break
-            if now.state == _abi.STATES["running"]:
-                continue
-            history._append(trainer.report)
-            log(describe(now), asdict(trainer.report))
-            if now.windows % every == 0:
-                save()
-            if on_progress is None:
-                continue
-            flow._handle = trainer.best._handle
-            if on_progress(trainer) and not trainer.finished:
-                stopped = "cancelled"
-    finally:
-        flow._handle = trainer.best._handle
-        shown.close()
-        save()
-    report = trainer.report
-    history._end(report, stopped or report.state)
-    return history
+    return _training.run(
+        flow, trainer, TargetHistory(), shown, describe, on_progress=on_progress, checkpoint=checkpoint, every=every,
+        stop=stop,
+    )  # fmt: skip
