@@ -957,6 +957,48 @@ DIFFEO_API diffeo_status diffeo_vi_save(const diffeo_vi *vi, const char *path);
 DIFFEO_API diffeo_status diffeo_vi_load(diffeo_vi *vi, const char *path);
 DIFFEO_API void diffeo_vi_cancel(diffeo_vi *vi);
 
+/* -------------------------------------------------------------------------------- 10. An optimizer for your gradients
+ *
+ * The steps of the trainings above, for gradients of a loss of the caller's own: from diffeo_flow_*_vjp, from anything
+ * behind it, summed over processes. The same gradients give the same weights, bit for bit, for any number of threads. */
+
+/* Optimizer state and the weights: used by one thread at a time. */
+typedef struct diffeo_optimizer diffeo_optimizer;
+
+/* Begins with the weights of flow, which is not changed. Layers that are set from data and are not yet become the
+ * identity; to have them set from rows, take the flow that diffeo_trainer_current gives before the first step. Of options
+ * count optimizer, learning rate, schedule, warmup_steps, clipping, decay, ema_decay and threads; NULL for the defaults.
+ * total_steps: 0 or more; DIFFEO_SCHEDULE_COSINE falls to 0 over them, others do not ask for them. Schedules by epochs
+ * (exponential, plateau) are refused.
+ * Errors: DIFFEO_EUNSUPPORTED for a flow with batch_norm; DIFFEO_EINVAL, DIFFEO_ENOMEM. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_optimizer_create(const diffeo_flow *flow, const diffeo_train_options *options,
+    int64_t total_steps, diffeo_optimizer **optimizer);
+DIFFEO_API void diffeo_optimizer_destroy(diffeo_optimizer *optimizer); /* NULL is a no-op */
+
+/* One step to a smaller loss L. gradient: dL/d(parameters), as many numbers as diffeo_flow_parameter_count says; what no
+ * training moves (diffeo_flow_trained_parameters) is not looked at. When the rest is not finite the step is left out, and
+ * counted in skipped_steps. report may be NULL; it tells steps, skipped_steps, cut_steps, gradient_norm, learning_rate,
+ * base_learning_rate and seconds, and has nothing else.
+ * Errors: DIFFEO_EINVAL. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_optimizer_step_f32(diffeo_optimizer *optimizer, const float *gradient,
+    diffeo_train_report *report);
+DIFFEO_API diffeo_status diffeo_optimizer_step_f64(diffeo_optimizer *optimizer, const double *gradient,
+    diffeo_train_report *report);
+DIFFEO_API diffeo_status diffeo_optimizer_report(const diffeo_optimizer *optimizer, diffeo_train_report *report);
+
+/* From the next step on, above 0; the schedule multiplies it. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_optimizer_set_learning_rate(diffeo_optimizer *optimizer, double rate);
+
+/* A new flow with the weights as they are now: what the next gradient is taken of. And one with their moving average
+ * (DIFFEO_ESTATE with ema_decay 0). Errors: DIFFEO_ENUMERIC for weights that are not finite. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_optimizer_current(const diffeo_optimizer *optimizer, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_optimizer_average(const diffeo_optimizer *optimizer, diffeo_flow **flow);
+
+/* As diffeo_trainer_save and diffeo_trainer_load: a weight file of the current flow, from which an optimizer that was
+ * made with the same flow, options and total_steps goes on with the same bits. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_optimizer_save(const diffeo_optimizer *optimizer, const char *path);
+DIFFEO_API diffeo_status diffeo_optimizer_load(diffeo_optimizer *optimizer, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

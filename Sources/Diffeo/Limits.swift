@@ -85,6 +85,7 @@ package struct Limit: Sendable {
     "vi.draws": .orMore(1),
     "vi.tempering": .to(above0, 1),
     "vi.tempering_steps": .orMore(0),
+    "optimizer.total_steps": .orMore(0),
   ]
 
   package static func of(_ option: String) throws(DiffeoError) -> Limit {

@@ -201,4 +201,59 @@ import Testing
     try bits(c.spec(.f64), Double.self)
     try bits(c.spec(.f32), Float.self)
   }
+
+  // MARK: - Recorded draws
+
+  /// One run of the flow gives what three do. Sums of float64 in another order.
+  func recorded(_ c: Case, rows count: Int, threads: Int) throws {
+    let spec = try c.spec(.f64)
+    let flow = try Flow<Double>.random(spec, seed: 17)
+    let weighing = Weighing(count, spec, seed: 9)
+    let context = Rows<Double>.random(count, spec, seed: 4).context
+    let sample = Pullback<Double>.Function.sample(seed: 8, firstRow: 11)
+    var (x, logs) = try flow.samples(count, seed: 8, firstRow: 11, context: context)
+    let rows = Rows(x: x, context: context, count: count)
+    let score = try flow.pullback(.logProb, rows, logCotangents: weighing.logs)
+    let draws = try RecordedDraws<Double, Double>(FlowInTraining(flow, threads: threads, bothWays: true), rows: count)
+    try context.withUnsafeBufferPointer {
+      try draws.draw(seed: 8, firstRow: 11, context: $0.baseAddress, &x, &logs)
+      #expect(x == rows.x)
+      // Added to ones.
+      var g = [Double](repeating: 1, count: x.count)
+      try draws.addScore(weighing.logs, to: &g)
+      close(g.map { $0 - 1 }, score.x, "score")
+      try weighing.logs.withUnsafeBufferPointer { try draws.pullBack(.fixed(logProb: $0.baseAddress!)) }
+      close(gradient(draws), score.parameters.map { $0 - 1 }, "parameters, fixed")
+      if let made = spec.base.spec as? MADESpec, made.conditional == .bernoulli || made.masks.count > 1 { return }
+      for logCotangents in [nil, weighing.logs] {
+        try weighing.rows.withUnsafeBufferPointer { x in
+          try (logCotangents ?? []).withUnsafeBufferPointer {
+            try draws.pullBack(.moving(x: x.baseAddress!, logProb: logCotangents == nil ? nil : $0.baseAddress))
+          }
+        }
+        let pulled = try flow.pullback(sample, rows, rowCotangents: weighing.rows, logCotangents: logCotangents)
+        close(gradient(draws), pulled.parameters.map { $0 - 1 }, "parameters, moving")
+      }
+    }
+  }
+
+  func gradient(_ draws: RecordedDraws<Double, Double>) -> [Double] {
+    Array(UnsafeBufferPointer(start: draws.gradient.pointer, count: draws.gradient.count))
+  }
+
+  /// Within the rounding of values that were found twice.
+  func close(_ a: [Double], _ b: [Double], _ what: String) {
+    let size = b.reduce(0) { max($0, abs($1)) }
+    for (i, (a, b)) in zip(a, b).enumerated() where !(abs(a - b) <= 1e-7 * (size + 1)) {
+      Issue.record("\(what) \(i): \(a), not \(b), largest \(size)")
+      return
+    }
+  }
+
+  @Test(arguments: Case.all) func ofRecordedDraws(_ c: Case) throws { try recorded(c, rows: 70, threads: 1) }
+
+  /// Some of which are kept, and some recorded again.
+  @Test(arguments: Case.architectures) func ofManyRecordedDraws(_ c: Case) throws {
+    try recorded(c, rows: 4500, threads: 2)
+  }
 }

@@ -306,8 +306,8 @@ import Testing
     options.learningRate = 0.1
     options.maxEpochs = 300
     let trainer = try Trainer(
-      flow, options, withBatch(rows) { try flow.rows($0, "x", options) }, Likelihood(flow, rows: 200, seed: 0),
-      GradientAscent())
+      Descent(flow, options, GradientAscent()), options, withBatch(rows) { try flow.rows($0, "x", options) },
+      Likelihood(flow, rows: 200, seed: 0))
     while !trainer.report.finished { try trainer.step(0) { false } }
     // The most likely normal distribution has the mean and the deviation of the rows.
     for i in 0..<2 {

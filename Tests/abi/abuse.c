@@ -52,6 +52,9 @@ static int rounds = 4000;
   X(vi_best, (NULL, OUT(0)))                                         \
   X(vi_current, (NULL, OUT(0)))                                      \
   X(trainer_current, (NULL, OUT(0)))                                 \
+  X(optimizer_create, (NULL, NULL, 0, OUT(0)))                       \
+  X(optimizer_current, (NULL, OUT(0)))                               \
+  X(optimizer_average, (NULL, OUT(0)))                               \
   X(fit_f32, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, NULL, OUT(0), NULL)) \
   X(fit_f64, (flow, NULL, NULL, 9, NULL, 0, NULL, NULL, NULL, OUT(0), NULL))
 
@@ -69,7 +72,7 @@ static void handles(void) {
   REFUSED(DIFFEO_EINVAL, "2147483647", D.workspace_create(INT32_MAX, w));
   ISOLATED("NULL handles are 0 and no-ops") {
     D.workspace_destroy(NULL), D.spec_destroy(NULL), D.flow_destroy(NULL), D.trainer_destroy(NULL);
-    D.trainer_cancel(NULL), D.rows_destroy(NULL), D.vi_destroy(NULL), D.vi_cancel(NULL);
+    D.trainer_cancel(NULL), D.rows_destroy(NULL), D.vi_destroy(NULL), D.vi_cancel(NULL), D.optimizer_destroy(NULL);
     CHECK(D.workspace_threads(NULL) == 0 && D.flow_dim(NULL) == 0 && D.flow_context_dim(NULL) == 0 &&
               D.flow_dtype(NULL) == 0 && D.flow_layer_count(NULL) == 0 && D.flow_parameter_count(NULL) == 0 &&
               D.rows_count(NULL) == 0 && D.rows_dim(NULL) == 0 && D.rows_context_dim(NULL) == 0 &&
@@ -908,6 +911,63 @@ static void targets(void) {
   }
 }
 
+static void optimizers(void) {
+  const int64_t count = D.flow_parameter_count(flow);
+  double *gradient = calloc((size_t)count, sizeof *gradient);
+  diffeo_train_report report = {.struct_size = sizeof report};
+  diffeo_train_options o;
+  CHECK_OK(D.train_options_init(&o, sizeof o));
+  REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_create(flow, NULL, 1, NULL));
+  static const int64_t far[] = {-1, INT64_MIN};
+  for (int i = 0; i < COUNT(far); i++) REFUSED(DIFFEO_EINVAL, "total_steps", D.optimizer_create(flow, &o, far[i], OUT(0)));
+  for (int32_t schedule = DIFFEO_SCHEDULE_EXPONENTIAL; schedule <= DIFFEO_SCHEDULE_PLATEAU; schedule++) {
+    o.schedule = schedule;
+    REFUSED(DIFFEO_EINVAL, "epochs", D.optimizer_create(flow, &o, 1, OUT(0)));
+  }
+  REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_step_f64(NULL, gradient, &report));
+  REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_step_f32(NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_report(NULL, &report));
+  REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_set_learning_rate(NULL, 1));
+  REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_save(NULL, "x.h5"));
+  REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_load(NULL, "x.h5"));
+  ISOLATED("an optimizer of bad gradients") {
+    diffeo_optimizer *optimizer = NULL, *other = NULL;
+    diffeo_flow *now = NULL;
+    char path[1024];
+    snprintf(path, sizeof path, "%s/optimizer.h5", folder);
+    o.schedule = DIFFEO_SCHEDULE_COSINE;
+    /* More steps than the schedule has: its rate stays at 0. */
+    CHECK_OK(D.optimizer_create(flow, &o, INT64_MAX, &other));
+    D.optimizer_destroy(other);
+    CHECK_OK(D.optimizer_create(flow, &o, 0, &optimizer));
+    CHECK_STATUS(D.optimizer_step_f64(optimizer, NULL, &report), DIFFEO_EINVAL);
+    CHECK_STATUS(D.optimizer_step_f32(optimizer, NULL, &report), DIFFEO_EINVAL);
+    CHECK_STATUS(D.optimizer_set_learning_rate(optimizer, -1), DIFFEO_EINVAL);
+    CHECK_STATUS(D.optimizer_set_learning_rate(optimizer, INFINITY), DIFFEO_EINVAL);
+    CHECK_STATUS(D.optimizer_average(optimizer, &now), DIFFEO_ESTATE);
+    CHECK_STATUS(D.optimizer_report(optimizer, NULL), DIFFEO_EINVAL);
+    CHECK_STATUS(D.optimizer_load(optimizer, "/nowhere/x.h5"), DIFFEO_EIO);
+    CHECK_STATUS(D.optimizer_save(optimizer, "/nowhere/x.h5"), DIFFEO_EIO);
+    CHECK_OK(D.flow_save(flow, path));
+    CHECK(D.optimizer_load(optimizer, path) != DIFFEO_OK, "a flow without a training is taken for a checkpoint");
+    const double wild[] = {INFINITY, NAN, -1e308, 1e300, 0};
+    CHECK_OK(D.optimizer_set_learning_rate(optimizer, 1e300));
+    for (int i = 0; i < COUNT(wild); i++) {
+      for (int64_t k = 0; k < count; k++) gradient[k] = wild[i];
+      CHECK_OK(D.optimizer_step_f64(optimizer, gradient, &report));
+    }
+    CHECK(report.steps == COUNT(wild) && report.skipped_steps >= 2, "%d", (int)report.skipped_steps);
+    const diffeo_status status = D.optimizer_current(optimizer, &now); /* what is left of the weights */
+    CHECK(status == DIFFEO_OK || status == DIFFEO_ENUMERIC, "%s", D.status_name(status));
+    D.flow_destroy(now);
+    CHECK_OK(D.optimizer_create(flow, &o, 7, &other));
+    if (D.optimizer_save(optimizer, path) == DIFFEO_OK) CHECK_STATUS(D.optimizer_load(other, path), DIFFEO_EINVAL); /* 0 steps */
+    D.optimizer_destroy(optimizer), D.optimizer_destroy(other);
+    remove(path);
+  }
+  free(gradient);
+}
+
 /* Rows that a function gives, or does not: count of the calls, and the one that fails. */
 typedef struct {
   int calls, fails, puts_nan, never_same;
@@ -1369,6 +1429,7 @@ int main(int argc, char **argv) {
   PART(evaluation_f64);
   PART(gradients);
   PART(targets);
+  PART(optimizers);
   PART(parameters_f32);
   PART(parameters_f64);
   PART(training_f32);

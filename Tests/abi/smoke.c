@@ -302,6 +302,87 @@ static void inference(void) {
   }
 }
 
+/* Maximum likelihood by hand: the steps of the trainer, given the gradient that it computes. Saved in the middle and
+ * continued: the same bits. */
+static void optimizers(void) {
+  for (int32_t optimizer = DIFFEO_OPTIMIZER_ADAM; optimizer <= DIFFEO_OPTIMIZER_SGD; optimizer++) {
+    enum { STEPS = 12, ROWS = 64 };
+    diffeo_flow *flow = make_flow("maf", 2, 0, DIFFEO_F64), *begun = NULL, *now = NULL, *trained = NULL;
+    const int64_t count = D.flow_parameter_count(flow);
+    double rows[ROWS * 2], down[ROWS], *a = malloc((size_t)count * sizeof *a), *b = malloc((size_t)count * sizeof *b);
+    float *narrow = malloc((size_t)count * sizeof *narrow);
+    char path[512];
+    uint64_t seed = 3;
+    diffeo_train_options o;
+    diffeo_train_report report = {.struct_size = sizeof report};
+    diffeo_trainer *trainer = NULL;
+    diffeo_optimizer *opt[2] = {NULL, NULL};
+    snprintf(path, sizeof path, "%s/smoke-optimizer-%d.h5", folder, optimizer);
+    for (int i = 0; i < ROWS * 2; i++) rows[i] = 3 * uniform(&seed) - 1;
+    for (int i = 0; i < ROWS; i++) down[i] = -1.0 / ROWS;
+    CHECK_OK(D.train_options_init(&o, sizeof o));
+    o.optimizer = optimizer, o.schedule = DIFFEO_SCHEDULE_COSINE, o.warmup_steps = 2, o.learning_rate = 3e-3;
+    o.weight_decay = 0.01, o.l2 = 0.01, o.clip_norm = 2, o.ema_decay = 0.9;
+    o.batch_size = ROWS, o.max_epochs = STEPS, o.validation_fraction = 0, o.patience = 0;
+    CHECK_OK(D.trainer_create_f64(flow, &o, rows, ROWS, NULL, 0, NULL, &trainer));
+    CHECK_OK(D.trainer_current(trainer, &begun)); /* standardised by the rows */
+    for (int i = 0; i < 2; i++) {
+      o.threads = 1 + i;
+      CHECK_OK(D.optimizer_create(begun, &o, STEPS, &opt[i]));
+    }
+    for (int step = 0; step < STEPS; step++) {
+      CHECK_OK(D.trainer_step(trainer, 0, NULL));
+      if (step == STEPS / 2) {
+        CHECK_OK(D.optimizer_save(opt[0], path));
+        CHECK_OK(D.optimizer_load(opt[1], path));
+        remove(path);
+      }
+      for (int i = 0; i < (step < STEPS / 2 ? 1 : 2); i++) {
+        CHECK_OK(D.optimizer_current(opt[i], &now));
+        memset(a, 0, (size_t)count * sizeof *a);
+        CHECK_OK(D.flow_log_prob_vjp_f64(now, rows, ROWS, NULL, 0, down, NULL, NULL, NULL, NULL, a));
+        CHECK_OK(D.optimizer_step_f64(opt[i], a, &report));
+        D.flow_destroy(now);
+      }
+    }
+    CHECK(report.steps == STEPS && report.skipped_steps == 0 && report.cut_steps > 0, "%d steps", (int)report.steps);
+    for (int i = 0; i < 2; i++) {
+      CHECK_OK(D.optimizer_current(opt[i], &now));
+      CHECK_OK(D.flow_parameters_f64(now, i ? b : a));
+      D.flow_destroy(now);
+    }
+    CHECK(memcmp(a, b, (size_t)count * sizeof *a) == 0, "continued, other weights");
+    CHECK_OK(D.trainer_current(trainer, &trained));
+    CHECK_OK(D.flow_parameters_f64(trained, b));
+    double worst = 0;
+    for (int64_t i = 0; i < count; i++) worst = fmax(worst, fabs(a[i] - b[i]));
+    CHECK(worst < 1e-9, "optimizer %d: %g away from the trainer", optimizer, worst);
+    CHECK_OK(D.optimizer_average(opt[0], &now));
+    CHECK_OK(D.flow_parameters_f64(now, b));
+    CHECK(memcmp(a, b, (size_t)count * sizeof *a) != 0, "the average is the latest");
+    D.flow_destroy(now);
+
+    /* Single precision, and what is left out. */
+    for (int64_t i = 0; i < count; i++) narrow[i] = 0.5f;
+    CHECK_OK(D.optimizer_step_f32(opt[0], narrow, &report));
+    CHECK(report.steps == STEPS + 1 && report.skipped_steps == 0, "%d", (int)report.skipped_steps);
+    for (int64_t i = 0; i < count; i++) narrow[i] = NAN;
+    CHECK_OK(D.optimizer_set_learning_rate(opt[0], 1));
+    CHECK_OK(D.optimizer_current(opt[0], &now));
+    CHECK_OK(D.flow_parameters_f64(now, a));
+    D.flow_destroy(now);
+    CHECK_OK(D.optimizer_step_f32(opt[0], narrow, NULL));
+    CHECK_OK(D.optimizer_report(opt[0], &report));
+    CHECK_OK(D.optimizer_current(opt[0], &now));
+    CHECK_OK(D.flow_parameters_f64(now, b));
+    CHECK(report.skipped_steps == 1 && memcmp(a, b, (size_t)count * sizeof *a) == 0, "moved by NaN");
+    D.flow_destroy(now), D.flow_destroy(begun), D.flow_destroy(trained), D.flow_destroy(flow);
+    for (int i = 0; i < 2; i++) D.optimizer_destroy(opt[i]);
+    D.trainer_destroy(trainer);
+    free(a), free(b), free(narrow);
+  }
+}
+
 /* To a file, to bytes, to numbers, and back: the same flow each time. */
 static void storage(const char *kind, int32_t dtype) {
   diffeo_flow *flow = make_flow(kind, DIM, 2, dtype), *copies[3] = {NULL, NULL, NULL};
@@ -632,6 +713,7 @@ int main(int argc, char **argv) {
   PART(integers);
   PART(turns);
   PART(inference);
+  PART(optimizers);
   if (wanted("training")) training(DIFFEO_F32), training(DIFFEO_F64);
   return checks_end("smoke");
 }

@@ -19,14 +19,14 @@ PARTS = {
         "autoregressive": "maf iaf cdf_flow spline_autoregressive torus_spline_autoregressive",
         "coupling": "realnvp nice glow spline_coupling torus_spline_coupling",
         "units": "planar radial linear units mixtures bounded",
-        "others": "version layers networks bases integers turns training inference",
+        "others": "version layers networks bases integers turns training inference optimizers",
     },
     "abuse": {
         "arrays": "evaluation_f32 evaluation_f64 parameters_f32 parameters_f64 training_f32 training_f64",
         "building": "building",
         "files": "files",
         "reading": "reading",
-        "others": "handles sizes gradients targets training_options bounds words",
+        "others": "handles sizes gradients targets optimizers training_options bounds words",
     },
 }
 PROCESSOR = Path("/proc/cpuinfo").read_text()

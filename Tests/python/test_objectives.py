@@ -14,7 +14,7 @@ TEXT = (ROOT / "docs/objectives.md").read_text(encoding="utf-8")
 
 
 def test_python():
-    inference, descent = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    inference, descent, steps = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     names = {}
     exec(compile(inference, "docs/objectives.md", "exec"), names)
     history = names["history"]
@@ -23,6 +23,10 @@ def test_python():
     names = {}
     exec(compile(descent, "docs/objectives.md", "exec"), names)
     assert names["flow"].log_prob(names["x"]).mean() > diffeo.maf(dim=2, hidden=(32, 32)).log_prob(names["x"]).mean()
+    names = {}
+    exec(compile(steps, "docs/objectives.md", "exec"), names)
+    learned, begun = (names["optimizer"].current, names["start"])
+    assert learned.log_prob(names["x"]).mean() > begun.log_prob(names["x"]).mean()
 
 
 def test_estimators_are_those_of_the_library():

@@ -32,8 +32,9 @@ protocol Bijection: Prepared {
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape
 
-  /// From dL/d(result) and dL/d(log-determinant) to dL/d(argument), of `forward` or `inverse`, which must have been run
-  /// with `recording`. Adds to the gradient in the context; gradients of parameters go to the sink.
+  /// From dL/d(result) and dL/d(log-determinant) to dL/d(argument), of `forward` or `inverse`. The tape is of a recording
+  /// pass in either direction, and stays as it is. Adds to the gradient in the context; gradients of parameters go to
+  /// the sink.
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError)
   func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError)
 }

@@ -303,8 +303,9 @@ struct Domain<S: Scalar>: Bijection {
     }
   }
 
-  /// Of the mapped columns, in the direction that was run.
+  /// Of the mapped columns, in the direction that was run: neither slope need be a number where the other one is.
   struct Tape: BitwiseCopyable {
+    let inverse: Bool
     let slope: UnsafeMutablePointer<S>
     let bend: UnsafeMutablePointer<S>
   }
@@ -315,7 +316,7 @@ struct Domain<S: Scalar>: Bijection {
   private func run(_ pass: inout Pass<S>, inverse: Bool) throws(DiffeoError) -> Tape {
     let (stride, recording, scratch, logDet) = (pass.stride, pass.recording, pass.scratch, pass.logDet)
     let kept = recording ? columnCount * stride : 0
-    let tape = Tape(slope: try scratch.take(kept), bend: try scratch.take(kept))
+    let tape = Tape(inverse: inverse, slope: try scratch.take(kept), bend: try scratch.take(kept))
     let (count, isBounded) = (pass.count, map.limitsSupport)
     try pass.replace { x, y in
       y.update(from: x, count: count)
@@ -342,16 +343,19 @@ struct Domain<S: Scalar>: Bijection {
     return tape
   }
 
-  func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) { pullback(&adjoint, tape) }
-  func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) { pullback(&adjoint, tape) }
+  func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) { pullback(&adjoint, tape, inverse: false) }
+  func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) { pullback(&adjoint, tape, inverse: true) }
 
-  private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) {
+  private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse: Bool) {
     let stride = adjoint.stride
     for i in 0..<columnCount {
       let g = adjoint.g + Int(columns[i]) * stride
       for r in 0..<stride {
-        let at = i * stride + r
-        g[r] = g[r] * tape.slope[at] + adjoint.gLogDet[r] * tape.bend[at]
+        let (slope, bend) = (tape.slope[i * stride + r], tape.bend[i * stride + r])
+        g[r] =
+          inverse == tape.inverse
+          ? g[r] * slope + adjoint.gLogDet[r] * bend
+          : (g[r] - adjoint.gLogDet[r] * bend) / slope
       }
     }
   }

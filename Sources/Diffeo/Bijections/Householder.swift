@@ -87,36 +87,44 @@ struct Householder<S: Scalar>: Bijection {
   }
 
   struct Tape: BitwiseCopyable {
-    /// The result; the values before are found again from it, since a reflection undoes itself.
-    let y: UnsafeMutablePointer<S>
+    /// On either side. The values between are found again from a result, since a reflection undoes itself.
+    let x: UnsafeMutablePointer<S>
+    let z: UnsafeMutablePointer<S>
   }
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    try run(&pass, Swift.stride(from: reflections - 1, through: 0, by: -1))
+    let (x, z) = try run(&pass, Swift.stride(from: reflections - 1, through: 0, by: -1))
+    return Tape(x: x, z: z)
   }
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    try run(&pass, Swift.stride(from: 0, through: reflections - 1, by: 1))
+    let (z, x) = try run(&pass, Swift.stride(from: 0, through: reflections - 1, by: 1))
+    return Tape(x: x, z: z)
   }
 
-  private func run(_ pass: inout Pass<S>, _ order: StrideThrough<Int>) throws(DiffeoError) -> Tape {
-    let stride = pass.stride
+  /// Gives the values before and after.
+  private func run(
+    _ pass: inout Pass<S>, _ order: StrideThrough<Int>
+  ) throws(DiffeoError) -> (UnsafeMutablePointer<S>, UnsafeMutablePointer<S>) {
+    let (before, stride) = (pass.x, pass.stride)
     try pass.replace { x, y in
       y.update(from: x, count: dim * stride)
       for k in order { S.kernels.reflect(dim, stride, directions + k * dim, y) }
     }
-    return Tape(y: pass.x)
+    return (before, pass.x)
   }
 
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
-    try pullback(&adjoint, tape, Swift.stride(from: 0, through: reflections - 1, by: 1))
+    try pullback(&adjoint, tape.z, Swift.stride(from: 0, through: reflections - 1, by: 1))
   }
   func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
-    try pullback(&adjoint, tape, Swift.stride(from: reflections - 1, through: 0, by: -1))
+    try pullback(&adjoint, tape.x, Swift.stride(from: reflections - 1, through: 0, by: -1))
   }
 
   /// For x - 2 u (u.x), with a = u.x, b = u.g and the part along u taken out, which the length of v takes no notice of:
   /// dL/dv = -2 (a (g - b u) + b (x - a u)) / |v|.
-  private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, _ order: StrideThrough<Int>) throws(DiffeoError) {
+  private func pullback(
+    _ adjoint: inout Adjoint<S>, _ result: UnsafePointer<S>, _ order: StrideThrough<Int>
+  ) throws(DiffeoError) {
     let (stride, scratch) = (adjoint.stride, adjoint.scratch)
     guard let sink = adjoint.sink else {
       for k in order { S.kernels.reflect(dim, stride, directions + k * dim, adjoint.g) }
@@ -124,7 +132,7 @@ struct Householder<S: Scalar>: Bijection {
     }
     let mark = scratch.mark
     let x = try scratch.take(adjoint.count, of: S.self)
-    x.update(from: tape.y, count: adjoint.count)
+    x.update(from: result, count: adjoint.count)
     let gVectors = try scratch.take(reflections * adjoint.count, of: S.self)
     let a = try scratch.take(stride, of: S.self)
     let b = try scratch.take(stride, of: S.self)

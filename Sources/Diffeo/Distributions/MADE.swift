@@ -280,7 +280,6 @@ struct MADE<S: Scalar>: Distribution {
   }
 
   func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> Draw {
-    if pass.recording { try checkDifferentiable() }
     let (stride, scratch) = (pass.stride, pass.scratch)
     let mark = scratch.mark
     // One more for the mask.
@@ -315,6 +314,7 @@ struct MADE<S: Scalar>: Distribution {
 
   /// Each column is the map's inverse of noise that is held fixed, and its log-density the map's log-derivative.
   func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) throws(DiffeoError) {
+    try checkDifferentiable()
     guard let draw else { throw DiffeoError(.internal, "a MADE has left no tape of its samples") }
     let map: ElementMap<S>
     switch conditional {

@@ -103,10 +103,14 @@ final class Model<S: Scalar>: @unchecked Sendable {
 
   // MARK: - Gradients
 
-  /// A recording pass, and what the pullbacks of the layers need of it.
+  /// A recording pass, and what the pullbacks need of it: in scratch memory, which nothing writes over, so that several can
+  /// follow. What was run to the data can be pulled back as if it had been run to the noise.
   struct Recording {
     var pass: Pass<S>
     fileprivate let tapes: UnsafeMutablePointer<AnyTape>
+    /// Of the base.
+    fileprivate var density: AnyTape = nil
+    fileprivate var draw: AnyTape = nil
   }
 
   /// Of a pass that has begun.
@@ -118,13 +122,34 @@ final class Model<S: Scalar>: @unchecked Sendable {
     for i in range { recording.tapes[i] = try layers[i].forward(&recording.pass) }
   }
 
-  /// After all layers: log p of each row, left in pass.logDet, and its gradient in the noise, each row times its weight.
+  func forward(_ recording: inout Recording) throws(DiffeoError) {
+    try forward(&recording, layers: 0..<layerCount)
+  }
+
+  func inverse(_ recording: inout Recording) throws(DiffeoError) {
+    for i in (0..<layerCount).reversed() { recording.tapes[i] = try layers[i].inverse(&recording.pass) }
+  }
+
+  /// After all layers: log p of each row, left in pass.logDet.
+  func addBase(_ recording: inout Recording) throws(DiffeoError) {
+    recording.density = try base.addLogDensity(&recording.pass)
+  }
+
+  /// As `sample`.
+  func sample(_ recording: inout Recording, _ seed: UInt64, firstRow: UInt64) throws(DiffeoError) {
+    recording.draw = try base.sample(seed, firstRow, &recording.pass)
+    try addBase(&recording)
+    recording.pass.negateLogDet()
+    try inverse(&recording)
+    recording.pass.negateLogDet()
+  }
+
+  /// The gradient of log p of each row, times its weight, in the noise.
   func baseGradient(
-    _ recording: inout Recording, weight: UnsafePointer<S>, sink: GradientSink<S>?
+    _ recording: Recording, weight: UnsafePointer<S>, sink: GradientSink<S>?
   ) throws(DiffeoError) -> Adjoint<S> {
-    let pass = recording.pass
-    var adjoint = try newAdjoint(recording, pass.scratch.take(pass.count), weight, sink)
-    try base.pullback(&adjoint, base.addLogDensity(&recording.pass))
+    var adjoint = try newAdjoint(recording, recording.pass.scratch.take(recording.pass.count), weight, sink)
+    try base.pullback(&adjoint, recording.density)
     return adjoint
   }
 
@@ -132,30 +157,27 @@ final class Model<S: Scalar>: @unchecked Sendable {
     for i in range.reversed() { try layers[i].forwardPullback(&adjoint, recording.tapes[i]) }
   }
 
-  /// What pulls back a whole recording, which is to be recorded by this: dL/d(argument) in g, dL/dcontext in gContext.
-  /// `g` and `gLogs` are dL/d(what comes out).
+  // All of a recording: dL/d(argument) in g, dL/dcontext in gContext. `g` and `gLogs` are dL/d(what comes out).
+
   func logProbPullback(
-    _ recording: inout Recording, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
+    _ recording: Recording, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
   ) throws(DiffeoError) -> Adjoint<S> {
-    try forward(&recording, layers: 0..<layerCount)
-    var adjoint = try baseGradient(&recording, weight: gLogs, sink: sink)
+    var adjoint = try baseGradient(recording, weight: gLogs, sink: sink)
     try pullback(&adjoint, recording, layers: 0..<layerCount)
     return finished(adjoint)
   }
 
   func forwardPullback(
-    _ recording: inout Recording, _ g: UnsafeMutablePointer<S>, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
+    _ recording: Recording, _ g: UnsafeMutablePointer<S>, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
   ) throws(DiffeoError) -> Adjoint<S> {
-    try forward(&recording, layers: 0..<layerCount)
     var adjoint = try newAdjoint(recording, g, gLogs, sink)
     try pullback(&adjoint, recording, layers: 0..<layerCount)
     return finished(adjoint)
   }
 
   func inversePullback(
-    _ recording: inout Recording, _ g: UnsafeMutablePointer<S>, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
+    _ recording: Recording, _ g: UnsafeMutablePointer<S>, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
   ) throws(DiffeoError) -> Adjoint<S> {
-    try inverse(&recording)
     var adjoint = try newAdjoint(recording, g, gLogs, sink)
     for i in 0..<layerCount { try layers[i].inversePullback(&adjoint, recording.tapes[i]) }
     return finished(adjoint)
@@ -163,26 +185,16 @@ final class Model<S: Scalar>: @unchecked Sendable {
 
   /// Of the rows of `sample`, as a function of the parameters and the context.
   func samplePullback(
-    _ recording: inout Recording, _ seed: UInt64, firstRow: UInt64, _ g: UnsafeMutablePointer<S>,
-    _ gLogs: UnsafeMutablePointer<S>, _ sink: GradientSink<S>?
+    _ recording: Recording, _ g: UnsafeMutablePointer<S>, _ gLogs: UnsafeMutablePointer<S>, _ sink: GradientSink<S>?
   ) throws(DiffeoError) -> Adjoint<S> {
-    let draw = try base.sample(seed, firstRow, &recording.pass)
-    _ = try base.addLogDensity(&recording.pass)
-    recording.pass.negateLogDet()
-    try inverse(&recording)
-    recording.pass.negateLogDet()
     // The layers' log-determinants are subtracted from the log-density of the base.
     let stride = recording.pass.stride
     for r in 0..<stride { gLogs[r] = -gLogs[r] }
     var adjoint = try newAdjoint(recording, g, gLogs, sink)
     for i in 0..<layerCount { try layers[i].inversePullback(&adjoint, recording.tapes[i]) }
     for r in 0..<stride { gLogs[r] = -gLogs[r] }
-    try base.samplePullback(&adjoint, draw)
+    try base.samplePullback(&adjoint, recording.draw)
     return finished(adjoint)
-  }
-
-  private func inverse(_ recording: inout Recording) throws(DiffeoError) {
-    for i in (0..<layerCount).reversed() { recording.tapes[i] = try layers[i].inverse(&recording.pass) }
   }
 
   private func newAdjoint(

@@ -46,38 +46,39 @@ extension Flow {
       return try workspace.forEach(task.count, task)
     }
     let sums = try ParameterPullback(spec, model)
-    try sums.run(pullback, batch, workspace)
+    try sums.run(rows: batch.rows, workspace) { piece, sums in
+      PullbackTask(model, pullback, batch, piece, tileRows: Tiling.rows, sums: sums)
+    }
     for i in 0..<sums.gradient.count { target[i] += T(sums.gradient.pointer[i]) }
   }
 }
 
-/// Pullbacks with the gradient in the parameters.
+/// The gradient in the parameters of what is pulled back.
 final class ParameterPullback<S: Scalar> {
   let gradient: ParameterVector<S>
-  private let model: Model<S>
   private let sums: GradientSums<S>
   private var total: ParameterVector<Double>?
 
   init(_ spec: FlowSpec, _ model: Model<S>) throws(DiffeoError) {
-    self.model = model
     gradient = try ParameterVector(count: spec.parameterCount)
     sums = try GradientSums(spec, model, into: gradient.pointer, masks: .together)
   }
 
-  /// Sets the gradient. In pieces, so that single precision sums few rows.
-  func run<T: Scalar>(_ pullback: Pullback<T>, _ batch: Batch<T>, _ workspace: Workspace) throws(DiffeoError) {
-    let pieces = max(1, (batch.rows + Tiling.minibatchRows - 1) / Tiling.minibatchRows)
+  /// Sets the gradient, of so many rows. In pieces, so that single precision sums few rows: `task` takes one, tiles of
+  /// Tiling.rows, to the sums.
+  func run<Task: IndexedTask>(
+    rows: Int, _ workspace: Workspace, _ task: (_ piece: Range<Int>, GradientSums<S>) -> Task
+  ) throws(DiffeoError) {
+    let pieces = max(1, (rows + Tiling.minibatchRows - 1) / Tiling.minibatchRows)
     if pieces > 1 {
       if total == nil { total = try ParameterVector(count: gradient.count) }
       total?.pointer.update(repeating: 0, count: gradient.count)
     }
     for k in 0..<pieces {
       let first = k * Tiling.minibatchRows
+      let piece = first..<min(first + Tiling.minibatchRows, rows)
       sums.begin()
-      let task = PullbackTask(
-        model, pullback, batch, first..<min(first + Tiling.minibatchRows, batch.rows), tileRows: Tiling.rows, sums: sums
-      )
-      try workspace.forEach(task.count, task)
+      try workspace.forEach(Tiling.count(piece.count), task(piece, sums))
       _ = try sums.finish(minibatch: 0, workspace)
       if pieces > 1, let total {
         for i in 0..<total.count { total.pointer[i] += Double(gradient.pointer[i]) }
@@ -133,17 +134,21 @@ struct PullbackTask<S: Scalar, T: Scalar>: IndexedTask {
     let adjoint: Adjoint<S>
     switch pullback.function {
     case .logProb:
-      adjoint = try model.logProbPullback(&recording, gLogs, sink)
+      try model.forward(&recording)
+      try model.addBase(&recording)
+      adjoint = try model.logProbPullback(recording, gLogs, sink)
     case .toNoise:
       let g = try cotangents(pullback.rowCotangents, range, columns: model.dim, stride, scratch)
-      adjoint = try model.forwardPullback(&recording, g, gLogs, sink)
+      try model.forward(&recording)
+      adjoint = try model.forwardPullback(recording, g, gLogs, sink)
     case .fromNoise:
       let g = try cotangents(pullback.rowCotangents, range, columns: model.dim, stride, scratch)
-      adjoint = try model.inversePullback(&recording, g, gLogs, sink)
+      try model.inverse(&recording)
+      adjoint = try model.inversePullback(recording, g, gLogs, sink)
     case .sample(let seed, let firstRow):
       let g = try cotangents(pullback.rowCotangents, range, columns: model.dim, stride, scratch)
-      adjoint = try model.samplePullback(
-        &recording, seed, firstRow: firstRow &+ UInt64(range.lowerBound), g, gLogs, sink)
+      try model.sample(&recording, seed, firstRow: firstRow &+ UInt64(range.lowerBound))
+      adjoint = try model.samplePullback(recording, g, gLogs, sink)
     }
     store(recording.pass, range)
     if let x = pullback.inputGradient { store(adjoint.g, stride, range, x, model.dim) }

@@ -163,8 +163,9 @@ final class LikelihoodGradient<S: Scalar> {
       let weights = try pass.scratch.take(pass.stride, of: S.self)
       weights.update(repeating: weight, count: pass.stride)
       if let given = pass.weights { for r in 0..<tile.rows.count { weights[r] *= given[r] } }
+      try model.addBase(&tile.recording)
       tile.adjoint = try model.baseGradient(
-        &tile.recording, weight: weights,
+        tile.recording, weight: weights,
         sink: sums.sink(tile: i, rows: tile.rows.count, adds: adds || i > 0))
       for (r, row) in tile.rows.enumerated() {
         logProbs[row] = tile.recording.pass.logDet[r]

@@ -24,8 +24,8 @@ extension Trainer {
     }
     let flow = try FlowInTraining(flow, threads: options.threads)
     try self.init(
-      flow, options, rows(flow), Likelihood(flow, rows: min(options.batchSize, count), seed: options.seed),
-      options.makeOptimizer(flow))
+      Descent(flow, options), options, rows(flow),
+      Likelihood(flow, rows: min(options.batchSize, count), seed: options.seed))
   }
 
   func setValidation<T: Scalar>(_ batch: Batch<T>) throws(DiffeoError) {

@@ -1,11 +1,8 @@
-/// Minibatches and epochs: the loop of a training. Rows, objective, optimizer and learning rates are given to it. Used by
-/// one thread at a time; its own threads are in the workspace of the flow.
+/// Minibatches and epochs: the loop of a training. Rows and objective are given to it. Used by one thread at a time; its own
+/// threads are in the workspace of the flow.
 final class Trainer<S: Scalar> {
   let objective: any Objective<S>
-  let flow: FlowInTraining<S>
-  let optimizer: any Optimizer<S>
-  var rates: any RateSchedule
-  var clip: GradientClip
+  let descent: Descent<S>
   let options: TrainOptions
 
   /// All that may be trained on.
@@ -15,26 +12,21 @@ final class Trainer<S: Scalar> {
 
   var sums = EpochSums(rows: 0)
   var best: BestWeights<S>
-  let averaged: AveragedWeights<S>?
   var report = TrainReport()
 
+  var flow: FlowInTraining<S> { descent.flow }
   var spec: FlowSpec { flow.spec }
 
   init(
-    _ flow: FlowInTraining<S>, _ options: TrainOptions, _ data: any RowSource<S>, _ objective: any Objective<S>,
-    _ optimizer: any Optimizer<S>
+    _ descent: Descent<S>, _ options: TrainOptions, _ data: any RowSource<S>, _ objective: any Objective<S>
   ) throws(DiffeoError) {
-    self.flow = flow
+    self.descent = descent
     self.options = options
     self.data = data
     self.objective = objective
-    self.optimizer = optimizer
-    rates = options.rates
-    clip = GradientClip(norm: options.clipNorm, quantile: options.clipQuantile)
     (rows, validation) = try data.split(
       held: min(Int(options.validationFraction * Double(data.count)), data.count - 1))
-    best = try BestWeights(flow.parameters, patience: options.patience)
-    averaged = options.emaDecay > 0 ? try AveragedWeights(flow.parameters, decay: options.emaDecay) : nil
+    best = try BestWeights(descent.flow.parameters, patience: options.patience)
     try begin()
   }
 
@@ -55,7 +47,7 @@ final class Trainer<S: Scalar> {
     try objective.check(rows)
     if let validation { try objective.check(validation) }
     best.begin(flow.parameters, score: .nan)
-    averaged?.begin(flow.parameters)
+    descent.averaged?.begin(flow.parameters)
     report.trainRows = rows.count
     report.validationRows = validation?.count ?? 0
     report.effectiveRows = rows.effectiveCount
@@ -109,9 +101,6 @@ final class Trainer<S: Scalar> {
     rows.begin(epoch: report.epoch)
   }
 
-  /// Steps that moved the weights.
-  private var finiteSteps: Int { report.steps - report.skippedSteps }
-
   private func minibatch() throws(DiffeoError) {
     // As equal as can be, so that no step hangs on a few rows left over.
     let (batch, batches) = (report.batch, report.batchesPerEpoch)
@@ -120,22 +109,9 @@ final class Trainer<S: Scalar> {
     sums.add(rows: range.count)
     report.batch += 1
     report.setTraining(sums.scores)
-    report.learningRate =
-      report.baseLearningRate
-      * rates.factor(step: report.steps, of: Double(options.maxEpochs) * Double(batches), epoch: report.epoch)
-    report.steps += 1
-
-    report.gradientNorm = squares.squareRoot()
-    guard report.gradientNorm.isFinite else {
-      report.skippedSteps += 1
-      return
-    }
-    sums.addFiniteStep()
-    let scale = clip.factor(report.gradientNorm)
-    if scale < 1 { report.cutSteps += 1 }
-    try optimizer.step(flow, objective.gradient, scale: scale, rate: report.learningRate, number: finiteSteps)
-    try flow.prepare()
-    averaged?.add(flow.parameters, number: finiteSteps)
+    let moved = try descent.step(
+      objective.gradient, squares: squares, of: Double(options.maxEpochs) * Double(batches), &report)
+    if moved { sums.addFiniteStep() }
   }
 
   private func endEpoch() throws(DiffeoError) {
@@ -148,7 +124,7 @@ final class Trainer<S: Scalar> {
           + "A lower learning rate, a clip_norm or a look at the data may help")
     }
     try judge()
-    rates.endEpoch(better: best.epoch == report.epoch)
+    descent.progress.rates.endEpoch(better: best.epoch == report.epoch)
     report.bestLogProb = best.score
     report.bestEpoch = best.epoch
     setState()
@@ -169,6 +145,7 @@ final class Trainer<S: Scalar> {
 
   /// The present weights and their average. Without validation both have the score of the epoch's steps.
   private func judge() throws(DiffeoError) {
+    let averaged = descent.averaged
     guard let validation else {
       report.averaged = averaged != nil
       best.judge(averaged?.parameters ?? flow.parameters, score: sums.scores.value(options.judge), epoch: report.epoch)

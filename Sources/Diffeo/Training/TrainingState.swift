@@ -13,6 +13,52 @@ package struct TrainingState<S: Scalar> {
   }
 }
 
+extension TrainingState {
+  /// Refuses a state of another training than the one with this identity.
+  func check(_ own: Record, _ ownSpec: FlowSpec, storedWith spec: FlowSpec) throws(DiffeoError) {
+    func refuse(_ sentence: String) -> DiffeoError {
+      DiffeoError(.invalid, "the checkpoint is of another training: \(sentence)")
+    }
+    guard identity.kind == own.kind else { throw refuse("its kind is '\(identity.kind)'") }
+    guard spec == ownSpec else { throw refuse("its flow has other layers, another base or another dtype") }
+    for (name, value) in own.fields {
+      guard let other = identity[name] else { throw DiffeoError(.format, "the checkpoint has no '\(name)'") }
+      if other.isEqual(to: value) { continue }
+      switch name {
+      case "rows_fingerprint": throw refuse("the values of x, context or weights differ")
+      case "validation_fingerprint": throw refuse("the values of the validation rows differ")
+      case "flow_fingerprint": throw refuse("it began with other weights of the flow")
+      default: throw refuse("\(name) is \(other.text) there and \(value.text) here")
+      }
+    }
+  }
+
+  /// All of them, or throws before the first.
+  func copyVectors(to targets: [String: ParameterVector<S>]) throws(DiffeoError) {
+    for (name, target) in targets where vectors[name]?.count != target.count {
+      throw DiffeoError(.format, "the checkpoint has no '\(name)' of \(target.count) numbers")
+    }
+    for (name, target) in targets {
+      if let stored = vectors[name] { target.pointer.update(from: stored.pointer, count: target.count) }
+    }
+  }
+}
+
+extension Record.Value {
+  /// As a file gives them back: truth values as integers.
+  fileprivate func isEqual(to other: Record.Value) -> Bool { text == other.text }
+
+  fileprivate var text: String {
+    switch self {
+    case .int(let value): "\(value)"
+    case .double(let value): "\(value)"
+    case .string(let value): value
+    case .bool(let value): value ? "1" : "0"
+    case .ints(let values): "\(values)"
+    }
+  }
+}
+
 package enum AnyTrainingState {
   case f32(TrainingState<Float>)
   case f64(TrainingState<Double>)

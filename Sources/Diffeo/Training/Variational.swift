@@ -65,8 +65,7 @@ final class Variational<S: Scalar, T: Scalar>: VariationalTraining {
     self.options = options
     objective = try VariationalObjective(flow, options, target, context)
     trainer = try Trainer(
-      flow, trainOptions, Draws(count: options.batchSize * options.window), objective,
-      trainOptions.makeOptimizer(flow))
+      Descent(flow, trainOptions), trainOptions, Draws(count: options.batchSize * options.window), objective)
   }
 
   var spec: FlowSpec { trainer.spec }

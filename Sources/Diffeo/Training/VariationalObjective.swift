@@ -4,11 +4,11 @@ import KernelInterface
 /// A bound of the evidence of a target, by draws from the flow. Each step has draws of its own, numbered on from step to
 /// step.
 final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
-  var gradient: ParameterVector<S> { sums.gradient }
+  var gradient: ParameterVector<S> { draws.gradient }
   private let flow: FlowInTraining<S>
   private let target: Target<T>
   private let options: VariationalOptions
-  private let sums: ParameterPullback<S>
+  private let draws: RecordedDraws<S, T>
   /// Rows that the draws are given, in turns; none without a context.
   private let contextRows: Int
   private let contexts: UnsafeMutablePointer<T>
@@ -23,7 +23,6 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
   /// Of the target at x, and then dL/dx.
   private let gX: UnsafeMutablePointer<T>
   private let gLogQ: UnsafeMutablePointer<T>
-  private let score: UnsafeMutablePointer<T>
   private let pool = Pool()
 
   private var batchSize: Int { options.batchSize }
@@ -35,7 +34,7 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
     self.flow = flow
     self.options = options
     self.target = target
-    sums = try ParameterPullback(flow.spec, flow.model)
+    draws = try RecordedDraws(flow, rows: options.batchSize)
     let (dim, contextDim, batchSize) = (flow.spec.dim, flow.spec.contextDim, options.batchSize)
     contextRows = contextDim == 0 ? 0 : context.rows
     contexts = try pool.take(contextRows * contextDim)
@@ -46,12 +45,12 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
     logP = try pool.take(batchSize)
     gX = try pool.take(batchSize * dim)
     gLogQ = try pool.take(batchSize)
-    score = try pool.take(options.estimator == .path ? batchSize * dim : 0)
     // What has no derivative says so now.
     if options.estimator != .massCovering {
-      var one = Pullback<T>(.sample(seed: 0, firstRow: 0))
-      one.rows = x
-      try sums.run(one, Batch(rows: 1, x: nil, context: self.context, contextIsShared: true), flow.workspace)
+      loadContext(0)
+      try draws.draw(seed: 0, firstRow: 0, context: self.context, x, logQ)
+      gX.update(repeating: 0, count: batchSize * dim)
+      try draws.pullBack(.moving(x: gX, logProb: nil))
     }
   }
 
@@ -66,15 +65,11 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
     let firstRow = UInt64(minibatch) &* UInt64(count)
     if minibatch % options.window == 0 { logWeights.removeAll() }
     loadContext(firstRow)
-    let drawn = Batch<T>(
-      rows: count, x: nil, context: flow.spec.contextDim == 0 ? nil : context, contextIsShared: false)
-    let draw = TileTask(
-      flow.model, Operation<T>.sample(seed: seed, firstRow: firstRow, x, logProb: logQ), drawn,
-      threads: flow.workspace.threads)
-    try flow.workspace.forEach(draw.count, draw)
+    try draws.draw(seed: seed, firstRow: firstRow, context: context, x, logQ)
 
     let wantsGradient = options.estimator != .massCovering
-    let answer = target.evaluate(count, x, drawn.context, logP, wantsGradient ? gX : nil)
+    let answer = target.evaluate(
+      count, x, flow.spec.contextDim == 0 ? nil : context, logP, wantsGradient ? gX : nil)
     guard answer == 0 else {
       throw DiffeoError(.cancelled, "the target returned \(answer) in step \(minibatch + 1)")
     }
@@ -83,19 +78,14 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
     for r in 0..<count where !logP[r].isFinite && (wantsGradient || !(logP[r] < 0)) { return .nan }
     setCotangents(minibatch)
 
-    var pullback: Pullback<T>
-    var batch = drawn
-    if wantsGradient {
-      if options.estimator == .path { try subtractScore(drawn) }
-      pullback = Pullback(.sample(seed: seed, firstRow: firstRow))
-      pullback.rowCotangents = .given(gX)
-      if options.estimator != .path { pullback.logCotangents = .given(gLogQ) }
-    } else {
-      pullback = Pullback(.logProb)
-      pullback.logCotangents = .given(gLogQ)
-      batch = Batch(rows: count, x: x, context: drawn.context, contextIsShared: false)
+    switch options.estimator {
+    case .massCovering: try draws.pullBack(.fixed(logProb: gLogQ))
+    case .path:
+      // The way of log q through the parameters alone has mean 0, and is left out: log q moves with x alone.
+      try draws.addScore(gLogQ, to: gX)
+      try draws.pullBack(.moving(x: gX, logProb: nil))
+    case .reverseKL, .importance: try draws.pullBack(.moving(x: gX, logProb: gLogQ))
     }
-    try sums.run(pullback, batch, flow.workspace)
     return S.kernels.sumOfSquares(gradient.count, gradient.pointer)
   }
 
@@ -153,18 +143,6 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
         }
       }
     }
-  }
-
-  /// The way of log q through the parameters alone has mean 0, and is left out: log q moves with x alone.
-  private func subtractScore(_ drawn: Batch<T>) throws(DiffeoError) {
-    var pullback = Pullback<T>(.logProb)
-    pullback.logCotangents = .given(gLogQ)
-    pullback.inputGradient = score
-    let batch = Batch(rows: batchSize, x: x, context: drawn.context, contextIsShared: false)
-    let task = PullbackTask(
-      flow.model, pullback, batch, 0..<batchSize, tileRows: S.kernels.tileRows, sums: nil)
-    try flow.workspace.forEach(task.count, task)
-    for i in 0..<batchSize * flow.spec.dim { gX[i] += score[i] }
   }
 
   func scores(_ rows: any RowSource<S>) throws(DiffeoError) -> RowScores {

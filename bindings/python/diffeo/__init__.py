@@ -47,6 +47,7 @@ from .architectures import (
 from .errors import Error, TrainingWarning
 from .exchange import convert
 from .flow import Flow, from_bytes, load
+from .optimizer import Optimizer, OptimizerReport
 from .spec import Mixture, Spec, Spline
 from .train import History, Report, Trainer
 from .variational import TargetHistory, TargetReport, TargetTrainer
@@ -58,6 +59,8 @@ __all__ = [
     "History",
     "Importance",
     "Mixture",
+    "Optimizer",
+    "OptimizerReport",
     "Report",
     "Spec",
     "Spline",

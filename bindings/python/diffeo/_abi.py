@@ -17,7 +17,7 @@ import numpy.typing as npt
 from . import _interface
 from ._ctypes import Status
 from ._interface import *  # noqa: F403
-from ._interface import SIGNATURES, VERSION_NUMBER, Flow, Rows, Spec, Trainer, Vi, Workspace
+from ._interface import SIGNATURES, VERSION_NUMBER, Flow, Optimizer, Rows, Spec, Trainer, Vi, Workspace
 from .errors import BY_STATUS, InternalError
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -119,6 +119,7 @@ _DESTROYERS: dict[CType, Callable[[Any], None]] = {
     Rows: lib.diffeo_rows_destroy,
     Trainer: lib.diffeo_trainer_destroy,
     Vi: lib.diffeo_vi_destroy,
+    Optimizer: lib.diffeo_optimizer_destroy,
 }
 
 

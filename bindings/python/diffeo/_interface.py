@@ -87,6 +87,13 @@ class ViStruct(Structure):
 Vi = POINTER(ViStruct)
 
 
+class OptimizerStruct(Structure):
+    pass
+
+
+Optimizer = POINTER(OptimizerStruct)
+
+
 class NetworkOptions(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -494,4 +501,14 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_vi_save": (Status, Vi, c_char_p),
     "diffeo_vi_load": (Status, Vi, c_char_p),
     "diffeo_vi_cancel": (None, Vi),
+    "diffeo_optimizer_create": (Status, Flow, POINTER(TrainOptions), c_int64, POINTER(Optimizer)),
+    "diffeo_optimizer_destroy": (None, Optimizer),
+    "diffeo_optimizer_step_f32": (Status, Optimizer, Float32s, POINTER(TrainReport)),
+    "diffeo_optimizer_step_f64": (Status, Optimizer, Float64s, POINTER(TrainReport)),
+    "diffeo_optimizer_report": (Status, Optimizer, POINTER(TrainReport)),
+    "diffeo_optimizer_set_learning_rate": (Status, Optimizer, c_double),
+    "diffeo_optimizer_current": (Status, Optimizer, POINTER(Flow)),
+    "diffeo_optimizer_average": (Status, Optimizer, POINTER(Flow)),
+    "diffeo_optimizer_save": (Status, Optimizer, c_char_p),
+    "diffeo_optimizer_load": (Status, Optimizer, c_char_p),
 }

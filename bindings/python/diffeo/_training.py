@@ -75,8 +75,8 @@ def set_optimizer(
     options.threads = get_num_threads() if threads is None else integer(threads, "threads", 1, 256)
 
 
-class Training(Generic[F, R]):
-    """A training step by step; subclasses make the handle, and say what a report is."""
+class Stepping(Generic[F]):
+    """A handle that moves the weights of a flow; subclasses make it."""
 
     _C_NAME: ClassVar[str]  # of the functions of the library, between "diffeo_" and what they do
     _handle: _abi.Handle
@@ -85,7 +85,6 @@ class Training(Generic[F, R]):
         self._flow = flow
         self._lr, self._schedule = float(lr), schedule if callable(schedule) else None
         self._now = now
-        self._piece = 1  # steps in about _PIECE seconds
 
     def _function(self, name: str) -> Callable[..., Any]:
         function: Callable[..., Any] = getattr(lib, f"diffeo_{self._C_NAME}_{name}")
@@ -94,37 +93,23 @@ class Training(Generic[F, R]):
     def _look(self) -> None:
         self._function("report")(self._handle, byref(self._now))
 
-    def _steps(self) -> tuple[int, int]:
-        """Steps to the end of an epoch at most, and of the whole training."""
-        raise NotImplementedError
+    def _set_scheduled_rate(self, total: int) -> None:
+        """For the next of so many steps, by the caller's function."""
+        if self._schedule is None:
+            return
+        factor = float(self._schedule(self._now.steps, total))
+        if not factor >= 0:
+            raise ValueError(f"schedule({self._now.steps}, {total}) is {factor}, it must be 0 or more")
+        # The library takes rates above 0 only; no smaller one is told from 0 either.
+        self._function("set_learning_rate")(self._handle, max(self._lr * factor, np.finfo(np.float64).tiny))
 
-    def _epochs(self) -> int:
-        """Complete ones."""
-        raise NotImplementedError
-
-    def _reading(self) -> Iterable[AbstractContextManager[None]]:
-        """What is around calls that may call back."""
-        return []
-
-    @property
-    def report(self) -> R:
-        """How training stands."""
-        raise NotImplementedError
-
-    @property
-    def finished(self) -> bool:
-        """Whether there is nothing left to do."""
-        return bool(self._function("finished")(self._handle))
-
-    @property
-    def best(self) -> F:
-        """A new flow with the weights that were best so far."""
-        return type(self._flow)(_abi.create(_abi.Flow, self._function("best"), self._handle))
+    def _made(self, name: str) -> F:
+        return type(self._flow)(_abi.create(_abi.Flow, self._function(name), self._handle))
 
     @property
     def current(self) -> F:
         """A new flow with the present weights."""
-        return type(self._flow)(_abi.create(_abi.Flow, self._function("current"), self._handle))
+        return self._made("current")
 
     @property
     def lr(self) -> float:
@@ -136,20 +121,6 @@ class Training(Generic[F, R]):
         self._function("set_learning_rate")(self._handle, real(rate, "lr"))
         self._look()
         self._lr = float(rate)
-
-    def step(self, batches: SupportsIndex | None = None) -> R:
-        """Train on so many minibatches, or to the end of the epoch, which none of the two goes past.
-
-        Ctrl-C is heard within a minibatch or so; training may go on afterwards.
-
-        Raises
-        ------
-        ArithmeticError
-            When no step of a whole epoch was finite. The best weights are kept.
-        """
-        for _ in self._pieces(None if batches is None else integer(batches, "batches", 1)):
-            pass
-        return self.report
 
     def save(self, path: Path) -> None:
         """Write the training as it stands to a checkpoint, which is a file of the best flow so far, too.
@@ -187,6 +158,55 @@ class Training(Generic[F, R]):
         if self._schedule is None:
             self._lr = float(self._now.base_learning_rate)
 
+
+class Training(Stepping[F], Generic[F, R]):
+    """A training step by step; subclasses say what a report is."""
+
+    def __init__(self, flow: F, lr: float, schedule: Schedule, now: Any) -> None:
+        super().__init__(flow, lr, schedule, now)
+        self._piece = 1  # steps in about _PIECE seconds
+
+    def _steps(self) -> tuple[int, int]:
+        """Steps to the end of an epoch at most, and of the whole training."""
+        raise NotImplementedError
+
+    def _epochs(self) -> int:
+        """Complete ones."""
+        raise NotImplementedError
+
+    def _reading(self) -> Iterable[AbstractContextManager[None]]:
+        """What is around calls that may call back."""
+        return []
+
+    @property
+    def report(self) -> R:
+        """How training stands."""
+        raise NotImplementedError
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return bool(self._function("finished")(self._handle))
+
+    @property
+    def best(self) -> F:
+        """A new flow with the weights that were best so far."""
+        return self._made("best")
+
+    def step(self, batches: SupportsIndex | None = None) -> R:
+        """Train on so many minibatches, or to the end of the epoch, which none of the two goes past.
+
+        Ctrl-C is heard within a minibatch or so; training may go on afterwards.
+
+        Raises
+        ------
+        ArithmeticError
+            When no step of a whole epoch was finite. The best weights are kept.
+        """
+        for _ in self._pieces(None if batches is None else integer(batches, "batches", 1)):
+            pass
+        return self.report
+
     def cancel(self) -> None:
         """End training within a minibatch; from any thread. This `step` and later ones raise CancelledError."""
         self._function("cancel")(self._handle)
@@ -205,12 +225,7 @@ class Training(Generic[F, R]):
             size = self._piece if batches is None else min(self._piece, batches)
             if self._schedule:
                 size = 1
-                factor = float(self._schedule(now.steps, total))
-                if not factor >= 0:
-                    raise ValueError(f"schedule({now.steps}, {total}) is {factor}, it must be 0 or more")
-                # The library takes rates above 0 only; no smaller one is told from 0 either.
-                rate = max(self._lr * factor, np.finfo(np.float64).tiny)
-                self._function("set_learning_rate")(self._handle, rate)
+                self._set_scheduled_rate(total)
             before, steps = now.seconds, now.steps
             with ExitStack() as around:
                 for context in self._reading():
