@@ -18,6 +18,7 @@ import csv
 import io
 import itertools
 import json
+import math
 import os
 import pickle
 import platform
@@ -37,6 +38,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks/results/posteriors"
 SAMPLES = 10_000  # of each posterior, as many as there are reference samples
+STEPS = 200  # of Markov chains
 
 # One flow and one setting for all tasks.
 FLOW: dict[str, Any] = {"transforms": 5, "hidden": (64, 64), "bins": 8, "bound": 4.0}
@@ -286,7 +288,51 @@ def train_sbi(task: Task, theta: Array, x: Array, observed: Array, seed: int) ->
     return Samples(np.stack(drawn), trained - begin, time.perf_counter() - trained)
 
 
-METHODS = {"diffeo": train_diffeo, "sbi": train_sbi}
+def train_likelihood(task: Task, theta: Array, x: Array, observed: Array, seed: int) -> Samples:
+    """Neural likelihood estimation (Papamakarios, Sterratt, Murray 2019): x given theta, sampled by Markov chains."""
+    begin = time.perf_counter()
+    spec = diffeo.Spec(dim=x.shape[1], context_dim=theta.shape[1]).standardize_context().add_standardize()
+    spline = diffeo.Spline(bins=FLOW["bins"], low=-FLOW["bound"], high=FLOW["bound"])
+    for i in range(FLOW["transforms"]):
+        order = ("natural", "reversed")[i % 2]
+        spec.add_lu(permuted=False).add_autoregressive(hidden=FLOW["hidden"], transformer=spline, order=order)
+    flow = spec.build(seed=seed)
+    flow.fit(x, theta, progress=False, seed=seed, threads=1, **TRAINING)
+    trained = time.perf_counter()
+
+    def log_posterior(theta: Array, each: Array) -> Array:
+        log_p = flow.log_prob(np.broadcast_to(each, (len(theta), len(each))), theta).astype(float)
+        return np.where(np.abs(theta).max(1) <= task.bound, log_p, -np.inf)
+
+    drawn = [
+        chains(task, log_posterior, each, np.random.default_rng(number)) for number, each in enumerate(observed, 1)
+    ]
+    return Samples(np.stack(drawn), trained - begin, time.perf_counter() - trained)
+
+
+def chains(task: Task, log_posterior: Callable[[Array, Array], Array], observed: Array, rng: Rng) -> Array:
+    """The ends of SAMPLES chains, which begin by importance resampling of the prior and move by differential evolution
+    (ter Braak 2006).
+    """
+    start = task.prior(rng, 20 * SAMPLES)
+    log_p = log_posterior(start, observed)
+    weights = np.exp(log_p - log_p.max())
+    here = rng.choice(len(start), SAMPLES, p=weights / weights.sum())
+    theta, log_p = start[here], log_p[here]
+    for step in range(STEPS):
+        a, b = rng.permutation(SAMPLES), rng.permutation(SAMPLES)
+        # Now and then as far as from one chain to another: from mode to mode.
+        reach = 1.0 if step % 10 == 0 else 2.38 / math.sqrt(2 * theta.shape[1])
+        moved = theta + reach * (theta[a] - theta[b]) + 1e-4 * rng.normal(size=theta.shape)
+        log_moved = log_posterior(moved, observed)
+        accepted = np.log(rng.random(SAMPLES)) < log_moved - log_p
+        theta, log_p = np.where(accepted[:, None], moved, theta), np.where(accepted, log_moved, log_p)
+    return theta
+
+
+METHODS = {"diffeo": train_diffeo, "sbi": train_sbi, "diffeo-likelihood": train_likelihood}
+# Of the last method: their priors are uniform.
+LIKELIHOOD_TASKS = ("two_moons", "slcp")
 
 
 # ---------------------------------------------------------------------------------------------------- the work
@@ -333,8 +379,8 @@ def score(given: argparse.Namespace, chosen: list[Task], wheel: Wheel) -> dict[s
     return cells
 
 
-def published(folder: Path, simulations: int) -> dict[str, dict[int, dict[str, float]]]:
-    """What NPE reached on each task and observation; of the mixture after the correction of its simulator."""
+def published(folder: Path, simulations: int, algorithm: str) -> dict[str, dict[int, dict[str, float]]]:
+    """What it reached on each task and observation; of the mixture after the correction of its simulator."""
     wanted = {1000: "10³", 10_000: "10⁴", 100_000: "10⁵"}.get(simulations)
     found: dict[str, dict[int, dict[str, float]]] = {}
     for name in ("main_paper.csv", "gaussian_mixture_rerun.csv"):
@@ -342,7 +388,7 @@ def published(folder: Path, simulations: int) -> dict[str, dict[int, dict[str, f
             continue
         with open(folder / name, encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                if row["algorithm"] == "NPE" and row["num_simulations"] == wanted:
+                if row["algorithm"] == algorithm and row["num_simulations"] == wanted:
                     cell = {"c2st": float(row["C2ST"]), "mmd": float(row["MMD"])}
                     found.setdefault(row["task"], {})[int(row["num_observation"])] = cell
     return found
@@ -350,7 +396,7 @@ def published(folder: Path, simulations: int) -> dict[str, dict[int, dict[str, f
 
 def report(given: argparse.Namespace, every: list[Task], cells: dict[str, Any]) -> str:
     """A table in Markdown for each metric, and one of times. Published values are those of the same observations."""
-    literature = published(given.data, given.simulations)
+    literature = {name: published(given.data, given.simulations, name) for name in ("NPE", "NLE")}
 
     def of(method: str, task: Task, key: str) -> dict[int, float]:
         start = f"{method} {task.name} {given.simulations} {given.seed} "
@@ -361,9 +407,13 @@ def report(given: argparse.Namespace, every: list[Task], cells: dict[str, Any]) 
     def mean(values: dict[int, float], form: str) -> str:
         return f"{statistics.mean(values.values()):{form}}" if values else ""
 
+    def reached(algorithm: str, task: Task, metric: str, ours: dict[int, float]) -> dict[int, float]:
+        cells = literature[algorithm].get(task.name, {})
+        return {number: cell[metric] for number, cell in cells.items() if number in ours}
+
     def row(task: Task, metric: str, form: str) -> list[str]:
         ours, theirs = of("diffeo", task, metric), of("sbi", task, metric)
-        paper = {number: cell[metric] for number, cell in literature.get(task.name, {}).items() if number in ours}
+        paper = reached("NPE", task, metric, ours)
         counts = f"{len(ours)}" + (f", sbi {len(theirs)}" if len(theirs) not in (0, len(ours)) else "")
         return [task.name.replace("_", " "), *(mean(each, form) for each in (ours, paper, theirs)), counts]
 
@@ -371,10 +421,22 @@ def report(given: argparse.Namespace, every: list[Task], cells: dict[str, Any]) 
     for title, metric, form in (("C2ST", "c2st", ".3f"), ("MMD²", "mmd", ".4f")):
         head = [title, "Diffeo", "NPE, published", "sbi, here", "observations"]
         tables.append([head, *(row(task, metric, form) for task in every)])
+    tables.append(
+        [["likelihood estimators", "C2ST, Diffeo", "NLE, published", "MMD², Diffeo", "NLE, published", "observations"]]
+    )
+    for task in every:
+        if task.name in LIKELIHOOD_TASKS:
+            cells = [task.name.replace("_", " ")]
+            for metric, form in (("c2st", ".3f"), ("mmd", ".4f")):
+                ours = of("diffeo-likelihood", task, metric)
+                cells += [mean(ours, form), mean(reached("NLE", task, metric, ours), form)]
+            tables[-1].append([*cells, f"{len(ours)}"])
     tables.append([["seconds", "Diffeo: training", "10,000 samples", "sbi: training", "10,000 samples"]])
     for task in every:
         times = [
-            (of(method, task, key), form) for method in METHODS for key, form in (("train", ".0f"), ("sample", ".2f"))
+            (of(method, task, key), form)
+            for method in ("diffeo", "sbi")
+            for key, form in (("train", ".0f"), ("sample", ".2f"))
         ]
         tables[-1].append([task.name.replace("_", " "), *(mean(*each) for each in times)])
     return "\n".join(learning.markdown(table) for table in tables)
@@ -400,11 +462,14 @@ def main() -> int:
         return 0
     wheel = Wheel(wheels[-1])
     every = tasks(wheel)
+    if given.method == "diffeo-likelihood" and not set(given.tasks or []) <= set(LIKELIHOOD_TASKS):
+        raise SystemExit(f"likelihood estimators are there for {', '.join(LIKELIHOOD_TASKS)}")
     unknown = set(given.tasks or []) - {task.name for task in every}
     if unknown:
         raise SystemExit(f"no task {', '.join(sorted(unknown))}; there are {', '.join(task.name for task in every)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    cells = score(given, [task for task in every if given.tasks is None or task.name in given.tasks], wheel)
+    chosen = given.tasks or (LIKELIHOOD_TASKS if given.method == "diffeo-likelihood" else [task.name for task in every])
+    cells = score(given, [task for task in every if task.name in chosen], wheel)
     found = report(given, every, cells)
     print(found)
     if given.write:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes a weight file for each kind of layer, base and transformer that none of the files here has yet, into a folder
-named after the version of the library that writes them.
+"""Writes a weight file for each kind of layer, base and transformer, each scale and each convention of networks that
+none of the files here has yet, into a folder named after the version of the library that writes them.
 
     DIFFEO_LIBRARY=.build/release/libdiffeo.so Tests/files/make.py
 
@@ -51,19 +51,37 @@ TRANSFORMERS = {
     "sinh_arcsinh": lambda s: s.add_autoregressive(**SMALL, transformer="sinh_arcsinh"),
 }
 
+SCALES = {
+    name: lambda s, name=name: s.add_coupling(**SMALL, scale=name)
+    for name in (
+        "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
+        "reciprocal_sigmoid", "atan", "skewed_clip",
+    )
+}  # fmt: skip
+RESIDUAL = {"hidden": (6, 6, 6), "activation": "tanh"}
+NETWORKS = {
+    "dropout": lambda s: s.add_coupling(**SMALL, dropout=0.25),
+    "residual": lambda s: s.add_autoregressive(**RESIDUAL, blocks="residual"),
+    "preactivation": lambda s: s.add_coupling(**RESIDUAL, blocks="preactivation"),
+    "gate": lambda s: s.add_coupling(**RESIDUAL, blocks="preactivation", context_mode="gate"),
+    "shift": lambda s: s.add_autoregressive(**SMALL, context_mode="shift"),
+}
 
-def kinds_in(path: Path) -> set[str]:
-    """The kinds of the components of a file, and their transformers."""
+
+def words_in(path: Path) -> set[str]:
+    """The kinds of the components of a file, their transformers, scales and conventions."""
+    names = ("kind", "transformer", "scale", "blocks", "context_mode")
     with h5py.File(path) as f:
         components = [f["base"], *f["layers"].values()] + ([f["context"]] if "context" in f else [])
-        return {c.attrs[name].decode() for c in components for name in ("kind", "transformer") if name in c.attrs}
+        words = {c.attrs[name].decode() for c in components for name in names if name in c.attrs}
+        return words | {"dropout" for c in components if "dropout" in c.attrs}
 
 
 def main() -> None:
     folder = Path(__file__).parent
-    known = set().union(*(kinds_in(path) for path in folder.glob("*/*.h5")))
+    known = set().union(*(words_in(path) for path in folder.glob("*/*.h5")))
     version = folder / diffeo.__version__
-    for number, (name, add) in enumerate((KINDS | TRANSFORMERS).items()):
+    for number, (name, add) in enumerate((KINDS | TRANSFORMERS | SCALES | NETWORKS).items()):
         if name in known:
             continue
         spec = add(diffeo.Spec(dim=3, context_dim=2, dtype="float32" if number % 2 else "float64"))
