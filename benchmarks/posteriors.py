@@ -426,11 +426,11 @@ def report(given: argparse.Namespace, every: list[Task], cells: dict[str, Any]) 
     )
     for task in every:
         if task.name in LIKELIHOOD_TASKS:
-            cells = [task.name.replace("_", " ")]
+            line = [task.name.replace("_", " ")]
             for metric, form in (("c2st", ".3f"), ("mmd", ".4f")):
                 ours = of("diffeo-likelihood", task, metric)
-                cells += [mean(ours, form), mean(reached("NLE", task, metric, ours), form)]
-            tables[-1].append([*cells, f"{len(ours)}"])
+                line += [mean(ours, form), mean(reached("NLE", task, metric, ours), form)]
+            tables[-1].append([*line, f"{len(ours)}"])
     tables.append([["seconds", "Diffeo: training", "10,000 samples", "sbi: training", "10,000 samples"]])
     for task in every:
         times = [

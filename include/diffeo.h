@@ -946,6 +946,17 @@ DIFFEO_API void diffeo_vi_destroy(diffeo_vi *vi); /* NULL is a no-op */
  * step of a whole window was finite. All keep the best weights, and write the report all the same. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_vi_step(diffeo_vi *vi, int64_t steps, diffeo_variational_report *report);
 
+/* One step with contexts of its own, batch_size rows of context_dim, in place of those of diffeo_vi_create: where an encoder
+ * of the host's makes them, and learns with the flow (amortised inference; Kingma and Welling 2014). grad_context: the
+ * derivative in them, in their shape, of the mean bound that the step makes larger, through the flow (what the target
+ * makes of them is its own affair), without the part whose mean is 0 (DIFFEO_ESTIMATOR_PATH); NULL for none. Zeros when
+ * the step is left out, or the state is finished.
+ * Errors: those of diffeo_vi_step; DIFFEO_EINVAL for a vi of the other type, or a flow without a context. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_vi_step_given_f32(diffeo_vi *vi, const float *context, float *grad_context,
+    diffeo_variational_report *report);
+DIFFEO_API diffeo_status diffeo_vi_step_given_f64(diffeo_vi *vi, const double *context, double *grad_context,
+    diffeo_variational_report *report);
+
 /* As diffeo_trainer_report and so on. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_vi_report(const diffeo_vi *vi, diffeo_variational_report *report);
 DIFFEO_API diffeo_status diffeo_vi_set_learning_rate(diffeo_vi *vi, double rate);

@@ -70,6 +70,34 @@ public func diffeo_vi_step(
   }
 }
 
+private func stepGiven<T: Scalar>(
+  _ vi: OpaquePointer?, _ context: UnsafePointer<T>?, _ grad_context: UnsafeMutablePointer<T>?,
+  _ report: UnsafeMutablePointer<diffeo_variational_report>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let training = try VariationalHandle.from(vi).training
+    let size = try reportSize(report)
+    defer { training.report.write(to: report, size) }
+    try training.step(given: require(context, "context"), gradient: grad_context)
+  }
+}
+
+@implementation @_cdecl("diffeo_vi_step_given_f32")
+public func diffeo_vi_step_given_f32(
+  _ vi: OpaquePointer?, _ context: UnsafePointer<Float>?, _ grad_context: UnsafeMutablePointer<Float>?,
+  _ report: UnsafeMutablePointer<diffeo_variational_report>?
+) -> diffeo_status {
+  stepGiven(vi, context, grad_context, report)
+}
+
+@implementation @_cdecl("diffeo_vi_step_given_f64")
+public func diffeo_vi_step_given_f64(
+  _ vi: OpaquePointer?, _ context: UnsafePointer<Double>?, _ grad_context: UnsafeMutablePointer<Double>?,
+  _ report: UnsafeMutablePointer<diffeo_variational_report>?
+) -> diffeo_status {
+  stepGiven(vi, context, grad_context, report)
+}
+
 @implementation @_cdecl("diffeo_vi_report")
 public func diffeo_vi_report(
   _ vi: OpaquePointer?, _ report: UnsafeMutablePointer<diffeo_variational_report>?

@@ -864,6 +864,8 @@ static void targets(void) {
   REFUSED(DIFFEO_ESHAPE, "no context", D.vi_create_f64(flow, NULL, half_f64, NULL, context, 1, OUT(0)));
   REFUSED(DIFFEO_EINVAL, "vi", D.vi_step(NULL, 1, NULL));
   diffeo_variational_report report = {.struct_size = sizeof report};
+  REFUSED(DIFFEO_EINVAL, "vi", D.vi_step_given_f32(NULL, NULL, NULL, &report));
+  REFUSED(DIFFEO_EINVAL, "vi", D.vi_step_given_f64(NULL, context, NULL, &report));
   REFUSED(DIFFEO_EINVAL, "vi", D.vi_report(NULL, &report));
   REFUSED(DIFFEO_EINVAL, "vi", D.vi_set_learning_rate(NULL, 1));
   REFUSED(DIFFEO_EINVAL, "vi", D.vi_save(NULL, "x.h5"));
@@ -890,6 +892,8 @@ static void targets(void) {
     }
     report.struct_size = sizeof report;
     CHECK_STATUS(D.vi_report(vi, NULL), DIFFEO_EINVAL);
+    CHECK_STATUS(D.vi_step_given_f64(vi, context, NULL, &report), DIFFEO_EINVAL); /* no context */
+    CHECK_STATUS(D.vi_step_given_f64(vi, NULL, NULL, &report), DIFFEO_EINVAL);
     CHECK_STATUS(D.vi_save(vi, NULL), DIFFEO_EINVAL);
     CHECK_STATUS(D.vi_save(vi, "/nowhere/x.h5"), DIFFEO_EIO);
     CHECK_STATUS(D.vi_load(vi, "/nowhere/x.h5"), DIFFEO_EIO);

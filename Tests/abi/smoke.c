@@ -249,6 +249,26 @@ static int target_f32(void *user, int64_t n, const float *x, const float *contex
   return 0;
 }
 
+/* A step with contexts of its own: each moves its row of the gradient, and no other. */
+static void given_contexts(diffeo_vi *vi, int32_t dtype) {
+  enum { ROWS = 64 };
+  double given[ROWS * 2], gradient[ROWS * 2];
+  float narrow[ROWS * 2], narrow_gradient[ROWS * 2];
+  uint64_t seed = 8;
+  for (int i = 0; i < ROWS * 2; i++) given[i] = narrow[i] = (float)uniform(&seed), gradient[i] = narrow_gradient[i] = NAN;
+  if (dtype == DIFFEO_F32) {
+    CHECK_STATUS(D.vi_step_given_f64(vi, given, gradient, NULL), DIFFEO_EINVAL);
+    CHECK_OK(D.vi_step_given_f32(vi, narrow, narrow_gradient, NULL));
+    for (int i = 0; i < ROWS * 2; i++) gradient[i] = narrow_gradient[i];
+  } else {
+    CHECK_STATUS(D.vi_step_given_f32(vi, narrow, narrow_gradient, NULL), DIFFEO_EINVAL);
+    CHECK_OK(D.vi_step_given_f64(vi, given, gradient, NULL));
+  }
+  int moved = 0;
+  for (int i = 0; i < ROWS * 2; i++) CHECK(isfinite(gradient[i]), "context gradient %d is %g", i, gradient[i]), moved += gradient[i] != 0;
+  CHECK(moved > ROWS, "%d of the numbers move", moved);
+}
+
 /* Training to a target, in both types of buffers, saved in the middle and continued. */
 static void inference(void) {
   const int quick = getenv("MEMCHECK") != NULL, window = quick ? 5 : 50; /* it takes fifty times as long there */
@@ -278,7 +298,8 @@ static void inference(void) {
           }
         }
         CHECK_OK(D.vi_step(vi[0], 0, &report));
-        CHECK_OK(D.vi_step(vi[0], 3, &report));
+        if (given) given_contexts(vi[0], dtype);
+        CHECK_OK(D.vi_step(vi[0], given ? 2 : 3, &report));
         CHECK(report.steps == window + 3 && report.windows == 1 && report.state == DIFFEO_TRAIN_RUNNING, "%d", (int)report.steps);
         CHECK_OK(D.vi_save(vi[0], path));
         CHECK_OK(D.vi_load(vi[1], path));

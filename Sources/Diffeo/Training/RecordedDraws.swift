@@ -97,16 +97,18 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
     case fixed(logProb: UnsafePointer<T>)
   }
 
-  /// Sets the gradient.
-  func pullBack(_ cotangents: Cotangents) throws(DiffeoError) {
+  /// Sets the gradient, and that in the context, if it is wanted.
+  func pullBack(_ cotangents: Cotangents, context gContext: UnsafeMutablePointer<T>? = nil) throws(DiffeoError) {
     try sums.run(rows: rows, flow.workspace) { piece, sums in
-      Pull(draws: self, cotangents: cotangents, firstTile: piece.lowerBound / Tiling.rows, sums: sums)
+      Pull(
+        draws: self, cotangents: cotangents, gContext: gContext, firstTile: piece.lowerBound / Tiling.rows, sums: sums)
     }
   }
 
   private struct Pull: IndexedTask {
     let draws: RecordedDraws
     let cotangents: Cotangents
+    let gContext: UnsafeMutablePointer<T>?
     let firstTile: Int
     let sums: GradientSums<S>
 
@@ -115,7 +117,12 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
         let i = firstTile + tile
         let sink = sums.sink(tile: tile, rows: Tiling.range(i, draws.rows).count, adds: tile > 0)
         try draws.withRecording(i, scratch) { recording throws(DiffeoError) in
-          try draws.pullBack(i, recording, cotangents, sink)
+          let adjoint = try draws.pullBack(i, recording, cotangents, sink)
+          let (range, columns) = (Tiling.range(i, draws.rows), adjoint.contextDim)
+          if let gContext {
+            let target = gContext + range.lowerBound * columns
+            Tiling.store(adjoint.gContext, adjoint.stride, target, range.count, columns)
+          }
         }
       } catch {
         sums.fail()
@@ -126,16 +133,16 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
 
   private func pullBack(
     _ i: Int, _ recording: Model<S>.Recording, _ cotangents: Cotangents, _ sink: GradientSink<S>
-  ) throws(DiffeoError) {
+  ) throws(DiffeoError) -> Adjoint<S> {
     let model = flow.model
     switch cotangents {
     case .moving(let x, let logProb):
       let (x, logProb) = (
         try tile(x, i, recording, columns: model.dim), try tile(logProb, i, recording, columns: 1)
       )
-      _ = try model.samplePullback(recording, x, logProb, sink)
+      return try model.samplePullback(recording, x, logProb, sink)
     case .fixed(let logProb):
-      _ = try model.logProbPullback(recording, tile(logProb, i, recording, columns: 1), sink)
+      return try model.logProbPullback(recording, tile(logProb, i, recording, columns: 1), sink)
     }
   }
 

@@ -21,6 +21,21 @@ package final class AnyVariational: @unchecked Sendable {
     try training.step(steps) { self.cancelled.load(ordering: .relaxed) }
   }
 
+  /// context, gradient: batchSize rows.
+  @_specialize(where T == Float)
+  @_specialize(where T == Double)
+  package func step<T: Scalar>(
+    given context: UnsafePointer<T>, gradient: UnsafeMutablePointer<T>?
+  ) throws(DiffeoError) {
+    guard training.spec.contextDim > 0 else {
+      throw DiffeoError(.invalid, "this flow has no context, but one was given")
+    }
+    guard let training = training as? any GivenContexts<T> else {
+      throw DiffeoError(.invalid, "this vi was made for a target of the other type, and takes contexts of that")
+    }
+    try training.step(given: context, gradient: gradient) { self.cancelled.load(ordering: .relaxed) }
+  }
+
   package func setLearningRate(_ rate: Double) throws(DiffeoError) {
     try Limit.check("train.learning_rate", rate, name: "rate")
     training.setLearningRate(rate)
@@ -49,7 +64,14 @@ private protocol VariationalTraining: AnyObject {
   func restore(_ state: AnyTrainingState, of spec: FlowSpec) throws(DiffeoError)
 }
 
-final class Variational<S: Scalar, T: Scalar>: VariationalTraining {
+private protocol GivenContexts<T> {
+  associatedtype T: Scalar
+  func step(
+    given context: UnsafePointer<T>, gradient: UnsafeMutablePointer<T>?, cancelled: () -> Bool
+  ) throws(DiffeoError)
+}
+
+final class Variational<S: Scalar, T: Scalar>: VariationalTraining, GivenContexts {
   private let trainer: Trainer<S>
   private let objective: VariationalObjective<S, T>
   private let options: VariationalOptions
@@ -74,6 +96,19 @@ final class Variational<S: Scalar, T: Scalar>: VariationalTraining {
     let epoch = trainer.report.epoch
     defer { if trainer.report.epoch > epoch { objective.logWeights.summarise() } }
     try trainer.step(steps, cancelled: cancelled)
+  }
+
+  func step(
+    given context: UnsafePointer<T>, gradient: UnsafeMutablePointer<T>?, cancelled: () -> Bool
+  ) throws(DiffeoError) {
+    gradient?.update(repeating: 0, count: options.batchSize * spec.contextDim)
+    objective.given = .init(context: context, gradient: gradient)
+    defer { objective.given = nil }
+    let skipped = trainer.report.skippedSteps
+    try step(1, cancelled: cancelled)
+    if trainer.report.skippedSteps > skipped {
+      gradient?.update(repeating: 0, count: options.batchSize * spec.contextDim)
+    }
   }
 
   var report: VariationalReport {

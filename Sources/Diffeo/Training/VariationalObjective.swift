@@ -12,8 +12,16 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
   /// Rows that the draws are given, in turns; none without a context.
   private let contextRows: Int
   private let contexts: UnsafeMutablePointer<T>
+  /// For a step with contexts of its own.
+  var given: Given?
   /// Of the present window.
   var logWeights = LogWeights()
+
+  /// A row for each draw, and where the gradient in them goes.
+  struct Given {
+    let context: UnsafePointer<T>
+    let gradient: UnsafeMutablePointer<T>?
+  }
 
   // Of a batch.
   private let context: UnsafeMutablePointer<T>
@@ -79,12 +87,13 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
     setCotangents(minibatch)
 
     switch options.estimator {
-    case .massCovering: try draws.pullBack(.fixed(logProb: gLogQ))
+    case .massCovering: try draws.pullBack(.fixed(logProb: gLogQ), context: given?.gradient)
     case .path:
       // The way of log q through the parameters alone has mean 0, and is left out: log q moves with x alone.
       try draws.addScore(gLogQ, to: gX)
-      try draws.pullBack(.moving(x: gX, logProb: nil))
-    case .reverseKL, .importance: try draws.pullBack(.moving(x: gX, logProb: gLogQ))
+      try draws.pullBack(.moving(x: gX, logProb: nil), context: given?.gradient)
+    case .reverseKL, .importance:
+      try draws.pullBack(.moving(x: gX, logProb: gLogQ), context: given?.gradient)
     }
     return S.kernels.sumOfSquares(gradient.count, gradient.pointer)
   }
@@ -93,6 +102,7 @@ final class VariationalObjective<S: Scalar, T: Scalar>: Objective {
   private func loadContext(_ firstRow: UInt64) {
     let columns = flow.spec.contextDim
     if columns == 0 { return }
+    if let given { return context.update(from: given.context, count: batchSize * columns) }
     for r in 0..<batchSize {
       let row = Int((firstRow &+ UInt64(r)) % UInt64(contextRows))
       (context + r * columns).update(from: contexts + row * columns, count: columns)

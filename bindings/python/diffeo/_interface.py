@@ -493,6 +493,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_vi_create_f64": (Status, Flow, POINTER(ViOptions), TargetF64, c_void_p, Float64s, c_int64, POINTER(Vi)),
     "diffeo_vi_destroy": (None, Vi),
     "diffeo_vi_step": (Status, Vi, c_int64, POINTER(VariationalReport)),
+    "diffeo_vi_step_given_f32": (Status, Vi, Float32s, Float32s, POINTER(VariationalReport)),
+    "diffeo_vi_step_given_f64": (Status, Vi, Float64s, Float64s, POINTER(VariationalReport)),
     "diffeo_vi_report": (Status, Vi, POINTER(VariationalReport)),
     "diffeo_vi_set_learning_rate": (Status, Vi, c_double),
     "diffeo_vi_finished": (c_int32, Vi),

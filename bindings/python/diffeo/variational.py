@@ -280,7 +280,7 @@ class TargetTrainer(Training[F, TargetReport]):
         options.train = pointer(train)
 
         super().__init__(flow, lr, schedule, _abi.VariationalReport(struct_size=sizeof(_abi.VariationalReport)))
-        self._window = int(options.window)
+        self._window, self._batch_size = int(options.window), int(options.batch_size)
         given = _contexts(flow, context)
         self._call = _Call(target, flow.dim, flow.context_dim, flow.dtype)
         self._handle = _abi.create(
@@ -299,6 +299,40 @@ class TargetTrainer(Training[F, TargetReport]):
         """How training stands."""
         values = {name.name: getattr(self._now, name.name) for name in fields(TargetReport)}
         return TargetReport(**values | {"averaged": bool(self._now.averaged), "state": STATE_NAMES[self._now.state]})
+
+    def step_given(self, context: npt.ArrayLike) -> tuple[TargetReport, Array]:
+        """One step with contexts of its own in place of those of the trainer: amortised inference.
+
+        Where an encoder of yours makes the contexts, it learns with the flow by their gradient (Kingma and Welling
+        2014).
+
+        Parameters
+        ----------
+        context
+            [batch_size, context_dim], a row for each sample of the step, in its order: the target is called with them.
+
+        Returns
+        -------
+        report
+        gradient
+            [batch_size, context_dim], of the step's mean bound, which is made larger, in the contexts, through the
+            flow: what the target makes of them is its own affair. Without the part whose mean is 0 by the estimator
+            "path". Zeros when the step is left out, or training is finished.
+        """
+        flow: Any = self._flow
+        given = _contexts(flow, context)
+        if given is None:
+            raise ShapeError("this flow has no context")
+        if given.array.shape != (self._batch_size, flow.context_dim):
+            raise ShapeError(
+                f"context has shape {given.array.shape}, expected {(self._batch_size, flow.context_dim)}"
+            )
+        gradient = np.empty_like(given.array)
+        if self._schedule:
+            self._set_scheduled_rate(int(self._now.total_steps))
+        with self._call.raising():
+            typed("diffeo_vi_step_given", flow.dtype)(self._handle, given.array, gradient, byref(self._now))
+        return self.report, gradient
 
     def _steps(self) -> tuple[int, int]:
         return self._window, self._now.total_steps

@@ -376,3 +376,56 @@ def test_functions_of_jax():
     log_p, gradient = target(np.zeros((4, 2), np.float32))
     assert log_p == pytest.approx(np.full(4, -1.0))
     assert gradient == pytest.approx(np.ones((4, 2)))
+
+
+@pytest.mark.parametrize("estimator", ["reverse_kl", "importance"])
+def test_contexts_of_a_step_are_given_their_gradient(estimator):
+    """That of the step's bound, whose random numbers are those of the seed and the step."""
+
+    def target(x, context):
+        d = x - [1.0, -0.5]  # what a target makes of the context is its own affair
+        return -2 * (d**2).sum(1), -4 * d
+
+    flow = diffeo.maf(2, context_dim=2, transforms=2, hidden=(8,), activation="tanh", seed=3, dtype="float64")
+    rng = np.random.default_rng(0)
+    context, direction = rng.normal(size=(2, 12, 2))
+
+    def step(h):
+        options = {"batch_size": 12, "window": 1, "draws": 4, "estimator": estimator, "seed": 5, "clip_quantile": 0.0}
+        trainer = diffeo.TargetTrainer(flow, target, context[:1], **options)
+        report, gradient = trainer.step_given(context + h * direction)
+        assert report.steps == 1
+        return report.bound, gradient
+
+    h = 1e-5
+    slope = (step(h)[0] - step(-h)[0]) / (2 * h)
+    assert (step(0)[1] * direction).sum() == pytest.approx(slope, rel=1e-6)
+
+
+def test_contexts_of_a_step_by_the_path_estimator_have_the_same_mean():
+    def target(x, context):
+        return -0.5 * ((x - 2) ** 2).sum(1), 2 - x
+
+    flow = diffeo.maf(1, context_dim=1, transforms=2, hidden=(8,), activation="tanh", seed=3, dtype="float64")
+    context = np.full((4096, 1), 0.7)
+
+    def mean(estimator):
+        trainer = diffeo.TargetTrainer(flow, target, context[:1], batch_size=4096, estimator=estimator, seed=1)
+        return trainer.step_given(context)[1].sum()
+
+    assert mean("path") == pytest.approx(mean("reverse_kl"), rel=0.1)
+
+
+def test_contexts_of_a_step_that_are_refused():
+    def target(x, context):
+        return np.full(len(x), np.nan), x
+
+    flow = diffeo.maf(2, context_dim=1)
+    trainer = diffeo.TargetTrainer(flow, target, [[0.0]], batch_size=4, window=8)
+    with pytest.raises(ShapeError, match=r"\(3, 1\), expected \(4, 1\)"):
+        trainer.step_given(np.zeros((3, 1)))
+    report, gradient = trainer.step_given(np.zeros((4, 1)))
+    assert report.skipped_steps == 1
+    assert (gradient == 0).all()
+    with pytest.raises(ShapeError, match="no context"):
+        diffeo.TargetTrainer(diffeo.maf(2), gaussian).step_given(np.zeros((256, 1)))
