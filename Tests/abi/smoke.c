@@ -265,7 +265,10 @@ static void given_contexts(diffeo_vi *vi, int32_t dtype) {
     CHECK_OK(D.vi_step_given_f64(vi, given, gradient, NULL));
   }
   int moved = 0;
-  for (int i = 0; i < ROWS * 2; i++) CHECK(isfinite(gradient[i]), "context gradient %d is %g", i, gradient[i]), moved += gradient[i] != 0;
+  for (int i = 0; i < ROWS * 2; i++) {
+    CHECK(isfinite(gradient[i]), "context gradient %d is %g", i, gradient[i]);
+    moved += gradient[i] != 0;
+  }
   CHECK(moved > ROWS, "%d of the numbers move", moved);
 }
 
