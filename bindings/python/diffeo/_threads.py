@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes import c_int32
 
 from . import _abi
 from ._arrays import integer
@@ -27,7 +28,7 @@ def _initial() -> int:
     return int(text)
 
 
-_num_threads = _initial()
+num_threads = c_int32(_initial())  # where callers that are not in Python find it, too
 
 
 def set_num_threads(n: int | None) -> None:
@@ -48,13 +49,12 @@ def set_num_threads(n: int | None) -> None:
     2
     >>> diffeo.set_num_threads(None)
     """
-    global _num_threads
-    _num_threads = _available() if n is None else integer(n, "n", 1, _MAX_THREADS)
+    num_threads.value = _available() if n is None else integer(n, "n", 1, _MAX_THREADS)
 
 
 def get_num_threads() -> int:
     """How many threads a call uses: see `set_num_threads`."""
-    return getattr(_local, "threads", None) or _num_threads
+    return getattr(_local, "threads", None) or num_threads.value
 
 
 @contextmanager
