@@ -1,4 +1,4 @@
-// The functions of a flow as custom calls of XLA. `_xla.py` compiles this against the headers of jaxlib where it is used.
+// The functions of a flow as custom calls of XLA. `_xla.py` compiles this against jaxlib's headers, where it is used.
 //
 // A computation names its flow by a number. When XLA makes an executable of it, that gets a share of the flow, and so
 // lasts longer than the Python object whose number it is.
@@ -88,13 +88,14 @@ using Handle = std::shared_ptr<const diffeo_flow>;
 class Flow {
  public:
   explicit Flow(const diffeo_flow *flow) : values_(LIB(diffeo_flow_parameter_count)(flow)) {
-    LIB(diffeo_flow_parameters_f64)(flow, values_.data());
     std::vector<uint8_t> trained(values_.size());
-    LIB(diffeo_flow_trained_parameters)(flow, trained.data());
+    diffeo_flow *own;
+    if (LIB(diffeo_flow_parameters_f64)(flow, values_.data()) != DIFFEO_OK ||
+        LIB(diffeo_flow_trained_parameters)(flow, trained.data()) != DIFFEO_OK ||
+        LIB(diffeo_flow_with_parameters_f64)(flow, values_.data(), &own) != DIFFEO_OK)
+      throw std::bad_alloc();  // a flow that is there fails for no other reason
     for (size_t i = 0; i < trained.size(); ++i)
       if (trained[i]) trained_.push_back(i);
-    diffeo_flow *own;
-    if (LIB(diffeo_flow_with_parameters_f64)(flow, values_.data(), &own) != DIFFEO_OK) throw std::bad_alloc();
     architecture_ = Handle(own, LIB(diffeo_flow_destroy));
     dim = LIB(diffeo_flow_dim)(own);
     context_dim = LIB(diffeo_flow_context_dim)(own);
@@ -239,8 +240,8 @@ diffeo_status differentiate(const Call &call, const diffeo_flow *flow, int64_t n
       return TYPED(T, from_noise_vjp)(flow, x, n, context, n_context, g_values, g_logs, workspace, nullptr, nullptr,
                                       g_rows, g_context, g_parameters);
     case kSample:
-      return TYPED(T, sample_vjp)(flow, seed_of(static_cast<const uint32_t *>(rows)), 0, n, context, n_context, g_values,
-                                  g_logs, workspace, nullptr, nullptr, g_context, g_parameters);
+      return TYPED(T, sample_vjp)(flow, seed_of(static_cast<const uint32_t *>(rows)), 0, n, context, n_context,
+                                  g_values, g_logs, workspace, nullptr, nullptr, g_context, g_parameters);
   }
   return DIFFEO_EINTERNAL;
 }
@@ -263,8 +264,8 @@ ffi::Error run(Call &call, Flow &flow, bool gradient) {
     if (n > 0) {
       const auto handle = flow.with(call.weights.at<const T>(i, call.batch));
       if (!handle) return handle.error();
-      const void *rows = call.function == kSample ? static_cast<const void *>(call.rows.at<const uint32_t>(i, call.batch))
-                                                  : call.rows.at<const T>(i, call.batch);
+      const void *rows = call.rows.at<const T>(i, call.batch);
+      if (call.function == kSample) rows = call.rows.at<const uint32_t>(i, call.batch);
       const T *context = flow.context_dim ? call.context.at<const T>(i, call.batch) : nullptr;
       const auto status =
           gradient ? differentiate<T>(call, handle->get(), n, rows, context, n_context, i, workspace,

@@ -30,7 +30,7 @@ _SECONDS = 600  # that a compiler may take
 _one_at_a_time = threading.Lock()
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """Why there are no custom calls."""
 
 
@@ -50,7 +50,7 @@ def _found() -> tuple[ctypes.CDLL | None, str]:
             _compile(path)
             loaded = ctypes.CDLL(str(path))
         _register(loaded)
-    except (Unavailable, OSError, RuntimeError, AttributeError, ValueError) as error:
+    except (UnavailableError, OSError, RuntimeError, AttributeError, ValueError) as error:
         return None, str(error)
     return loaded, str(path)
 
@@ -59,7 +59,7 @@ def number_of(flow: Any, owner: object) -> int:
     """A number by which computations name a flow while the owner lives; the same for the same flow in every process."""
     loaded, why = library()
     if loaded is None:
-        raise Unavailable(why)
+        raise UnavailableError(why)
     number = int.from_bytes(hashlib.sha256(flow.to_bytes()).digest()[:8], "little") >> 1
     if loaded.diffeo_xla_add(number, flow._handle) != 0:
         raise MemoryError("memory for a flow could not be had")
@@ -72,7 +72,7 @@ def _header() -> Path:
     for folder in (_PACKAGE, _PACKAGE.parents[2] / "include"):
         if (folder / "diffeo.h").is_file():
             return folder / "diffeo.h"
-    raise Unavailable(f"there is no diffeo.h in {_PACKAGE}")
+    raise UnavailableError(f"there is no diffeo.h in {_PACKAGE}")
 
 
 def _path() -> Path:
@@ -86,19 +86,19 @@ def _compile(path: Path) -> None:
     named = shlex.split(os.environ.get("CXX", ""))
     compiler = named or [name for name in ("c++", "g++", "clang++") if shutil.which(name)][:1]
     if not compiler:
-        raise Unavailable("there is no C++ compiler: no c++, g++ or clang++, nor is CXX set")
+        raise UnavailableError("there is no C++ compiler: no c++, g++ or clang++, nor is CXX set")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder, path.name)
-        command = [*compiler, "-std=c++17", "-O2", "-fPIC", "-shared", "-I", str(_header().parent)]
+        command = [*compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-I", str(_header().parent)]
         command += ["-isystem", jax.ffi.include_dir(), str(_SOURCE), "-o", str(made), "-ldl"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
         except subprocess.TimeoutExpired:
-            raise Unavailable(f"{compiler[0]} took more than {_SECONDS} s") from None
+            raise UnavailableError(f"{compiler[0]} took more than {_SECONDS} s") from None
         if done.returncode != 0:
             said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[-500:])
-            raise Unavailable(f"{compiler[0]} ended with {done.returncode}: {said}")
+            raise UnavailableError(f"{compiler[0]} ended with {done.returncode}: {said}")
         made.replace(path)
 
 

@@ -1,10 +1,10 @@
 """Flows inside JAX: functions that work under `jit`, `grad` and `vmap`.
 
 ``import diffeo.jax`` needs JAX; flows run on the CPU, in their own dtype. They can be differentiated once, in reverse
-mode. Compiled code calls the library itself, by a custom call of XLA, which is compiled (some ten seconds) when the
-first `Flow` is made and kept in ``~/.cache/diffeo``, or in ``XDG_CACHE_HOME``. That needs a C++ compiler: ``CXX``, or
-one on the path. Where there is none it calls back to Python. `default_calls` says which of the two, and why. The results
-are the same, bit for bit.
+mode. Compiled code calls the library itself, by a custom call of XLA: that is compiled when the first `Flow` is made,
+which takes some ten seconds and a C++ compiler (``CXX``, or one on the path), and kept in ``~/.cache/diffeo``, or
+``$XDG_CACHE_HOME/diffeo``. Where that cannot be, it calls back to Python. `default_calls` says which of the two it is,
+and why. The results are the same, bit for bit.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from jax.custom_derivatives import SymbolicZero
 
 from . import _xla
 from . import flow as _flow
+from ._vjp import Of
 from .errors import InvalidArgumentError, ShapeError, UnsupportedError
 
 __all__ = ["Calls", "Flow", "default_calls"]
 
 Kind: TypeAlias = Literal["ffi", "callback"]
+_OF: tuple[Of, ...] = ("parameters", "rows", "context")  # what an operand is called there
 _FUNCTIONS = ("log_prob", "to_noise", "from_noise", "sample")  # by their numbers in _xla.cc
 
 
@@ -116,7 +118,7 @@ class Flow:
         if self.calls == "ffi":
             try:
                 self._number = np.int64(_xla.number_of(flow, self))
-            except _xla.Unavailable as error:
+            except _xla.UnavailableError as error:
                 raise UnsupportedError(f"there are no custom calls of XLA: {error}") from None
         self._call = jax.custom_vjp(self._evaluated, nondiff_argnums=(0, 1))
         self._call.defvjp(self._recorded, self._pulled_back, symbolic_zeros=True)
@@ -242,17 +244,15 @@ class Flow:
     ) -> Any:
         flow, each = self.flow(weights), iter(g)
         g_values, g_logs = (self._array(next(each)) if is_given else None for is_given in given)
-        of = tuple(compress(("parameters", "rows", "context"), wanted))
+        of: list[Of] = list(compress(_OF, wanted))
         if name == "log_prob":
-            found = flow.log_prob_vjp(self._array(rows), self._given(context), g_log_prob=g_logs, of=of)
+            found = flow.log_prob_vjp(self._array(rows), self._given(context), g_log_prob=self._array(g[-1]), of=of)
         elif name == "to_noise":
             found = flow.to_noise_vjp(self._array(rows), self._given(context), g_z=g_values, g_log_det=g_logs, of=of)
         elif name == "from_noise":
             found = flow.from_noise_vjp(self._array(rows), self._given(context), g_x=g_values, g_log_det=g_logs, of=of)
         else:
-            found = flow.sample_vjp(
-                n, self._given(context), seed=_seed(rows), g_x=g_values, g_log_prob=g_logs, of=of
-            )
+            found = flow.sample_vjp(n, self._given(context), seed=_seed(rows), g_x=g_values, g_log_prob=g_logs, of=of)
         parameters = found.parameters[self._trained] if found.parameters is not None else None
         parts = compress((parameters, found.rows, found.context), wanted)
         return tuple(np.asarray(part, self._dtype) for part in parts)
