@@ -3,8 +3,8 @@
 
     DIFFEO_LIBRARY=... PYTHONPATH=bindings/python python benchmarks/jax_calls.py [--rounds N] [--write]
 
-They take turns, and the least time of each counts: what the work takes where nothing else uses the machine. `--write`
-puts the table into docs/performance.md.
+They take turns. What counts is processor time of all threads, the least of each: others may use the machine meanwhile.
+`--write` puts the table into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from cases import Case
 from machine import facts
 from report import Table, markdown, plain, seconds_text, write
 
-PIECE = 0.005  # seconds of a turn, at least one call
+PIECE = 0.02  # seconds of a turn, at least one call
 KINDS = ("ffi", "callback")
 
 
 def turn(function: Callable[[], Any]) -> float:
-    """Seconds a call, over some calls."""
-    start, calls = time.perf_counter(), 0
-    while calls == 0 or time.perf_counter() - start < PIECE:
+    """Processor time of a call, over some calls."""
+    start, calls = time.process_time(), 0
+    while calls == 0 or time.process_time() - start < PIECE:
         function()
         calls += 1
-    return (time.perf_counter() - start) / calls
+    return (time.process_time() - start) / calls
 
 
 def functions(flow: diffeo.Flow, made: diffeo.jax.Flow, rows: int) -> dict[str, Callable[[], Any]]:
@@ -89,8 +89,8 @@ def main() -> None:
             present = [way[name] for way in ways if name in way]
             for function in present:
                 function()
-            least = [min(times) for times in zip(*([turn(f) for f in present] for _ in range(arguments.rounds)))]
-            ffi, callback, *plainly = least
+            turns = [[turn(function) for function in present] for _ in range(arguments.rounds)]
+            ffi, callback, *plainly = np.min(turns, axis=0)
             cells = [seconds_text(ffi), seconds_text(callback), f"{callback / ffi:.1f}"]
             cells += [seconds_text(seconds) for seconds in plainly] or [""]
             table.append([f"{name}, {rows:,} row{'s' if rows > 1 else ''}", *cells])
