@@ -57,10 +57,12 @@ test-exchange: lib ## converts flows of other libraries, which are installed fir
 	scripts/setup-exchange
 	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-exchange/bin/python -m pytest -q Tests/exchange
 
-test-adapters: lib ## runs the tests that want PyTorch, JAX and scikit-learn, which are installed first (some minutes)
+test-adapters: lib ## runs the tests that want PyTorch, JAX, scikit-learn and Dask, which are installed first (some minutes)
 	scripts/setup-adapters
 	cd bindings/python && $(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) ../../.venv-adapters/bin/python -m pytest -q \
-	  -p no:cacheprovider tests/test_torch.py tests/test_jax.py tests/test_sklearn.py tests/test_variational.py
+	  -p no:cacheprovider tests/test_torch.py tests/test_jax.py tests/test_sklearn.py tests/test_variational.py tests/test_dask.py
+	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-adapters/bin/python -m pytest -q -p no:cacheprovider \
+	  Tests/python/test_scale.py
 
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt

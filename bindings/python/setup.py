@@ -1,4 +1,4 @@
-"""Puts the shared library into the package; the rest of the build is in pyproject.toml."""
+"""Puts the shared library and its header into the package; the rest of the build is in pyproject.toml."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def library() -> Path:
 
 
 class BuildWithLibrary(build_py):
-    """Copies the library, without its debugging symbols; an editable install finds it in the source tree."""
+    """Copies the library, without its debugging symbols, and the header; an editable install finds them in the tree."""
 
     def run(self) -> None:
         super().run()
@@ -37,6 +37,8 @@ class BuildWithLibrary(build_py):
         target.chmod(0o755)
         if strip := shutil.which("strip"):
             subprocess.run([strip, "--strip-unneeded", str(target)], check=True)
+        if (header := PROJECT / "include/diffeo.h").is_file():
+            shutil.copyfile(header, target.with_name("diffeo.h"))
 
 
 class PlatformWheel(bdist_wheel):

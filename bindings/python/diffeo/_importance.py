@@ -126,16 +126,27 @@ def importance(
     if context is not None and np.ndim(context) > 1:
         raise ShapeError(f"context has shape {np.shape(context)}, expected one row")
     x, log_q = flow.sample_and_log_prob(count, context, seed=seed)
-    log_p = np.empty(count)
-    for first in range(0, count, _ROWS):
-        rows = slice(first, min(first + _ROWS, count))
+    return weighted(x, evaluated(log_density, x), log_q)
+
+
+def evaluated(log_density: Callable[..., Any], x: Array) -> npt.NDArray[np.float64]:
+    """Log p of each row of x, [n], asked for some thousand rows at a time."""
+    log_p = np.empty(len(x))
+    for first in range(0, len(x), _ROWS):
+        rows = slice(first, min(first + _ROWS, len(x)))
         found = log_density(x[rows])
         values = np.asarray(found[0] if isinstance(found, tuple) else found, dtype=float)
         if values.shape != log_p[rows].shape:
             raise ShapeError(f"log_density gave shape {values.shape}, expected {log_p[rows].shape}")
         log_p[rows] = values
+    return log_p
+
+
+def weighted(x: Any, log_p: Array, log_q: Array) -> Importance:
+    """Weights of samples x, and what is estimated with them, from log p and log q of each, [n]."""
     if not (log_p < math.inf).all():
         raise NumericError(f"log_density is {log_p[~(log_p < math.inf)][0]} in row {int(np.argmin(log_p < math.inf))}")
+    count = len(log_p)
     log_weights = log_p - log_q
     effective = effective_sample_size(log_weights)
     top = log_weights.max()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import c_int32
 
 from . import _abi
 from ._arrays import integer
@@ -25,7 +28,7 @@ def _initial() -> int:
     return int(text)
 
 
-_num_threads = _initial()
+num_threads = c_int32(_initial())  # where callers that are not in Python find it, too
 
 
 def set_num_threads(n: int | None) -> None:
@@ -46,18 +49,27 @@ def set_num_threads(n: int | None) -> None:
     2
     >>> diffeo.set_num_threads(None)
     """
-    global _num_threads
-    _num_threads = _available() if n is None else integer(n, "n", 1, _MAX_THREADS)
+    num_threads.value = _available() if n is None else integer(n, "n", 1, _MAX_THREADS)
 
 
 def get_num_threads() -> int:
     """How many threads a call uses: see `set_num_threads`."""
-    return _num_threads
+    return getattr(_local, "threads", None) or num_threads.value
+
+
+@contextmanager
+def of_this_thread(n: int) -> Iterator[None]:
+    """Calls of this Python thread use so many threads, whatever those of others use."""
+    before, _local.threads = getattr(_local, "threads", None), n
+    try:
+        yield
+    finally:
+        _local.threads = before
 
 
 def workspace() -> _abi.Handle:
     """The workspace of this thread: made at its first call, and anew in a forked child or for another thread count."""
-    key = os.getpid(), _num_threads
+    key = os.getpid(), get_num_threads()
     if getattr(_local, "key", None) != key:
         _local.workspace = _abi.create(_abi.Workspace, _abi.lib.diffeo_workspace_create, key[1])
         _local.key = key

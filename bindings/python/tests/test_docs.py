@@ -23,7 +23,7 @@ def test_docstrings(name):
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name not in ("jax", "torch"):
+        if error.name not in ("dask", "jax", "torch"):
             raise
         pytest.skip(f"{error.name} is not installed")
     result = doctest.testmod(module, extraglobs={"diffeo": diffeo, "np": np})

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import diffeo
 import pytest
 from diffeo._abi import VERSION_NUMBER
 
@@ -36,6 +38,12 @@ def test_another_version_is_an_import_error(tmp_path):
     ended = run("import diffeo", DIFFEO_LIBRARY=str(tmp_path / "other.so"))
     assert "ImportError" in ended.stderr
     assert f"is version 9900 of diffeo, this package is made for {VERSION_NUMBER}" in ended.stderr
+
+
+def test_what_diffeo_jax_compiles_is_there():
+    package = Path(diffeo.__file__).resolve().parent
+    assert (package / "_xla.cc").is_file()
+    assert (package / "diffeo.h").is_file() or (package.parents[2] / "include/diffeo.h").is_file()
 
 
 def test_the_number_of_threads_from_the_environment():
