@@ -15,7 +15,7 @@ FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
 LENGTH ?= 20
 
 .NOTPARALLEL:
-.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-portable demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable demo gallery bench install format lint sanitize clean help system python
 
 all: lib
 
@@ -61,6 +61,13 @@ test-adapters: lib ## runs the tests that want PyTorch, JAX and scikit-learn, wh
 	scripts/setup-adapters
 	cd bindings/python && $(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) ../../.venv-adapters/bin/python -m pytest -q \
 	  -p no:cacheprovider tests/test_torch.py tests/test_jax.py tests/test_sklearn.py tests/test_variational.py
+	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-adapters/bin/python -m pytest -q -p no:cacheprovider \
+	  Tests/python/test_examples.py
+
+test-clients: lib ## runs flows inside sbi, nessai, pocoMC and Pyro, which are installed first (some minutes)
+	scripts/setup-clients
+	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-clients/bin/python -m pytest -q -p no:cacheprovider \
+	  Tests/clients
 
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
@@ -92,7 +99,7 @@ sanitize: system ## runs the C tests against builds with the address and the thr
 	Tests/abi/sanitize
 
 clean: ## removes what was built
-	rm -rf .build .build-* .venv .venv-bench .venv-exchange .venv-adapters
+	rm -rf .build .build-* .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
