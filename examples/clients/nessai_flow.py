@@ -16,7 +16,7 @@ from nessai.flows.distributions import MultivariateNormal
 from nessai.flowsampler import FlowSampler
 from nessai.model import Model
 
-LIVE_POINTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+LIVE_POINTS = int(sys.argv[1]) if len(sys.argv) > 1 else 500
 DIM, EDGE = 4, 10.0
 
 

@@ -1,7 +1,7 @@
 """pocoMC: preconditioned Monte Carlo with a Diffeo flow, trained by its own loop, beside the flow it brings.
 
-pocoMC takes flows of zuko: one whose transform is Diffeo's will do. The likelihood is a twisted Gaussian in a box, whose
-evidence is known: one over the volume of the box.
+pocoMC takes flows of zuko: one whose transform is Diffeo's will do. The likelihood is a twisted Gaussian in a box,
+whose evidence is known: one over the volume of the box.
 """
 
 import sys
@@ -14,7 +14,7 @@ import torch
 import zuko
 from scipy import stats
 
-PARTICLES = int(sys.argv[1]) if len(sys.argv) > 1 else 512
+PARTICLES = int(sys.argv[1]) if len(sys.argv) > 1 else 256
 DIM, EDGE = 4, 10.0
 
 

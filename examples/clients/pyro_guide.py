@@ -15,7 +15,7 @@ from pyro.infer import SVI, Predictive, Trace_ELBO
 from pyro.infer.autoguide import AutoNormalizingFlow
 from pyro.optim import Adam
 
-STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 NOISE, OBSERVED = 0.3, torch.tensor([0.2, 0.8])
 
 

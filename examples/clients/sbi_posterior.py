@@ -11,7 +11,7 @@ import torch
 from sbi.inference import NPE
 from sbi.neural_nets.estimators.base import ConditionalDensityEstimator
 
-SIMULATIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+SIMULATIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
 NOISE, OBSERVED = 0.3, torch.tensor([[0.2, 0.8]])
 
 
