@@ -15,7 +15,7 @@ FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
 LENGTH ?= 20
 
 .NOTPARALLEL:
-.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-portable demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable demo gallery bench install format lint sanitize clean help system python
 
 all: lib
 
@@ -62,7 +62,12 @@ test-adapters: lib ## runs the tests that want PyTorch, JAX, scikit-learn and Da
 	cd bindings/python && $(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) ../../.venv-adapters/bin/python -m pytest -q \
 	  -p no:cacheprovider tests/test_torch.py tests/test_jax.py tests/test_sklearn.py tests/test_variational.py tests/test_dask.py
 	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-adapters/bin/python -m pytest -q -p no:cacheprovider \
-	  Tests/python/test_scale.py
+	  Tests/python/test_scale.py Tests/python/test_examples.py
+
+test-clients: lib ## runs flows inside sbi, nessai, pocoMC and Pyro, which are installed first (some minutes)
+	scripts/setup-clients
+	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-clients/bin/python -m pytest -q -p no:cacheprovider \
+	  Tests/clients
 
 demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
@@ -83,18 +88,18 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 
 format: ## formats the sources in place
 	swift format -i -r Sources Tests Package.swift
-	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/exchange examples; fi
+	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/clients Tests/exchange examples; fi
 
 lint: python ## checks formatting and types
 	swift format lint --strict -r Sources Tests Package.swift
 	cd bindings/python && $(abspath .venv/bin/mypy) --strict diffeo
-	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/exchange examples
+	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/clients Tests/exchange examples
 
 sanitize: system ## runs the C tests against builds with the address and the thread sanitizer (slow)
 	Tests/abi/sanitize
 
 clean: ## removes what was built
-	rm -rf .build .build-* .venv .venv-bench .venv-exchange .venv-adapters
+	rm -rf .build .build-* .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -10,10 +10,9 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-def run(name, folder):
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py"], cwd=folder, capture_output=True, text=True, timeout=60
-    )
+def run(name, folder, *arguments, timeout=60):
+    program = [sys.executable, EXAMPLES / f"{name}.py", *map(str, arguments)]
+    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -39,3 +38,21 @@ def folder(tmp_path_factory):
 )
 def test_example(name, pattern, folder):
     assert re.search(pattern, run(name, folder))
+
+
+def with_error(name, folder, *arguments):
+    """The number and its error that an example inside PyTorch ends with."""
+    pytest.importorskip("torch", reason="PyTorch is not installed: make test-adapters")
+    said = run(name, folder, *arguments, timeout=900)
+    return map(float, re.findall(r"(-?\d+\.\d+) \+- (\d+\.\d+) nats", said)[-1])
+
+
+def test_posterior_in_pytorch(tmp_path):
+    divergence, error = with_error("torch_posterior", tmp_path, 500)
+    assert -3 * error < divergence < 0.2
+
+
+def test_autoencoder(tmp_path):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed: make test-adapters")
+    gain, error = with_error("vae_iaf", tmp_path)
+    assert gain > 3 * error

@@ -143,5 +143,88 @@ def test_distributions():
     assert plain.batch_shape == ()
     independent = torch.distributions.TransformedDistribution(plain, [torch.distributions.transforms.ExpTransform()])
     assert independent.log_prob(independent.rsample((3,))).shape == (3,)
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match="context of 2 columns, none was given"):
         diffeo.torch.distribution(flow)
+
+
+def test_expanded_without_context_is_independent_draws():
+    class Subclass(diffeo.torch.Distribution):
+        pass
+
+    flow = module("maf", 0, "float32")
+    many = Subclass(flow).expand((4,)).expand((2, 4))
+    assert type(many) is Subclass
+    assert many.batch_shape == (2, 4)
+    x = many.rsample((3,))
+    assert x.shape == (3, 2, 4, 3)
+    assert torch.unique(x[..., 0]).numel() == 24
+    assert torch.equal(many.log_prob(x), flow.log_prob(x))
+    assert torch.equal(many.log_prob(x[0, 0, 0]), flow.log_prob(x[0, 0, 0]).expand(2, 4))
+
+
+@pytest.mark.parametrize("context_dim", [0, 2])
+def test_transform_with_a_base_of_pytorch_is_the_flow(context_dim):
+    flow = module("maf", context_dim)
+    context = torch.randn(4, 2, dtype=torch.float64) if context_dim else None
+    transform = diffeo.torch.Transform(flow, context, cache_size=1)
+    noise = torch.distributions.MultivariateNormal(torch.zeros(3).double(), torch.eye(3).double())
+    d = torch.distributions.TransformedDistribution(noise, [transform.inv])
+    assert d.batch_shape == ((4,) if context_dim else ())
+    x = d.rsample((5,))
+    of_flow = diffeo.torch.distribution(flow, context)
+    assert d.log_prob(x).detach().numpy() == pytest.approx(of_flow.log_prob(x).detach().numpy(), rel=1e-9)
+    # With the rows remembered and without, in both directions, the same gradients come.
+    gradients = []
+    for cache_size in 0, 1:
+        to_noise = transform.with_cache(cache_size)
+        for map in to_noise, to_noise.inv:
+            flow.weights.grad = None
+            start = x.detach().requires_grad_()
+            end = map(start)
+            log_det = map.log_abs_det_jacobian(start, end)
+            (end.sum() + (log_det**2).sum()).backward()
+            gradients.append((start.grad, flow.weights.grad))
+    for found, expected in zip(gradients[2:], gradients[:2], strict=True):
+        for a, b in zip(found, expected, strict=True):
+            assert b.abs().sum() > 0
+            assert a.numpy() == pytest.approx(b.numpy(), rel=1e-6, abs=1e-9)
+
+
+def test_transform_remembers_the_rows_it_mapped():
+    flow = module("maf", 0)
+    calls, x = [], torch.randn(4, 3, dtype=torch.float64)
+    to_noise = flow.to_noise
+    flow.to_noise = lambda *rows: calls.append(1) or to_noise(*rows)
+    for cache_size, count in ((0, 2), (1, 1)):
+        calls.clear()
+        transform = diffeo.torch.Transform(flow, cache_size=cache_size)
+        assert torch.equal(transform.log_abs_det_jacobian(x, transform(x)), to_noise(x)[1])
+        assert len(calls) == count
+    other = torch.randn(4, 3, dtype=torch.float64)
+    assert torch.equal(transform.log_abs_det_jacobian(other, to_noise(other)[0]), to_noise(other)[1])
+    with pytest.raises(ShapeError, match="context of 0 columns, one was given"):
+        diffeo.torch.Transform(flow, x)
+
+
+def test_reset_and_copies_of_subclasses():
+    class Named(diffeo.torch.Flow):
+        def __init__(self, name):
+            super().__init__(MAKERS["maf"](seed=4))
+            self.name = name
+
+    flow = Named("a")
+    start = flow.weights.detach().clone()
+    with torch.no_grad():
+        flow.weights += 0.1
+    flow.eval()
+    other = copy.deepcopy(flow)
+    assert (type(other), other.name, other.training) == (Named, "a", False)
+    assert torch.equal(other.weights, flow.weights)
+    assert other.weights is not flow.weights
+    optimized = flow.weights
+    flow.reset_parameters()
+    assert flow.weights is optimized
+    assert torch.equal(flow.weights, start)
+    assert not torch.equal(other.weights, start)
+    other.reset_parameters()
+    assert torch.equal(other.weights, start)
