@@ -66,9 +66,10 @@ demo: lib ## trains flows on real data, compares them, hands them to a C program
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	$(WITH_LIBRARY) $(PYTHON) demo/run.py
 
-gallery: lib ## trains each flow on small densities and draws docs/images/flows (some minutes)
+gallery: lib ## trains each flow on small densities and draws docs/images (some minutes)
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	$(WITH_LIBRARY) $(PYTHON) docs/gallery.py
+	$(WITH_LIBRARY) $(PYTHON) docs/gallery_objectives.py
 
 bench: lib ## measures speed, alone and against other libraries (some twenty minutes)
 	scripts/setup-benchmarks

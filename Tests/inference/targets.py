@@ -272,7 +272,7 @@ class HiddenMarkov:
 class PoissonProcess:
     """Counts k ~ Poisson(exp f), f a Gaussian process of length rho ~ Gamma(25, 4) and amplitude alpha ~ |N(0, 2)|.
 
-    Rows are 8 log(rho / 6), 4 log(alpha / 3), and eta with f = alpha L eta, where L L' is the correlation of f plus 1e-10
+    Rows are 8 log(rho / 6), 4 log(alpha / 3), eta with f = alpha L eta, where L L' is the correlation of f plus 1e-10
     times the identity. (posteriordb adds that to the covariance: for alpha = 3 a ninth of this.)
     """
 

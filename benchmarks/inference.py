@@ -1,0 +1,271 @@
+"""Variational inference with Diffeo beside flowjax and normflows: see docs/objectives.md.
+
+python benchmarks/inference.py [--write] [--seeds N] [--minutes M] [--targets NAME ...]
+python benchmarks/inference.py --times [--rounds N] [--write]
+
+The same targets, sizes, batches, steps, rates and seeds; each library's own flows and gradient. What has been computed
+is kept in inference.json and not done again; --again diffeo does Diffeo's cells anew, and --times all times, for another
+build of it. Libraries that are not installed are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import densities  # noqa: E402
+import diffeo  # noqa: E402
+import learning  # noqa: E402
+import numpy as np  # noqa: E402
+from peers import PEERS, Infer, Inference, UnavailableError  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+KEPT, PAGE = HERE / "inference.json", HERE.parent / "docs/objectives.md"
+LIBRARIES = ("diffeo", "flowjax", "normflows")
+FLOWS = {"planar": 16, "radial": 16, "iaf": 4, "realnvp": 6, "spline": 4}  # transforms
+GAUSSIANS = {"diagonal Gaussian": 0, "full Gaussian": 0}  # of Diffeo, to compare with
+NAMES = {"iaf": "IAF", "realnvp": "RealNVP", "spline": "spline couplings"}
+SETTING: dict[str, Any] = {"hidden": [64, 64], "lr": 5e-3, "batch_size": 256, "steps": 1000, "samples": 20_000}
+# What is timed of Diffeo: by name, options of peers.diffeo_python.infer.
+OURS = {
+    "diffeo": {"estimator": "path", "target": "c"},
+    "diffeo, reverse_kl": {"estimator": "reverse_kl", "target": "c"},
+    "diffeo, NumPy": {"estimator": "path", "target": "numpy"},
+}
+
+Key = tuple[str, str, int, str]  # target, flow, seed, library
+
+
+def task(target: str, flow: str, seed: int, steps: int = SETTING["steps"]) -> Infer:
+    transforms = (FLOWS | GAUSSIANS)[flow]
+    dim = densities.NUMPY[target].dim
+    return Infer(target, flow, transforms, tuple(SETTING["hidden"]), dim, seed, SETTING["lr"], SETTING["batch_size"], steps)
+
+
+def module(library: str) -> Any:
+    return importlib.import_module(f"peers.{PEERS[library].module}")
+
+
+def installed() -> list[str]:
+    found = []
+    for library in LIBRARIES:
+        try:
+            module(library).setup(1)
+            found.append(library)
+        except ImportError as error:
+            print(f"{library}: {error}; only what is kept of it is shown")
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------- learning
+
+
+def learn(key: Key) -> dict[str, Any] | None:
+    """A cell: the bound with its error, by samples that training has not seen; None for what the library does not have."""
+    target, flow, seed, library = key
+    cell: dict[str, Any] = {"target": target, "flow": flow, "seed": seed, "library": library}
+    begin = time.process_time()
+    try:
+        training = module(library).infer(task(target, flow, seed))
+    except UnavailableError:
+        return None
+    training.run(SETTING["steps"])
+    seconds = time.process_time() - begin
+    x, log_q = training.sample(SETTING["samples"])
+    log_w = densities.NUMPY[target](x)[0] - log_q
+    if np.isfinite(log_w).all():
+        elbo, error = float(log_w.mean()), float(log_w.std() / math.sqrt(len(log_w)))
+        cell |= {"elbo": round(elbo, 5), "error": round(error, 5), "k_hat": round(diffeo.diagnostics.pareto_k(log_w), 3)}
+    else:
+        cell |= {"elbo": None}
+    return cell | {"version": module(library).versions()[library], "cpu_seconds": round(seconds, 1)}
+
+
+def fill(kept: dict[str, Any], targets: list[str], seeds: int, minutes: float) -> None:
+    """What is missing, the first seed of all first."""
+    there, end = installed(), time.monotonic() + 60 * minutes
+    wanted = [
+        (target, flow, seed, library)
+        for seed in range(1, seeds + 1) for target in targets for flow in (FLOWS | GAUSSIANS) for library in there
+        if flow in FLOWS or library == "diffeo"
+    ]  # fmt: skip
+    for key in wanted:
+        if key in kept["cells"]:
+            continue
+        if time.monotonic() > end:
+            print(f"{minutes:g} minutes are over; the next call goes on")
+            return
+        cell = learn(key)
+        if cell is not None:
+            kept["cells"][key] = cell
+            keep(kept)
+            print(json.dumps(cell), flush=True)
+
+
+# ----------------------------------------------------------------------------------------------------------- times
+
+
+def measure(target: str, flow: str, there: list[str], rounds: int) -> dict[str, Any]:
+    """Milliseconds of processor time a step: of each the median over the rounds, in which all take turns."""
+    runs: dict[str, Inference] = {}
+    for name, options in OURS.items():
+        runs[name] = module("diffeo").infer(task(target, flow, 1, 10**6), **options)
+    for library in there[1:]:
+        try:
+            runs[library] = module(library).infer(task(target, flow, 1, 10**6))
+        except UnavailableError:
+            continue
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for training in runs.values():
+        training.run(100)
+    for _ in range(rounds):
+        for name, training in runs.items():
+            begin = time.process_time()
+            training.run(100)
+            times[name].append((time.process_time() - begin) * 10)
+    peers = [times[library] for library in there[1:] if library in times]
+    faster = min(peers, key=statistics.median)
+    ratio = statistics.median(theirs / ours for theirs, ours in zip(faster, times["diffeo"], strict=True))
+    found = {name: round(statistics.median(values), 4) for name, values in times.items()}
+    return {"target": target, "flow": flow, "rounds": rounds, "ms": found, "ratio": round(ratio, 2)}
+
+
+def measure_all(kept: dict[str, Any], targets: list[str], rounds: int) -> None:
+    there = installed()
+    if len(there) == 1:
+        raise SystemExit("no library to compare with is installed")
+    for target in targets:
+        for flow in FLOWS:
+            kept["times"][target, flow] = measure(target, flow, there, rounds)
+            keep(kept)
+            print(json.dumps(kept["times"][target, flow]), flush=True)
+    kept["measured"] = f"{time.strftime('%Y-%m-%d')}, {', '.join(versions(there))}, one core, {processor()}"
+    keep(kept)
+
+
+def versions(libraries: list[str]) -> list[str]:
+    return [f"{library} {module(library).versions()[library]}" for library in libraries]
+
+
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor")
+
+
+# ------------------------------------------------------------------------------------------------- what is kept
+
+
+def read() -> dict[str, Any]:
+    content = {"setting": SETTING, "cells": [], "times": [], "measured": ""}
+    if KEPT.is_file():
+        content |= json.loads(KEPT.read_text(encoding="utf-8"))
+    if content["setting"] != SETTING:
+        raise SystemExit(f"{KEPT} was made with {content['setting']}, not with {SETTING}: remove it to begin anew")
+    cells = {(c["target"], c["flow"], c["seed"], c["library"]): c for c in content["cells"]}
+    return content | {"cells": cells, "times": {(t["target"], t["flow"]): t for t in content["times"]}}
+
+
+def keep(kept: dict[str, Any]) -> None:
+    """At once and whole: a run may be stopped at any time."""
+
+    def lines(entries: dict[Any, Any]) -> str:
+        return ",\n".join("  " + json.dumps(entries[key]) for key in sorted(entries))
+
+    new = KEPT.with_suffix(".new")
+    new.write_text(
+        f'{{\n "setting": {json.dumps(SETTING)},\n "measured": {json.dumps(kept["measured"])},\n'
+        f' "cells": [\n{lines(kept["cells"])}\n ],\n "times": [\n{lines(kept["times"])}\n ]\n}}\n',
+        encoding="utf-8",
+    )
+    new.replace(KEPT)
+
+
+# ---------------------------------------------------------------------------------------------------------- tables
+
+
+def learnt(kept: dict[str, Any]) -> list[list[str]]:
+    """Means over the seeds; k-hat in brackets. A seed without a finite bound makes the cell that of the others, and is told."""
+    rows = [["target", "flow", *LIBRARIES]]
+    for target in densities.NUMPY:
+        for flow in FLOWS | GAUSSIANS:
+            row = [NAMES.get(flow, flow)]
+            for library in LIBRARIES:
+                row.append(entry([c for k, c in kept["cells"].items() if (k[0], k[1], k[3]) == (target, flow, library)]))
+            if any(row[1:]):
+                rows.append([title(target), *row])
+    return rows
+
+
+def entry(cells: list[dict[str, Any]]) -> str:
+    finite = [cell for cell in cells if cell["elbo"] is not None]
+    if not cells:
+        return ""
+    failed = f", {len(cells) - len(finite)} of {len(cells)} not finite" if len(finite) < len(cells) else ""
+    if not finite:
+        return failed.removeprefix(", ")
+    return f"{statistics.mean(c['elbo'] for c in finite):.3f} ({statistics.mean(c['k_hat'] for c in finite):.2f}){failed}"
+
+
+def title(target: str) -> str:
+    known = densities.NUMPY[target]
+    words = {"ring": "ring of eight", "eight_schools": "eight schools"}.get(target, target)
+    return f"{words}, d = {known.dim}" + ("" if known.log_evidence is None else f", log Z {known.log_evidence:.3f}")
+
+
+def timed(kept: dict[str, Any]) -> list[list[str]]:
+    rows = [["target", "flow", *OURS, *LIBRARIES[1:], "faster peer / diffeo"]]
+    for (target, flow), found in sorted(kept["times"].items(), key=lambda each: order(*each[0])):
+        cells = [f"{found['ms'][name]:.3f}" if name in found["ms"] else "" for name in rows[0][2:-1]]
+        rows.append([target.replace("_", " "), NAMES.get(flow, flow), *cells, f"{found['ratio']:.1f}"])
+    return rows
+
+
+def order(target: str, flow: str) -> tuple[int, int]:
+    return list(densities.NUMPY).index(target), list(FLOWS).index(flow)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Variational inference beside flowjax and normflows.")
+    parser.add_argument("--targets", nargs="*", default=list(densities.NUMPY), choices=list(densities.NUMPY))
+    parser.add_argument("--seeds", type=int, default=3, help="1 to so many")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing later")
+    parser.add_argument("--again", nargs="*", default=[], choices=LIBRARIES, help="forget the cells of these")
+    parser.add_argument("--times", action="store_true", help="seconds a step, in place of what is learnt")
+    parser.add_argument("--rounds", type=int, default=7, help="of --times")
+    parser.add_argument("--write", action="store_true", help="put the tables of all that is kept into docs/objectives.md")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core, also for XLA
+    kept = read()
+    if given.times:
+        measure_all(kept, given.targets, given.rounds)
+    else:
+        kept["cells"] = {key: cell for key, cell in kept["cells"].items() if key[3] not in given.again}
+        fill(kept, given.targets, given.seeds, given.minutes)
+    tables: dict[str, Callable[[dict[str, Any]], list[list[str]]]] = {"inference": learnt, "inference-times": timed}
+    for marker, table in tables.items():
+        rows = table(kept)
+        print(f"\n{learning.plain(rows)}")
+        if given.write:
+            facts = f"{kept['measured']}.\n\n" if marker == "inference-times" else ""
+            learning.write(facts + learning.markdown(rows), marker, PAGE)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
