@@ -44,10 +44,11 @@ test-python: python ## the tests of the Python package, installed from its wheel
 	$(PYTEST) bindings/python
 	$(WITH_LIBRARY) $(PYTEST) Tests --ignore Tests/abi
 
-test-long: python ## the tests that have a long form, in it: damaged files, kills, threads (LENGTH=20 times as long)
+test-long: python ## the tests that have a long form, in it: damaged files, kills, threads, a posterior (LENGTH=20 times as long)
 	DIFFEO_TEST_LENGTH=$(LENGTH) swift test -c release --disable-testable-imports --scratch-path $(BUILD) --filter WeightFileDamageTests
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/abi
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(PYTEST) -m long bindings/python
+	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/inference
 
 test-portable: system ## the tests of the core as it is on 64-bit ARM, on x86-64; compiles the kernels for ARM
 	DIFFEO_KERNELS=portable swift test -c release --disable-testable-imports --scratch-path .build-portable $(FMA) --skip WeightFile

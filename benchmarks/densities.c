@@ -33,7 +33,8 @@ int funnel(void *user, int64_t n, const float *x, const float *context, float *l
 int ring(void *user, int64_t n, const float *x, const float *context, float *log_p, float *gradient) {
   enum { MODES = 8 };
   const float far = 4, near = 2.828427125f, precision = 4;
-  const float centres[MODES][2] = {{far, 0}, {near, near}, {0, far}, {-near, near}, {-far, 0}, {-near, -near}, {0, -far}, {near, -near}};
+  const float centres[MODES][2] = {{far, 0},  {near, near},   {0, far},  {-near, near},
+                                   {-far, 0}, {-near, -near}, {0, -far}, {near, -near}};
   (void)user, (void)context;
   for (int64_t r = 0; r < n; r++, x += 2) {
     float logs[MODES], top = -INFINITY, total = 0, first = 0, second = 0;

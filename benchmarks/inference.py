@@ -2,10 +2,11 @@
 
 python benchmarks/inference.py [--write] [--seeds N] [--minutes M] [--targets NAME ...]
 python benchmarks/inference.py --times [--rounds N] [--write]
+python benchmarks/inference.py --posteriors [--write]            Diffeo alone, beside long runs of Markov chains
 
 The same targets, sizes, batches, steps, rates and seeds; each library's own flows and gradient. What has been computed
-is kept in inference.json and not done again; --again diffeo does Diffeo's cells anew, and --times all times, for another
-build of it. Libraries that are not installed are left out.
+is kept in inference.json and not done again; for another build of Diffeo, --again diffeo forgets its cells, and --times
+does all times anew. Libraries that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import densities  # noqa: E402
 import diffeo  # noqa: E402
 import learning  # noqa: E402
 import numpy as np  # noqa: E402
+import targets  # noqa: E402
 from peers import PEERS, Infer, Inference, UnavailableError  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -38,6 +40,8 @@ FLOWS = {"planar": 16, "radial": 16, "iaf": 4, "realnvp": 6, "spline": 4}  # tra
 GAUSSIANS = {"diagonal Gaussian": 0, "full Gaussian": 0}  # of Diffeo, to compare with
 NAMES = {"iaf": "IAF", "realnvp": "RealNVP", "spline": "spline couplings"}
 SETTING: dict[str, Any] = {"hidden": [64, 64], "lr": 5e-3, "batch_size": 256, "steps": 1000, "samples": 20_000}
+POSTERIOR_FLOW: dict[str, Any] = {"transforms": 6, "hidden": (32, 32)}
+POSTERIOR_TRAINING: dict[str, Any] = {"steps": 2000, "lr": 5e-3, "schedule": "cosine"}
 # What is timed of Diffeo: by name, options of peers.diffeo_python.infer.
 OURS = {
     "diffeo": {"estimator": "path", "target": "c"},
@@ -51,7 +55,8 @@ Key = tuple[str, str, int, str]  # target, flow, seed, library
 def task(target: str, flow: str, seed: int, steps: int = SETTING["steps"]) -> Infer:
     transforms = (FLOWS | GAUSSIANS)[flow]
     dim = densities.NUMPY[target].dim
-    return Infer(target, flow, transforms, tuple(SETTING["hidden"]), dim, seed, SETTING["lr"], SETTING["batch_size"], steps)
+    hidden, lr, batch_size = tuple(SETTING["hidden"]), SETTING["lr"], SETTING["batch_size"]
+    return Infer(target, flow, transforms, hidden, dim, seed, lr, batch_size, steps)
 
 
 def module(library: str) -> Any:
@@ -73,7 +78,7 @@ def installed() -> list[str]:
 
 
 def learn(key: Key) -> dict[str, Any] | None:
-    """A cell: the bound with its error, by samples that training has not seen; None for what the library does not have."""
+    """A cell: the bound with its error, by samples that training has not seen; None for what the library has not."""
     target, flow, seed, library = key
     cell: dict[str, Any] = {"target": target, "flow": flow, "seed": seed, "library": library}
     begin = time.process_time()
@@ -87,7 +92,8 @@ def learn(key: Key) -> dict[str, Any] | None:
     log_w = densities.NUMPY[target](x)[0] - log_q
     if np.isfinite(log_w).all():
         elbo, error = float(log_w.mean()), float(log_w.std() / math.sqrt(len(log_w)))
-        cell |= {"elbo": round(elbo, 5), "error": round(error, 5), "k_hat": round(diffeo.diagnostics.pareto_k(log_w), 3)}
+        k_hat = diffeo.diagnostics.pareto_k(log_w)
+        cell |= {"elbo": round(elbo, 5), "error": round(error, 5), "k_hat": round(k_hat, 3)}
     else:
         cell |= {"elbo": None}
     return cell | {"version": module(library).versions()[library], "cpu_seconds": round(seconds, 1)}
@@ -161,14 +167,58 @@ def versions(libraries: list[str]) -> list[str]:
 
 def processor() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor")
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "some processor")
+
+
+# ------------------------------------------------------------------------------------------------------ posteriors
+
+
+def posterior(target: Any, reference: dict[str, Any]) -> dict[str, Any]:
+    """What a flow comes to beside the chains: the worst mean, in posterior deviations, and the worst deviation."""
+    flow = diffeo.realnvp(target.dim, seed=1, **POSTERIOR_FLOW)
+    history = flow.fit_target(target, seed=1, threads=1, progress=False, **POSTERIOR_TRAINING)
+    found = diffeo.importance(flow, target, 5 * SETTING["samples"], seed=7)
+    values, weights = target.quantities(found.x), found.weights
+    mean, std = np.array(reference["mean"]), np.array(reference["std"])
+
+    def farthest(weights: Any) -> list[float]:
+        own_mean = weights @ values
+        own_std = np.sqrt(weights @ (values - own_mean) ** 2)
+        return [float((np.abs(own_mean - mean) / std).max()), float(np.abs(own_std / std - 1).max())]
+
+    return {
+        "posterior": target.name, "dim": target.dim, "elbo": float(found.log_weights.mean()),
+        "log_evidence": found.log_evidence, "k_hat": found.pareto_k,
+        "effective": found.effective_samples / len(weights), "flow": farthest(np.full(len(weights), 1 / len(weights))),
+        "weighted": farthest(weights), "seconds": history.seconds[-1],
+    }  # fmt: skip
+
+
+def measure_posteriors(kept: dict[str, Any]) -> None:
+    reference = json.loads((targets.HERE / "reference.json").read_text(encoding="utf-8"))
+    for name, target in targets.posteriors().items():
+        kept["posteriors"][name] = posterior(target, reference[name])
+        keep(kept)
+        print(json.dumps(kept["posteriors"][name]), flush=True)
+
+
+def posteriors(kept: dict[str, Any]) -> list[list[str]]:
+    head = ["posterior", "d", "ELBO", "log evidence", "k-hat", "ESS"]
+    rows = [[*head, "means off by", "deviations off by", "weighted: means", "deviations"]]
+    for name, found in kept["posteriors"].items():
+        off = [f"{mean:.3f} sd, {100 * std:.1f} %" for mean, std in (found["flow"], found["weighted"])]
+        rows.append([
+            name, str(found["dim"]), f"{found['elbo']:.3f}", f"{found['log_evidence']:.3f}", f"{found['k_hat']:.2f}",
+            f"{100 * found['effective']:.0f} %", *", ".join(off).split(", "),
+        ])  # fmt: skip
+    return rows
 
 
 # ------------------------------------------------------------------------------------------------- what is kept
 
 
 def read() -> dict[str, Any]:
-    content = {"setting": SETTING, "cells": [], "times": [], "measured": ""}
+    content = {"setting": SETTING, "cells": [], "times": [], "measured": "", "posteriors": {}}
     if KEPT.is_file():
         content |= json.loads(KEPT.read_text(encoding="utf-8"))
     if content["setting"] != SETTING:
@@ -186,7 +236,8 @@ def keep(kept: dict[str, Any]) -> None:
     new = KEPT.with_suffix(".new")
     new.write_text(
         f'{{\n "setting": {json.dumps(SETTING)},\n "measured": {json.dumps(kept["measured"])},\n'
-        f' "cells": [\n{lines(kept["cells"])}\n ],\n "times": [\n{lines(kept["times"])}\n ]\n}}\n',
+        f' "cells": [\n{lines(kept["cells"])}\n ],\n "times": [\n{lines(kept["times"])}\n ],\n'
+        f' "posteriors": {json.dumps(kept["posteriors"])}\n}}\n',
         encoding="utf-8",
     )
     new.replace(KEPT)
@@ -196,15 +247,14 @@ def keep(kept: dict[str, Any]) -> None:
 
 
 def learnt(kept: dict[str, Any]) -> list[list[str]]:
-    """Means over the seeds; k-hat in brackets. A seed without a finite bound makes the cell that of the others, and is told."""
+    """Means over the seeds, k-hat in brackets; seeds without a finite bound are told."""
     rows = [["target", "flow", *LIBRARIES]]
     for target in densities.NUMPY:
         for flow in FLOWS | GAUSSIANS:
-            row = [NAMES.get(flow, flow)]
-            for library in LIBRARIES:
-                row.append(entry([c for k, c in kept["cells"].items() if (k[0], k[1], k[3]) == (target, flow, library)]))
-            if any(row[1:]):
-                rows.append([title(target), *row])
+            found = [cell for key, cell in kept["cells"].items() if key[:2] == (target, flow)]
+            if found:
+                entries = (entry([cell for cell in found if cell["library"] == library]) for library in LIBRARIES)
+                rows.append([title(target), NAMES.get(flow, flow), *entries])
     return rows
 
 
@@ -215,7 +265,8 @@ def entry(cells: list[dict[str, Any]]) -> str:
     failed = f", {len(cells) - len(finite)} of {len(cells)} not finite" if len(finite) < len(cells) else ""
     if not finite:
         return failed.removeprefix(", ")
-    return f"{statistics.mean(c['elbo'] for c in finite):.3f} ({statistics.mean(c['k_hat'] for c in finite):.2f}){failed}"
+    elbo, k_hat = (statistics.mean(cell[key] for cell in finite) for key in ("elbo", "k_hat"))
+    return f"{elbo:.3f} ({k_hat:.2f}){failed}"
 
 
 def title(target: str) -> str:
@@ -243,8 +294,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing later")
     parser.add_argument("--again", nargs="*", default=[], choices=LIBRARIES, help="forget the cells of these")
     parser.add_argument("--times", action="store_true", help="seconds a step, in place of what is learnt")
+    parser.add_argument("--posteriors", action="store_true", help="Diffeo's posteriors, in place of what is learnt")
     parser.add_argument("--rounds", type=int, default=7, help="of --times")
-    parser.add_argument("--write", action="store_true", help="put the tables of all that is kept into docs/objectives.md")
+    parser.add_argument("--write", action="store_true", help="put tables of all that is kept into docs/objectives.md")
     return parser.parse_args()
 
 
@@ -254,10 +306,14 @@ def main() -> int:
     kept = read()
     if given.times:
         measure_all(kept, given.targets, given.rounds)
+    elif given.posteriors:
+        measure_posteriors(kept)
     else:
         kept["cells"] = {key: cell for key, cell in kept["cells"].items() if key[3] not in given.again}
         fill(kept, given.targets, given.seeds, given.minutes)
-    tables: dict[str, Callable[[dict[str, Any]], list[list[str]]]] = {"inference": learnt, "inference-times": timed}
+    tables: dict[str, Callable[[dict[str, Any]], list[list[str]]]] = {
+        "inference": learnt, "inference-times": timed, "inference-posteriors": posteriors,
+    }  # fmt: skip
     for marker, table in tables.items():
         rows = table(kept)
         print(f"\n{learning.plain(rows)}")

@@ -2,8 +2,8 @@
 
     DIFFEO_LIBRARY=.build/release/libdiffeo.so PYTHONPATH=bindings/python python docs/gallery_objectives.py
 
-or `make gallery`. No data is drawn from the densities, which are those of Tests/inference/targets.py; the numbers in the
-titles say what is missing to the log evidence, which is known, and the shape of the tail of the weights.
+or `make gallery`. No data is drawn from the densities, which are those of Tests/inference/targets.py; the numbers in
+titles say by how many nats the ELBO is below the log evidence, which is known, and how heavy the weights' tail is.
 """
 
 import sys
@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "Tests" / "inference")
 import targets  # noqa: E402
 
 SAMPLES = 20_000
-SETTING = dict(steps=2000, lr=5e-3, schedule="cosine", seed=1, progress=False)
+SETTING = {"steps": 2000, "lr": 5e-3, "schedule": "cosine", "seed": 1, "progress": False}
 
 
 @dataclass
@@ -86,7 +86,8 @@ def main() -> None:
         density = np.exp(picture.density(grid(picture))[0]).reshape(gallery.PIXELS, gallery.PIXELS)
         gallery.panel(left, density, np.minimum(density, picture.brightest * density.max()))
         left.set_title(f"density: {picture.title}", fontsize=8.5, pad=3)
-        place = (upright(picture, found.x) - picture.low) / np.subtract(picture.high, picture.low) * gallery.PIXELS - 0.5
+        size = np.subtract(picture.high, picture.low)
+        place = (upright(picture, found.x) - picture.low) / size * gallery.PIXELS - 0.5
         gallery.panel(right, np.zeros_like(density), density)
         right.plot(*place.T, ",", color="#fc9f6f", alpha=0.7)
         right.set(xlim=left.get_xlim(), ylim=left.get_ylim())

@@ -142,7 +142,7 @@ class Infer:
 
 @dataclass(frozen=True)
 class Inference:
-    """A training that has not begun: `run` does so many steps, whole hundreds, and `sample` gives rows and their log q."""
+    """A training that is to begin: `run` does so many steps, whole hundreds; `sample` gives rows and their log q."""
 
     run: Callable[[int], None]
     sample: Callable[[int], tuple[np.ndarray, np.ndarray]]
