@@ -83,12 +83,12 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 
 format: ## formats the sources in place
 	swift format -i -r Sources Tests Package.swift
-	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/exchange examples; fi
+	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/exchange Tests/inference examples; fi
 
 lint: python ## checks formatting and types
 	swift format lint --strict -r Sources Tests Package.swift
 	cd bindings/python && $(abspath .venv/bin/mypy) --strict diffeo
-	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/exchange examples
+	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/exchange Tests/inference examples
 
 sanitize: system ## runs the C tests against builds with the address and the thread sanitizer (slow)
 	Tests/abi/sanitize
