@@ -176,7 +176,7 @@ def processor() -> str:
 def posterior(target: Any, reference: dict[str, Any]) -> dict[str, Any]:
     """What a flow comes to beside the chains: the worst mean, in posterior deviations, and the worst deviation."""
     flow = diffeo.realnvp(target.dim, seed=1, **POSTERIOR_FLOW)
-    history = flow.fit_target(target, seed=1, threads=1, progress=False, **POSTERIOR_TRAINING)
+    flow.fit_target(target, seed=1, threads=1, progress=False, **POSTERIOR_TRAINING)
     found = diffeo.importance(flow, target, 5 * SETTING["samples"], seed=7)
     values, weights = target.quantities(found.x), found.weights
     mean, std = np.array(reference["mean"]), np.array(reference["std"])
@@ -184,13 +184,14 @@ def posterior(target: Any, reference: dict[str, Any]) -> dict[str, Any]:
     def farthest(weights: Any) -> list[float]:
         own_mean = weights @ values
         own_std = np.sqrt(weights @ (values - own_mean) ** 2)
-        return [float((np.abs(own_mean - mean) / std).max()), float(np.abs(own_std / std - 1).max())]
+        worst = (np.abs(own_mean - mean) / std).max(), np.abs(own_std / std - 1).max()
+        return [round(float(each), 4) for each in worst]
 
     return {
-        "posterior": target.name, "dim": target.dim, "elbo": float(found.log_weights.mean()),
-        "log_evidence": found.log_evidence, "k_hat": found.pareto_k,
-        "effective": found.effective_samples / len(weights), "flow": farthest(np.full(len(weights), 1 / len(weights))),
-        "weighted": farthest(weights), "seconds": history.seconds[-1],
+        "posterior": target.name, "dim": target.dim, "elbo": round(float(found.log_weights.mean()), 4),
+        "log_evidence": round(found.log_evidence, 4), "k_hat": round(found.pareto_k, 3),
+        "effective": round(found.effective_samples / len(weights), 4),
+        "flow": farthest(np.full(len(weights), 1 / len(weights))), "weighted": farthest(weights),
     }  # fmt: skip
 
 
@@ -205,12 +206,11 @@ def measure_posteriors(kept: dict[str, Any]) -> None:
 def posteriors(kept: dict[str, Any]) -> list[list[str]]:
     head = ["posterior", "d", "ELBO", "log evidence", "k-hat", "ESS"]
     rows = [[*head, "means off by", "deviations off by", "weighted: means", "deviations"]]
-    for name, found in kept["posteriors"].items():
+    for found in kept["posteriors"].values():
         off = [f"{mean:.3f} sd, {100 * std:.1f} %" for mean, std in (found["flow"], found["weighted"])]
-        rows.append([
-            name, str(found["dim"]), f"{found['elbo']:.3f}", f"{found['log_evidence']:.3f}", f"{found['k_hat']:.2f}",
-            f"{100 * found['effective']:.0f} %", *", ".join(off).split(", "),
-        ])  # fmt: skip
+        values = [f"{found[key]:{form}}" for key, form in (("elbo", ".3f"), ("log_evidence", ".3f"), ("k_hat", ".2f"))]
+        effective = f"{100 * found['effective']:.0f} %"
+        rows.append([found["posterior"], str(found["dim"]), *values, effective, *", ".join(off).split(", ")])
     return rows
 
 
@@ -218,28 +218,28 @@ def posteriors(kept: dict[str, Any]) -> list[list[str]]:
 
 
 def read() -> dict[str, Any]:
-    content = {"setting": SETTING, "cells": [], "times": [], "measured": "", "posteriors": {}}
+    content = {"setting": SETTING, "cells": [], "times": [], "measured": "", "posteriors": []}
     if KEPT.is_file():
         content |= json.loads(KEPT.read_text(encoding="utf-8"))
     if content["setting"] != SETTING:
         raise SystemExit(f"{KEPT} was made with {content['setting']}, not with {SETTING}: remove it to begin anew")
     cells = {(c["target"], c["flow"], c["seed"], c["library"]): c for c in content["cells"]}
-    return content | {"cells": cells, "times": {(t["target"], t["flow"]): t for t in content["times"]}}
+    times = {(t["target"], t["flow"]): t for t in content["times"]}
+    return content | {"cells": cells, "times": times, "posteriors": {p["posterior"]: p for p in content["posteriors"]}}
 
 
 def keep(kept: dict[str, Any]) -> None:
     """At once and whole: a run may be stopped at any time."""
 
-    def lines(entries: dict[Any, Any]) -> str:
-        return ",\n".join("  " + json.dumps(entries[key]) for key in sorted(entries))
+    def lines(name: str, sort: bool = True) -> str:
+        entries = kept[name]
+        text = ",\n".join("  " + json.dumps(entries[key]) for key in (sorted(entries) if sort else entries))
+        return f' "{name}": [\n{text}\n ]'
 
+    parts = [f' "{key}": {json.dumps(kept[key])}' for key in ("setting", "measured")]
+    parts += [lines("cells"), lines("times"), lines("posteriors", sort=False)]
     new = KEPT.with_suffix(".new")
-    new.write_text(
-        f'{{\n "setting": {json.dumps(SETTING)},\n "measured": {json.dumps(kept["measured"])},\n'
-        f' "cells": [\n{lines(kept["cells"])}\n ],\n "times": [\n{lines(kept["times"])}\n ],\n'
-        f' "posteriors": {json.dumps(kept["posteriors"])}\n}}\n',
-        encoding="utf-8",
-    )
+    new.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
     new.replace(KEPT)
 
 
@@ -248,13 +248,14 @@ def keep(kept: dict[str, Any]) -> None:
 
 def learnt(kept: dict[str, Any]) -> list[list[str]]:
     """Means over the seeds, k-hat in brackets; seeds without a finite bound are told."""
-    rows = [["target", "flow", *LIBRARIES]]
+    rows = [["target", "flow", "seeds", *LIBRARIES]]
     for target in densities.NUMPY:
         for flow in FLOWS | GAUSSIANS:
             found = [cell for key, cell in kept["cells"].items() if key[:2] == (target, flow)]
             if found:
                 entries = (entry([cell for cell in found if cell["library"] == library]) for library in LIBRARIES)
-                rows.append([title(target), NAMES.get(flow, flow), *entries])
+                seeds = len({cell["seed"] for cell in found})
+                rows.append([title(target), NAMES.get(flow, flow), str(seeds), *entries])
     return rows
 
 
