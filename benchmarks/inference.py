@@ -26,8 +26,8 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
 
-import densities  # noqa: E402
 import diffeo  # noqa: E402
+import inference_targets  # noqa: E402
 import learning  # noqa: E402
 import numpy as np  # noqa: E402
 import targets  # noqa: E402
@@ -36,6 +36,7 @@ from peers import PEERS, Infer, Inference, UnavailableError  # noqa: E402
 HERE = Path(__file__).resolve().parent
 KEPT, PAGE = HERE / "inference.json", HERE.parent / "docs/objectives.md"
 LIBRARIES = ("diffeo", "flowjax", "normflows")
+TARGETS = list(inference_targets.NUMPY)
 FLOWS = {"planar": 16, "radial": 16, "iaf": 4, "realnvp": 6, "spline": 4}  # transforms
 GAUSSIANS = {"diagonal Gaussian": 0, "full Gaussian": 0}  # of Diffeo, to compare with
 NAMES = {"iaf": "IAF", "realnvp": "RealNVP", "spline": "spline couplings"}
@@ -54,7 +55,7 @@ Key = tuple[str, str, int, str]  # target, flow, seed, library
 
 def task(target: str, flow: str, seed: int, steps: int = SETTING["steps"]) -> Infer:
     transforms = (FLOWS | GAUSSIANS)[flow]
-    dim = densities.NUMPY[target].dim
+    dim = inference_targets.NUMPY[target].dim
     hidden, lr, batch_size = tuple(SETTING["hidden"]), SETTING["lr"], SETTING["batch_size"]
     return Infer(target, flow, transforms, hidden, dim, seed, lr, batch_size, steps)
 
@@ -89,7 +90,7 @@ def learn(key: Key) -> dict[str, Any] | None:
     training.run(SETTING["steps"])
     seconds = time.process_time() - begin
     x, log_q = training.sample(SETTING["samples"])
-    log_w = densities.NUMPY[target](x)[0] - log_q
+    log_w = inference_targets.NUMPY[target](x)[0] - log_q
     if np.isfinite(log_w).all():
         elbo, error = float(log_w.mean()), float(log_w.std() / math.sqrt(len(log_w)))
         k_hat = diffeo.diagnostics.pareto_k(log_w)
@@ -249,7 +250,7 @@ def keep(kept: dict[str, Any]) -> None:
 def learnt(kept: dict[str, Any]) -> list[list[str]]:
     """Means over the seeds, k-hat in brackets; seeds without a finite bound are told."""
     rows = [["target", "flow", "seeds", *LIBRARIES]]
-    for target in densities.NUMPY:
+    for target in TARGETS:
         for flow in FLOWS | GAUSSIANS:
             found = [cell for key, cell in kept["cells"].items() if key[:2] == (target, flow)]
             if found:
@@ -271,7 +272,7 @@ def entry(cells: list[dict[str, Any]]) -> str:
 
 
 def title(target: str) -> str:
-    known = densities.NUMPY[target]
+    known = inference_targets.NUMPY[target]
     words = {"ring": "ring of eight", "eight_schools": "eight schools"}.get(target, target)
     return f"{words}, d = {known.dim}" + ("" if known.log_evidence is None else f", log Z {known.log_evidence:.3f}")
 
@@ -285,12 +286,12 @@ def timed(kept: dict[str, Any]) -> list[list[str]]:
 
 
 def order(target: str, flow: str) -> tuple[int, int]:
-    return list(densities.NUMPY).index(target), list(FLOWS).index(flow)
+    return TARGETS.index(target), list(FLOWS).index(flow)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Variational inference beside flowjax and normflows.")
-    parser.add_argument("--targets", nargs="*", default=list(densities.NUMPY), choices=list(densities.NUMPY))
+    parser.add_argument("--targets", nargs="*", default=TARGETS, choices=TARGETS)
     parser.add_argument("--seeds", type=int, default=3, help="1 to so many")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing later")
     parser.add_argument("--again", nargs="*", default=[], choices=LIBRARIES, help="forget the cells of these")

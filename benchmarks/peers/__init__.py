@@ -129,7 +129,7 @@ def early_stopping(
 class Infer:
     """A flow to be trained to a density, by Adam with a rate that falls along a cosine."""
 
-    target: str  # of densities.NUMPY
+    target: str  # of inference_targets.NUMPY
     flow: str  # planar, radial, iaf, realnvp, spline
     transforms: int
     hidden: tuple[int, ...]

@@ -110,15 +110,15 @@ def learn(task: Learn) -> Learnt:
 
 def infer(task: Infer, estimator: str = "path", target: str = "c") -> Inference:
     """What `fit_target` does, with a target in C or in NumPy."""
-    import densities
+    import inference_targets
     import diffeo
 
     options: dict[str, Any] = {
         "steps": task.steps, "batch_size": task.batch_size, "estimator": estimator, "lr": task.lr, "schedule": "cosine",
         "seed": task.seed, "threads": 1,
     }  # fmt: skip
-    function = densities.NUMPY[task.target]
-    with _direct(getattr(densities.in_c(), task.target)) if target == "c" else nullcontext():
+    function = inference_targets.NUMPY[task.target]
+    with _direct(getattr(inference_targets.in_c(), task.target)) if target == "c" else nullcontext():
         trainer = diffeo.TargetTrainer(_sampler(task), function, **options)
 
     def run(steps: int) -> None:

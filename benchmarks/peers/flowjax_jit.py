@@ -229,14 +229,14 @@ def _sampler(task: Infer) -> Any:
 @cache
 def _inference(target: str, lr: float, batch_size: int, steps: int) -> tuple[Any, Any, Any]:
     """The same functions for all seeds, so that they are compiled once for a flow."""
-    import densities
+    import inference_targets
     import equinox
     import jax
     import optax
     from flowjax.train.losses import ElboLoss
 
     optimizer = optax.adam(optax.cosine_decay_schedule(lr, steps))
-    loss = ElboLoss(densities.log_density(target, jax.numpy), batch_size)
+    loss = ElboLoss(inference_targets.log_density(target, jax.numpy), batch_size)
 
     @equinox.filter_jit
     def hundred(params: Any, static: Any, state: Any, key: Any) -> Any:

@@ -70,11 +70,11 @@ def build(case: Case, rows: int) -> Run:
 
 def infer(task: Infer) -> Inference:
     """The loop of the library's examples: a step whose loss is not finite is left out."""
-    import densities
+    import inference_targets
     import torch
 
     torch.manual_seed(task.seed)
-    log_p = densities.log_density(task.target, torch)
+    log_p = inference_targets.log_density(task.target, torch)
 
     class Target:
         log_prob = staticmethod(log_p)

@@ -64,7 +64,7 @@ def log_density(name: str, library: Any) -> Callable[[Any], Any]:
 def in_c() -> ctypes.CDLL:
     """Functions with the names of NUMPY, of the form of diffeo_target_f32."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "densities.so"
+        path = Path(folder) / "targets.so"
         options = ["-O3", "-march=native", "-shared", "-fPIC"]
-        subprocess.run(["cc", *options, "-o", str(path), str(HERE / "densities.c"), "-lm"], check=True)
+        subprocess.run(["cc", *options, "-o", str(path), str(HERE / "inference_targets.c"), "-lm"], check=True)
         return ctypes.CDLL(str(path))

@@ -1,4 +1,4 @@
-/* The densities of densities.py as targets of C, with the constants of Tests/inference/targets.py. */
+/* The densities of inference_targets.py as targets of C, with the constants of Tests/inference/targets.py. */
 #include <math.h>
 #include <stdint.h>
 
