@@ -11,6 +11,8 @@ WITH_LIBRARY = DIFFEO_LIBRARY=$(abspath $(LIBRARY))
 PYTEST = .venv/bin/pytest -q -n auto --dist worksteal
 # On x86-64 fused multiply-add has to be asked for.
 FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
+# Python that ruff looks after.
+CHECKED = bindings/python scripts/generate-interface Tests/abi Tests/clients Tests/exchange Tests/inference examples
 # How many times as long the tests marked long are in `make test-long`.
 LENGTH ?= 20
 
@@ -44,10 +46,11 @@ test-python: python ## the tests of the Python package, installed from its wheel
 	$(PYTEST) bindings/python
 	$(WITH_LIBRARY) $(PYTEST) Tests --ignore Tests/abi
 
-test-long: python ## the tests that have a long form, in it: damaged files, kills, threads (LENGTH=20 times as long)
+test-long: python ## the tests that have a long form, in it: damaged files, kills, threads, a posterior (LENGTH=20 times as long)
 	DIFFEO_TEST_LENGTH=$(LENGTH) swift test -c release --disable-testable-imports --scratch-path $(BUILD) --filter WeightFileDamageTests
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/abi
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(PYTEST) -m long bindings/python
+	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/inference
 
 test-portable: system ## the tests of the core as it is on 64-bit ARM, on x86-64; compiles the kernels for ARM
 	DIFFEO_KERNELS=portable swift test -c release --disable-testable-imports --scratch-path .build-portable $(FMA) --skip WeightFile
@@ -73,9 +76,10 @@ demo: lib ## trains flows on real data, compares them, hands them to a C program
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	$(WITH_LIBRARY) $(PYTHON) demo/run.py
 
-gallery: lib ## trains each flow on small densities and draws docs/images/flows (some minutes)
+gallery: lib ## trains each flow on small densities and draws docs/images (some minutes)
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	$(WITH_LIBRARY) $(PYTHON) docs/gallery.py
+	$(WITH_LIBRARY) $(PYTHON) docs/gallery_objectives.py
 
 bench: lib ## measures speed, alone and against other libraries (some twenty minutes)
 	scripts/setup-benchmarks
@@ -88,12 +92,12 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 
 format: ## formats the sources in place
 	swift format -i -r Sources Tests Package.swift
-	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/clients Tests/exchange examples; fi
+	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml $(CHECKED); fi
 
 lint: python ## checks formatting and types
 	swift format lint --strict -r Sources Tests Package.swift
 	cd bindings/python && $(abspath .venv/bin/mypy) --strict diffeo
-	.venv/bin/ruff check --config bindings/python/pyproject.toml bindings/python scripts/generate-interface Tests/abi Tests/clients Tests/exchange examples
+	.venv/bin/ruff check --config bindings/python/pyproject.toml $(CHECKED)
 
 sanitize: system ## runs the C tests against builds with the address and the thread sanitizer (slow)
 	Tests/abi/sanitize

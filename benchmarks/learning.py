@@ -338,13 +338,13 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n"
 
 
-def write(text: str, marker: str = "results") -> None:
+def write(text: str, marker: str = "results", page: Path = PAGE) -> None:
     """Replace what is between the markers of the page."""
     pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
-    content, found = pattern.subn(lambda match: match[1] + text + match[2], PAGE.read_text())
+    content, found = pattern.subn(lambda match: match[1] + text + match[2], page.read_text())
     if found != 1:
-        raise SystemExit(f"{PAGE} must have the markers <!-- {marker} --> and <!-- /{marker} --> once")
-    PAGE.write_text(content)
+        raise SystemExit(f"{page} must have the markers <!-- {marker} --> and <!-- /{marker} --> once")
+    page.write_text(content)
 
 
 def arguments() -> argparse.Namespace:

@@ -150,13 +150,13 @@ def panel(ax: plt.Axes, density: np.ndarray, true: np.ndarray) -> None:
               interpolation="nearest")  # fmt: skip
 
 
-def finish(fig: plt.Figure, name: str, colours: int) -> None:
+def finish(fig: plt.Figure, name: str, colours: int, folder: Path = IMAGES) -> None:
     """Few colours keep the file small."""
     image = io.BytesIO()
     fig.savefig(image, dpi=100)
     plt.close(fig)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    path = IMAGES / f"{name}.png"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.png"
     Image.open(image).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"  {path.name}: {path.stat().st_size / 1000:.0f} kB")
 

@@ -4,7 +4,8 @@
     versions()               {"package": "1.2.3"}
     build(case, rows)        a Run for the task of the case on so many rows, or UnavailableError with the reason
 
-Those of side_by_side.py have a fourth, learn(task): a flow trained and tested.
+Those of side_by_side.py have a fourth, learn(task): a flow trained and tested; those of inference.py infer(task): an
+Inference.
 
 Nothing is imported before setup, so that a missing library is missing in its own process only.
 """
@@ -122,3 +123,26 @@ def early_stopping(
             best, best_epoch, kept = value, done, copy()
     back(kept)
     return Learnt(density(task.test), done, best_epoch)
+
+
+@dataclass(frozen=True)
+class Infer:
+    """A flow to be trained to a density, by Adam with a rate that falls along a cosine."""
+
+    target: str  # of inference_targets.NUMPY
+    flow: str  # planar, radial, iaf, realnvp, spline
+    transforms: int
+    hidden: tuple[int, ...]
+    dim: int
+    seed: int
+    lr: float
+    batch_size: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A training that is to begin: `run` does so many steps, whole hundreds; `sample` gives rows and their log q."""
+
+    run: Callable[[int], None]
+    sample: Callable[[int], tuple[np.ndarray, np.ndarray]]

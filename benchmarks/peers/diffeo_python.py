@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from ctypes import byref, sizeof
 from functools import cache
 from itertools import count
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from cases import BINS, BOUND, Case
 
-from . import Learn, Learnt, Run, check, timed
+from . import Infer, Inference, Learn, Learnt, Run, check, timed
 
 
 def setup(threads: int) -> None:
@@ -102,3 +106,52 @@ def learn(task: Learn) -> Learnt:
         seed=task.seed, progress=False,
     )  # fmt: skip
     return Learnt(made.log_prob(*task.test), len(history), history.best_epoch)
+
+
+def infer(task: Infer, estimator: str = "path", target: str = "c") -> Inference:
+    """What `fit_target` does, with a target in C or in NumPy."""
+    import inference_targets
+    import diffeo
+
+    options: dict[str, Any] = {
+        "steps": task.steps, "batch_size": task.batch_size, "estimator": estimator, "lr": task.lr, "schedule": "cosine",
+        "seed": task.seed, "threads": 1,
+    }  # fmt: skip
+    function = inference_targets.NUMPY[task.target]
+    with _direct(getattr(inference_targets.in_c(), task.target)) if target == "c" else nullcontext():
+        trainer = diffeo.TargetTrainer(_sampler(task), function, **options)
+
+    def run(steps: int) -> None:
+        for _ in range(steps // 100):
+            trainer.step()  # to the end of a window
+
+    def sample(n: int) -> tuple[np.ndarray, np.ndarray]:
+        x, log_q = trainer.best.sample_and_log_prob(n, seed=2000 + task.seed)
+        return x.astype(float), log_q.astype(float)
+
+    return Inference(run, sample)
+
+
+@contextmanager
+def _direct(function: Any) -> Iterator[None]:
+    """Trainers that are made meanwhile call a function of C, as a program in C has it: no Python between."""
+    from diffeo import _abi, variational
+
+    class Call:
+        def __init__(self, *_: Any) -> None:
+            self.function = ctypes.cast(function, _abi.TargetF32)
+            self.raising = nullcontext
+
+    with mock.patch.object(variational, "_Call", Call):
+        yield
+
+
+def _sampler(task: Infer) -> Any:
+    import diffeo
+
+    if task.flow == "diagonal Gaussian":
+        return diffeo.Spec(task.dim).set_base("normal").build(seed=task.seed)
+    if task.flow == "full Gaussian":
+        return diffeo.Spec(task.dim).set_base("normal").add_lu(permuted=False).build(seed=task.seed)
+    name, own = ("spline_coupling", {"bins": BINS, "bound": BOUND}) if task.flow == "spline" else (task.flow, {})
+    return getattr(diffeo, name)(task.dim, transforms=task.transforms, hidden=task.hidden, seed=task.seed, **own)

@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 from cases import BINS, BOUND, Case
 
-from . import LEAST_NORMS, NORMS, Learn, Learnt, Pair, Run, check, early_stopping, timed
+from . import (
+    LEAST_NORMS,
+    NORMS,
+    Infer,
+    Inference,
+    Learn,
+    Learnt,
+    Pair,
+    Run,
+    UnavailableError,
+    check,
+    early_stopping,
+    timed,
+)
 
 
 def setup(threads: int) -> None:
@@ -161,3 +174,81 @@ def learn(task: Learn) -> Learnt:
         return np.asarray(log_prob(params, static, given(rows)))
 
     return early_stopping(task, epoch, density, lambda: params, back)
+
+
+def infer(task: Infer) -> Inference:
+    """The library's bound, its gradient as it is by default; a hundred steps are one call of what XLA has compiled."""
+    import equinox
+    import jax
+    import numpy
+    import paramax
+
+    params, static = equinox.partition(
+        _sampler(task), equinox.is_inexact_array, is_leaf=lambda leaf: isinstance(leaf, paramax.NonTrainable)
+    )
+    optimizer, hundred, sample = _inference(task.target, task.lr, task.batch_size, task.steps)
+    state, key, wait = optimizer.init(params), jax.random.key(1000 + task.seed), jax.block_until_ready
+
+    def run(steps: int) -> None:
+        nonlocal params, state, key
+        for _ in range(steps // 100):
+            key, now = jax.random.split(key)
+            params, state = hundred(params, static, state, now)
+        wait(params)
+
+    def drawn(n: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+        x, log_q = sample(params, static, jax.random.key(2000 + task.seed), n)
+        return numpy.asarray(x, float), numpy.asarray(log_q, float)
+
+    return Inference(run, drawn)
+
+
+def _sampler(task: Infer) -> Any:
+    """A flow whose fast direction is that of samples; the base is that of the library's examples."""
+    import jax
+    from flowjax import flows
+    from flowjax.bijections import RationalQuadraticSpline
+    from flowjax.distributions import Normal
+
+    given: dict[str, Any] = {
+        "base_dist": Normal(jax.numpy.zeros(task.dim)), "flow_layers": task.transforms, "invert": False,
+    }  # fmt: skip
+    key, network = jax.random.key(task.seed), {"nn_width": task.hidden[0], "nn_depth": len(task.hidden)}
+    if task.flow == "planar":
+        return flows.planar_flow(key, **given)
+    if task.flow == "iaf":
+        return flows.masked_autoregressive_flow(key, **given, **network)
+    if task.flow == "realnvp":
+        return flows.coupling_flow(key, **given, **network)
+    if task.flow == "spline":
+        spline = RationalQuadraticSpline(knots=BINS, interval=BOUND)
+        return flows.coupling_flow(key, **given, **network, transformer=spline)
+    raise UnavailableError(f"flowjax has no {task.flow} flow")
+
+
+@cache
+def _inference(target: str, lr: float, batch_size: int, steps: int) -> tuple[Any, Any, Any]:
+    """The same functions for all seeds, so that they are compiled once for a flow."""
+    import inference_targets
+    import equinox
+    import jax
+    import optax
+    from flowjax.train.losses import ElboLoss
+
+    optimizer = optax.adam(optax.cosine_decay_schedule(lr, steps))
+    loss = ElboLoss(inference_targets.log_density(target, jax.numpy), batch_size)
+
+    @equinox.filter_jit
+    def hundred(params: Any, static: Any, state: Any, key: Any) -> Any:
+        def step(carry: Any, key: Any) -> Any:
+            params, state = carry
+            updates, state = optimizer.update(jax.grad(loss)(params, static, key), state, params)
+            return (optax.apply_updates(params, updates), state), None
+
+        return jax.lax.scan(step, (params, state), jax.random.split(key, 100))[0]
+
+    @equinox.filter_jit
+    def sample(params: Any, static: Any, key: Any, n: int) -> Any:
+        return equinox.combine(params, static).sample_and_log_prob(key, (n,))
+
+    return optimizer, hundred, sample
