@@ -15,8 +15,8 @@ from torch import nn
 from torch.distributions import Binomial, Independent, Normal, TransformedDistribution
 
 SEED = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-EPOCHS = int(sys.argv[2]) if len(sys.argv) > 2 else 100
-PIXELS, FEATURES, LATENT = 64, 64, 8
+EPOCHS = int(sys.argv[2]) if len(sys.argv) > 2 else 150
+PIXELS, FEATURES, LATENT = 64, 64, 32
 
 
 class Gaussian(nn.Module):
@@ -39,7 +39,7 @@ class InverseAutoregressive(nn.Module):
         self.first = Gaussian()
         spec = diffeo.Spec(LATENT, context_dim=FEATURES)
         for order in "natural", "reversed":
-            spec.add_autoregressive((128,), order=order).invert()
+            spec.add_autoregressive((128,), order=order, scale="gated").invert()
         self.flow = diffeo.torch.Flow(spec.build(seed=SEED))
 
     def forward(self, h):
@@ -67,7 +67,7 @@ class Autoencoder(nn.Module):
 
 
 def fit(model, images):
-    optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(images)).split(100):

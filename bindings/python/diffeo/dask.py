@@ -168,7 +168,7 @@ def importance(
 ) -> Importance:
     """Importance sampling: the numbers of `diffeo.importance`, with samples and `log_density` on the workers.
 
-    Computes at once. The weights of all samples, 32 bytes a sample, must fit into the memory of the caller.
+    Computes at once. The weights of all samples, some tens of bytes each, must fit into the memory of the caller.
 
     Parameters
     ----------
