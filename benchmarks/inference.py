@@ -316,12 +316,17 @@ def main() -> int:
     tables: dict[str, Callable[[dict[str, Any]], list[list[str]]]] = {
         "inference": learnt, "inference-times": timed, "inference-posteriors": posteriors,
     }  # fmt: skip
+    layers = ", ".join(f"{NAMES.get(flow, flow)} {count}" for flow, count in FLOWS.items())
+    facts = {
+        "inference": f"{', '.join(f'{key} = {value}' for key, value in SETTING.items())}, cosine; layers: {layers}.",
+        "inference-times": f"{kept['measured']}.",
+        "inference-posteriors": f"{', '.join(f'{key} = {value}' for key, value in POSTERIOR_TRAINING.items())}.",
+    }
     for marker, table in tables.items():
         rows = table(kept)
         print(f"\n{learning.plain(rows)}")
         if given.write:
-            facts = f"{kept['measured']}.\n\n" if marker == "inference-times" else ""
-            learning.write(facts + learning.markdown(rows), marker, PAGE)
+            learning.write(f"{facts[marker]}\n\n{learning.markdown(rows)}" if rows[1:] else "", marker, PAGE)
     return 0
 
 
