@@ -411,14 +411,14 @@ DIFFEO_API diffeo_status diffeo_spec_invert(diffeo_spec *spec);
 DIFFEO_API diffeo_status diffeo_spec_add_autoregressive(diffeo_spec *spec, const diffeo_autoregressive_options *options);
 DIFFEO_API diffeo_status diffeo_spec_add_coupling(diffeo_spec *spec, const diffeo_coupling_options *options);
 
-/* Permutations. z_i = x_{permutation[i]}; dim entries, each of 0..dim-1 once */
+/* Permutations. z_i = x_{permutation[i]}; dim entries, each of 0..dim-1 once. A random one of two columns exchanges them */
 DIFFEO_API diffeo_status diffeo_spec_add_permutation(diffeo_spec *spec, const int64_t *permutation);
 DIFFEO_API diffeo_status diffeo_spec_add_reverse(diffeo_spec *spec);
 DIFFEO_API diffeo_status diffeo_spec_add_random_permutation(diffeo_spec *spec, uint64_t seed);
 
 /* Linear layers, of dim 8192 at most. z = P L (U + diag(s)) x + bias with L unit lower and U strictly upper triangular,
  * trained, at the cost of one matrix in both directions (Kingma and Dhariwal 2018). It begins as the permutation P:
- * drawn with the seed if permuted is 1, none if 0. Since: 0.1 */
+ * drawn with the seed if permuted is 1 (of two columns their exchange), none if 0. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_lu(diffeo_spec *spec, int32_t permuted, uint64_t seed);
 /* A product of 1 or more Householder reflections I - 2 v v^T / |v|^2, trained: an orthogonal matrix of determinant
  * (-1)^reflections, and any such matrix if there are dim of them; at most 2^20 / dim. Since: 0.1 */

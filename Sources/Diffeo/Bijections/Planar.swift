@@ -65,36 +65,51 @@ struct Planar<S: Scalar>: Bijection {
     /// On the data side.
     let x: UnsafeMutablePointer<S>
     let parameters: ContextualParameters<S>.Tape
+    /// [stride]
+    let rows: UnsafeMutablePointer<Row>
+  }
+
+  struct Row: BitwiseCopyable {
+    fileprivate let direction: PlanarDirection
+    fileprivate let point: PlanarPoint
   }
 
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape { try run(&pass, inverse: false) }
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape { try run(&pass, inverse: true) }
 
   private func run(_ pass: inout Pass<S>, inverse: Bool) throws(DiffeoError) -> Tape {
-    let (stride, logDet) = (pass.stride, pass.logDet)
-    let mark = pass.scratch.mark
+    let (stride, logDet, scratch) = (pass.stride, pass.logDet, pass.scratch)
+    let mark = scratch.mark
     let tape = try parameters.evaluate(pass)
+    let rows = try scratch.take(stride, of: Row.self)
+    let (u, w, b) = vectors(tape, stride)
+    let wx = try dots(w, pass.x, rows: stride, stride, scratch)
+    // Without a context one direction serves all rows.
+    let directions = parameters.areShared ? 1 : stride
+    let wu = try dots(w, u, rows: directions, stride, scratch)
+    let ww = try dots(w, w, rows: directions, stride, scratch)
+    let step = try scratch.take(stride, of: Double.self)
+    let k = try scratch.take(stride, of: Double.self)
+    for r in 0..<stride {
+      let direction = r < directions ? PlanarDirection(wu: wu[r], ww: ww[r]) : rows[0].direction
+      let start = wx[r] + Double(b[r])
+      let point = PlanarPoint(inverse ? direction.solve(start) : start, direction)
+      rows[r] = Row(direction: direction, point: point)
+      step[r] = inverse ? -point.tanh : point.tanh
+      k[r] = direction.k
+      let logSlope = point.logSlope(direction)
+      logDet[r] += inverse ? -logSlope : logSlope
+    }
     let before = pass.x
     try pass.replace { x, y in
-      for r in 0..<stride {
-        let (u, w, b) = (tape.values + r, tape.values + dim * stride + r, tape.values + 2 * dim * stride + r)
-        let direction = PlanarDirection(
-          wu: dot(w, u, dim, stride), ww: dot(w, w, dim, stride))
-        let start = dot(w, x + r, dim, stride) + Double(b.pointee)
-        let a = inverse ? direction.solve(start) : start
-        let point = PlanarPoint(a, direction)
-        let step = inverse ? -point.tanh : point.tanh
-        for i in 0..<dim {
-          let at = i * stride
-          let v = Double(u[at]) + direction.k * Double(w[at])
-          y[at + r] = S(Double(x[at + r]) + step * v)
-        }
-        logDet[r] += inverse ? -point.logSlope : point.logSlope
+      for i in 0..<dim {
+        let (x, y, u, w) = (x + i * stride, y + i * stride, u + i * stride, w + i * stride)
+        for r in 0..<stride { y[r] = S(Double(x[r]) + step[r] * (Double(u[r]) + k[r] * Double(w[r]))) }
       }
     }
     let x = inverse ? pass.x : before
-    if !pass.recording { pass.scratch.release(to: mark) }
-    return Tape(x: x, parameters: tape)
+    if !pass.recording { scratch.release(to: mark) }
+    return Tape(x: x, parameters: tape, rows: rows)
   }
 
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
@@ -104,32 +119,34 @@ struct Planar<S: Scalar>: Bijection {
     try pullback(&adjoint, tape, inverse: true)
   }
 
+  /// What the gradients of a row are made of: dL/dy = sign g + along w.
+  private struct Parts: BitwiseCopyable {
+    var along, gA, gWU, gWW, kt, t: Double
+  }
+
   /// With f the forward map, J = 1 + h v w^T its derivative at x and l its log-determinant: the inverse has
   /// dx = J^-1 (dy - df) and the log-determinant -l. So its gradients are those of `forward` for gLog = -dL/dlogDet
   /// instead of dL/dlogDet, and for minus dL/dy = J^-T (dL/dx + gLog dl/dx) instead of dL/dy.
   private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse: Bool) throws(DiffeoError) {
     let (stride, scratch) = (adjoint.stride, adjoint.scratch)
     let mark = scratch.mark
-    let gParameters = try parameters.newGradient(adjoint)
+    let (u, w, _) = vectors(tape.parameters, stride)
+    let gu = try dots(adjoint.g, u, rows: stride, stride, scratch)
+    let gw = try dots(adjoint.g, w, rows: stride, stride, scratch)
+    let parts = try scratch.take(stride, of: Parts.self)
+    let sign = inverse ? -1.0 : 1.0
     for r in 0..<stride {
-      let (u, w) = (tape.parameters.values + r, tape.parameters.values + dim * stride + r)
-      let b = tape.parameters.values[2 * dim * stride + r]
-      let (x, g) = (tape.x + r, adjoint.g + r)
-      let direction = PlanarDirection(wu: dot(w, u, dim, stride), ww: dot(w, w, dim, stride))
+      let (direction, point) = (tape.rows[r].direction, tape.rows[r].point)
       let (c, k) = (direction.c, direction.k)
-      let point = PlanarPoint(dot(w, x, dim, stride) + Double(b), direction)
       let (t, h, slope) = (point.tanh, point.h, point.slope)
       // dL/dl, and dl/da = -2 c t h / slope.
       let gLog = (inverse ? -1 : 1) * Double(adjoint.gLogDet[r])
       let logPart = -2 * c * t * h / slope * gLog
-      let (gu, gw) = (dot(g, u, dim, stride), dot(g, w, dim, stride))
-      var (gv, gAlongW) = (gu + k * gw, gw)
-      // dL/dy = sign * g + along * w
-      var (sign, along) = (1.0, 0.0)
+      var (gv, gAlongW) = (gu[r] + k * gw[r], gw[r])
+      var along = 0.0
       if inverse {
         // J^-T p = p - h w (v.p) / slope for p = g + logPart w.
         let vp = gv + logPart * c
-        sign = -1
         along = h * vp / slope - logPart
         gv = -gv + along * c
         gAlongW = -gAlongW + along * direction.ww
@@ -137,33 +154,58 @@ struct Planar<S: Scalar>: Bijection {
       let gA = gv * h + logPart
       let gK = t * gAlongW
       let gC = gLog * h / slope
-      let gWU = gC * direction.cSlope + gK * direction.kSlope
-      let gWW = -gK * direction.kPerWW
+      parts[r] = Parts(
+        along: along, gA: gA, gWU: gC * direction.cSlope + gK * direction.kSlope, gWW: -gK * direction.kPerWW,
+        kt: k * t, t: t)
+    }
+    if parameters.wantGradient(adjoint) {
+      let gParameters = try parameters.newGradient(adjoint)
       for i in 0..<dim {
         let at = i * stride
-        let (ui, wi) = (Double(u[at]), Double(w[at]))
-        let gY = sign * Double(g[at]) + along * wi
-        gParameters[at + r] = S(t * gY + gWU * wi)
-        gParameters[dim * stride + at + r] = S(gA * Double(x[at]) + k * t * gY + gWU * ui + 2 * gWW * wi)
-        g[at] = S(inverse ? -gY : gY + gA * wi)
+        for r in 0..<stride {
+          let (p, ui, wi) = (parts[r], Double(u[at + r]), Double(w[at + r]))
+          let gY = sign * Double(adjoint.g[at + r]) + p.along * wi
+          gParameters[at + r] = S(p.t * gY + p.gWU * wi)
+          gParameters[dim * stride + at + r] = S(
+            p.gA * Double(tape.x[at + r]) + p.kt * gY + p.gWU * ui + 2 * p.gWW * wi)
+        }
       }
-      gParameters[2 * dim * stride + r] = S(gA)
+      for r in 0..<stride { gParameters[2 * dim * stride + r] = S(parts[r].gA) }
+      try parameters.pullback(adjoint, tape.parameters, gParameters)
     }
-    try parameters.pullback(adjoint, tape.parameters, gParameters)
+    for i in 0..<dim {
+      let (g, w) = (adjoint.g + i * stride, w + i * stride)
+      for r in 0..<stride {
+        let wi = Double(w[r])
+        let gY = sign * Double(g[r]) + parts[r].along * wi
+        g[r] = S(inverse ? -gY : gY + parts[r].gA * wi)
+      }
+    }
     scratch.release(to: mark)
+  }
+
+  private func vectors(
+    _ tape: ContextualParameters<S>.Tape, _ stride: Int
+  ) -> (u: UnsafeMutablePointer<S>, w: UnsafeMutablePointer<S>, b: UnsafeMutablePointer<S>) {
+    (tape.values, tape.values + dim * stride, tape.values + 2 * dim * stride)
+  }
+
+  /// The sum over i of a_i b_i, for the first rows of two tiles.
+  private func dots(
+    _ a: UnsafePointer<S>, _ b: UnsafePointer<S>, rows: Int, _ stride: Int, _ scratch: Scratch
+  ) throws(DiffeoError) -> UnsafeMutablePointer<Double> {
+    let sums = try scratch.take(rows, of: Double.self)
+    sums.update(repeating: 0, count: rows)
+    for i in 0..<dim {
+      let (a, b) = (a + i * stride, b + i * stride)
+      for r in 0..<rows { sums[r] += Double(a[r]) * Double(b[r]) }
+    }
+    return sums
   }
 }
 
-/// The sum over i of a_i b_i for one row of two tiles.
-@inline(__always)
-private func dot<S: Scalar>(_ a: UnsafePointer<S>, _ b: UnsafePointer<S>, _ dim: Int, _ stride: Int) -> Double {
-  var sum = 0.0
-  for i in 0..<dim { sum += Double(a[i * stride]) * Double(b[i * stride]) }
-  return sum
-}
-
 /// What v = u + k w is made of, and c = w.v.
-private struct PlanarDirection {
+private struct PlanarDirection: BitwiseCopyable {
   let ww: Double
   let k: Double
   let c: Double
@@ -217,13 +259,12 @@ private struct PlanarDirection {
 }
 
 /// At a = w.x + b.
-private struct PlanarPoint {
+private struct PlanarPoint: BitwiseCopyable {
   let tanh: Double
   /// 1 - tanh^2
   let h: Double
   /// The determinant 1 + c h, as a sum that does not cancel.
   let slope: Double
-  let logSlope: Double
 
   init(_ a: Double, _ direction: PlanarDirection) {
     let e = exp(-2 * abs(a))
@@ -231,7 +272,10 @@ private struct PlanarPoint {
     tanh = copysign(positive, a)
     h = 4 * e / ((1 + e) * (1 + e))
     slope = positive * positive + direction.onePlusC * h
+  }
+
+  func logSlope(_ direction: PlanarDirection) -> Double {
     let excess = direction.c * h
-    logSlope = excess > -0.5 ? log1p(excess) : log(slope)
+    return excess > -0.5 ? log1p(excess) : log(slope)
   }
 }

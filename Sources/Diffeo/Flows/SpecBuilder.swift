@@ -138,7 +138,7 @@ package struct SpecBuilder: Sendable {
   package mutating func addRandomPermutation(seed: UInt64?) throws(DiffeoError) {
     let dim = spec.dim
     try append(seed: seed) { random throws(DiffeoError) in
-      try LayerSpec(PermutationSpec(random.permutation(dim), dim: dim))
+      try LayerSpec(PermutationSpec(Self.mixing(dim, &random), dim: dim))
     }
   }
 
@@ -160,8 +160,14 @@ package struct SpecBuilder: Sendable {
   package mutating func addLU(permuted: Bool, seed: UInt64?) throws(DiffeoError) {
     let dim = spec.dim
     try append(seed: seed) { random throws(DiffeoError) in
-      try LayerSpec(LUSpec(permuted ? random.permutation(dim) : Array(0..<dim), dim: dim))
+      try LayerSpec(LUSpec(permuted ? Self.mixing(dim, &random) : Array(0..<dim), dim: dim))
     }
+  }
+
+  /// A random order. Of two columns the one that moves them: with the other a coupling would keep what the last one kept.
+  private static func mixing(_ dim: Int, _ random: inout Philox) -> [Int] {
+    let drawn = random.permutation(dim)
+    return dim == 2 ? [1, 0] : drawn
   }
   package mutating func addHouseholder(reflections: Int) throws(DiffeoError) {
     try spec.append(LayerSpec(HouseholderSpec(dim: spec.dim, reflections: reflections)))

@@ -90,6 +90,12 @@ struct ContextualParameters<S: Scalar>: BitwiseCopyable {
 
   var denseLayers: [DenseLayer<S>] { network?.denseLayers ?? [] }
 
+  /// Whether they are the same for all rows.
+  var areShared: Bool { network == nil }
+
+  /// Whether anything would come of their pullback.
+  func wantGradient(_ adjoint: Adjoint<S>) -> Bool { network != nil || adjoint.sink != nil }
+
   func prepare(_ parameters: UnsafePointer<S>) {
     if let network {
       network.prepare(parameters)

@@ -678,7 +678,9 @@ class Flow:
         ----------
         target : callable
             ``target(x)``, or ``target(x, context)``: log p of each row of x, up to a constant, [n], and its gradient,
-            [n, dim]. See `diffeo.targets` for functions of PyTorch and JAX and for Stan models.
+            [n, dim]. See `diffeo.targets` for functions of PyTorch and JAX and for Stan models. Or a function of C, as
+            the header's `diffeo_target_f32` or `diffeo_target_f64`, by the flow's dtype: of a `ctypes.CDLL`, of
+            `ctypes.CFUNCTYPE`, or compiled by Numba's `cfunc`. Its `user` is NULL.
         context : array_like, [n, context_dim], optional
             Rows that samples are drawn given, in turns.
         steps, batch_size, window, patience, estimator, draws, tempering, tempering_steps

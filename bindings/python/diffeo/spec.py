@@ -372,7 +372,7 @@ class Spec:
         return self._add("reverse")
 
     def add_random_permutation(self, seed: SupportsIndex = 0) -> Spec:
-        """Add a permutation drawn with the seed; 0 as in `add_autoregressive`."""
+        """Add a permutation drawn with the seed, of two columns their exchange; 0 as in `add_autoregressive`."""
         return self._add("random_permutation", seed64(seed))
 
     def add_actnorm(self) -> Spec:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from _ctypes import CFuncPtr  # the class of all functions of C
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from ctypes import byref, memmove, pointer, sizeof
+from ctypes import byref, c_void_p, cast, memmove, pointer, sizeof
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, SupportsIndex, TypeAlias, TypeVar
 
@@ -324,9 +325,7 @@ class TargetTrainer(Training[F, TargetReport]):
         if given is None:
             raise ShapeError("this flow has no context")
         if given.array.shape != (self._batch_size, flow.context_dim):
-            raise ShapeError(
-                f"context has shape {given.array.shape}, expected {(self._batch_size, flow.context_dim)}"
-            )
+            raise ShapeError(f"context has shape {given.array.shape}, expected {(self._batch_size, flow.context_dim)}")
         gradient = np.empty_like(given.array)
         if self._schedule:
             self._set_scheduled_rate(int(self._now.total_steps))
@@ -380,7 +379,8 @@ class _Call:
                 return 1
             return 0
 
-        self.function = (_abi.TargetF32 if dtype == np.float32 else _abi.TargetF64)(call)
+        kind = _abi.TargetF32 if dtype == np.float32 else _abi.TargetF64
+        self.function = _compiled(target, kind) or kind(call)
 
     @contextmanager
     def raising(self) -> Iterator[None]:
@@ -394,6 +394,12 @@ class _Call:
             raise failure from None
 
 
+def _compiled(target: Target, kind: Any) -> Any:
+    """A function of C as it is, None for one of Python."""
+    function = getattr(target, "ctypes", target)
+    return kind(cast(function, c_void_p).value) if isinstance(function, CFuncPtr) else None
+
+
 def _copied(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """So that a target may keep it."""
     array: Array = np.empty(shape, dtype)
@@ -402,7 +408,8 @@ def _copied(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
 
 
 def _put(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any], address: int, name: str) -> None:
-    array = real_array(value, f"the target's {name}", dtype).astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # a step with an infinity is left out, and counted
+        array = real_array(value, f"the target's {name}", dtype).astype(dtype, copy=False)
     if array.shape != shape:
         raise ShapeError(f"the target's {name} has shape {array.shape}, expected {shape}")
     array = np.ascontiguousarray(array)

@@ -1,5 +1,6 @@
 """Training to a density: what it learns, what it reports, how it ends, checkpoints, adapters."""
 
+import ctypes
 import math
 import signal
 
@@ -376,6 +377,50 @@ def test_functions_of_jax():
     log_p, gradient = target(np.zeros((4, 2), np.float32))
     assert log_p == pytest.approx(np.full(4, -1.0))
     assert gradient == pytest.approx(np.ones((4, 2)))
+
+
+def test_a_target_of_c_is_called_as_it_is():
+    """A function pointer is no function of Python: what ctypes calls here could as well be compiled."""
+
+    def normal(user, n, x, context, log_density, gradient):
+        assert user is None
+        assert not context
+        rows = np.ctypeslib.as_array(x, (n, 2))
+        np.ctypeslib.as_array(log_density, (n,))[:] = -0.5 * (rows**2).sum(1)
+        if gradient:
+            np.ctypeslib.as_array(gradient, (n, 2))[:] = -rows
+        return 0
+
+    doubles = ctypes.POINTER(ctypes.c_double)
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, doubles, doubles, doubles, doubles)
+    pointer = kind(normal)
+
+    class Compiled:
+        """As Numba's `cfunc` gives it."""
+
+        ctypes = pointer
+
+    def of_python(x):
+        return -0.5 * (x**2).sum(1), -x
+
+    def trained(target):
+        flow = linear()
+        flow.fit_target(target, steps=200, lr=1e-2, progress=False)
+        return flow.parameters()
+
+    expected = trained(of_python)
+    assert (trained(pointer) == expected).all()
+    assert (trained(Compiled()) == expected).all()
+
+
+def test_densities_beyond_single_precision_are_no_warning(recwarn):
+    def target(x):
+        return np.where(x[:, 0] > 0, 1e300, 0.0), x
+
+    flow = diffeo.maf(2, seed=1)
+    trainer = diffeo.TargetTrainer(flow, target, window=2, batch_size=8)
+    assert trainer.step(1).skipped_steps == 1
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("estimator", ["reverse_kl", "importance"])
