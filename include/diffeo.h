@@ -894,7 +894,8 @@ typedef struct diffeo_vi_options {
   double tempering;           /* the target is p^b, where b rises from this to 1; above 0, at most 1: 1 */
   int64_t tempering_steps;    /* in which it does, by the same factor in each; 0 or more: 0 */
   const diffeo_train_options *train; /* of it count seed, threads, the optimizer, its learning rate and schedule, clipping,
-                                        decay and ema_decay; the epochs of a schedule are windows. NULL for the defaults */
+                                        decay and ema_decay; the epochs of a schedule are windows. NULL for the defaults,
+                                        but learning_rate 5e-3 and DIFFEO_SCHEDULE_COSINE */
 } diffeo_vi_options;
 
 typedef struct diffeo_variational_report {

@@ -311,7 +311,7 @@ extension diffeo_vi_options: SizedStruct {
       o.draws = Int(draws)
       o.tempering = tempering
       o.temperingSteps = Int(tempering_steps)
-      o.training = try diffeo_train_options.read(train).options
+      if train != nil { o.training = try diffeo_train_options.read(train).options }
       try o.check()
       return o
     }

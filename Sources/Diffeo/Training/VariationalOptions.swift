@@ -16,7 +16,7 @@ package struct VariationalOptions: Sendable {
   package var tempering = 1.0
   package var temperingSteps = 0
   /// Of them the optimizer's count, the seed and the threads.
-  package var training = TrainOptions()
+  package var training = VariationalOptions.standardTraining
 
   /// So that no product of them is too large for an Int.
   static let maxSteps = 1 << 48
@@ -24,6 +24,14 @@ package struct VariationalOptions: Sendable {
   static let maxWindow = 1 << 18
 
   package init() {}
+
+  /// What was best in benchmarks/inference_options.py.
+  private static var standardTraining: TrainOptions {
+    var options = TrainOptions()
+    options.learningRate = 5e-3
+    options.schedule = .cosine
+    return options
+  }
 
   package func check() throws(DiffeoError) {
     try Limit.check("vi.steps", steps)

@@ -648,9 +648,9 @@ class Flow:
         draws: SupportsIndex = 8,
         tempering: float = 1.0,
         tempering_steps: SupportsIndex = 0,
-        lr: float = 1e-3,
+        lr: float = 5e-3,
         optimizer: Optimizer = "adam",
-        schedule: Schedule = "constant",
+        schedule: Schedule = "cosine",
         warmup_steps: SupportsIndex = 0,
         rate_decay: float = 0.5,
         plateau_patience: SupportsIndex = 5,
@@ -709,7 +709,7 @@ class Flow:
         ...     log_p = -0.5 * x[:, 0] ** 2 - 2 * bend**2
         ...     return log_p, np.stack([-x[:, 0] + 8 * x[:, 0] * bend, -4 * bend], axis=1)
         >>> flow = diffeo.realnvp(dim=2, transforms=4, hidden=(32, 32))
-        >>> history = flow.fit_target(banana, steps=300, lr=5e-3, progress=False)
+        >>> history = flow.fit_target(banana, steps=300, progress=False)
         >>> bool(abs(history.log_evidence[-1] - np.log(np.pi)) < 0.1)   # of the integral, sqrt(2 pi) sqrt(pi / 2)
         True
         """

@@ -1,12 +1,14 @@
 """Training to a density: what it learns, what it reports, how it ends, checkpoints, adapters."""
 
 import ctypes
+import inspect
 import math
 import signal
 
 import diffeo
 import numpy as np
 import pytest
+from diffeo import _abi
 from diffeo.errors import CancelledError, NumericError, ShapeError, UnsupportedError
 
 MEAN = np.array([1.0, -2.0])
@@ -411,6 +413,22 @@ def test_a_target_of_c_is_called_as_it_is():
     expected = trained(of_python)
     assert (trained(pointer) == expected).all()
     assert (trained(Compiled()) == expected).all()
+
+
+def test_defaults_are_those_of_c():
+    flow = diffeo.maf(2)
+    trainer = diffeo.TargetTrainer(flow, gaussian)
+    never = _abi.TargetF32(lambda *_: 1)
+    handle = _abi.create(_abi.Vi, _abi.lib.diffeo_vi_create_f32, flow._handle, None, never, None, None, 0)
+    report = _abi.VariationalReport(struct_size=ctypes.sizeof(_abi.VariationalReport))
+    _abi.lib.diffeo_vi_report(handle, ctypes.byref(report))
+    assert report.base_learning_rate == trainer.lr == 5e-3
+    assert report.total_steps == trainer.report.total_steps
+    options = _abi.defaults(_abi.ViOptions, _abi.lib.diffeo_vi_options_init)
+    parameters = inspect.signature(diffeo.TargetTrainer).parameters
+    for name in ("steps", "batch_size", "window", "patience", "draws", "tempering", "tempering_steps"):
+        assert parameters[name].default == getattr(options, name)
+    assert _abi.ESTIMATORS[parameters["estimator"].default] == options.estimator
 
 
 def test_densities_beyond_single_precision_are_no_warning(recwarn):
