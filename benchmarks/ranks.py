@@ -1,6 +1,8 @@
 """How far data-parallel training goes: a step on one and on two ranks of MPI here, and what follows for more of them.
 
-python benchmarks/ranks.py [--write]     with DIFFEO_LIBRARY, mpicc and mpirun; --write puts the tables into docs/scale.md
+python benchmarks/ranks.py [--write]
+
+with DIFFEO_LIBRARY, mpicc and mpirun; --write puts the tables into docs/scale.md.
 """
 
 from __future__ import annotations
@@ -64,10 +66,11 @@ def main() -> None:
             name: [measure(program, ranks, network, ROWS) for ranks in (1, 2)] for name, network in NETWORKS.items()
         }
     lines = [
-        f"On {platform.machine()}, {os.cpu_count()} cores, one thread a rank, {ROWS} rows a rank and step; milliseconds,",
+        f"On {platform.machine()}, {os.cpu_count()} cores, one thread a rank, {ROWS} rows a rank and step; ms,",
         f"medians of {STEPS} steps:",
         "",
-        "| | parameters | gradient sent | gradient, 1 rank | 2 ranks | MPI_Allreduce, 2 ranks | optimizer, new flow | rows/s, 2 ranks : 1 |",
+        "| | parameters | gradient sent | gradient, 1 rank | 2 ranks | MPI_Allreduce, 2 ranks | optimizer, new flow "
+        "| rows/s, 2 ranks : 1 |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, ((count, one, _, step), (_, two, total, step2)) in found.items():
@@ -78,7 +81,7 @@ def main() -> None:
         )
     lines += [
         "",
-        "Projected from the first column, for ranks on machines of their own (a share of the ideal R times as many rows/s):",
+        "Projected from one rank, for ranks on machines of their own (a share of the ideal R times as many rows/s):",
         "",
         "| | rows a rank | between machines | " + " | ".join(f"{ranks} ranks" for ranks in RANKS) + " |",
         "|---|---:|---|" + "---:|" * len(RANKS),
