@@ -246,17 +246,22 @@ class Samples:
     sample: float
 
 
+def add_splines(spec: diffeo.Spec) -> diffeo.Spec:
+    """What the flows of both methods are made of."""
+    spline = diffeo.Spline(bins=FLOW["bins"], low=-FLOW["bound"], high=FLOW["bound"])
+    for i in range(FLOW["transforms"]):
+        order = ("natural", "reversed")[i % 2]
+        spec.add_lu(permuted=False).add_autoregressive(hidden=FLOW["hidden"], transformer=spline, order=order)
+    return spec
+
+
 def train_diffeo(task: Task, theta: Array, x: Array, observed: Array, seed: int) -> Samples:
     begin = time.perf_counter()
     spec = diffeo.Spec(dim=theta.shape[1], context_dim=x.shape[1]).standardize_context()
     if task.bound is not None:
         spec.add_domain("logit", range(theta.shape[1]), -task.bound, task.bound)
     spec.add_standardize()
-    spline = diffeo.Spline(bins=FLOW["bins"], low=-FLOW["bound"], high=FLOW["bound"])
-    for i in range(FLOW["transforms"]):
-        order = ("natural", "reversed")[i % 2]
-        spec.add_lu(permuted=False).add_autoregressive(hidden=FLOW["hidden"], transformer=spline, order=order)
-    flow = spec.build(seed=seed)
+    flow = add_splines(spec).build(seed=seed)
     flow.fit(theta, x, progress=False, seed=seed, threads=1, **TRAINING)
     trained = time.perf_counter()
     drawn = [flow.sample(SAMPLES, each, seed=number) for number, each in enumerate(observed, 1)]
@@ -292,11 +297,7 @@ def train_likelihood(task: Task, theta: Array, x: Array, observed: Array, seed: 
     """Neural likelihood estimation (Papamakarios, Sterratt, Murray 2019): x given theta, sampled by Markov chains."""
     begin = time.perf_counter()
     spec = diffeo.Spec(dim=x.shape[1], context_dim=theta.shape[1]).standardize_context().add_standardize()
-    spline = diffeo.Spline(bins=FLOW["bins"], low=-FLOW["bound"], high=FLOW["bound"])
-    for i in range(FLOW["transforms"]):
-        order = ("natural", "reversed")[i % 2]
-        spec.add_lu(permuted=False).add_autoregressive(hidden=FLOW["hidden"], transformer=spline, order=order)
-    flow = spec.build(seed=seed)
+    flow = add_splines(spec).build(seed=seed)
     flow.fit(x, theta, progress=False, seed=seed, threads=1, **TRAINING)
     trained = time.perf_counter()
 
