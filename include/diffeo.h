@@ -980,8 +980,8 @@ typedef struct diffeo_optimizer diffeo_optimizer;
 /* Begins with the weights of flow, which is not changed. Layers that are set from data and are not yet become the
  * identity; to have them set from rows, take the flow that diffeo_trainer_current gives before the first step. Of options
  * count optimizer, learning rate, schedule, warmup_steps, clipping, decay, ema_decay and threads; NULL for the defaults.
- * total_steps: 0 or more; DIFFEO_SCHEDULE_COSINE falls to 0 over them, others do not ask for them. Schedules by epochs
- * (exponential, plateau) are refused.
+ * total_steps: 0 or more; DIFFEO_SCHEDULE_COSINE falls to 0 over them and stays there, others do not ask for them.
+ * Schedules by epochs (exponential, plateau) are refused.
  * Errors: DIFFEO_EUNSUPPORTED for a flow with batch_norm; DIFFEO_EINVAL, DIFFEO_ENOMEM. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_optimizer_create(const diffeo_flow *flow, const diffeo_train_options *options,
     int64_t total_steps, diffeo_optimizer **optimizer);

@@ -21,10 +21,10 @@ struct ConstantRate: RateSchedule {
   func factor(step: Int, of total: Double, epoch: Int) -> Double { 1 }
 }
 
-/// To 0 in the last step.
+/// To 0 in the last step, and no further.
 struct CosineRate: RateSchedule {
   func factor(step: Int, of total: Double, epoch: Int) -> Double {
-    0.5 * (1 + cos(Double.pi * Double(step) / max(total, 1)))
+    0.5 * (1 + cos(Double.pi * min(Double(step) / max(total, 1), 1)))
   }
 }
 

@@ -123,7 +123,9 @@ class Stepping(Generic[F]):
         self._lr = float(rate)
 
     def save(self, path: Path) -> None:
-        """Write the training as it stands to a checkpoint, which is a file of the best flow so far, too.
+        """Write the training as it stands to a checkpoint, which is a file of a flow, too.
+
+        That is the best one so far; of an `Optimizer`, which judges none, the present one.
 
         After a crash at any moment it is the old file or the new one, never half of it.
 

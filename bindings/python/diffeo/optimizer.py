@@ -115,8 +115,7 @@ class Optimizer(Stepping[F]):
         given = cotangent(gradient, (flow.parameter_count,), flow.dtype, "gradient")
         if given is None:
             raise TypeError("gradient is None, it must be an array")
-        if self._schedule:
-            self._set_scheduled_rate(self._total_steps)
+        self._set_scheduled_rate(self._total_steps)
         typed("diffeo_optimizer_step", flow.dtype)(self._handle, given, byref(self._now))
         return self.report
 

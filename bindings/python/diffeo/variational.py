@@ -327,8 +327,7 @@ class TargetTrainer(Training[F, TargetReport]):
         if given.array.shape != (self._batch_size, flow.context_dim):
             raise ShapeError(f"context has shape {given.array.shape}, expected {(self._batch_size, flow.context_dim)}")
         gradient = np.empty_like(given.array)
-        if self._schedule:
-            self._set_scheduled_rate(int(self._now.total_steps))
+        self._set_scheduled_rate(int(self._now.total_steps))
         with self._call.raising():
             typed("diffeo_vi_step_given", flow.dtype)(self._handle, given.array, gradient, byref(self._now))
         return self.report, gradient

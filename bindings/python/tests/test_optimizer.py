@@ -69,6 +69,14 @@ def test_what_no_training_moves_stays_and_bad_gradients_are_left_out():
     assert (optimizer.current.parameters() == after).all()
 
 
+def test_a_cosine_stays_at_its_end():
+    optimizer = diffeo.Optimizer(begun(), lr=1.0, optimizer="sgd", schedule="cosine", total_steps=4)
+    gradient = np.zeros(optimizer.current.parameter_count)
+    rates = [optimizer.step(gradient).learning_rate for _ in range(9)]
+    assert rates[:4] == pytest.approx([(1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)])
+    assert rates[4:] == [0.0] * 5
+
+
 def test_the_rate_is_the_callers():
     optimizer = diffeo.Optimizer(
         begun(), lr=1.0, optimizer="sgd", momentum=0.0, schedule=lambda step, total: step / total, total_steps=4
