@@ -355,6 +355,90 @@ typedef struct diffeo_architecture_options {
   const diffeo_base_options *base;
 } diffeo_architecture_options;
 
+/* Images of channels x height x width numbers (diffeo_spec_create_image): rows of channels * height * width columns, in
+ * the order [channel][line][place], as in PyTorch. Layers that go by channel do so on the *map*: the whole image at
+ * first; a squeeze gives it four times the channels and a quarter of the places, a split leaves half of the channels
+ * behind. All other layers work on whole rows, by column. */
+
+/* Order of the channels that a squeeze makes of the 2 x 2 places k = 0..3 of channel c of C. */
+enum {
+  DIFFEO_SQUEEZE_CHANNELS = 1, /* 4 c + k: openai/glow, nflows, normflows */
+  DIFFEO_SQUEEZE_PLACES = 2,   /* k C + c: TensorFlow's space_to_depth */
+  DIFFEO_SQUEEZE_DIAGONALS = 3 /* k C + c with the places in the order (0, 0), (1, 1), (0, 1), (1, 0): RealNVP */
+};
+
+/* What a coupling of images passes unchanged and conditions on. */
+enum {
+  DIFFEO_IMAGE_MASK_FIRST = 1, /* the first floor(channels / 2) channels of the map, which must be two at least */
+  DIFFEO_IMAGE_MASK_LAST = 2,  /* the last floor(channels / 2) */
+  DIFFEO_IMAGE_MASK_EVEN = 3,  /* a checkerboard: places where line + place is even */
+  DIFFEO_IMAGE_MASK_ODD = 4,   /* ... or odd */
+  DIFFEO_IMAGE_MASK_NONE = 5,  /* nothing: the context alone gives the parameters */
+  DIFFEO_IMAGE_MASK_GIVEN = 6  /* the channels in mask */
+};
+
+/* A convolutional network. Maps keep their height and width, zeros around them. plain: convolutions with an activation
+ * after each but the last. Residual blocks: a convolution, blocks of two (h + outer(f(inner(h))), or with preactivation
+ * inner(f(h))), a convolution. The context c, if there is one, adds W c at every place to what the first one gives. */
+typedef struct diffeo_convolution_options {
+  size_t struct_size;
+  const int64_t *hidden; /* channels of the hidden maps, each 1 to 65536, of residual blocks all the same. NULL: said
+                            where the network is; not NULL with hidden_count 0: none, one convolution of kernel_last */
+  int64_t hidden_count;  /* 0 to 16 */
+  int32_t activation;    /* DIFFEO_RELU */
+  int32_t blocks;        /* DIFFEO_BLOCKS_PLAIN */
+  int64_t kernel_first;  /* sides of the kernels, odd, 1 to 15, of the first convolution: 0, for 3 */
+  int64_t kernel_hidden; /* ... those between: 0, for 1, or 3 of residual blocks */
+  int64_t kernel_last;   /* ... the last one: 0, for 3, or 1 of residual blocks */
+  int32_t gain;          /* 0. 1: outputs are multiplied by exp(3 l) with trained l (Kingma and Dhariwal 2018, app. B) */
+  int32_t ones_outside;  /* 0. 1: the last convolution sees ones around its map in place of zeros (rosinality/glow-pytorch) */
+} diffeo_convolution_options;
+
+/* A coupling of images: RealNVP (Dinh et al. 2017) and Glow (Kingma and Dhariwal 2018). Inverted, with the scale exp,
+ * it is the conditional normal prior N(t, s) of what it does not keep. */
+typedef struct diffeo_image_coupling_options {
+  size_t struct_size;
+  int32_t mask;              /* DIFFEO_IMAGE_MASK_FIRST */
+  int32_t reserved;          /* 0 */
+  const uint8_t *mask_given; /* a value for each channel of the map, 1 passes unchanged, with DIFFEO_IMAGE_MASK_GIVEN */
+  const diffeo_convolution_options *network; /* NULL: the defaults, hidden two of 128 */
+  const diffeo_map_options *map;             /* NULL: the defaults. No periodic splines */
+} diffeo_image_coupling_options;
+
+/* A split: half of the channels, ceil(channels / 2), stay in the map; the others are left behind. */
+typedef struct diffeo_split_options {
+  size_t struct_size;
+  int32_t keep; /* DIFFEO_IMAGE_MASK_FIRST: the first ones stay. DIFFEO_IMAGE_MASK_LAST: the last ones */
+  int32_t prior; /* 1: what is left behind goes to noise by N(mean, std) that a network makes of what stays. 0: as it is */
+  const diffeo_convolution_options *network; /* of the prior. NULL: one convolution of 3 x 3 with a gain, as Glow */
+} diffeo_split_options;
+
+/* A whole flow of images in one call. What a flow has no use for is ignored. */
+typedef struct diffeo_image_options {
+  size_t struct_size;
+  int64_t channels, height, width; /* no default, 1 to 65536 each and together */
+  int64_t context_dim;   /* columns of the context, such as a label, one-hot, 0 to 65536: 0 */
+  int64_t levels;        /* scales, each of half the height and width of the one before, 0 to 16; 0: the flow's own */
+  int64_t steps;         /* of each level, 0 to 64; 0: the flow's own. glow: steps of flow, 8. realnvp: couplings with
+                            checkerboards and as many by channel, 3 */
+  int64_t quantization;  /* images are counts 0 to quantization - 1, 2 to 16777216; 0: real numbers: 256 */
+  double alpha;          /* of counts: logit(alpha + (1 - 2 alpha) x / quantization), 0 to 0.499; 0: x / quantization
+                            - 1/2 instead: 0.05 */
+  uint64_t seed;         /* of the initial weights and permutations: 0 */
+  int32_t dtype;         /* DIFFEO_F32 */
+  int32_t scale;         /* 0: DIFFEO_SCALE_SKEWED_CLIP */
+  int32_t split;         /* 1: half of the channels leave at each level but the last. 0: none do */
+  int32_t learned_prior; /* 1: of what leaves, a prior that depends on what stays. 0: standard normal */
+  int32_t learned_top;   /* 1: of what is left in the end, mean and deviation by channel, given the context. 0: no */
+  int32_t lu;            /* glow: 1: 1x1 convolutions by their factors P L U. 0: as one matrix */
+  const diffeo_convolution_options *network; /* of each coupling. NULL: glow: hidden two of 128. realnvp: two residual
+                                                blocks of 64 with preactivation */
+} diffeo_image_options;
+
+DIFFEO_API diffeo_status diffeo_convolution_options_init(diffeo_convolution_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_image_coupling_options_init(diffeo_image_coupling_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_split_options_init(diffeo_split_options *options, size_t struct_size);
+DIFFEO_API diffeo_status diffeo_image_options_init(diffeo_image_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_network_options_init(diffeo_network_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_spline_options_init(diffeo_spline_options *options, size_t struct_size);
 DIFFEO_API diffeo_status diffeo_mixture_options_init(diffeo_mixture_options *options, size_t struct_size);
@@ -396,12 +480,24 @@ DIFFEO_API diffeo_status diffeo_cdf_flow_create(const diffeo_architecture_option
 DIFFEO_API diffeo_status diffeo_spline_coupling_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 DIFFEO_API diffeo_status diffeo_spline_autoregressive_create(const diffeo_architecture_options *options, diffeo_flow **flow);
 
+/* Multi-scale flows of images, counts or real numbers, which they take and give as they are:
+ *   glow_image     levels of squeeze, steps (actnorm, invertible 1x1 convolution, coupling) and split (Kingma and Dhariwal
+ *                  2018). levels: as many as leave 2 places a side, at most 3
+ *   realnvp_image  couplings with checkerboards, a squeeze, couplings by channel and a split, again and again (Dinh,
+ *                  Sohl-Dickstein and Bengio 2017), with actnorm. levels: as many as leave 4 places a side, at most 4
+ * DIFFEO_EINVAL where height or width is odd before a squeeze, or channels do not split. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_glow_image_create(const diffeo_image_options *options, diffeo_flow **flow);
+DIFFEO_API diffeo_status diffeo_realnvp_image_create(const diffeo_image_options *options, diffeo_flow **flow);
+
 /* Or layer by layer. dim: 1 to 65536, context_dim: 0 to 65536, dtype: DIFFEO_F32 or DIFFEO_F64.
  * An add appends a layer on the noise side; a failed one leaves the spec as it was.
  * Random choices (masks, orders, degrees, permutations, shifts) are drawn with the seed of their layer or base, or,
  * where it is 0, from the seed of diffeo_flow_create and the number of the layer, so that layers differ. A spec made
  * twice with one seed is the same flow; a file has what was drawn. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, int32_t dtype, diffeo_spec **spec);
+/* Of images; channels, height and width: 1 to 65536 each and together. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_spec_create_image(int64_t channels, int64_t height, int64_t width, int64_t context_dim,
+    int32_t dtype, diffeo_spec **spec);
 DIFFEO_API void diffeo_spec_destroy(diffeo_spec *spec); /* NULL is a no-op */
 /* Turns the layer that was added last the other way round: any layer can be. An inverted autoregressive layer is that
  * of IAF, x = s(z) z + t(z). DIFFEO_ESTATE if there is none. Since: 0.1 */
@@ -411,20 +507,25 @@ DIFFEO_API diffeo_status diffeo_spec_invert(diffeo_spec *spec);
 DIFFEO_API diffeo_status diffeo_spec_add_autoregressive(diffeo_spec *spec, const diffeo_autoregressive_options *options);
 DIFFEO_API diffeo_status diffeo_spec_add_coupling(diffeo_spec *spec, const diffeo_coupling_options *options);
 
-/* Permutations. z_i = x_{permutation[i]}; dim entries, each of 0..dim-1 once. A random one of two columns exchanges them */
+/* Permutations, of images by channel of the map. z_i = x_{permutation[i]}; an entry for each column or channel, each
+ * number once. A random one of two exchanges them */
 DIFFEO_API diffeo_status diffeo_spec_add_permutation(diffeo_spec *spec, const int64_t *permutation);
 DIFFEO_API diffeo_status diffeo_spec_add_reverse(diffeo_spec *spec);
 DIFFEO_API diffeo_status diffeo_spec_add_random_permutation(diffeo_spec *spec, uint64_t seed);
 
-/* Linear layers, of dim 8192 at most. z = P L (U + diag(s)) x + bias with L unit lower and U strictly upper triangular,
+/* Linear layers, of dim 8192 at most; of images at each place on the channels of the map, the invertible 1x1 convolution.
+ * z = P L (U + diag(s)) x + bias with L unit lower and U strictly upper triangular,
  * trained, at the cost of one matrix in both directions (Kingma and Dhariwal 2018). It begins as the permutation P:
  * drawn with the seed if permuted is 1 (of two columns their exchange), none if 0. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_lu(diffeo_spec *spec, int32_t permuted, uint64_t seed);
+/* z = W x + bias with one matrix W of at most 4096 x 4096, trained, which begins as a random rotation. Its inverse and its
+ * determinant cost the cube of its size, once for each change of the weights. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_spec_add_linear(diffeo_spec *spec);
 /* A product of 1 or more Householder reflections I - 2 v v^T / |v|^2, trained: an orthogonal matrix of determinant
  * (-1)^reflections, and any such matrix if there are dim of them; at most 2^20 / dim. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_householder(diffeo_spec *spec, int64_t reflections);
-/* z = exp(log_scale) x + shift with trained vectors (Kingma and Dhariwal 2018), set when training begins so that
- * the layer's outputs have mean 0 and standard deviation 1 */
+/* z = exp(log_scale) x + shift with trained vectors (Kingma and Dhariwal 2018), of images by channel of the map, set when
+ * training begins so that the layer's outputs have mean 0 and standard deviation 1 */
 DIFFEO_API diffeo_status diffeo_spec_add_actnorm(diffeo_spec *spec);
 /* The same, beginning as the identity; shift 0: z = exp(log_scale) x, the diagonal scaling of NICE. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_elementwise_affine(diffeo_spec *spec, int32_t shift);
@@ -443,6 +544,16 @@ DIFFEO_API diffeo_status diffeo_spec_add_radial(diffeo_spec *spec, const diffeo_
 
 /* The map of a coupling or an autoregressive layer by itself. options may be NULL for the defaults. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_elementwise(diffeo_spec *spec, const diffeo_elementwise_options *options);
+
+/* Layers of images, on the map. Squares of 2 x 2 places become channels, and back; height and width must be even before
+ * a squeeze, the channels a multiple of 4 before an unsqueeze. order: DIFFEO_SQUEEZE_*. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_spec_add_squeeze(diffeo_spec *spec, int32_t order);
+DIFFEO_API diffeo_status diffeo_spec_add_unsqueeze(diffeo_spec *spec, int32_t order);
+/* options may be NULL for the defaults. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_spec_add_image_coupling(diffeo_spec *spec, const diffeo_image_coupling_options *options);
+DIFFEO_API diffeo_status diffeo_spec_add_split(diffeo_spec *spec, const diffeo_split_options *options);
+/* Channels, height and width of the map, three values; of a spec that is no image dim, 1 and 1. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_spec_map(const diffeo_spec *spec, int64_t *map);
 
 /* Layers that know the data. z = (x - mean) / std, not trained. mean and std have dim values, std > 0; both NULL: from
  * the data when training begins */
@@ -499,6 +610,9 @@ DIFFEO_API diffeo_status diffeo_flow_save_memory(const diffeo_flow *flow, void *
 /* Facts about a flow; 0 for NULL. Since: 0.1 */
 DIFFEO_API int64_t diffeo_flow_dim(const diffeo_flow *flow);
 DIFFEO_API int64_t diffeo_flow_context_dim(const diffeo_flow *flow);
+/* The shape of an event: writes as many of its numbers as there is room for (capacity; shape may be NULL with 0), and
+ * gives their count: 1 (dim), or 3 of an image (channels, height, width); 0 for NULL. Since: 0.2 */
+DIFFEO_API int64_t diffeo_flow_shape(const diffeo_flow *flow, int64_t *shape, int64_t capacity);
 DIFFEO_API int32_t diffeo_flow_dtype(const diffeo_flow *flow);
 DIFFEO_API int64_t diffeo_flow_layer_count(const diffeo_flow *flow);
 /* Length of the flat parameter vector, weights masked to zero and untrained constants included. */
@@ -574,6 +688,26 @@ DIFFEO_API diffeo_status diffeo_flow_sample_f32(const diffeo_flow *flow, uint64_
     const float *context, int64_t n_context, diffeo_workspace *workspace, float *x, float *log_prob);
 DIFFEO_API diffeo_status diffeo_flow_sample_f64(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
     const double *context, int64_t n_context, diffeo_workspace *workspace, double *x, double *log_prob);
+
+/* The same with the noise drawn in to a temperature T above 0: z = m + T (e - m) for a draw e of the base, whose mean is m.
+ * log_prob is then the log-density of these samples, log p_base(e) - dim log T - log|det dx/dz|, and not that of the
+ * flow. For a standard normal, normal or logistic base, others: DIFFEO_EUNSUPPORTED. Images: Kingma and Dhariwal 2018,
+ * section 6. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_flow_sample_tempered_f32(const diffeo_flow *flow, double temperature, uint64_t seed,
+    uint64_t first_row, int64_t n, const float *context, int64_t n_context, diffeo_workspace *workspace, float *x,
+    float *log_prob);
+DIFFEO_API diffeo_status diffeo_flow_sample_tempered_f64(const diffeo_flow *flow, double temperature, uint64_t seed,
+    uint64_t first_row, int64_t n, const double *context, int64_t n_context, diffeo_workspace *workspace, double *x,
+    double *log_prob);
+
+/* Bits per dimension of counts, n values: the mean over draws of -log p(x + u) / (dim log 2), u uniform noise in [0, 1) by
+ * the seed, the number of the row and of the draw; a bound of -log2 P(x) / dim of the discrete distribution P (Theis, van
+ * den Oord and Bethge 2016). draws: 1 or more. For flows whose first layer dequantises; DIFFEO_EINVAL for others, and for
+ * an x that is no integer of 0..levels-1. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_flow_bits_per_dim_f32(const diffeo_flow *flow, const float *x, int64_t n,
+    const float *context, int64_t n_context, uint64_t seed, int64_t draws, diffeo_workspace *workspace, float *bits);
+DIFFEO_API diffeo_status diffeo_flow_bits_per_dim_f64(const diffeo_flow *flow, const double *x, int64_t n,
+    const double *context, int64_t n_context, uint64_t seed, int64_t draws, diffeo_workspace *workspace, double *bits);
 
 /* Gradients for hosts: vector-Jacobian products (reverse mode) of the four functions above, with which a flow is a part of
  * a larger derivative. Of a loss L the caller has dL/d(what the function gives), and gets dL/d(what it is given):
@@ -722,6 +856,10 @@ typedef struct diffeo_train_options {
   int32_t negative_weights;   /* 1: rows may have weights below 0, whose likelihood is made small; 0: refused: 0 */
   int32_t reserved;
   int64_t rows_memory;        /* bytes that diffeo_rows may take in memory, 0 or more: 268435456. See there */
+  int64_t image_shift;        /* images are moved by up to so many places up, down, left and right, new in each epoch,
+                                 with the numbers of their borders behind them, 0 to 65536: 0 */
+  int32_t image_flip;         /* 1: half of the images, new in each epoch, are mirrored, left to right: 0 */
+  int32_t reserved2;          /* 0 */
 } diffeo_train_options;
 
 enum {

@@ -24,6 +24,14 @@ package struct Limit: Sendable {
   /// argument.
   private static let all: [String: Limit] = [
     "spec.dim": .to(1, FlowSpec.maxDim),
+    "bits_per_dim.draws": .orMore(1),
+    "sample_tempered.temperature": .to(above0, 1e6),
+    "image.size": .to(1, FlowSpec.maxDim),
+    "image.levels": .to(0, 16),
+    "image.steps": .to(0, FlowSpec.maxLayers / 64),
+    "image.quantization": Limit(2, Double(DequantizeSpec.maxLevels), zero: "none"),
+    "image.alpha": .to(0, 0.499),
+    "convolution.kernel": .to(1, ConvolutionConventions.maxKernel),
     "spec.context_dim": .to(0, FlowSpec.maxDim),
     "workspace.threads": .to(0, Workspace.maxThreads),
     "network.hidden": .to(1, NetworkSpec.maxWidth),
@@ -77,6 +85,7 @@ package struct Limit: Sendable {
     "train.clip_norm": .orMore(0),
     "train.validation_fraction": .to(0, below1),
     "train.rows_memory": .orMore(0),
+    "train.image_shift": .to(0, FlowSpec.maxDim),
     "train.threads": .to(0, Workspace.maxThreads),
     "vi.steps": .to(0, VariationalOptions.maxSteps),
     "vi.batch_size": .to(1, VariationalOptions.maxBatch),

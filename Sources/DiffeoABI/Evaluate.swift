@@ -66,7 +66,7 @@ private func fromNoise<T: Scalar>(
 }
 
 private func sample<T: Scalar>(
-  _ flow: OpaquePointer?, _ seed: UInt64, _ first_row: UInt64, _ n: Int64,
+  _ flow: OpaquePointer?, temperature: Double = 1, _ seed: UInt64, _ first_row: UInt64, _ n: Int64,
   _ context: UnsafePointer<T>?,
   _ n_context: Int64, _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<T>?,
   _ log_prob: UnsafeMutablePointer<T>?
@@ -74,11 +74,26 @@ private func sample<T: Scalar>(
   boundary { () throws(DiffeoError) in
     let flow = try FlowHandle.from(flow).flow
     let batch = try batch(flow.spec, nil, nil, n, context, n_context)
+    try Limit.check("sample_tempered.temperature", temperature)
     let workspace = try Workspace.orTemporary(workspace)
     if batch.rows > 0 {
       try flow.run(
-        .sample(seed: seed, firstRow: first_row, require(x, "x"), logProb: log_prob), batch, workspace)
+        .sample(seed: seed, firstRow: first_row, temperature: temperature, require(x, "x"), logProb: log_prob), batch,
+        workspace)
     }
+  }
+}
+
+private func bitsPerDim<T: Scalar>(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<T>?, _ n: Int64, _ context: UnsafePointer<T>?, _ n_context: Int64,
+  _ seed: UInt64, _ draws: Int64, _ workspace: OpaquePointer?, _ bits: UnsafeMutablePointer<T>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let flow = try FlowHandle.from(flow).flow
+    let batch = try batch(flow.spec, x, "x", n, context, n_context)
+    let question = try BitsPerDim(flow.spec, seed: seed, draws: Int(draws))
+    let workspace = try Workspace.orTemporary(workspace)
+    if batch.rows > 0 { try flow.run(.bitsPerDim(question, require(bits, "bits")), batch, workspace) }
   }
 }
 
@@ -174,4 +189,38 @@ public func diffeo_flow_sample_f64(
   _ log_prob: UnsafeMutablePointer<Double>?
 ) -> diffeo_status {
   sample(flow, seed, first_row, n, context, n_context, workspace, x, log_prob)
+}
+
+@implementation @_cdecl("diffeo_flow_sample_tempered_f32")
+public func diffeo_flow_sample_tempered_f32(
+  _ flow: OpaquePointer?, _ temperature: Double, _ seed: UInt64, _ first_row: UInt64, _ n: Int64,
+  _ context: UnsafePointer<Float>?, _ n_context: Int64, _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<Float>?,
+  _ log_prob: UnsafeMutablePointer<Float>?
+) -> diffeo_status {
+  sample(flow, temperature: temperature, seed, first_row, n, context, n_context, workspace, x, log_prob)
+}
+
+@implementation @_cdecl("diffeo_flow_bits_per_dim_f32")
+public func diffeo_flow_bits_per_dim_f32(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<Float>?, _ n: Int64, _ context: UnsafePointer<Float>?, _ n_context: Int64,
+  _ seed: UInt64, _ draws: Int64, _ workspace: OpaquePointer?, _ bits: UnsafeMutablePointer<Float>?
+) -> diffeo_status {
+  bitsPerDim(flow, x, n, context, n_context, seed, draws, workspace, bits)
+}
+
+@implementation @_cdecl("diffeo_flow_sample_tempered_f64")
+public func diffeo_flow_sample_tempered_f64(
+  _ flow: OpaquePointer?, _ temperature: Double, _ seed: UInt64, _ first_row: UInt64, _ n: Int64,
+  _ context: UnsafePointer<Double>?, _ n_context: Int64, _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<Double>?,
+  _ log_prob: UnsafeMutablePointer<Double>?
+) -> diffeo_status {
+  sample(flow, temperature: temperature, seed, first_row, n, context, n_context, workspace, x, log_prob)
+}
+
+@implementation @_cdecl("diffeo_flow_bits_per_dim_f64")
+public func diffeo_flow_bits_per_dim_f64(
+  _ flow: OpaquePointer?, _ x: UnsafePointer<Double>?, _ n: Int64, _ context: UnsafePointer<Double>?, _ n_context: Int64,
+  _ seed: UInt64, _ draws: Int64, _ workspace: OpaquePointer?, _ bits: UnsafeMutablePointer<Double>?
+) -> diffeo_status {
+  bitsPerDim(flow, x, n, context, n_context, seed, draws, workspace, bits)
 }

@@ -250,6 +250,8 @@ extension diffeo_train_options: SizedStruct {
     ema_decay = d.emaDecay
     x_noise = d.xNoise
     rows_memory = Int64(d.rowsMemory)
+    image_shift = Int64(d.imageShift)
+    image_flip = d.imageFlip ? 1 : 0
     negative_weights = d.negativeWeights ? 1 : 0
   }
 
@@ -281,6 +283,9 @@ extension diffeo_train_options: SizedStruct {
       o.xNoise = x_noise
       o.negativeWeights = try flag(negative_weights, "negative_weights")
       o.rowsMemory = Int(rows_memory)
+      o.imageShift = Int(image_shift)
+      o.imageFlip = try flag(image_flip, "image_flip")
+      try requireZero(reserved2)
       try o.check()
       return o
     }

@@ -53,18 +53,20 @@ public func diffeo_spec_add_coupling(
   }
 }
 
+func maskGiven(_ given: UnsafePointer<UInt8>?, _ count: Int) throws(DiffeoError) -> [Bool] {
+  let given = try require(given, "mask_given")
+  let values = (0..<count).map { given[$0] }
+  if let at = values.firstIndex(where: { $0 > 1 }) {
+    throw DiffeoError(.invalid, "mask_given[\(at)] is \(values[at]), it must be 0 or 1")
+  }
+  return values.map { $0 == 1 }
+}
+
 /// given: dim values, with DIFFEO_MASK_GIVEN.
 private func couplingMask(_ value: Int32, _ given: UnsafePointer<UInt8>?, dim: Int) throws(DiffeoError)
   -> SpecBuilder.Mask
 {
-  if Int(value) == DIFFEO_MASK_GIVEN {
-    let given = try require(given, "mask_given")
-    let values = (0..<dim).map { given[$0] }
-    if let at = values.firstIndex(where: { $0 > 1 }) {
-      throw DiffeoError(.invalid, "mask_given[\(at)] is \(values[at]), it must be 0 or 1")
-    }
-    return .given(values.map { $0 == 1 })
-  }
+  if Int(value) == DIFFEO_MASK_GIVEN { return .given(try maskGiven(given, dim)) }
   return try choice(
     value, "mask",
     [
@@ -84,9 +86,9 @@ public func diffeo_spec_add_permutation(
 ) -> diffeo_status {
   boundary { () throws(DiffeoError) in
     let handle = try SpecHandle.from(spec)
-    let dim = handle.builder.spec.dim
+    let count = handle.builder.map.channels
     try handle.builder.addPermutation(
-      integers(require(permutation, "permutation"), Int64(dim), "permutation", atMost: dim))
+      integers(require(permutation, "permutation"), Int64(count), "permutation", atMost: count))
   }
 }
 

@@ -45,8 +45,11 @@ extension Reader {
     else {
       throw DiffeoError(.format, "the attributes 'dim' and 'context_dim' must be integers")
     }
-    guard try integers("event_shape", of: root) == [dim] else {
-      throw DiffeoError(.format, "the attribute 'event_shape' must be [\(dim)], as dim is")
+    guard let shape = try integers("event_shape", of: root), shape.count == 1 || shape.count == 3,
+      shape.allSatisfy({ 1...FlowSpec.maxDim ~= $0 }), shape.reduce(1, *) == dim
+    else {
+      throw DiffeoError(
+        .format, "the attribute 'event_shape' must be [\(dim)], or channels, height and width of \(dim) numbers")
     }
 
     guard let layers = try group("layers", of: root) else { throw missing("/layers") }
@@ -62,7 +65,7 @@ extension Reader {
     let base = try record(of: component(.base))
     do {
       return try FlowSpec(
-        dtype: dtype, dim: dim, contextDim: contextDim, context: context, layers: records, base: base)
+        dtype: dtype, shape: shape, contextDim: contextDim, context: context, layers: records, base: base)
     } catch {
       throw ofFile(error)
     }

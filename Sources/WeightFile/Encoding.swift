@@ -26,7 +26,7 @@ extension Writer {
     try set("dtype", spec.dtype.name, of: root)
     try set("dim", spec.dim, of: root)
     try set("context_dim", spec.contextDim, of: root)
-    try set("event_shape", [spec.dim], of: root)
+    try set("event_shape", spec.shape, of: root)
   }
 
   fileprivate func add<S: Scalar>(_ flow: Flow<S>) throws(DiffeoError) {

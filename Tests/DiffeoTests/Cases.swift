@@ -55,6 +55,23 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
+  /// Of images.
+  init(
+    _ name: String, shape: [Int], contextDim: Int = 0, traits: Traits = [],
+    _ build: @escaping @Sendable (inout SpecBuilder) throws -> Void
+  ) {
+    self.name = "\(name), \(shape.map(String.init).joined(separator: " x ")), context \(contextDim)"
+    dim = shape.reduce(1, *)
+    self.contextDim = contextDim
+    extent = .square(-14...14)
+    self.traits = traits
+    spec = { dtype in
+      var builder = try SpecBuilder(shape: shape, contextDim: contextDim, dtype: dtype)
+      try build(&builder)
+      return builder.spec
+    }
+  }
+
   init(
     _ name: String, architecture: Architecture,
     _ make: @escaping @Sendable (Architecture) throws -> FlowSpec
@@ -71,7 +88,7 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
-  static let all: [Case] = layers + blocks + dropouts + domains + bases + mades + architectures
+  static let all: [Case] = layers + images + blocks + dropouts + domains + bases + mades + architectures
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -142,6 +159,7 @@ struct Case: CustomTestStringConvertible, Sendable {
         addBoth("batch norm", .trainsOtherwise) { try $0.addBatchNorm() }
         addBoth("lu") { try $0.addLU(permuted: false, seed: 0) }
         addBoth("lu, permuted") { try $0.addLU(permuted: true, seed: 6) }
+        addBoth("linear") { try $0.addLinear() }
         addBoth("planar") { try $0.addPlanar(network: contextDim > 0 ? .small(hidden: [13], .tanh) : nil) }
         addBoth("radial", dim == 1 ? .hasKinks : []) {
           try $0.addRadial(network: contextDim > 0 ? .small(hidden: [], .tanh) : nil)
@@ -765,7 +783,10 @@ extension Flow {
         let value = 2 * random.uniform() - 1
         switch slot.role {
         case .weight:
-          p[slot.offset + i] = S(strength * 1.3 * value / Double(slot.shape.last ?? 1).squareRoot())
+          let size = Double(slot.shape.dropFirst().reduce(1, *)).squareRoot()
+          // A matrix by itself is to have an inverse.
+          let isLinear = slot.name == "weight"
+          p[slot.offset + i] = (isLinear ? p[slot.offset + i] : 0) + S(strength * (isLinear ? 0.4 : 1.3) * value / size)
         case .vector: p[slot.offset + i] = S(strength * 0.4 * value)
         case .constant: break
         }

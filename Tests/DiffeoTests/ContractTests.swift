@@ -326,7 +326,7 @@ import Testing
   @Test(arguments: Case.all) func recordsRoundTrip(_ c: Case) throws {
     let spec = try c.spec(.f32)
     let again = try FlowSpec(
-      dtype: spec.dtype, dim: spec.dim, contextDim: spec.contextDim, context: spec.contextRecord,
+      dtype: spec.dtype, shape: spec.shape, contextDim: spec.contextDim, context: spec.contextRecord,
       layers: spec.layerRecords, base: spec.baseRecord)
     #expect(again.layerRecords == spec.layerRecords)
     #expect(again.baseRecord == spec.baseRecord)
@@ -408,7 +408,7 @@ import Testing
         lonely["context_mode"] = .string(mode)
         #expect(throws: DiffeoError.self) {
           try FlowSpec(
-            dtype: .f32, dim: 3, contextDim: 0, context: nil,
+            dtype: .f32, shape: [3], contextDim: 0, context: nil,
             layers: record.kind == MADESpec.kind ? [] : [lonely],
             base: record.kind == MADESpec.kind ? lonely : Record(kind: "standard_normal"))
         }

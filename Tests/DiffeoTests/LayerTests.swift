@@ -335,7 +335,7 @@ import Testing
   /// A flow with a context may have parts that do not look at it.
   @Test func aRecordWithoutANetworkMeansTrainedVectors() throws {
     let spec = try FlowSpec(
-      dtype: .f64, dim: 2, contextDim: 3, context: nil, layers: [Record(kind: "planar"), Record(kind: "radial")],
+      dtype: .f64, shape: [2], contextDim: 3, context: nil, layers: [Record(kind: "planar"), Record(kind: "radial")],
       base: Record(kind: "standard_normal"))
     #expect(spec.slots.flatMap(\.slots).map(\.name) == ["u", "w", "b", "x0", "alpha", "beta"])
     let flow = try Flow<Double>.random(spec, seed: 1)

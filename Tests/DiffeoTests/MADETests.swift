@@ -30,7 +30,7 @@ import Testing
   private func one(_ mask: Int, of spec: FlowSpec) throws -> FlowSpec {
     let base = try #require(spec.base.spec as? MADESpec)
     let parameters = base.masks[mask]
-    var one = try FlowSpec(dtype: spec.dtype, dim: spec.dim, contextDim: spec.contextDim)
+    var one = try FlowSpec(dtype: spec.dtype, shape: spec.shape, contextDim: spec.contextDim)
     try one.setBase(
       BaseSpec(
         MADESpec(

@@ -42,6 +42,7 @@ protocol Bijection: Prepared {
 /// A tile of rows on its way through the layers.
 struct Pass<S: Scalar>: BitwiseCopyable {
   let dim: Int
+  let contextDim: Int
   let stride: Int
   /// [dim][stride], the present values.
   var x: UnsafeMutablePointer<S>
@@ -69,6 +70,7 @@ struct Pass<S: Scalar>: BitwiseCopyable {
     throws(DiffeoError)
   {
     self.dim = dim
+    self.contextDim = contextDim
     self.stride = stride
     self.scratch = scratch
     self.recording = recording

@@ -1,6 +1,7 @@
 import KernelInterface
 
-/// Some columns of a tile: number (i, r) of them is at indices[i] * stride + r.
+/// Some columns of a tile: number (i, r) of them is at indices[i] * stride + r. Or channels, and r is a lane: a place of
+/// a row.
 struct TileColumns: BitwiseCopyable {
   let indices: UnsafePointer<Int32>
   let count: Int
@@ -61,7 +62,7 @@ extension ElementMap {
     inverse: Bool, _ columns: TileColumns, _ x: UnsafePointer<S>, _ p: UnsafePointer<S>, _ logs: UnsafePointer<S>,
     _ adjoint: Adjoint<S>, _ gp: UnsafeMutablePointer<S>
   ) throws(DiffeoError) {
-    let (stride, scratch) = (columns.stride, adjoint.scratch)
+    let (stride, scratch, places) = (columns.stride, adjoint.scratch, columns.stride / adjoint.stride)
     let pullback = pullback(inverse: inverse)
     if columns.areMappedAtOnce {
       let mark = scratch.mark
@@ -73,7 +74,7 @@ extension ElementMap {
       columns.gather(x, count, numbers)
       columns.gather(adjoint.g, count, g)
       gather(columns, p, count, parameters)
-      adjoint.spreadLogDet(columns.count, negated: inverse, gParameters)
+      adjoint.spreadLogDet(columns.count * places, negated: inverse, gParameters)
       for i in columns.count * stride..<count { gParameters[i] = 0 }
       pullback(rule, count, numbers, parameters, logs, g, gParameters)
       scatter(columns, gParameters, count, gp)
@@ -82,7 +83,7 @@ extension ElementMap {
     } else {
       for i in 0..<columns.count {
         let offset = i * parameterCount * stride
-        adjoint.spreadLogDet(1, negated: inverse, gp + offset)
+        adjoint.spreadLogDet(places, negated: inverse, gp + offset)
         pullback(rule, stride, x + columns[i], p + offset, logs + i * stride, adjoint.g + columns[i], gp + offset)
       }
     }

@@ -2,33 +2,43 @@ import CLibrary
 import KernelInterface
 
 /// An invertible matrix by its factors: z = P L (U + diag(s)) x + bias, where L has ones and U zeros on the diagonal and
-/// (P v)_i = v_{permutation[i]}. The log-determinant is the sum of log|s|, and the inverse two triangular solves. Glow,
-/// Kingma and Dhariwal 2018, section 3.2, on vectors.
+/// (P v)_i = v_{permutation[i]}. The log-determinant is the sum of log|s|, and the inverse two triangular solves. On images
+/// it works at each place on its channels, the invertible 1x1 convolution of Glow, Kingma and Dhariwal 2018, section 3.2.
 struct LUSpec: BijectionSpec {
   static let kind = "lu"
   typealias F32 = LU<Float>
   typealias F64 = LU<Double>
 
+  private let columns: Int
+  let map: FeatureMap
   let permutation: [Int]
-  private var dim: Int { permutation.count }
+  private var dim: Int { map.channels }
 
-  init(_ permutation: [Int], dim: Int) throws(DiffeoError) {
-    guard isPermutation(permutation, dim) else {
-      throw DiffeoError(.invalid, "a permutation must name each of the columns 0 to \(dim - 1) once")
-    }
-    guard dim * dim <= NetworkSpec.maxWeights else {
-      throw DiffeoError(
-        .invalid, "a matrix of \(dim) x \(dim) was asked for, at most \(NetworkSpec.maxWeights) weights are possible")
-    }
+  /// dim: of the flow.
+  init(_ permutation: [Int], _ map: FeatureMap, dim: Int) throws(DiffeoError) {
+    try PermutationSpec.check(permutation, map)
+    try LUSpec.check(map)
+    columns = dim
+    self.map = map
     self.permutation = permutation
   }
 
+  /// Whether a matrix of all channels can be.
+  static func check(_ map: FeatureMap) throws(DiffeoError) {
+    let size = map.channels
+    guard size * size <= NetworkSpec.maxWeights else {
+      throw DiffeoError(
+        .invalid, "a matrix of \(size) x \(size) was asked for, at most \(NetworkSpec.maxWeights) weights are possible")
+    }
+  }
+
   init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
-    try self.init(record.ints("permutation"), dim: dim)
+    try self.init(record.ints("permutation"), FeatureMap(record, dim: dim), dim: dim)
   }
 
   var record: Record {
     var record = Record(kind: LUSpec.kind)
+    map.describe(&record, dim: columns)
     record["permutation"] = .ints(permutation)
     return record
   }
@@ -60,12 +70,12 @@ struct LUSpec: BijectionSpec {
   }
 
   var summary: String {
-    permutation == Array(permutation.indices) ? "matrix of \(dim) x \(dim)" : "matrix of \(dim) x \(dim), permuted"
+    "matrix of \(dim) x \(dim)" + (permutation == Array(permutation.indices) ? "" : ", permuted") + map.summary
   }
 }
 
 struct LU<S: Scalar>: Bijection {
-  private let dim: Int
+  private let map: FeatureMap
   private let offset: Int
   private let slot: Int
   private let permutation: UnsafePointer<Int32>
@@ -77,11 +87,14 @@ struct LU<S: Scalar>: Bijection {
   private let bias: UnsafeMutablePointer<S>
   private var logDet = 0.0
 
+  private var dim: Int { map.channels }
+
   init(_ spec: LUSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
-    dim = spec.permutation.count
+    map = spec.map
     self.offset = offset
     self.slot = slot
     permutation = try pool.copy(spec.permutation.map { Int32($0) })
+    let dim = spec.map.channels
     let order = Array(0..<Int32(dim))
     lower = try DenseLayer(
       offset: offset, slot: slot, rowOrder: order, columnOrder: order, limits: order, hasBias: false, pool: pool)
@@ -106,128 +119,190 @@ struct LU<S: Scalar>: Bijection {
       bias[i] = own[offsets.bias + i]
       logDet += logScale
     }
+    logDet *= Double(map.places)
   }
 
+  /// [piece of the lanes][channels][width]
   struct Tape: BitwiseCopyable {
     let reversedX: UnsafeMutablePointer<S>
     /// (U + diag(s)) x
     let u: UnsafeMutablePointer<S>
   }
 
+  private func newTape(_ walk: ChannelWalk<S>, _ pass: Pass<S>) throws(DiffeoError) -> Tape {
+    let count = (pass.recording ? walk.chunks.count : 1) * walk.size
+    return Tape(reversedX: try pass.scratch.take(count), u: try pass.scratch.take(count))
+  }
+
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    let (stride, scratch) = (pass.stride, pass.scratch)
+    let (scratch, recording) = (pass.scratch, pass.recording)
     let mark = scratch.mark
-    let (reversedX, reversedU) = (try tile(stride, scratch), try tile(stride, scratch))
-    reverse(pass.x, reversedX, stride)
-    scale(reversedX, reversedU, stride)
-    upper.forward.add(reversedX, reversedU, stride)
-    let (u, v) = (try tile(stride, scratch), try tile(stride, scratch))
-    reverse(reversedU, u, stride)
-    v.update(from: u, count: dim * stride)
-    lower.forward.add(u, v, stride)
-    try pass.replace { _, z in
+    let walk = try ChannelWalk<S>(map, pass.stride, scratch)
+    let (width, tape) = (walk.chunks.width, try newTape(walk, pass))
+    let reversedU = try scratch.take(walk.size, of: S.self)
+    let v = try scratch.take(walk.size, of: S.self)
+    try walk.replace(&pass) { i, x, z in
+      let at = recording ? i * walk.size : 0
+      let (reversedX, u) = (tape.reversedX + at, tape.u + at)
+      reverse(x, reversedX, width)
+      scale(reversedX, reversedU, width)
+      upper.forward.add(reversedX, reversedU, width)
+      reverse(reversedU, u, width)
+      v.update(from: u, count: dim * width)
+      lower.forward.add(u, v, width)
       for i in 0..<dim {
-        let (from, to) = (v + Int(permutation[i]) * stride, z + i * stride)
-        for r in 0..<stride { to[r] = from[r] + bias[i] }
+        let (from, to) = (v + Int(permutation[i]) * width, z + i * width)
+        for r in 0..<width { to[r] = from[r] + bias[i] }
       }
     }
-    for r in 0..<stride { pass.logDet[r] += logDet }
-    if !pass.recording { scratch.release(to: mark) }
-    return Tape(reversedX: reversedX, u: u)
+    for r in 0..<pass.stride { pass.logDet[r] += logDet }
+    if !recording { scratch.release(to: mark) }
+    return tape
   }
 
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    let (stride, scratch) = (pass.stride, pass.scratch)
+    let (scratch, recording) = (pass.scratch, pass.recording)
     let mark = scratch.mark
-    let (u, reversedX) = (try tile(stride, scratch), try tile(stride, scratch))
-    for i in 0..<dim {
-      let (from, to) = (pass.x + i * stride, u + Int(permutation[i]) * stride)
-      for r in 0..<stride { to[r] = from[r] - bias[i] }
+    let walk = try ChannelWalk<S>(map, pass.stride, scratch)
+    let (width, tape) = (walk.chunks.width, try newTape(walk, pass))
+    try walk.replace(&pass) { i, z, x in
+      let at = recording ? i * walk.size : 0
+      let (reversedX, u) = (tape.reversedX + at, tape.u + at)
+      for i in 0..<dim {
+        let (from, to) = (z + i * width, u + Int(permutation[i]) * width)
+        for r in 0..<width { to[r] = from[r] - bias[i] }
+      }
+      solve(lower.forward, transposed: false, diagonal: nil, u, width)
+      reverse(u, reversedX, width)
+      solve(upper.forward, transposed: false, diagonal: reversedScale, reversedX, width)
+      reverse(reversedX, x, width)
     }
-    solve(lower.forward, transposed: false, diagonal: nil, u, stride)
-    reverse(u, reversedX, stride)
-    solve(upper.forward, transposed: false, diagonal: reversedScale, reversedX, stride)
-    try pass.replace { _, x in reverse(reversedX, x, stride) }
-    for r in 0..<stride { pass.logDet[r] -= logDet }
-    if !pass.recording { scratch.release(to: mark) }
-    return Tape(reversedX: reversedX, u: u)
+    for r in 0..<pass.stride { pass.logDet[r] -= logDet }
+    if !recording { scratch.release(to: mark) }
+    return tape
   }
 
   func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
-    let (stride, scratch) = (adjoint.stride, adjoint.scratch)
+    let scratch = adjoint.scratch
     let mark = scratch.mark
-    let (gV, gU) = (try tile(stride, scratch), try tile(stride, scratch))
-    for i in 0..<dim { (gV + Int(permutation[i]) * stride).update(from: adjoint.g + i * stride, count: stride) }
-    gU.update(from: gV, count: dim * stride)
-    lower.pull(gV, gU, stride, adds: true)
-    let (reversedGU, reversedG) = (try tile(stride, scratch), try tile(stride, scratch))
-    reverse(gU, reversedGU, stride)
-    scale(reversedGU, reversedG, stride)
-    upper.pull(reversedGU, reversedG, stride, adds: true)
-    try gradients(adjoint, tape, gV: gV, reversedGU: reversedGU, logDetSign: 1)
-    reverse(reversedG, adjoint.g, stride)
+    let walk = try ChannelWalk<S>(map, adjoint.stride, scratch)
+    let (width, size) = (walk.chunks.width, walk.size)
+    let (gV, gU) = (try scratch.take(size, of: S.self), try scratch.take(size, of: S.self))
+    let (reversedGU, reversedG) = (try scratch.take(size, of: S.self), try scratch.take(size, of: S.self))
+    let sums = try Sums(self, adjoint, walk)
+    try walk.replace(adjoint) { i, from, to throws(DiffeoError) in
+      for i in 0..<dim { (gV + Int(permutation[i]) * width).update(from: from + i * width, count: width) }
+      gU.update(from: gV, count: dim * width)
+      lower.pull(gV, gU, width, adds: true)
+      reverse(gU, reversedGU, width)
+      scale(reversedGU, reversedG, width)
+      upper.pull(reversedGU, reversedG, width, adds: true)
+      try add(sums, walk, i, tape, gV: gV, reversedGU: reversedGU, scratch)
+      reverse(reversedG, to, width)
+    }
+    try finish(sums, walk, adjoint, logDetSign: 1)
     scratch.release(to: mark)
   }
 
   /// What y + dy adds to the solution x of f(x) = y, f itself takes away with -dx: the gradients are those of `forward`
   /// for minus dL/dy.
   func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) {
-    let (stride, scratch) = (adjoint.stride, adjoint.scratch)
+    let scratch = adjoint.scratch
     let mark = scratch.mark
-    let (gV, reversedGU) = (try tile(stride, scratch), try tile(stride, scratch))
-    reverse(adjoint.g, reversedGU, stride)
-    for i in 0..<dim * stride { reversedGU[i] = -reversedGU[i] }
-    solve(upper.backward, transposed: true, diagonal: reversedScale, reversedGU, stride)
-    reverse(reversedGU, gV, stride)
-    solve(lower.backward, transposed: true, diagonal: nil, gV, stride)
-    try gradients(adjoint, tape, gV: gV, reversedGU: reversedGU, logDetSign: -1)
-    for i in 0..<dim {
-      let (from, to) = (gV + Int(permutation[i]) * stride, adjoint.g + i * stride)
-      for r in 0..<stride { to[r] = -from[r] }
+    let walk = try ChannelWalk<S>(map, adjoint.stride, scratch)
+    let (width, size) = (walk.chunks.width, walk.size)
+    let (gV, reversedGU) = (try scratch.take(size, of: S.self), try scratch.take(size, of: S.self))
+    let sums = try Sums(self, adjoint, walk)
+    try walk.replace(adjoint) { i, from, to throws(DiffeoError) in
+      reverse(from, reversedGU, width)
+      for i in 0..<dim * width { reversedGU[i] = -reversedGU[i] }
+      solve(upper.backward, transposed: true, diagonal: reversedScale, reversedGU, width)
+      reverse(reversedGU, gV, width)
+      solve(lower.backward, transposed: true, diagonal: nil, gV, width)
+      try add(sums, walk, i, tape, gV: gV, reversedGU: reversedGU, scratch)
+      for i in 0..<dim {
+        let (from, to) = (gV + Int(permutation[i]) * width, to + i * width)
+        for r in 0..<width { to[r] = -from[r] }
+      }
     }
+    try finish(sums, walk, adjoint, logDetSign: -1)
     scratch.release(to: mark)
   }
 
-  private func gradients(
-    _ adjoint: Adjoint<S>, _ tape: Tape, gV: UnsafeMutablePointer<S>, reversedGU: UnsafeMutablePointer<S>, logDetSign: S
-  ) throws(DiffeoError) {
-    guard let sink = adjoint.sink else { return }
-    let (stride, scratch) = (adjoint.stride, adjoint.scratch)
-    try sink.outer(lower, gV, tape.u, stride, scratch)
-    try sink.outer(upper, reversedGU, tape.reversedX, stride, scratch)
-    let (gLogScale, gBias) = (try tile(stride, scratch), try tile(stride, scratch))
-    for i in 0..<dim {
-      let mirrored = dim - 1 - i
-      for r in 0..<stride {
-        let at = mirrored * stride + r
-        gLogScale[i * stride + r] =
-          reversedScale[mirrored] * tape.reversedX[at] * reversedGU[at] + logDetSign * adjoint.gLogDet[r]
-      }
-      (gBias + i * stride).update(from: gV + Int(permutation[i]) * stride, count: stride)
+  /// Gradients of the parameters: of the matrices, and by row, [channels][stride]. Nothing without a sink.
+  private struct Sums {
+    let sink: GradientSink<S>
+    let lower: LaneSums<S>
+    let upper: LaneSums<S>
+    let logScale: UnsafeMutablePointer<S>
+    let bias: UnsafeMutablePointer<S>
+
+    init?(_ layer: LU, _ adjoint: Adjoint<S>, _ walk: ChannelWalk<S>) throws(DiffeoError) {
+      guard let sink = adjoint.sink else { return nil }
+      self.sink = sink
+      let (scratch, count) = (adjoint.scratch, layer.dim * adjoint.stride)
+      let only = layer.map.places == 1 ? sink : nil
+      lower = try LaneSums(layer.lower, only: only, scratch)
+      upper = try LaneSums(layer.upper, only: only, scratch)
+      logScale = try scratch.take(count)
+      bias = try scratch.take(count)
+      logScale.update(repeating: 0, count: count)
+      bias.update(repeating: 0, count: count)
     }
-    sink.sum(slot + 2, gLogScale, dim, stride)
-    sink.sum(slot + 4, gBias, dim, stride)
   }
 
-  /// Whole panels, as the kernels want it.
-  private func tile(_ stride: Int, _ scratch: Scratch) throws(DiffeoError) -> UnsafeMutablePointer<S> {
-    try scratch.take(PackedMatrix<S>.padded(dim) * stride)
+  private func add(
+    _ sums: Sums?, _ walk: ChannelWalk<S>, _ i: Int, _ tape: Tape, gV: UnsafeMutablePointer<S>,
+    reversedGU: UnsafeMutablePointer<S>, _ scratch: Scratch
+  ) throws(DiffeoError) {
+    guard let sums else { return }
+    let (width, at) = (walk.chunks.width, i * walk.size)
+    let lanes = walk.chunks.range(i).count
+    let stride = walk.tile.stride
+    try sums.lower.add(gV, tape.u + at, lanes: lanes, width: width, scratch)
+    try sums.upper.add(reversedGU, tape.reversedX + at, lanes: lanes, width: width, scratch)
+    for c in 0..<dim {
+      let mirrored = dim - 1 - c
+      let (x, g) = (tape.reversedX + at + mirrored * width, reversedGU + mirrored * width)
+      let from = gV + Int(permutation[c]) * width
+      let (logScale, bias) = (sums.logScale + c * stride, sums.bias + c * stride)
+      for first in Swift.stride(from: 0, to: lanes, by: stride) {
+        for r in 0..<stride {
+          logScale[r] += reversedScale[mirrored] * x[first + r] * g[first + r]
+          bias[r] += from[first + r]
+        }
+      }
+    }
   }
 
-  private func reverse(_ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ stride: Int) {
-    for i in 0..<dim { (y + i * stride).update(from: x + (dim - 1 - i) * stride, count: stride) }
+  private func finish(
+    _ sums: Sums?, _ walk: ChannelWalk<S>, _ adjoint: Adjoint<S>, logDetSign: S
+  ) throws(DiffeoError) {
+    guard let sums else { return }
+    let (stride, places) = (adjoint.stride, S(map.places))
+    for c in 0..<dim {
+      for r in 0..<stride { sums.logScale[c * stride + r] += logDetSign * places * adjoint.gLogDet[r] }
+    }
+    sums.lower.finish(sums.sink)
+    sums.upper.finish(sums.sink)
+    sums.sink.sum(slot + 2, sums.logScale, dim, stride)
+    sums.sink.sum(slot + 4, sums.bias, dim, stride)
   }
 
-  private func scale(_ reversed: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ stride: Int) {
+  private func reverse(_ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ width: Int) {
+    for i in 0..<dim { (y + i * width).update(from: x + (dim - 1 - i) * width, count: width) }
+  }
+
+  private func scale(_ reversed: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ width: Int) {
     for i in 0..<dim {
-      for r in 0..<stride { y[i * stride + r] = reversedScale[i] * reversed[i * stride + r] }
+      for r in 0..<width { y[i * width + r] = reversedScale[i] * reversed[i * width + r] }
     }
   }
 
   private func solve(
     _ matrix: PackedMatrix<S>, transposed: Bool, diagonal: UnsafePointer<S>?, _ y: UnsafeMutablePointer<S>,
-    _ stride: Int
+    _ width: Int
   ) {
-    S.kernels.triangularSolve(matrix.panels, matrix.weights, dim, transposed, diagonal, y, stride)
+    S.kernels.triangularSolve(matrix.panels, matrix.weights, dim, transposed, diagonal, y, width)
   }
 }

@@ -21,6 +21,8 @@ protocol ComponentSpec: Equatable, Sendable {
   func wantsStatistics<S: Scalar>(_ parameters: UnsafePointer<S>) -> Bool
   func setStatistics<S: Scalar>(
     _ parameters: UnsafeMutablePointer<S>, mean: [Double], deviation: [Double]) throws(DiffeoError)
+  /// Before that: columns that share parameters share their statistics.
+  func pool(_ statistics: inout ColumnStatistics)
 }
 
 extension ComponentSpec {
@@ -31,6 +33,7 @@ extension ComponentSpec {
   func setStatistics<S: Scalar>(
     _ parameters: UnsafeMutablePointer<S>, mean: [Double], deviation: [Double]
   ) throws(DiffeoError) {}
+  func pool(_ statistics: inout ColumnStatistics) {}
 }
 
 extension ComponentSpec {

@@ -9,6 +9,7 @@ struct Base<S: Scalar>: BitwiseCopyable {
     let addLogDensity: (UnsafeMutableRawPointer, inout Pass<S>) throws(DiffeoError) -> AnyTape
     let pullback: (UnsafeMutableRawPointer, inout Adjoint<S>, AnyTape) throws(DiffeoError) -> Void
     let sample: (UnsafeMutableRawPointer, UInt64, UInt64, inout Pass<S>) throws(DiffeoError) -> AnyTape
+    let sampleTempered: (UnsafeMutableRawPointer, UInt64, UInt64, S, inout Pass<S>) throws(DiffeoError) -> Void
     let samplePullback: (UnsafeMutableRawPointer, inout Adjoint<S>, AnyTape) throws(DiffeoError) -> Void
 
     init<D: Distribution>(_: D.Type) where D.S == S {
@@ -24,6 +25,11 @@ struct Base<S: Scalar>: BitwiseCopyable {
       sample = { distribution, seed, firstRow, pass throws(DiffeoError) in
         let draw = try D.at(distribution).pointee.sample(seed, firstRow, &pass)
         return try pass.recorded(draw)
+      }
+      sampleTempered = { distribution, seed, firstRow, temperature, pass throws(DiffeoError) in
+        let draw = try D.at(distribution).pointee.sample(seed, firstRow, &pass)
+        _ = try D.at(distribution).pointee.addLogDensity(&pass)
+        try D.at(distribution).pointee.temper(temperature, &pass, draw)
       }
       samplePullback = { distribution, adjoint, draw throws(DiffeoError) in
         try D.at(distribution).pointee.samplePullback(&adjoint, D.recorded(draw))
@@ -47,6 +53,12 @@ struct Base<S: Scalar>: BitwiseCopyable {
   }
   func sample(_ seed: UInt64, _ firstRow: UInt64, _ pass: inout Pass<S>) throws(DiffeoError) -> AnyTape {
     try functions.pointee.sample(distribution, seed, firstRow, &pass)
+  }
+  /// Drawn in to their mean; the log-density is that of the rows before.
+  func sampleTempered(
+    _ seed: UInt64, _ firstRow: UInt64, _ temperature: S, _ pass: inout Pass<S>
+  ) throws(DiffeoError) {
+    try functions.pointee.sampleTempered(distribution, seed, firstRow, temperature, &pass)
   }
   func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: AnyTape) throws(DiffeoError) {
     try functions.pointee.samplePullback(distribution, &adjoint, draw)

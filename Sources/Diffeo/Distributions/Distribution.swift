@@ -72,6 +72,10 @@ protocol Distribution: Prepared {
   /// the gradient in the context, and gives gradients of parameters to the sink.
   func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError)
 
+  /// Draws the rows of `sample`, pass.x, in to their mean, by a factor. Bases that another one of their kind would not
+  /// come of have no such thing.
+  func temper(_ factor: S, _ pass: inout Pass<S>, _ draw: Draw) throws(DiffeoError)
+
   /// What the pullback of `sample` needs of a recording pass.
   associatedtype Draw: BitwiseCopyable
 
@@ -82,4 +86,16 @@ protocol Distribution: Prepared {
   /// them held fixed: adds to the gradient in the context, and gives gradients of parameters to the sink. What is in
   /// adjoint.g then has no meaning.
   func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) throws(DiffeoError)
+}
+
+extension Distribution {
+  func temper(_ factor: S, _ pass: inout Pass<S>, _ draw: Draw) throws(DiffeoError) {
+    throw DiffeoError(
+      .unsupported, "a temperature is for a base that is normal or logistic, that of this flow is \(Spec.kind)")
+  }
+
+  /// With the mean 0.
+  func temperAroundZero(_ factor: S, _ pass: inout Pass<S>) {
+    for i in 0..<pass.count { pass.x[i] *= factor }
+  }
 }

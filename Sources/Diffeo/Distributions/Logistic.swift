@@ -55,5 +55,7 @@ struct Logistic<S: Scalar>: Distribution {
     return Draw()
   }
 
+  func temper(_ factor: S, _ pass: inout Pass<S>, _ draw: Draw) { temperAroundZero(factor, &pass) }
+
   func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) {}
 }

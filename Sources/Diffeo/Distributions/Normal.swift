@@ -97,6 +97,11 @@ struct Normal<S: Scalar>: Distribution {
     return Draw(z: pass.x, parameters: tape)
   }
 
+  func temper(_ factor: S, _ pass: inout Pass<S>, _ draw: Draw) {
+    let mean = draw.parameters.values
+    for i in 0..<pass.count { pass.x[i] = mean[i] + factor * (pass.x[i] - mean[i]) }
+  }
+
   /// z = mean + scale e, and log p(z) = -log scale + a function of e alone.
   func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) throws(DiffeoError) {
     let (count, stride, g) = (adjoint.count, adjoint.stride, adjoint.g)

@@ -48,5 +48,7 @@ struct StandardNormal<S: Scalar>: Distribution {
     return Draw()
   }
 
+  func temper(_ factor: S, _ pass: inout Pass<S>, _ draw: Draw) { temperAroundZero(factor, &pass) }
+
   func samplePullback(_ adjoint: inout Adjoint<S>, _ draw: Draw) {}
 }

@@ -16,6 +16,19 @@ package struct Batch<T: Scalar> {
 }
 
 extension Pass {
+  /// Padding rows become the last one: where places are lanes as well sums run over them, with cotangents of 0, which
+  /// they stay if all numbers are as finite as those of the rows.
+  @inline(__always)
+  func repeatLastRow(_ count: Int) {
+    if count == stride || count == 0 { return }
+    for i in 0..<dim {
+      (x + i * stride + count).update(repeating: x[i * stride + count - 1], count: stride - count)
+    }
+    for i in 0..<contextDim {
+      (context + i * stride + count).update(repeating: context[i * stride + count - 1], count: stride - count)
+    }
+  }
+
   /// Fills in rows of a batch.
   @inline(__always)
   mutating func load<T: Scalar>(_ batch: Batch<T>, _ range: Range<Int>, contextDim: Int) {

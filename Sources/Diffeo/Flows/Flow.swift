@@ -74,4 +74,5 @@ enum RandomStream {
   static let dataNoise: UInt64 = 7 << 32
   static let dropout: UInt64 = 8 << 32
   static let window: UInt64 = 9 << 32
+  static let imageMoves: UInt64 = 10 << 32
 }

@@ -12,6 +12,8 @@ package struct ComponentSlots: Sendable {
 /// The architecture of a flow, valid by construction: layers from data to noise, over a base.
 package struct FlowSpec: Equatable, Sendable {
   package let dtype: DType
+  /// Of an event: [dim], or of an image [channels, height, width], whose rows have its numbers in this order.
+  package let shape: [Int]
   package let dim: Int
   package let contextDim: Int
   /// Standardisation of the context, before any layer sees it.
@@ -24,19 +26,43 @@ package struct FlowSpec: Equatable, Sendable {
   /// A GiB in single precision, and about three times that when prepared.
   package static let maxParameters = 1 << 28
 
-  package init(dtype: DType, dim: Int, contextDim: Int) throws(DiffeoError) {
+  package init(dtype: DType, shape: [Int], contextDim: Int) throws(DiffeoError) {
+    if shape.count == 3 {
+      for (name, size) in zip(["channels", "height", "width"], shape) { try Limit.check("image.size", size, name: name) }
+    } else if shape.count != 1 {
+      throw DiffeoError(
+        .invalid, "the shape has \(shape.count) numbers, it must be [dim] or [channels, height, width]")
+    }
+    // Each is at most 2^16.
+    dim = shape.reduce(1, *)
+    if shape.count == 3, dim > FlowSpec.maxDim {
+      throw DiffeoError(
+        .invalid,
+        "an image of \(shape[0]) x \(shape[1]) x \(shape[2]) has \(dim) numbers, at most \(FlowSpec.maxDim) are "
+          + "possible")
+    }
     try Limit.check("spec.dim", dim)
     try Limit.check("spec.context_dim", contextDim)
     self.dtype = dtype
-    self.dim = dim
+    self.shape = shape
     self.contextDim = contextDim
   }
 
+  package var isImage: Bool { shape.count == 3 }
+
+  /// All columns: of an image as it is, of a vector as channels of one place.
+  package var map: FeatureMap {
+    isImage ? FeatureMap(channels: shape[0], height: shape[1], width: shape[2]) : FeatureMap(columns: dim)
+  }
+
+  /// Rows of a tile where sums over its rows show in the results.
+  var tileRows: Int { isImage ? Tiling.imageRows : Tiling.vectorRows }
+
   /// From records, every value of which is suspect.
   package init(
-    dtype: DType, dim: Int, contextDim: Int, context: Record?, layers: [Record], base: Record
+    dtype: DType, shape: [Int], contextDim: Int, context: Record?, layers: [Record], base: Record
   ) throws(DiffeoError) {
-    try self.init(dtype: dtype, dim: dim, contextDim: contextDim)
+    try self.init(dtype: dtype, shape: shape, contextDim: contextDim)
     if let context {
       guard context.kind == StandardizeSpec.kind else {
         throw DiffeoError.unknown("context map", context.kind)
@@ -158,11 +184,15 @@ package struct FlowSpec: Equatable, Sendable {
     }
   }
 
+  private var events: String {
+    isImage ? "images of \(shape[0]) x \(shape[1]) x \(shape[2])" : "\(dim) column\(dim == 1 ? "" : "s")"
+  }
+
   /// Several lines for people.
   package var summary: String {
     let count = parameterCount
     var lines = [
-      "Flow of \(dim) column\(dim == 1 ? "" : "s")\(contextDim > 0 ? " given \(contextDim) of context" : ""), "
+      "Flow of \(events)\(contextDim > 0 ? " given \(contextDim) of context" : ""), "
         + "\(dtype.name), \(layers.count) layer\(layers.count == 1 ? "" : "s"), "
         + "\(count) parameter\(count == 1 ? "" : "s")"
     ]

@@ -1,8 +1,14 @@
+import CLibrary
+
 /// The layers of a flow in the form that the kernels want, for one vector of parameters: what a flow and a trainer share.
 final class Model<S: Scalar>: @unchecked Sendable {
   let dim: Int
   let contextDim: Int
   let layerCount: Int
+  let isImage: Bool
+  /// Rows of a tile where sums over its rows show in the results, and elsewhere.
+  let tileRows: Int
+  let evaluationRows: Int
   private let pool = Pool()
   private let layers: UnsafeMutablePointer<Layer<S>>
   private var context: Standardize<S>?
@@ -16,6 +22,9 @@ final class Model<S: Scalar>: @unchecked Sendable {
     dim = spec.dim
     contextDim = spec.contextDim
     layerCount = spec.layers.count
+    isImage = spec.isImage
+    tileRows = spec.tileRows
+    evaluationRows = spec.isImage ? Tiling.imageRows : S.kernels.tileRows
     layers = try pool.take(layerCount)
     var range = FlowSpec.ParameterRange(offset: 0, slot: 0)
     if let contextSpec = spec.context {
@@ -78,10 +87,18 @@ final class Model<S: Scalar>: @unchecked Sendable {
   }
 
   /// Rows of a seed in pass.x, their log p in pass.logDet. `firstRow` gives the number of the first one of each pass.
-  func sample(_ seed: UInt64, _ passes: Passes, firstRow: (Int) -> UInt64) throws(DiffeoError) {
+  /// temperature: by which the noise is drawn in; the density is that of the rows that come of it.
+  func sample(
+    _ seed: UInt64, temperature: Double, _ passes: Passes, firstRow: (Int) -> UInt64
+  ) throws(DiffeoError) {
     for p in passes.indices {
-      _ = try base.sample(seed, firstRow(p), &passes[p])
-      _ = try base.addLogDensity(&passes[p])
+      if temperature == 1 {
+        _ = try base.sample(seed, firstRow(p), &passes[p])
+        _ = try base.addLogDensity(&passes[p])
+      } else {
+        try base.sampleTempered(seed, firstRow(p), S(temperature), &passes[p])
+        for r in 0..<passes[p].stride { passes[p].logDet[r] -= Double(dim) * log(temperature) }
+      }
       // What the layers add is the log-determinant of the other direction.
       passes[p].negateLogDet()
     }

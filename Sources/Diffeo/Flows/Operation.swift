@@ -7,8 +7,10 @@ package enum Operation<T: Scalar> {
   case toNoise(Out, logDet: Out?)
   /// Noise to data.
   case fromNoise(Out, logDet: Out?)
-  /// Rows number firstRow, firstRow + 1... of a seed. The batch has no x.
-  case sample(seed: UInt64, firstRow: UInt64, Out, logProb: Out?)
+  /// Rows number firstRow, firstRow + 1... of a seed. The batch has no x. temperature: by which the noise is drawn in.
+  case sample(seed: UInt64, firstRow: UInt64, temperature: Double = 1, Out, logProb: Out?)
+  /// Of counts, with the noise of a seed; see BitsPerDim.
+  case bitsPerDim(BitsPerDim, Out)
 }
 
 /// An operation on a batch, a few tiles at a time.
@@ -26,9 +28,9 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
     self.model = model
     self.operation = operation
     self.batch = batch
-    tileCount = Tiling.count(batch.rows, tileRows: S.kernels.tileRows)
-    // Four save most of what there is to save.
-    together = 4
+    tileCount = Tiling.count(batch.rows, tileRows: model.evaluationRows)
+    // Four save most of what there is to save; of images each has many times the numbers of the weights.
+    together = model.isImage ? 1 : 4
     // In the end a thread is not to wait long for the others.
     atLast = threads == 1 ? together : 1
     fullJobs = max(0, tileCount - (threads == 1 ? 0 : 4 * threads)) / together
@@ -60,13 +62,16 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
       try model.inverse(passes)
       for p in passes.indices { store(passes[p], rows(first + p), x, logDet) }
 
-    case .sample(let seed, let firstRow, let x, let logProb):
-      try model.sample(seed, passes) { firstRow &+ UInt64(rows(first + $0).lowerBound) }
+    case .sample(let seed, let firstRow, let temperature, let x, let logProb):
+      try model.sample(seed, temperature: temperature, passes) { firstRow &+ UInt64(rows(first + $0).lowerBound) }
       for p in passes.indices { store(passes[p], rows(first + p), x, logProb) }
+
+    case .bitsPerDim(let question, let bits):
+      for p in passes.indices { try question.answer(batch, rows(first + p), model, passes[p], bits) }
     }
   }
 
-  private func rows(_ tile: Int) -> Range<Int> { Tiling.range(tile, batch.rows, tileRows: S.kernels.tileRows) }
+  private func rows(_ tile: Int) -> Range<Int> { Tiling.range(tile, batch.rows, tileRows: model.evaluationRows) }
 
   private func begin(_ tile: Int, _ scratch: Scratch) throws(DiffeoError) -> Pass<S> {
     let rows = rows(tile)

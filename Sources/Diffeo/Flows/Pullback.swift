@@ -42,12 +42,12 @@ package struct Pullback<T: Scalar> {
 extension Flow {
   package func run<T: Scalar>(_ pullback: Pullback<T>, _ batch: Batch<T>, _ workspace: Workspace) throws(DiffeoError) {
     guard let target = pullback.parameterGradient else {
-      let task = PullbackTask(model, pullback, batch, 0..<batch.rows, tileRows: S.kernels.tileRows, sums: nil)
+      let task = PullbackTask(model, pullback, batch, 0..<batch.rows, tileRows: model.evaluationRows, sums: nil)
       return try workspace.forEach(task.count, task)
     }
     let sums = try ParameterPullback(spec, model)
     try sums.run(rows: batch.rows, workspace) { piece, sums in
-      PullbackTask(model, pullback, batch, piece, tileRows: Tiling.rows, sums: sums)
+      PullbackTask(model, pullback, batch, piece, tileRows: model.tileRows, sums: sums)
     }
     for i in 0..<sums.gradient.count { target[i] += T(sums.gradient.pointer[i]) }
   }
@@ -57,15 +57,17 @@ extension Flow {
 final class ParameterPullback<S: Scalar> {
   let gradient: ParameterVector<S>
   private let sums: GradientSums<S>
+  private let tileRows: Int
   private var total: ParameterVector<Double>?
 
   init(_ spec: FlowSpec, _ model: Model<S>) throws(DiffeoError) {
     gradient = try ParameterVector(count: spec.parameterCount)
+    tileRows = model.tileRows
     sums = try GradientSums(spec, model, into: gradient.pointer, masks: .together)
   }
 
   /// Sets the gradient, of so many rows. In pieces, so that single precision sums few rows: `task` takes one, tiles of
-  /// Tiling.rows, to the sums.
+  /// the flow's tileRows, to the sums.
   func run<Task: IndexedTask>(
     rows: Int, _ workspace: Workspace, _ task: (_ piece: Range<Int>, GradientSums<S>) -> Task
   ) throws(DiffeoError) {
@@ -78,7 +80,7 @@ final class ParameterPullback<S: Scalar> {
       let first = k * Tiling.minibatchRows
       let piece = first..<min(first + Tiling.minibatchRows, rows)
       sums.begin()
-      try workspace.forEach(Tiling.count(piece.count), task(piece, sums))
+      try workspace.forEach(Tiling.count(piece.count, tileRows: tileRows), task(piece, sums))
       _ = try sums.finish(minibatch: 0, workspace)
       if pieces > 1, let total {
         for i in 0..<total.count { total.pointer[i] += Double(gradient.pointer[i]) }
@@ -127,6 +129,7 @@ struct PullbackTask<S: Scalar, T: Scalar>: IndexedTask {
     let stride = sums == nil ? Tiling.stride(range.count, S.self) : Tiling.wholeVectors(range.count, S.self)
     var pass = try model.newPass(stride, recording: true, scratch)
     pass.load(batch, range, contextDim: model.contextDim)
+    pass.repeatLastRow(range.count)
     model.begin(&pass)
     let sink = sums?.sink(tile: tile, rows: range.count, adds: tile > 0)
     let gLogs = try cotangents(pullback.logCotangents, range, columns: 1, stride, scratch)
@@ -162,7 +165,10 @@ struct PullbackTask<S: Scalar, T: Scalar>: IndexedTask {
     let tile = try scratch.take(columns * stride, of: S.self)
     switch cotangents {
     case .zeros: tile.update(repeating: 0, count: columns * stride)
-    case .ones: tile.update(repeating: 1, count: columns * stride)
+    case .ones:
+      for i in 0..<columns {
+        for r in 0..<stride { tile[i * stride + r] = r < range.count ? 1 : 0 }
+      }
     case .given(let g): Tiling.load(g + range.lowerBound * columns, range.count, columns, tile, stride)
     }
     return tile

@@ -3,6 +3,9 @@ import KernelInterface
 /// Puts a spec together layer by layer, from what a caller says: random choices are drawn here and stored as data.
 package struct SpecBuilder: Sendable {
   package internal(set) var spec: FlowSpec
+  /// What layers that go by channel work on: all columns, until a squeeze gives them another shape and a split leaves some
+  /// behind.
+  package internal(set) var map: FeatureMap
   /// Layers and a base whose choices have no seed of their own, to be drawn again for the seed of a flow.
   private var unseededLayers: [Int: Drawn<LayerSpec>] = [:]
   private var unseededBase: Drawn<BaseSpec>?
@@ -10,7 +13,13 @@ package struct SpecBuilder: Sendable {
   typealias Drawn<Part> = @Sendable (inout Philox) throws(DiffeoError) -> Part
 
   package init(dim: Int, contextDim: Int, dtype: DType) throws(DiffeoError) {
-    spec = try FlowSpec(dtype: dtype, dim: dim, contextDim: contextDim)
+    try self.init(shape: [dim], contextDim: contextDim, dtype: dtype)
+  }
+
+  /// shape: [dim], or [channels, height, width].
+  package init(shape: [Int], contextDim: Int, dtype: DType) throws(DiffeoError) {
+    spec = try FlowSpec(dtype: dtype, shape: shape, contextDim: contextDim)
+    map = spec.map
   }
 
   /// The spec as a flow of this seed has it: choices without a seed of their own depend on it and the layer's number.
@@ -130,20 +139,20 @@ package struct SpecBuilder: Sendable {
   }
 
   package mutating func addPermutation(_ permutation: [Int]) throws(DiffeoError) {
-    try spec.append(LayerSpec(PermutationSpec(permutation, dim: spec.dim)))
+    try spec.append(LayerSpec(PermutationSpec(permutation, map, dim: spec.dim)))
   }
   package mutating func addReverse() throws(DiffeoError) {
-    try addPermutation(Array((0..<spec.dim).reversed()))
+    try addPermutation(Array((0..<map.channels).reversed()))
   }
   package mutating func addRandomPermutation(seed: UInt64?) throws(DiffeoError) {
-    let dim = spec.dim
+    let (map, dim) = (map, spec.dim)
     try append(seed: seed) { random throws(DiffeoError) in
-      try LayerSpec(PermutationSpec(Self.mixing(dim, &random), dim: dim))
+      try LayerSpec(PermutationSpec(Self.mixing(map.channels, &random), map, dim: dim))
     }
   }
 
   package mutating func addActNorm() throws(DiffeoError) {
-    try spec.append(LayerSpec(ActNormSpec(dim: spec.dim)))
+    try spec.append(LayerSpec(ActNormSpec(map, dim: spec.dim)))
   }
 
   package mutating func addBatchNorm(epsilon: Double = 1e-5, momentum: Double = 0.1) throws(DiffeoError) {
@@ -153,14 +162,16 @@ package struct SpecBuilder: Sendable {
 
   /// z = exp(log_scale) x + shift, not set from the data.
   package mutating func addElementwiseAffine(shift: Bool) throws(DiffeoError) {
-    try spec.append(LayerSpec(ActNormSpec(dim: spec.dim, hasShift: shift, fromData: false)))
+    try spec.append(LayerSpec(ActNormSpec(map, dim: spec.dim, hasShift: shift, fromData: false)))
   }
 
   /// permuted: the matrix is P L U with a random P, drawn from the seed.
   package mutating func addLU(permuted: Bool, seed: UInt64?) throws(DiffeoError) {
-    let dim = spec.dim
+    let (map, dim) = (map, spec.dim)
     try append(seed: seed) { random throws(DiffeoError) in
-      try LayerSpec(LUSpec(permuted ? Self.mixing(dim, &random) : Array(0..<dim), dim: dim))
+      let channels = map.channels
+      return try LayerSpec(
+        LUSpec(permuted ? Self.mixing(channels, &random) : Array(0..<channels), map, dim: dim))
     }
   }
 
@@ -218,7 +229,12 @@ package struct SpecBuilder: Sendable {
   }
 
   /// Turns the layer that was added last the other way round: its `inverse` runs from data to noise.
-  package mutating func invertLast() throws(DiffeoError) { try spec.invertLast() }
+  package mutating func invertLast() throws(DiffeoError) {
+    if spec.layers.last?.spec is SqueezeSpec {
+      throw DiffeoError(.state, "the last layer is a squeeze, which gives those after it their shape: add its inverse instead")
+    }
+    try spec.invertLast()
+  }
 
   /// In place of the one before; a flow begins with the standard normal distribution.
   package mutating func setBase(_ base: BaseChoice) throws(DiffeoError) {

@@ -14,6 +14,8 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
   /// W x + b, and W^T g; the second only where it is prepared, too (see Model).
   let forward: PackedMatrix<S>
   let backward: PackedMatrix<S>
+  /// Tiles are of whole vectors always: `backward` is never used, and empty.
+  private let wholeVectors: Bool
   /// Of the weights in the parameter vector, [outputs, inputs]; the biases, if there are any, follow.
   let offset: Int
   /// Of the weights among the slots of the flow, for gradients.
@@ -24,7 +26,7 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
 
   init(
     offset: Int, slot: Int, rowOrder: [Int32], columnOrder: [Int32], limits: [Int32], hasBias: Bool = true,
-    pool: Pool
+    wholeVectors: Bool = false, pool: Pool
   ) throws(DiffeoError) {
     let rows = rowOrder.count
     inputs = columnOrder.count
@@ -32,6 +34,7 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
     self.offset = offset
     self.slot = slot
     self.hasBias = hasBias
+    self.wholeVectors = wholeVectors
     self.rowOrder = try pool.copy(rowOrder)
     self.columnOrder = try pool.copy(columnOrder)
     self.limits = try pool.copy(limits)
@@ -40,7 +43,7 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
       && columnOrder.enumerated().allSatisfy { $0.offset == $0.element }
     forward = try PackedMatrix(rows: rows, pool: pool) { 0..<Int(limits[$0]) }
     // Limits ascend, so the rows that see column k are the last ones.
-    backward = try PackedMatrix(rows: inputs, pool: pool) { k in
+    backward = try PackedMatrix(rows: wholeVectors ? 0 : inputs, pool: pool) { k in
       limits.partitionPoint { $0 > k }..<rows
     }
   }
@@ -56,10 +59,18 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
     }
   }
 
+  /// A matrix [outputs, inputs] that sees all of its inputs, in tiles of whole vectors.
+  init(whole outputs: Int, _ inputs: Int, offset: Int, slot: Int, hasBias: Bool, pool: Pool) throws(DiffeoError) {
+    try self.init(
+      offset: offset, slot: slot, rowOrder: Array(0..<Int32(outputs)), columnOrder: Array(0..<Int32(inputs)),
+      limits: [Int32](repeating: Int32(inputs), count: outputs), hasBias: hasBias, wholeVectors: true, pool: pool)
+  }
+
   /// Packs the present parameters of the flow.
-  func prepare(_ parameters: UnsafePointer<S>) {
-    let source = parameters + offset
-    let bias = parameters + biasOffset
+  func prepare(_ parameters: UnsafePointer<S>) { pack(parameters + offset, bias: parameters + biasOffset) }
+
+  /// bias: not read where there is none.
+  func pack(_ source: UnsafePointer<S>, bias: UnsafePointer<S>) {
     for p in 0..<forward.panelCount {
       let panel = forward.panels[p]
       let target = forward.weights + panel.offset
@@ -81,8 +92,10 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
   }
 
   /// Packs the transposed matrix of the present parameters.
-  func prepareBackward(_ parameters: UnsafePointer<S>) {
-    let source = parameters + offset
+  func prepareBackward(_ parameters: UnsafePointer<S>) { packBackward(parameters + offset) }
+
+  func packBackward(_ source: UnsafePointer<S>) {
+    if wholeVectors { return }
     // A few panels at a time: a row is read by whole lines of the cache, from where it may be far away.
     for first in stride(from: 0, to: backward.panelCount, by: 4) {
       let group = first..<min(first + 4, backward.panelCount)

@@ -60,4 +60,12 @@ struct GradientSink<S: Scalar>: BitwiseCopyable {
       S.kernels.rowSums(count, contributions, stride, rows, sums[slot], adds)
     }
   }
+
+  /// The gradient of a slot is what a tile has summed by itself.
+  func add(_ slot: Int, _ values: UnsafePointer<S>, _ count: Int) {
+    let slot = first + slot
+    turns.take(slot, turn: tile) {
+      if adds { S.kernels.add(count, values, sums[slot]) } else { sums[slot].update(from: values, count: count) }
+    }
+  }
 }

@@ -2,16 +2,18 @@ import KernelInterface
 
 /// How a batch is cut into tiles.
 enum Tiling {
-  /// Rows of a full tile where sums over its rows show in the results: the same for all kernels. A tile's activations
-  /// stay in the second-level cache.
-  static let rows = 64
+  /// Rows of a full tile of vectors where sums over its rows show in the results: the same for all kernels. A tile's
+  /// activations stay in the second-level cache.
+  static let vectorRows = 64
+  /// Of images, in all cases: their places are lanes as well. A whole vector of single precision everywhere.
+  static let imageRows = 16
   /// Rows of a minibatch that are worked on at once: a longer one is taken in pieces. Batch normalisation goes by a piece,
   /// so the header has the number, too (DIFFEO_BATCH_NORM_ROWS).
   static let minibatchRows = 512
 
-  static func count(_ rows: Int, tileRows: Int = Tiling.rows) -> Int { (rows + tileRows - 1) / tileRows }
+  static func count(_ rows: Int, tileRows: Int) -> Int { (rows + tileRows - 1) / tileRows }
 
-  static func range(_ tile: Int, _ rows: Int, tileRows: Int = Tiling.rows) -> Range<Int> {
+  static func range(_ tile: Int, _ rows: Int, tileRows: Int) -> Range<Int> {
     tile * tileRows..<min((tile + 1) * tileRows, rows)
   }
 

@@ -28,6 +28,19 @@ struct ColumnStatistics {
     deviation = try average(from: mean).map { max($0, 0).squareRoot() }
   }
 
+  /// All columns of a channel get the mean and the deviation of the channel.
+  mutating func pool(_ map: FeatureMap) {
+    if map.places == 1 { return }
+    for c in 0..<map.channels {
+      let columns = map.start + c * map.places..<map.start + (c + 1) * map.places
+      let average = columns.reduce(0) { $0 + mean[$1] } / Double(map.places)
+      let squares = columns.reduce(0) {
+        $0 + deviation[$1] * deviation[$1] + (mean[$1] - average) * (mean[$1] - average)
+      }
+      for i in columns { (mean[i], deviation[i]) = (average, (squares / Double(map.places)).squareRoot()) }
+    }
+  }
+
   mutating func replaceZeroDeviations(by value: Double) {
     deviation = deviation.map { $0 > 0 ? $0 : value }
   }

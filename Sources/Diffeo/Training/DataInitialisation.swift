@@ -9,6 +9,7 @@ extension FlowInTraining {
       let own = parameters.pointer + range.offset
       if component.wantsStatistics(UnsafePointer(own)) {
         var statistics = try statistics(of: rows, before: layer)
+        component.pool(&statistics)
         // A constant context does no harm.
         if layer < 0 { statistics.replaceZeroDeviations(by: 1) }
         // The inverse normalises if the layer takes normal numbers to these.

@@ -6,6 +6,7 @@ final class DataRows<S: Scalar>: RowSource {
   private let seed: UInt64
   private let dequantization: DequantizationNoise?
   private let noise: DataNoise<S>?
+  private let moves: ImageMoves<S>?
   /// Gives weights a mean of 1.
   private let weightFactor: S
   let effectiveCount: Double
@@ -16,22 +17,23 @@ final class DataRows<S: Scalar>: RowSource {
   private let pool = Pool()
 
   /// All rows.
-  convenience init(_ data: DataSet<S>, _ settings: RowSettings) throws(DiffeoError) {
+  convenience init(_ data: DataSet<S>, _ settings: RowSettings<S>) throws(DiffeoError) {
     let (seed, noise) = (settings.seed, settings.noise)
     try self.init(
       data, 0..<Int32(data.rows), seed, settings.dequantizes ? DequantizationNoise(seed: seed) : nil,
-      noise > 0 ? DataNoise(seed: seed, deviations: data.deviations().map { noise * $0 }) : nil)
+      noise > 0 ? DataNoise(seed: seed, deviations: data.deviations().map { noise * $0 }) : nil, settings.moves)
   }
 
   /// sorted: numbers of rows.
   private init(
     _ data: DataSet<S>, _ sorted: some Collection<Int32>, _ seed: UInt64, _ dequantization: DequantizationNoise?,
-    _ noise: DataNoise<S>?
+    _ noise: DataNoise<S>?, _ moves: ImageMoves<S>?
   ) throws(DiffeoError) {
     self.data = data
     self.seed = seed
     self.dequantization = dequantization
     self.noise = noise
+    self.moves = moves
     count = sorted.count
     let numbers = try pool.take(count, of: Int32.self)
     for (i, number) in sorted.enumerated() { numbers[i] = number }
@@ -54,7 +56,7 @@ final class DataRows<S: Scalar>: RowSource {
   }
 
   private func rows(_ sorted: some Collection<Int32>) throws(DiffeoError) -> DataRows {
-    try DataRows(data, sorted, seed, dequantization, noise)
+    try DataRows(data, sorted, seed, dequantization, noise, moves)
   }
 
   func split(held: Int) throws(DiffeoError) -> (train: any RowSource<S>, held: (any RowSource<S>)?) {
@@ -86,7 +88,10 @@ final class DataRows<S: Scalar>: RowSource {
     let rows = UnsafePointer(order + range.lowerBound)
     data.load(rows, range.count, &pass)
     try data.loadWeights(rows, range.count, &pass, factor: weightFactor)
-    if epoch != RowRandom.noEpoch { noise?.add(to: &pass, rows, range.count, epoch: epoch) }
+    if epoch != RowRandom.noEpoch {
+      try moves?.apply(to: &pass, rows, range.count, epoch: epoch)
+      noise?.add(to: &pass, rows, range.count, epoch: epoch)
+    }
     try dequantization?.fill(&pass, rows, range.count, epoch: epoch)
   }
 

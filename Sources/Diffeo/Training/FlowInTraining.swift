@@ -79,8 +79,8 @@ final class FlowInTraining<S: Scalar> {
     _ body: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) {
     let (first, count) = (stretch.lowerBound, stretch.count)
-    try workspace.forEach(Tiling.count(count)) { tile, scratch throws(DiffeoError) in
-      let tile = Tiling.range(tile, count)
+    try workspace.forEach(Tiling.count(count, tileRows: model.tileRows)) { tile, scratch throws(DiffeoError) in
+      let tile = Tiling.range(tile, count, tileRows: model.tileRows)
       let range = first + tile.lowerBound..<first + tile.upperBound
       var pass = try model.newPass(Tiling.stride(range.count, S.self), recording: false, scratch)
       try rows.load(range, &pass)

@@ -12,6 +12,7 @@ final class LikelihoodGradient<S: Scalar> {
   private let sums: GradientSums<S>
   /// Longer minibatches are taken in pieces.
   private let maxTiles: Int
+  private let tileRows: Int
   private let norms: [(layer: Int, norm: BatchNorm<S>)]
   /// For each tile: memory, its state between stages, and sums over its rows where there is batch normalisation.
   private let scratches: [Scratch]
@@ -23,6 +24,10 @@ final class LikelihoodGradient<S: Scalar> {
   private let rowWeights: UnsafeMutablePointer<Double>
   private var number = 0
   private let pool = Pool()
+
+  /// Images go through all layers by the tile: each has many times the numbers of the weights, and wants memory that the
+  /// next one can take over.
+  private var goesAlone: Bool { model.isImage && norms.isEmpty }
 
   private struct Tile {
     var recording: Model<S>.Recording
@@ -42,14 +47,15 @@ final class LikelihoodGradient<S: Scalar> {
     parameters = flow.parameters
     workspace = flow.workspace
     self.seed = seed
-    maxTiles = min(Tiling.minibatchRows / Tiling.rows, Tiling.count(rows))
+    tileRows = model.tileRows
+    maxTiles = min(Tiling.minibatchRows / tileRows, Tiling.count(rows, tileRows: tileRows))
     sums = try GradientSums(flow.spec, model, into: gradient.pointer, masks: .inTurns)
     norms = model.batchNorms
     scratches = (0..<maxTiles).map { _ in Scratch() }
     statisticsPerTile = norms.isEmpty ? 0 : 2 * flow.spec.dim
     statistics = try pool.take((maxTiles + 1) * statisticsPerTile)
-    logProbs = try pool.take(maxTiles * Tiling.rows)
-    rowWeights = try pool.take(maxTiles * Tiling.rows)
+    logProbs = try pool.take(maxTiles * tileRows)
+    rowWeights = try pool.take(maxTiles * tileRows)
     tiles = .allocate(capacity: maxTiles)
     tiles.initialize(repeating: nil, count: maxTiles)
   }
@@ -68,7 +74,7 @@ final class LikelihoodGradient<S: Scalar> {
   ) throws(DiffeoError) -> Double {
     self.number = number
     // As equal as can be: the statistics of a few rows left over would say nothing.
-    let maxRows = maxTiles * Tiling.rows
+    let maxRows = maxTiles * tileRows
     let pieces = (rows + maxRows - 1) / maxRows
     for k in 0..<pieces {
       let piece = k * rows / pieces..<(k + 1) * rows / pieces
@@ -81,8 +87,19 @@ final class LikelihoodGradient<S: Scalar> {
   private func run(
     _ piece: Range<Int>, weight: S, adds: Bool, _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) {
-    let count = Tiling.count(piece.count)
+    let count = Tiling.count(piece.count, tileRows: tileRows)
     sums.begin()
+    if goesAlone {
+      return try eachThread(count) { tiles throws(DiffeoError) in
+        for i in tiles {
+          let tile = stride(from: i, to: i + 1, by: 1)
+          self.tiles[i] = try begin(i, piece, load)
+          try forward(tile, 0..<model.layerCount)
+          try turn(tile, weight, adds)
+          try pullback(tile, 0..<model.layerCount)
+        }
+      }
+    }
     // Forwards: to the next batch normalisation, which is then set by all rows, and on from it.
     try eachThread(count) { tiles throws(DiffeoError) in
       for i in tiles { self.tiles[i] = try begin(i, piece, load) }
@@ -140,12 +157,14 @@ final class LikelihoodGradient<S: Scalar> {
   private func begin(
     _ i: Int, _ piece: Range<Int>, _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> Tile {
-    scratches[i].releaseAll()
-    let rows = Tiling.range(i, piece.count)
-    var pass = try model.newPass(Tiling.wholeVectors(rows.count, S.self), recording: true, scratches[i])
+    let scratch = scratches[goesAlone ? i % workspace.threads : i]
+    scratch.releaseAll()
+    let rows = Tiling.range(i, piece.count, tileRows: tileRows)
+    var pass = try model.newPass(Tiling.wholeVectors(rows.count, S.self), recording: true, scratch)
     pass.minibatch = number
     pass.dropout = Dropout(seed: seed, minibatch: number, firstRow: piece.lowerBound + rows.lowerBound)
     try load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
+    pass.repeatLastRow(rows.count)
     model.begin(&pass)
     return Tile(recording: try model.newRecording(pass), adjoint: nil, rows: rows)
   }
@@ -161,7 +180,7 @@ final class LikelihoodGradient<S: Scalar> {
       var tile = try tile(i)
       let pass = tile.recording.pass
       let weights = try pass.scratch.take(pass.stride, of: S.self)
-      weights.update(repeating: weight, count: pass.stride)
+      for r in 0..<pass.stride { weights[r] = r < tile.rows.count ? weight : 0 }
       if let given = pass.weights { for r in 0..<tile.rows.count { weights[r] *= given[r] } }
       try model.addBase(&tile.recording)
       tile.adjoint = try model.baseGradient(

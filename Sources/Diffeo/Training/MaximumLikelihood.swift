@@ -70,13 +70,18 @@ extension FlowInTraining {
     return try BlockRows(reader, name: name, settings, bytes: bytes)
   }
 
-  private func settings(_ options: TrainOptions) throws(DiffeoError) -> RowSettings {
+  private func settings(_ options: TrainOptions) throws(DiffeoError) -> RowSettings<S> {
+    guard spec.isImage || options.imageShift == 0 && !options.imageFlip else {
+      throw DiffeoError(
+        .invalid, "image_shift and image_flip are for images, and this flow is of \(spec.dim) columns without a shape")
+    }
     if options.xNoise > 0, spec.limitsSupport {
       throw DiffeoError(
         .invalid, "x_noise is \(options.xNoise), but this flow lives on a part of the numbers, which noise would leave")
     }
     return RowSettings(
       seed: options.seed, dequantizes: model.dequantizes, noise: options.xNoise,
+      moves: ImageMoves(spec.map, shift: options.imageShift, flips: options.imageFlip, seed: options.seed),
       negativeWeights: options.negativeWeights)
   }
 }

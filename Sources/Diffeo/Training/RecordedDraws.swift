@@ -18,7 +18,9 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
     var context: UnsafePointer<T>?
   }
 
-  private var tileCount: Int { Tiling.count(rows) }
+  private var tileCount: Int { Tiling.count(rows, tileRows: flow.model.tileRows) }
+
+  private func tileRange(_ i: Int) -> Range<Int> { Tiling.range(i, rows, tileRows: flow.model.tileRows) }
 
   /// Of the latest pullback in the parameters.
   var gradient: ParameterVector<S> { sums.gradient }
@@ -27,7 +29,7 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
     self.flow = flow
     self.rows = rows
     sums = try ParameterPullback(flow.spec, flow.model)
-    let kept = Tiling.count(min(rows, RecordedDraws.keptRows))
+    let kept = Tiling.count(min(rows, RecordedDraws.keptRows), tileRows: flow.model.tileRows)
     recordings = try pool.take(kept)
     scratches = (0..<kept).map { _ in Scratch() }
   }
@@ -48,17 +50,18 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
       }
       let recording = try record(i, scratch)
       if i < scratches.count { recordings[i] = recording }
-      let (pass, range, dim) = (recording.pass, Tiling.range(i, rows), flow.model.dim)
+      let (pass, range, dim) = (recording.pass, tileRange(i), flow.model.dim)
       Tiling.store(pass.x, pass.stride, x + range.lowerBound * dim, range.count, dim)
       for r in range { logProb[r] = T(pass.logDet[r - range.lowerBound]) }
     }
   }
 
   private func record(_ i: Int, _ scratch: Scratch) throws(DiffeoError) -> Model<S>.Recording {
-    let (model, range) = (flow.model, Tiling.range(i, rows))
+    let (model, range) = (flow.model, tileRange(i))
     let batch = Batch<T>(rows: rows, x: nil, context: source.context, contextIsShared: false)
     var pass = try model.newPass(Tiling.wholeVectors(range.count, S.self), recording: true, scratch)
     pass.load(batch, range, contextDim: model.contextDim)
+    pass.repeatLastRow(range.count)
     model.begin(&pass)
     var recording = try model.newRecording(pass)
     try model.sample(&recording, source.seed, firstRow: source.firstRow &+ UInt64(range.lowerBound))
@@ -83,7 +86,7 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
       try withRecording(i, scratch) { recording throws(DiffeoError) in
         let weights = try tile(weights, i, recording, columns: 1)
         let score = try flow.model.logProbPullback(recording, weights, nil).g
-        for (r, row) in Tiling.range(i, rows).enumerated() {
+        for (r, row) in tileRange(i).enumerated() {
           for j in 0..<dim { g[row * dim + j] += T(score[j * recording.pass.stride + r]) }
         }
       }
@@ -101,7 +104,7 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
   func pullBack(_ cotangents: Cotangents, context gContext: UnsafeMutablePointer<T>? = nil) throws(DiffeoError) {
     try sums.run(rows: rows, flow.workspace) { piece, sums in
       Pull(
-        draws: self, cotangents: cotangents, gContext: gContext, firstTile: piece.lowerBound / Tiling.rows, sums: sums)
+        draws: self, cotangents: cotangents, gContext: gContext, firstTile: piece.lowerBound / flow.model.tileRows, sums: sums)
     }
   }
 
@@ -115,10 +118,10 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
     func run(_ tile: Int, _ scratch: Scratch) throws(DiffeoError) {
       do throws(DiffeoError) {
         let i = firstTile + tile
-        let sink = sums.sink(tile: tile, rows: Tiling.range(i, draws.rows).count, adds: tile > 0)
+        let sink = sums.sink(tile: tile, rows: draws.tileRange(i).count, adds: tile > 0)
         try draws.withRecording(i, scratch) { recording throws(DiffeoError) in
           let adjoint = try draws.pullBack(i, recording, cotangents, sink)
-          let (range, columns) = (Tiling.range(i, draws.rows), adjoint.contextDim)
+          let (range, columns) = (draws.tileRange(i), adjoint.contextDim)
           if let gContext {
             let target = gContext + range.lowerBound * columns
             Tiling.store(adjoint.gContext, adjoint.stride, target, range.count, columns)
@@ -150,7 +153,7 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
   private func tile(
     _ given: UnsafePointer<T>?, _ i: Int, _ recording: Model<S>.Recording, columns: Int
   ) throws(DiffeoError) -> UnsafeMutablePointer<S> {
-    let (range, pass) = (Tiling.range(i, rows), recording.pass)
+    let (range, pass) = (tileRange(i), recording.pass)
     let tile = try pass.scratch.take(columns * pass.stride, of: S.self)
     if let given {
       Tiling.load(given + range.lowerBound * columns, range.count, columns, tile, pass.stride)

@@ -37,6 +37,9 @@ package struct TrainOptions: Sendable {
   package var clipQuantile = 0.9
   package var emaDecay = 0.0
   package var xNoise = 0.0
+  /// Of images: by up to so many places.
+  package var imageShift = 0
+  package var imageFlip = false
   package var negativeWeights = false
   package var rowsMemory = 1 << 28
 
@@ -66,6 +69,8 @@ package struct TrainOptions: Sendable {
     record["clip_quantile"] = .double(clipQuantile)
     record["ema_decay"] = .double(emaDecay)
     record["x_noise"] = .double(xNoise)
+    record["image_shift"] = .int(imageShift)
+    record["image_flip"] = .bool(imageFlip)
     record["negative_weights"] = .bool(negativeWeights)
     return record
   }
@@ -91,5 +96,6 @@ package struct TrainOptions: Sendable {
     try Limit.check("train.ema_decay", emaDecay)
     try Limit.check("train.x_noise", xNoise)
     try Limit.check("train.rows_memory", rowsMemory)
+    try Limit.check("train.image_shift", imageShift)
   }
 }

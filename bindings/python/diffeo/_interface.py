@@ -34,6 +34,8 @@ TARGETS = {"uniform": 1, "logistic": 2}
 MAPS = {"affine": 1, "spline": 2, "mixture": 3, "sinh_arcsinh": 4}
 BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "student_t": 5, "mixture": 6}
 CONDITIONALS = {"gaussian": 1, "mixture": 2, "bernoulli": 3}
+SQUEEZES = {"channels": 1, "places": 2, "diagonals": 3}
+IMAGES = {"mask_first": 1, "mask_last": 2, "mask_even": 3, "mask_odd": 4, "mask_none": 5, "mask_given": 6}
 DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4, "leaky_tanh": 5, "leaky_relu": 6, "log_tanh": 7}
 OPTIMIZERS = {"adam": 1, "sgd": 2}
 SCHEDULES = {"constant": 1, "cosine": 2, "exponential": 3, "plateau": 4}
@@ -238,6 +240,63 @@ class ArchitectureOptions(Structure):
     ]
 
 
+class ConvolutionOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("hidden", POINTER(c_int64)),
+        ("hidden_count", c_int64),
+        ("activation", c_int32),
+        ("blocks", c_int32),
+        ("kernel_first", c_int64),
+        ("kernel_hidden", c_int64),
+        ("kernel_last", c_int64),
+        ("gain", c_int32),
+        ("ones_outside", c_int32),
+    ]
+
+
+class ImageCouplingOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("mask", c_int32),
+        ("reserved", c_int32),
+        ("mask_given", POINTER(c_uint8)),
+        ("network", POINTER(ConvolutionOptions)),
+        ("map", POINTER(MapOptions)),
+    ]
+
+
+class SplitOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("keep", c_int32),
+        ("prior", c_int32),
+        ("network", POINTER(ConvolutionOptions)),
+    ]
+
+
+class ImageOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("channels", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("context_dim", c_int64),
+        ("levels", c_int64),
+        ("steps", c_int64),
+        ("quantization", c_int64),
+        ("alpha", c_double),
+        ("seed", c_uint64),
+        ("dtype", c_int32),
+        ("scale", c_int32),
+        ("split", c_int32),
+        ("learned_prior", c_int32),
+        ("learned_top", c_int32),
+        ("lu", c_int32),
+        ("network", POINTER(ConvolutionOptions)),
+    ]
+
+
 class TrainOptions(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -267,6 +326,9 @@ class TrainOptions(Structure):
         ("negative_weights", c_int32),
         ("reserved", c_int32),
         ("rows_memory", c_int64),
+        ("image_shift", c_int64),
+        ("image_flip", c_int32),
+        ("reserved2", c_int32),
     ]
 
 
@@ -355,6 +417,10 @@ STRUCTS: dict[str, type[Structure]] = {
     "diffeo_base_options": BaseOptions,
     "diffeo_made_options": MadeOptions,
     "diffeo_architecture_options": ArchitectureOptions,
+    "diffeo_convolution_options": ConvolutionOptions,
+    "diffeo_image_coupling_options": ImageCouplingOptions,
+    "diffeo_split_options": SplitOptions,
+    "diffeo_image_options": ImageOptions,
     "diffeo_train_options": TrainOptions,
     "diffeo_train_report": TrainReport,
     "diffeo_vi_options": ViOptions,
@@ -376,6 +442,10 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_workspace_create": (Status, c_int32, POINTER(Workspace)),
     "diffeo_workspace_destroy": (None, Workspace),
     "diffeo_workspace_threads": (c_int32, Workspace),
+    "diffeo_convolution_options_init": (Status, POINTER(ConvolutionOptions), c_size_t),
+    "diffeo_image_coupling_options_init": (Status, POINTER(ImageCouplingOptions), c_size_t),
+    "diffeo_split_options_init": (Status, POINTER(SplitOptions), c_size_t),
+    "diffeo_image_options_init": (Status, POINTER(ImageOptions), c_size_t),
     "diffeo_network_options_init": (Status, POINTER(NetworkOptions), c_size_t),
     "diffeo_spline_options_init": (Status, POINTER(SplineOptions), c_size_t),
     "diffeo_mixture_options_init": (Status, POINTER(MixtureOptions), c_size_t),
@@ -398,7 +468,10 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_cdf_flow_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
     "diffeo_spline_coupling_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
     "diffeo_spline_autoregressive_create": (Status, POINTER(ArchitectureOptions), POINTER(Flow)),
+    "diffeo_glow_image_create": (Status, POINTER(ImageOptions), POINTER(Flow)),
+    "diffeo_realnvp_image_create": (Status, POINTER(ImageOptions), POINTER(Flow)),
     "diffeo_spec_create": (Status, c_int64, c_int64, c_int32, POINTER(Spec)),
+    "diffeo_spec_create_image": (Status, c_int64, c_int64, c_int64, c_int64, c_int32, POINTER(Spec)),
     "diffeo_spec_destroy": (None, Spec),
     "diffeo_spec_invert": (Status, Spec),
     "diffeo_spec_add_autoregressive": (Status, Spec, POINTER(AutoregressiveOptions)),
@@ -407,6 +480,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_spec_add_reverse": (Status, Spec),
     "diffeo_spec_add_random_permutation": (Status, Spec, c_uint64),
     "diffeo_spec_add_lu": (Status, Spec, c_int32, c_uint64),
+    "diffeo_spec_add_linear": (Status, Spec),
     "diffeo_spec_add_householder": (Status, Spec, c_int64),
     "diffeo_spec_add_actnorm": (Status, Spec),
     "diffeo_spec_add_elementwise_affine": (Status, Spec, c_int32),
@@ -414,6 +488,11 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_spec_add_planar": (Status, Spec, POINTER(NetworkOptions)),
     "diffeo_spec_add_radial": (Status, Spec, POINTER(NetworkOptions)),
     "diffeo_spec_add_elementwise": (Status, Spec, POINTER(ElementwiseOptions)),
+    "diffeo_spec_add_squeeze": (Status, Spec, c_int32),
+    "diffeo_spec_add_unsqueeze": (Status, Spec, c_int32),
+    "diffeo_spec_add_image_coupling": (Status, Spec, POINTER(ImageCouplingOptions)),
+    "diffeo_spec_add_split": (Status, Spec, POINTER(SplitOptions)),
+    "diffeo_spec_map": (Status, Spec, Int64s),
     "diffeo_spec_add_standardize": (Status, Spec, Float64s, Float64s),
     "diffeo_spec_standardize_context": (Status, Spec, Float64s, Float64s),
     "diffeo_spec_add_domain": (Status, Spec, c_int32, Int64s, c_int64, Float64s, Float64s),
@@ -429,6 +508,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_flow_save_memory": (Status, Flow, c_void_p, c_size_t, POINTER(c_size_t)),
     "diffeo_flow_dim": (c_int64, Flow),
     "diffeo_flow_context_dim": (c_int64, Flow),
+    "diffeo_flow_shape": (c_int64, Flow, Int64s, c_int64),
     "diffeo_flow_dtype": (c_int32, Flow),
     "diffeo_flow_layer_count": (c_int64, Flow),
     "diffeo_flow_parameter_count": (c_int64, Flow),
@@ -452,6 +532,10 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_flow_from_noise_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
     "diffeo_flow_sample_f32": (Status, Flow, c_uint64, c_uint64, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s),
     "diffeo_flow_sample_f64": (Status, Flow, c_uint64, c_uint64, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
+    "diffeo_flow_sample_tempered_f32": (Status, Flow, c_double, c_uint64, c_uint64, c_int64, Float32s, c_int64, Workspace, Float32s, Float32s),
+    "diffeo_flow_sample_tempered_f64": (Status, Flow, c_double, c_uint64, c_uint64, c_int64, Float64s, c_int64, Workspace, Float64s, Float64s),
+    "diffeo_flow_bits_per_dim_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, c_uint64, c_int64, Workspace, Float32s),
+    "diffeo_flow_bits_per_dim_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, c_uint64, c_int64, Workspace, Float64s),
     "diffeo_flow_log_prob_vjp_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Float32s, Workspace, Float32s, Float32s, Float32s, Float32s),
     "diffeo_flow_log_prob_vjp_f64": (Status, Flow, Float64s, c_int64, Float64s, c_int64, Float64s, Workspace, Float64s, Float64s, Float64s, Float64s),
     "diffeo_flow_to_noise_vjp_f32": (Status, Flow, Float32s, c_int64, Float32s, c_int64, Float32s, Float32s, Workspace, Float32s, Float32s, Float32s, Float32s, Float32s),

@@ -1,0 +1,64 @@
+import CLibrary
+import KernelInterface
+
+/// A bound of -log2 P(x) / dim for counts x: the mean over draws of -log p(x + u) / (dim log 2), u uniform in [0, 1). Theis,
+/// van den Oord and Bethge 2016.
+package struct BitsPerDim: Sendable {
+  private let noise: DequantizationNoise
+  private let draws: Int
+  private let levels: Int
+
+  package init(_ spec: FlowSpec, seed: UInt64, draws: Int) throws(DiffeoError) {
+    try Limit.check("bits_per_dim.draws", draws)
+    guard let first = spec.layers.first, let layer = first.spec as? DequantizeSpec, !first.inverted else {
+      throw DiffeoError(
+        .invalid, "bits per dimension are of counts, and the first layer of this flow is no dequantisation")
+    }
+    noise = DequantizationNoise(seed: seed)
+    self.draws = draws
+    levels = layer.levels
+  }
+
+  /// Of the rows of a pass that has begun.
+  @inline(__always)
+  func answer<S: Scalar, T: Scalar>(
+    _ batch: Batch<T>, _ rows: Range<Int>, _ model: Model<S>, _ begun: Pass<S>, _ bits: UnsafeMutablePointer<T>
+  ) throws(DiffeoError) {
+    let (scratch, stride) = (begun.scratch, begun.stride)
+    try check(batch, rows, dim: model.dim)
+    let order = try scratch.take(rows.count, of: Int32.self)
+    for (r, row) in rows.enumerated() { order[r] = Int32(truncatingIfNeeded: row) }
+    let sums = try scratch.take(stride, of: Double.self)
+    sums.update(repeating: 0, count: stride)
+    let x = try scratch.take(begun.count, of: S.self)
+    x.update(from: begun.x, count: begun.count)
+    for draw in 0..<draws {
+      let mark = scratch.mark
+      var pass = begun
+      pass.x.update(from: x, count: begun.count)
+      pass.logDet.update(repeating: 0, count: stride)
+      try noise.fill(&pass, order, rows.count, epoch: draw)
+      try withUnsafeMutablePointer(to: &pass) { pass throws(DiffeoError) in
+        try model.logProb(Model<S>.Passes(start: pass, count: 1))
+      }
+      for r in 0..<rows.count { sums[r] -= pass.logDet[r] }
+      scratch.release(to: mark)
+    }
+    let unit = Double(draws) * Double(model.dim) * log(2.0)
+    for (r, row) in rows.enumerated() { bits[row] = T(sums[r] / unit) }
+  }
+
+  private func check<T: Scalar>(_ batch: Batch<T>, _ rows: Range<Int>, dim: Int) throws(DiffeoError) {
+    guard let x = batch.x else { return }
+    for row in rows {
+      for i in 0..<dim {
+        let value = x[row * dim + i]
+        guard value >= 0, value < T(levels), value == value.rounded(.down) else {
+          throw DiffeoError(
+            .invalid,
+            "x is \(value) in row \(row), column \(i): bits per dimension are of counts, integers 0 to \(levels - 1)")
+        }
+      }
+    }
+  }
+}
