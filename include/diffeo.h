@@ -774,9 +774,9 @@ DIFFEO_API diffeo_status diffeo_rows_create_f32(int64_t n, int64_t dim, int64_t 
 DIFFEO_API diffeo_status diffeo_rows_create_f64(int64_t n, int64_t dim, int64_t context_dim, int32_t weighted,
     diffeo_read_rows_f64 read, void *user, diffeo_rows **rows);
 /* Rows of an HDF5 file. x, context and weights are names of data sets, NULL for none, but not all of x and context: [n]
- * or [n, columns] of floating-point numbers or integers of any width, chunked and compressed or not, or [n] of records of
- * them (a compound type), each field of which is a column. Several with commas between them, such as "ra,dec,flux", have
- * their columns side by side. Numbers are converted to the type of the flow. The file is open, and must not change, until
+ * or [n, columns], or [n, channels, height, width] of images, of floating-point numbers or integers of any width, chunked
+ * and compressed or not, or [n] of records of them (a compound type), each field of which is a column. Several with commas
+ * between them, such as "ra,dec,flux", have their columns side by side. Numbers are converted to the type of the flow. The file is open, and must not change, until
  * the rows and all trainers of them are destroyed. Soft and external links are not followed, nor data stored in other
  * files; chunks of at most 268435456 bytes; filters that this HDF5 has, plugins included.
  * A thread of the library uses HDF5 while a call runs that reads such rows: no other thread of yours may then.
