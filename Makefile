@@ -80,6 +80,7 @@ gallery: lib ## trains each flow on small densities and draws docs/images (some 
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	$(WITH_LIBRARY) $(PYTHON) docs/gallery.py
 	$(WITH_LIBRARY) $(PYTHON) docs/gallery_objectives.py
+	$(WITH_LIBRARY) $(PYTHON) docs/gallery_images.py
 
 bench: lib ## measures speed, alone and against other libraries (some twenty minutes)
 	scripts/setup-benchmarks

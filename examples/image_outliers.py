@@ -1,11 +1,14 @@
 """What the likelihood of an image says, and what it does not: image_outliers.py [DIGITS.h5 [FLOW.h5]].
 
-Needs h5py, and the flow that glow_digits.py has written. Digits that the flow has not seen are told from other images of
-the same counts by their log-likelihood, and by its distance from the mean of the training digits (typicality: Nalisnick,
-Matsukawa, Teh, Lakshminarayanan, "Detecting out-of-distribution inputs to deep generative models using typicality", 2019).
+Needs h5py, and the flow that glow_digits.py has written. Digits that the flow has not seen are told from other images
+of the same counts by their log-likelihood, and by its distance from the mean of the training digits: typicality [1].
 Printed is the part of pairs, of a digit and another image, in which the other one is the stranger (AUROC): 1 tells all
-apart, 0.5 none, and below that the strangers are the more likely ones ("Do deep generative models know what they don't
-know?", ICLR 2019): a blank image is more likely than any digit, as smooth images are simple.
+apart, 0.5 none, and below that the strangers are the more likely ones: a blank image is more likely than any digit, as
+smooth images are simple [2].
+
+[1] Nalisnick, Matsukawa, Teh, Lakshminarayanan, "Detecting out-of-distribution inputs to deep generative models using
+    typicality", arXiv:1906.02994. [2] Nalisnick, Matsukawa, Teh, Gorur, Lakshminarayanan, "Do deep generative models
+    know what they don't know?", ICLR 2019.
 """
 
 import sys

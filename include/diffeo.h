@@ -423,10 +423,10 @@ typedef struct diffeo_image_options {
                             checkerboards and as many by channel, 3 */
   int64_t quantization;  /* images are counts 0 to quantization - 1, 2 to 16777216; 0: real numbers: 256 */
   double alpha;          /* of counts: logit(alpha + (1 - 2 alpha) x / quantization), 0 to 0.499; 0: x / quantization
-                            - 1/2 instead: 0.05 */
+                            - 1/2 instead: 1e-6 */
   uint64_t seed;         /* of the initial weights and permutations: 0 */
   int32_t dtype;         /* DIFFEO_F32 */
-  int32_t scale;         /* 0: DIFFEO_SCALE_SKEWED_CLIP */
+  int32_t scale;         /* 0: DIFFEO_SCALE_SIGMOID */
   int32_t split;         /* 1: half of the channels leave at each level but the last. 0: none do */
   int32_t learned_prior; /* 1: of what leaves, a prior that depends on what stays. 0: standard normal */
   int32_t learned_top;   /* 1: of what is left in the end, mean and deviation by channel, given the context. 0: no */
