@@ -848,9 +848,9 @@ typedef struct diffeo_train_options {
   double clip_norm;           /* the gradient's norm is cut to this, 0 or more; 0 for not: 0 */
   double clip_quantile;       /* ... and to this quantile of its latest 256 values (Seetharaman et al. 2020),
                                  0 or more, below 1; 0 for not: 0.9 */
-  double ema_decay;           /* of an exponential moving average of the weights, judged beside them after each epoch,
-                                 0 or more, below 1; 0 for none: 0. At step t it is (1 + t) / (10 + t) at most.
-                                 Without validation the average takes the place of the weights */
+  double ema_decay;           /* of an exponential moving average of the weights, judged beside them after each epoch:
+                                 the better of the two is the epoch's. 0 or more, below 1; 0 for none: 0. At step t it is
+                                 (1 + t) / (10 + t) at most. Without validation the average is always the epoch's */
   double x_noise;             /* normal noise added to x, new in each epoch, in standard deviations of the column,
                                  0 or more; not where the flow lives on a part of the numbers: 0 */
   int32_t negative_weights;   /* 1: rows may have weights below 0, whose likelihood is made small; 0: refused: 0 */
@@ -879,7 +879,8 @@ typedef struct diffeo_train_report {
   double effective_rows;              /* (sum of weights)^2 / sum of their squares, of the rows that train (Kish 1965) */
   double train_log_prob;              /* mean over the rows of this epoch so far, as seen while training; nats */
   double train_robust_log_prob;       /* without the worst thousandth of the rows, rounded up */
-  double validation_log_prob;         /* mean after the latest complete epoch; NaN before and without validation */
+  double validation_log_prob;         /* mean after the latest complete epoch, of the weights or, where that is better (see
+                                         judge), of their average; NaN before and without validation */
   double validation_robust_log_prob;  /* without the worst thousandth of the rows, rounded up */
   double worst_log_prob;              /* of this epoch's rows so far, as seen while training */
   int64_t worst_row;                  /* its row of x; -1 before there is one */
@@ -1118,7 +1119,8 @@ typedef struct diffeo_optimizer diffeo_optimizer;
 /* Begins with the weights of flow, which is not changed. Layers that are set from data and are not yet become the
  * identity; to have them set from rows, take the flow that diffeo_trainer_current gives before the first step. Of options
  * count optimizer, learning rate, schedule, warmup_steps, clipping, decay, ema_decay and threads; NULL for the defaults.
- * total_steps: 0 or more; DIFFEO_SCHEDULE_COSINE falls to 0 over them and stays there, others do not ask for them.
+ * total_steps: 0 or more; DIFFEO_SCHEDULE_COSINE falls to 0 over them, 1 or more, and stays there; others do not ask for
+ * them.
  * Schedules by epochs (exponential, plateau) are refused.
  * Errors: DIFFEO_EUNSUPPORTED for a flow with batch_norm; DIFFEO_EINVAL, DIFFEO_ENOMEM. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_optimizer_create(const diffeo_flow *flow, const diffeo_train_options *options,
