@@ -931,6 +931,8 @@ static void optimizers(void) {
     o.schedule = schedule;
     REFUSED(DIFFEO_EINVAL, "epochs", D.optimizer_create(flow, &o, 1, OUT(0)));
   }
+  o.schedule = DIFFEO_SCHEDULE_COSINE;
+  REFUSED(DIFFEO_EINVAL, "total_steps is 0", D.optimizer_create(flow, &o, 0, OUT(0)));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_step_f64(NULL, gradient, &report));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_step_f32(NULL, NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_report(NULL, &report));
@@ -942,9 +944,8 @@ static void optimizers(void) {
     diffeo_flow *now = NULL;
     char path[1024];
     snprintf(path, sizeof path, "%s/optimizer.h5", folder);
-    o.schedule = DIFFEO_SCHEDULE_COSINE;
     CHECK_OK(D.optimizer_create(flow, &o, INT64_MAX, &other));
-    CHECK_OK(D.optimizer_create(flow, &o, 0, &optimizer));
+    CHECK_OK(D.optimizer_create(flow, &o, 1, &optimizer));
     CHECK_OK(D.optimizer_save(optimizer, path));
     CHECK_STATUS(D.optimizer_load(other, path), DIFFEO_EINVAL); /* another total_steps */
     D.optimizer_destroy(other);
