@@ -286,7 +286,7 @@ class Trainer(Training[F, Report]):
     has changed ends the training with an OSError, and an exception of the array itself comes as it is. ``x`` may also
     be an iterator of arrays, or of tuples (x, context) or (x, context, weights) of them, which is written to
     temporary files first (in ``TMPDIR``; they go with the trainer). Images in an array of whole numbers, such as uint8,
-    are read in this way, too: there is no other copy of them in floating point.
+    are read in this way, too: no copy of them in floating point is larger than `rows_memory`.
 
     Raises
     ------
