@@ -106,13 +106,11 @@ struct LaneChunks: BitwiseCopyable {
   let width: Int
   private let total: Int
 
-  /// As many as `KernelTable.outer` takes.
-  static let target = outerStride
-
-  /// wholeVectors: even where the tile is one piece.
-  init<S: Scalar>(places: Int, stride: Int, wholeVectors: Bool = false, _: S.Type) {
+  /// lanes: of a piece, about; as many as `KernelTable.outer` takes, where there are gradients. wholeVectors: even where
+  /// the tile is one piece.
+  init<S: Scalar>(places: Int, stride: Int, lanes target: Int = outerStride, wholeVectors: Bool = false, _: S.Type) {
     total = places * stride
-    self.places = places == 1 ? 1 : min(places, max(1, LaneChunks.target / stride))
+    self.places = places == 1 ? 1 : min(places, max(1, target / stride))
     lanes = self.places * stride
     width = places == 1 && !wholeVectors ? stride : Tiling.wholeVectors(lanes, S.self)
   }

@@ -217,7 +217,9 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     side: UnsafePointer<S>?, _ stride: Int, _ scratch: Scratch
   ) throws(DiffeoError) {
     let mark = scratch.mark
-    let (chunks, last) = (LaneChunks(places: places, stride: stride, wholeVectors: true, S.self), links[run.last])
+    let last = links[run.last]
+    let chunks = LaneChunks(
+      places: places, stride: stride, lanes: S.kernels.tileRows, wholeVectors: true, S.self)
     if last.addsUp { begin(last, run.skips ? state : nil, target, stride) }
     let buffers = try Buffers(self, run, chunks, scratch)
     for i in 0..<chunks.count {
