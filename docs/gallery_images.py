@@ -23,7 +23,8 @@ EVERY = np.eye(10, dtype=np.float32)
 def sheet(name: str, lines: dict[str, np.ndarray]) -> None:
     """Lines of images, each with a word before it."""
     widest = max(len(line) for line in lines.values())
-    fig, axes = plt.subplots(len(lines), widest, figsize=(0.62 * widest + 1.2, 0.62 * len(lines)), squeeze=False)
+    size = (0.62 * widest + 1.0, 0.66 * len(lines))
+    fig, axes = plt.subplots(len(lines), widest, figsize=size, squeeze=False, layout="constrained")
     for (word, line), row in zip(lines.items(), axes, strict=True):
         row[0].set_ylabel(word, rotation=0, ha="right", va="center")
         for image, ax in zip(line, row, strict=True):
@@ -49,7 +50,7 @@ def main() -> None:
     samples = flow.sample(10, EVERY, temperature=0.7, seed=8)
     distances = ((np.floor(samples)[:, None] - images[None, TRAIN]) ** 2).sum((2, 3, 4))
     sheet("nearest", {"samples": samples} | {
-        f"{word} in training": images[TRAIN][distances.argsort(1)[:, k]]
+        word: images[TRAIN][distances.argsort(1)[:, k]]
         for k, word in enumerate(("nearest", "second", "third"))})
 
     lines = {}

@@ -3,8 +3,9 @@
 Needs h5py, and the flow that glow_digits.py has written. Digits that the flow has not seen are told from other images
 of the same counts by their log-likelihood, and by its distance from the mean of the training digits: typicality [1].
 Printed is the part of pairs, of a digit and another image, in which the other one is the stranger (AUROC): 1 tells all
-apart, 0.5 none, and below that the strangers are the more likely ones: a blank image is more likely than any digit, as
-smooth images are simple [2].
+apart, 0.5 none, and below that the strangers are the more likely ones. What is strange to the eye need not be: faint
+digits and a blank image are nearer to digits than digits in a mirror, as the likelihood follows how simple an image is,
+and flows of larger images find such strangers likelier than their own data [2].
 
 [1] Nalisnick, Matsukawa, Teh, Lakshminarayanan, "Detecting out-of-distribution inputs to deep generative models using
     typicality", arXiv:1906.02994. [2] Nalisnick, Matsukawa, Teh, Gorur, Lakshminarayanan, "Do deep generative models
@@ -42,6 +43,7 @@ others = {
     "negatives": 16 - images[test],
     "digits in two halves": np.concatenate([images[test][:, :, 4:], images[test][:, :, :4]], axis=2),
     "pixels of digits, shuffled": rng.permuted(images[test].reshape(-1, 64), axis=1).reshape(-1, 1, 8, 8),
+    "digits, half as dark": images[test] // 2,
     "noise": rng.integers(0, 17, images[test].shape),
     "blank": np.zeros_like(images[test]),
 }

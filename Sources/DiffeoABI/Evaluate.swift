@@ -211,7 +211,8 @@ public func diffeo_flow_bits_per_dim_f32(
 @implementation @_cdecl("diffeo_flow_sample_tempered_f64")
 public func diffeo_flow_sample_tempered_f64(
   _ flow: OpaquePointer?, _ temperature: Double, _ seed: UInt64, _ first_row: UInt64, _ n: Int64,
-  _ context: UnsafePointer<Double>?, _ n_context: Int64, _ workspace: OpaquePointer?, _ x: UnsafeMutablePointer<Double>?,
+  _ context: UnsafePointer<Double>?, _ n_context: Int64, _ workspace: OpaquePointer?,
+  _ x: UnsafeMutablePointer<Double>?,
   _ log_prob: UnsafeMutablePointer<Double>?
 ) -> diffeo_status {
   sample(flow, temperature: temperature, seed, first_row, n, context, n_context, workspace, x, log_prob)
@@ -219,7 +220,8 @@ public func diffeo_flow_sample_tempered_f64(
 
 @implementation @_cdecl("diffeo_flow_bits_per_dim_f64")
 public func diffeo_flow_bits_per_dim_f64(
-  _ flow: OpaquePointer?, _ x: UnsafePointer<Double>?, _ n: Int64, _ context: UnsafePointer<Double>?, _ n_context: Int64,
+  _ flow: OpaquePointer?, _ x: UnsafePointer<Double>?, _ n: Int64, _ context: UnsafePointer<Double>?,
+  _ n_context: Int64,
   _ seed: UInt64, _ draws: Int64, _ workspace: OpaquePointer?, _ bits: UnsafeMutablePointer<Double>?
 ) -> diffeo_status {
   bitsPerDim(flow, x, n, context, n_context, seed, draws, workspace, bits)

@@ -99,7 +99,8 @@ import Testing
     }
     let plain = try Flow(
       spec: FlowSpec(
-        dtype: .f64, shape: spec.shape, contextDim: spec.contextDim, context: nil, layers: spec.layerRecords.map(without),
+        dtype: .f64, shape: spec.shape, contextDim: spec.contextDim, context: nil,
+        layers: spec.layerRecords.map(without),
         base: without(spec.baseRecord)),
       parameters: flow.parameters)
     #expect(plain.spec != spec)

@@ -177,7 +177,8 @@ import Testing
   }
 
   /// Noise is drawn in to the mean of the base, and the density is that of what comes of it.
-  @Test(arguments: [BaseChoice.standardNormal, .normal(nil), .logistic]) func temperedSamples(_ base: BaseChoice) throws {
+  @Test(arguments: [BaseChoice.standardNormal, .normal(nil), .logistic]) func temperedSamples(_ base: BaseChoice) throws
+  {
     var builder = try SpecBuilder(shape: [2, 2, 2], contextDim: 0, dtype: .f64)
     try builder.addLU(permuted: true, seed: 2)
     try builder.setBase(base)

@@ -36,7 +36,8 @@ struct ActNormSpec: BijectionSpec {
 
   var slots: [ParameterSlot] {
     let channels = [map.channels]
-    return [ParameterSlot("log_scale", channels, .vector)] + (hasShift ? [ParameterSlot("shift", channels, .vector)] : [])
+    return [ParameterSlot("log_scale", channels, .vector)]
+      + (hasShift ? [ParameterSlot("shift", channels, .vector)] : [])
       + [ParameterSlot("initialized", [1], .constant)]
   }
 

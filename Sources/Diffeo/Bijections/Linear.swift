@@ -79,7 +79,8 @@ struct LinearSpec: BijectionSpec {
 
 /// Gauss and Jordan with the greatest pivot of a column: the log of |det|, minus infinity for a singular matrix. a is
 /// destroyed; `into` becomes its inverse.
-private func invert(_ a: UnsafeMutablePointer<Double>, _ n: Int, into inverse: UnsafeMutablePointer<Double>?) -> Double {
+private func invert(_ a: UnsafeMutablePointer<Double>, _ n: Int, into inverse: UnsafeMutablePointer<Double>?) -> Double
+{
   if let inverse {
     inverse.update(repeating: 0, count: n * n)
     for i in 0..<n { inverse[i * n + i] = 1 }

@@ -28,7 +28,9 @@ package struct FlowSpec: Equatable, Sendable {
 
   package init(dtype: DType, shape: [Int], contextDim: Int) throws(DiffeoError) {
     if shape.count == 3 {
-      for (name, size) in zip(["channels", "height", "width"], shape) { try Limit.check("image.size", size, name: name) }
+      for (name, size) in zip(["channels", "height", "width"], shape) {
+        try Limit.check("image.size", size, name: name)
+      }
     } else if shape.count != 1 {
       throw DiffeoError(
         .invalid, "the shape has \(shape.count) numbers, it must be [dim] or [channels, height, width]")

@@ -231,7 +231,8 @@ package struct SpecBuilder: Sendable {
   /// Turns the layer that was added last the other way round: its `inverse` runs from data to noise.
   package mutating func invertLast() throws(DiffeoError) {
     if spec.layers.last?.spec is SqueezeSpec {
-      throw DiffeoError(.state, "the last layer is a squeeze, which gives those after it their shape: add its inverse instead")
+      throw DiffeoError(
+        .state, "the last layer is a squeeze, which gives those after it their shape: add its inverse instead")
     }
     try spec.invertLast()
   }

@@ -277,7 +277,8 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
       pairs = try scratch.take(run.last - run.first + 1)
       for i in run.first...run.last {
         let after = try scratch.take(size(network.links[i].matrix.outputs, width), of: S.self)
-        let before = i < run.last && network.activation.needsInput
+        let before =
+          i < run.last && network.activation.needsInput
           ? try scratch.take(size(network.links[i].matrix.outputs, width), of: S.self) : after
         pairs[i - run.first] = Pair(before: before, after: after)
       }

@@ -104,7 +104,8 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
   func pullBack(_ cotangents: Cotangents, context gContext: UnsafeMutablePointer<T>? = nil) throws(DiffeoError) {
     try sums.run(rows: rows, flow.workspace) { piece, sums in
       Pull(
-        draws: self, cotangents: cotangents, gContext: gContext, firstTile: piece.lowerBound / flow.model.tileRows, sums: sums)
+        draws: self, cotangents: cotangents, gContext: gContext, firstTile: piece.lowerBound / flow.model.tileRows,
+        sums: sums)
     }
   }
 
