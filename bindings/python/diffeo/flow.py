@@ -167,8 +167,8 @@ class Flow:
         Parameters
         ----------
         x : array_like, [n, dim] or [dim]; of images [n, channels, height, width] or [channels, height, width]
-            An array on disk (a memory map, a data set of h5py, an array of zarr) is read some megabytes at a time; that
-            of images of one channel may also be [n, height, width].
+            An array on disk (a memory map, a data set of h5py, an array of zarr) is read some megabytes at a time, as
+            are images in whole numbers; that on disk, of images of one channel, may also be [n, height, width].
         context : array_like, [n, context_dim] or [context_dim], optional
             Required where the flow has a context.
         out : array or data set, [n], optional
@@ -191,7 +191,8 @@ class Flow:
         >>> flow.log_prob([[0.0, 1.0], [2.0, 3.0]]).shape
         (2,)
         """
-        if out is not None or _rows.is_lazy(x) or _rows.is_lazy(context):
+        counts = _rows.is_counts(x) and np.shape(x)[1:] == self._image and not any(self._names(x, context))
+        if out is not None or counts or _rows.is_lazy(x) or _rows.is_lazy(context):
             by_the_piece: Array = self._log_prob_by_the_piece(x, context, out)
             return by_the_piece
         data, given = self._inputs(x, context)

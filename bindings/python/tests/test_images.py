@@ -464,6 +464,19 @@ def test_counts_train_as_floats_do(by_float, tmp_path):
     )
 
 
+def test_log_prob_reads_counts_by_the_piece(flow):
+    """The same numbers, whatever the type of the counts, and into what is given."""
+    x, context = smooth(3000), np.repeat(CONTEXT[:1], 3000, axis=0)
+    out = np.zeros(3000)
+    expected = flow.log_prob(x.astype(float), context)
+    np.testing.assert_array_equal(flow.log_prob(x, context), expected)
+    np.testing.assert_array_equal(flow.log_prob(x, context[0]), expected)
+    assert flow.log_prob(x, context, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    with pytest.raises(ValueError, match="context is missing"):
+        flow.log_prob(x)
+
+
 def test_counts_are_read_where_memory_does_not_hold_floats(tmp_path):
     x = smooth(3000, (1, 8, 8), 17, seed=2)
     np.save(tmp_path / "x.npy", x)

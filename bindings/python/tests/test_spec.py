@@ -699,6 +699,15 @@ def test_defaults_are_those_of_the_library():
         if options is _abi.ArchitectureOptions:
             skipped |= {"scale", "base"}  # there 0 and NULL: the flow's own
         compare_defaults(function, [options, _abi.NetworkOptions, _abi.MapOptions], skipped)
+    of_coupling = [_abi.ImageCouplingOptions, _abi.ConvolutionOptions, _abi.MapOptions]
+    skipped = {"hidden", "mask", "scale_bound", "scale_epsilon"}
+    compare_defaults(diffeo.Spec.add_image_coupling, of_coupling, skipped)
+    for maker in diffeo.glow_image, diffeo.realnvp_image:
+        skipped = {"hidden", "scale", "levels", "steps"}  # 0 and NULL: the flow's own
+        compare_defaults(maker, [_abi.ImageOptions], skipped)
+    coupling, split = defaults_of(_abi.ImageCouplingOptions), defaults_of(_abi.SplitOptions)
+    assert coupling.mask == split.keep == _abi.IMAGE_MASKS["first"]
+    assert split.prior == 1
     compare_defaults(
         diffeo.Flow.fit,
         [_abi.TrainOptions],
