@@ -495,7 +495,7 @@ DIFFEO_API diffeo_status diffeo_realnvp_image_create(const diffeo_image_options 
  * where it is 0, from the seed of diffeo_flow_create and the number of the layer, so that layers differ. A spec made
  * twice with one seed is the same flow; a file has what was drawn. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, int32_t dtype, diffeo_spec **spec);
-/* Of images; channels, height and width: 1 to 65536 each and together. Since: 0.2 */
+/* Of images: 1 to 65536 channels, lines and places of a line, and numbers together. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_spec_create_image(int64_t channels, int64_t height, int64_t width, int64_t context_dim,
     int32_t dtype, diffeo_spec **spec);
 DIFFEO_API void diffeo_spec_destroy(diffeo_spec *spec); /* NULL is a no-op */
@@ -689,10 +689,11 @@ DIFFEO_API diffeo_status diffeo_flow_sample_f32(const diffeo_flow *flow, uint64_
 DIFFEO_API diffeo_status diffeo_flow_sample_f64(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
     const double *context, int64_t n_context, diffeo_workspace *workspace, double *x, double *log_prob);
 
-/* The same with the noise drawn in to a temperature T above 0: z = m + T (e - m) for a draw e of the base, whose mean is m.
- * log_prob is then the log-density of these samples, log p_base(e) - dim log T - log|det dx/dz|, and not that of the
- * flow. For a standard normal, normal or logistic base, others: DIFFEO_EUNSUPPORTED. Images: Kingma and Dhariwal 2018,
- * section 6. Since: 0.2 */
+/* The same with the noise drawn in to a temperature T: z = m + T (e - m) for a draw e of the base, whose mean is m.
+ * temperature: above 0, at most 1e6
+ * log_prob is then the log-density of these samples, log p_base(e) - dim log T - log|det dx/dz|, and not that of the flow.
+ * For a standard normal, normal or logistic base, others: DIFFEO_EUNSUPPORTED. Images: Kingma and Dhariwal 2018, section
+ * 6. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_flow_sample_tempered_f32(const diffeo_flow *flow, double temperature, uint64_t seed,
     uint64_t first_row, int64_t n, const float *context, int64_t n_context, diffeo_workspace *workspace, float *x,
     float *log_prob);

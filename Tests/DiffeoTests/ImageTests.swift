@@ -272,6 +272,18 @@ import Testing
     #expect(ImageMoves<Double>(map, shift: 0, flips: false, seed: 1) == nil)
   }
 
+  /// Counts that are none, in the rows of a training.
+  @Test func trainingsAreOfCounts() throws {
+    for value in [-1, 5, 0.5] {
+      var x = Rows<Double>(x: [Double](repeating: 1, count: 40 * 16), context: [], count: 40)
+      x.x[7 * 16 + 3] = value
+      #expect(
+        throws: DiffeoError(
+          .numeric, "row 7 of x has \(value) in column 3: this flow is of counts, integers 0 to 4")
+      ) { try trained(x) }
+    }
+  }
+
   // MARK: - Sentences
 
   @Test func whatCannotBeIsSaid() throws {
@@ -303,6 +315,11 @@ import Testing
         .small(kernels: (3, 2, 3)), transformer: .affine(), mask: .checkerboard(even: true))
     }
     try one.addSqueeze(.channels)
+    var split = one
+    try split.addSplit(keepsFirst: true, prior: nil)
+    fails("the latest is a split, which has no inverse: it leaves channels behind for good", .state) {
+      try split.invertLast()
+    }
     fails(
       "the last layer is a squeeze, which gives those after it their shape: add its inverse instead", .state
     ) { try one.invertLast() }

@@ -29,7 +29,7 @@ package struct FlowSpec: Equatable, Sendable {
   package init(dtype: DType, shape: [Int], contextDim: Int) throws(DiffeoError) {
     if shape.count == 3 {
       for (name, size) in zip(["channels", "height", "width"], shape) {
-        try Limit.check("image.size", size, name: name)
+        try Limit.check("image.\(name)", size)
       }
     } else if shape.count != 1 {
       throw DiffeoError(

@@ -23,7 +23,8 @@ struct LayerSpec: Equatable, Sendable {
     return record
   }
 
-  static func == (a: LayerSpec, b: LayerSpec) -> Bool { a.inverted == b.inverted && a.spec.equals(b.spec) }
+  /// As a file has them: what a spec was begun with, and is in its parameters now, does not count.
+  static func == (a: LayerSpec, b: LayerSpec) -> Bool { a.record == b.record }
 
   func prepared<S: Scalar>(offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Layer<S> {
     // One of the two is this type.
@@ -47,7 +48,7 @@ struct BaseSpec: Equatable, Sendable {
     spec = try kind.init(record, dim: dim, contextDim: contextDim)
   }
 
-  static func == (a: BaseSpec, b: BaseSpec) -> Bool { a.spec.equals(b.spec) }
+  static func == (a: BaseSpec, b: BaseSpec) -> Bool { a.spec.record == b.spec.record }
 
   func prepared<S: Scalar>(offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Base<S> {
     switch S.dtype {
@@ -59,7 +60,6 @@ struct BaseSpec: Equatable, Sendable {
 
 extension ComponentSpec {
   var kind: String { Self.kind }
-  fileprivate func equals(_ other: any ComponentSpec) -> Bool { (other as? Self) == self }
 }
 
 /// A value as the type that it has.

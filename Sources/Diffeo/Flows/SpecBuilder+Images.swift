@@ -63,5 +63,6 @@ extension SpecBuilder {
     map = FeatureMap(
       start: map.start + (keepsFirst ? 0 : (map.channels - kept) * map.places), channels: kept, height: map.height,
       width: map.width)
+    splitAfter = spec.layers.count
   }
 }

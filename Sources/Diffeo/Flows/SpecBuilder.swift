@@ -6,6 +6,8 @@ package struct SpecBuilder: Sendable {
   /// What layers that go by channel work on: all columns, until a squeeze gives them another shape and a split leaves some
   /// behind.
   package internal(set) var map: FeatureMap
+  /// So many layers there were after the latest split.
+  var splitAfter: Int?
   /// Layers and a base whose choices have no seed of their own, to be drawn again for the seed of a flow.
   private var unseededLayers: [Int: Drawn<LayerSpec>] = [:]
   private var unseededBase: Drawn<BaseSpec>?
@@ -230,6 +232,9 @@ package struct SpecBuilder: Sendable {
 
   /// Turns the layer that was added last the other way round: its `inverse` runs from data to noise.
   package mutating func invertLast() throws(DiffeoError) {
+    if splitAfter == spec.layers.count {
+      throw DiffeoError(.state, "the latest is a split, which has no inverse: it leaves channels behind for good")
+    }
     if spec.layers.last?.spec is SqueezeSpec {
       throw DiffeoError(
         .state, "the last layer is a squeeze, which gives those after it their shape: add its inverse instead")

@@ -197,7 +197,18 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     guard let context else { return nil }
     let side = try scratch.take(PackedMatrix<S>.padded(context.outputs) * stride, of: S.self)
     context.forward.apply(given, side, stride)
+    multiplySide(side, stride)
     return side
+  }
+
+  /// Where one convolution is all there is, the outputs are multiplied by their gains with what the context adds to them.
+  private func multiplySide(_ side: UnsafeMutablePointer<S>, _ stride: Int) {
+    guard gainOffset != nil, linkCount == 1 else { return }
+    let link = links[0]
+    let gains = gained + link.matrix.outputs * link.matrix.inputs + link.outputs
+    for o in 0..<link.outputs {
+      for r in 0..<stride { side[o * stride + r] *= gains[o] }
+    }
   }
 
   /// What a run reads of a map.
@@ -357,6 +368,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
       g = UnsafePointer(gRead)
     }
     if let context, let gSide {
+      multiplySide(gSide, stride)
       try sink?.outer(context, gSide, tape.context, stride, scratch)
       let gContext = try scratch.take(PackedMatrix<S>.padded(contextInputs) * stride, of: S.self)
       context.pull(gSide, gContext, stride)
@@ -412,15 +424,17 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
       first.neighbours.addUp(these, inputs, gradients.gathered, width, gInput, stride)
     }
     if let sink {
-      for i in run.first...run.last { try finish(i, sums[i - run.first], gOutput, stride, sink, scratch) }
+      for i in run.first...run.last {
+        try finish(i, sums[i - run.first], gOutput, side: side, gSide: gSide, stride, sink, scratch)
+      }
     }
     scratch.release(to: mark)
   }
 
   /// The gradient of a link's weights and biases, from its sums.
   private func finish(
-    _ i: Int, _ sums: LaneSums<S>, _ gOutput: UnsafePointer<S>, _ stride: Int, _ sink: GradientSink<S>,
-    _ scratch: Scratch
+    _ i: Int, _ sums: LaneSums<S>, _ gOutput: UnsafePointer<S>, side: UnsafePointer<S>?,
+    gSide: UnsafeMutablePointer<S>?, _ stride: Int, _ sink: GradientSink<S>, _ scratch: Scratch
   ) throws(DiffeoError) {
     let (link, lanes) = (links[i], places * stride)
     let count = link.matrix.outputs * link.matrix.inputs
@@ -445,6 +459,9 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
         var product = 0.0
         for k in o * each..<(o + 1) * each { product += Double(gained[k]) * Double(sums.weights[k]) }
         product += Double(gained[count + o]) * Double(bias[o])
+        if linkCount == 1, let side, let gSide {
+          for r in 0..<stride { product += Double(side[o * stride + r]) * Double(gSide[o * stride + r]) }
+        }
         gGain[o] = S(3 * product)
       }
       let gains = gained + count + link.outputs

@@ -56,7 +56,7 @@ package struct ConvolutionConventions: Equatable, Sendable {
     for (name, kernel) in [
       ("kernel_first", firstKernel), ("kernel_hidden", hiddenKernel), ("kernel_last", lastKernel),
     ] {
-      try Limit.check("convolution.kernel", kernel, name: name)
+      try Limit.check("convolution.kernel_first", kernel, name: name)
       guard kernel % 2 == 1 else {
         throw DiffeoError(.invalid, "\(name) is \(kernel), it must be odd, so that maps keep their size")
       }

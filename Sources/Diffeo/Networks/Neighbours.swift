@@ -19,7 +19,7 @@ struct Neighbours<S: Scalar>: BitwiseCopyable {
   /// or that have none (nil).
   @inline(__always)
   private func eachSpan(
-    _ places: Range<Int>, _ tap: Int, _ body: (_ at: Int, _ count: Int, _ from: Int?) -> Void
+    _ places: Range<Int>, _ tap: Int, reversed: Bool, _ body: (_ at: Int, _ count: Int, _ from: Int?) -> Void
   ) {
     let sign = reversed ? -1 : 1
     let (dy, dx) = (sign * (tap / kernel - kernel / 2), sign * (tap % kernel - kernel / 2))
@@ -50,7 +50,7 @@ struct Neighbours<S: Scalar>: BitwiseCopyable {
   ) {
     let plane = height * width * stride
     for t in 0..<taps {
-      eachSpan(places, t) { at, count, from in
+      eachSpan(places, t, reversed: reversed) { at, count, from in
         for c in 0..<channels {
           let to = buffer + (t * tapStep + c * channelStep) * lanes + at * stride
           if let from {
@@ -73,7 +73,7 @@ struct Neighbours<S: Scalar>: BitwiseCopyable {
     let plane = height * width * stride
     for i in 0..<taps {
       let t = reversed ? i : taps - 1 - i
-      eachSpan(places, t) { at, count, from in
+      eachSpan(places, t, reversed: reversed) { at, count, from in
         guard let from else { return }
         for c in 0..<channels {
           S.kernels.add(
@@ -84,11 +84,11 @@ struct Neighbours<S: Scalar>: BitwiseCopyable {
     }
   }
 
-  /// Calls body with each tap and each place that has no neighbour by it.
+  /// Calls body with each tap and the places that see what is outside by it.
   @inline(__always)
   func eachOutside(_ body: (_ tap: Int, _ places: Range<Int>) -> Void) {
     for t in 0..<taps {
-      eachSpan(0..<height * width, t) { at, count, from in
+      eachSpan(0..<height * width, t, reversed: false) { at, count, from in
         if from == nil { body(t, at..<at + count) }
       }
     }

@@ -54,7 +54,9 @@ final class Likelihood<S: Scalar>: Objective {
   func check(_ rows: any RowSource<S>) throws(DiffeoError) {
     if !flow.spec.limitsSupport { return }
     let layers = flow.spec.limitingLayers
+    let levels = flow.spec.layers.first.flatMap { $0.inverted ? nil : ($0.spec as? DequantizeSpec)?.levels }
     try flow.eachTile(of: rows, flow.workspace) { range, pass throws(DiffeoError) in
+      if let levels { try checkCounts(pass, range, levels, rows) }
       if let layers {
         flow.model.begin(&pass)
         try flow.model.forward(&pass, layers: layers)
@@ -68,6 +70,23 @@ final class Likelihood<S: Scalar>: Objective {
         throw DiffeoError(
           .numeric,
           "\(rows.name(of: range.lowerBound + r)) has no density: it is outside of the support of this flow")
+      }
+    }
+  }
+
+  @inline(__always)
+  private func checkCounts(
+    _ pass: Pass<S>, _ range: Range<Int>, _ levels: Int, _ rows: any RowSource<S>
+  ) throws(DiffeoError) {
+    for i in 0..<pass.dim {
+      for r in 0..<range.count {
+        let value = pass.x[i * pass.stride + r]
+        guard value >= 0, value < S(levels), value == value.rounded(.down) else {
+          throw DiffeoError(
+            .numeric,
+            "\(rows.name(of: range.lowerBound + r)) has \(value) in column \(i): this flow is of counts, integers 0 to "
+              + "\(levels - 1)")
+        }
       }
     }
   }
