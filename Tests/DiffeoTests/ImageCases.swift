@@ -68,7 +68,7 @@ extension Case {
         ("one convolution", .small(hidden: [])),
         ("one convolution, gain, ones outside", .small(hidden: [], gain: true, onesOutside: true)),
         ("gain", .small(hidden: [6], gain: true)),
-        ("ones outside", .small(hidden: [6, 3], .elu, gain: true, onesOutside: true)),
+        ("ones outside", .small(hidden: [6, 3], .silu, gain: true, onesOutside: true)),
         ("3-3-3", .small(hidden: [4, 6], kernels: (3, 3, 3))),
         ("3-3-1-3", .small(hidden: [4, 6, 5], kernels: (3, 3, 1))),
         ("1-1-1", .small(hidden: [4, 6], kernels: (1, 1, 1))),
@@ -131,6 +131,8 @@ extension Case {
             a.network = .small()
             // With random weights Glow's own scale has samples divided by next to nothing.
             a.scale = .skewedClip
+            // And exp of a number that is itself one of exp is beyond all numbers.
+            a.learnsPriors = contextDim == 0
             builder.spec = try name == "glow" ? a.glow() : a.realNVP()
           })
       }
