@@ -26,9 +26,10 @@ def randomise(module, seed, weight=WEIGHT):
         if hasattr(part, "log_negative_slope"):
             part.log_negative_slope = torch.log(torch.tensor(part.negative_slope, dtype=torch.float64))
         if getattr(part, "w_perm", None) is not None:  # a rotation that FrEIA rounds to float32
-            left, _, right = np.linalg.svd(part.w_perm.detach().numpy())
-            part.w_perm.data = torch.from_numpy(left @ right)
-            part.w_perm_inv.data = part.w_perm.data.T.contiguous()
+            shape = part.w_perm.shape
+            left, _, right = np.linalg.svd(part.w_perm.detach().numpy().reshape(shape[:2]))
+            rotation = torch.from_numpy(left @ right)
+            part.w_perm.data, part.w_perm_inv.data = rotation.reshape(shape), rotation.T.reshape(shape)
         if getattr(vars(part).get("temperature"), "ndim", 0):
             part.temperature = part.temperature.double()
     base = getattr(module, "q0", None)

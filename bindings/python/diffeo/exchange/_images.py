@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +81,10 @@ class FeatureMap:
             return z, log_det
 
         return run
+
+
+# The steps of a part at a map, and the map after it
+ImageReader: TypeAlias = Callable[[Any, str, FeatureMap], "tuple[list[Step], FeatureMap]"]
 
 
 def squeeze(order: str) -> Layer:

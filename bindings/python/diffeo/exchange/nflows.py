@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from . import _layers
 from ._check import Map, Mapped, Source, Step, reverse
 from ._convolutions import AnyNetwork
 from ._error import ConversionError
-from ._images import FeatureMap, coupling, plain_convolutions, residual_convolutions, squeeze
+from ._images import FeatureMap, ImageReader, coupling, plain_convolutions, residual_convolutions, squeeze
 from ._layers import Layer, Transformer
 from ._network import Block, Dense, Network, Real, real
 from ._probe import Scale, sigmoid_scale, softplus, softplus_scale
@@ -30,7 +30,6 @@ from ._torch import (
     is_linear,
     leaf,
     linear,
-    mapped,
     network_of,
     normalisation,
     plain,
@@ -363,10 +362,6 @@ TABLE = {
 
 # -------------------------------------------------------------------------------------------------------------- images
 
-# The steps of a part of a map, and the map after it
-ImageReader: TypeAlias = Callable[[Any, str, FeatureMap], tuple[list[Step], FeatureMap]]
-
-
 def read_images(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
     """The steps of a part of a flow of images: those of vectors where it has made vectors of them."""
     for kind in type(part).__mro__:
@@ -630,7 +625,8 @@ def source(flow: Any) -> Source:
             given = tensor(context)
             net = getattr(flow, "_embedding_net", None)
             given = given if net is None or given is None else net(given)
-            density = flow._distribution.log_prob(tensor(z.reshape(len(z), *noise)), *(() if given is None else (given,)))
+            z = z.reshape(len(z), *noise)
+            density = flow._distribution.log_prob(tensor(z), *(() if given is None else (given,)))
             return array(density)
 
     whole = FeatureMap(int(np.prod(shape)), shape), FeatureMap(int(np.prod(noise)), noise)
