@@ -21,9 +21,9 @@ a sampler and gradients. Quick start:
 True
 
 Architectures in one call: `nice`, `realnvp`, `glow`, `made`, `maf`, `iaf`, `planar`, `radial`, `cdf_flow`,
-`spline_coupling`, `spline_autoregressive`; layer by layer: `Spec`; from nflows, zuko, normflows, flowjax and others:
-`convert`. How good they are: `diffeo.diagnostics`. Errors: `diffeo.Error` and `diffeo.errors`;
-warnings: `diffeo.TrainingWarning`.
+`spline_coupling`, `spline_autoregressive`, of images `glow_image`, `realnvp_image`; layer by layer: `Spec`; from
+nflows, zuko, normflows, flowjax and others: `convert`. How good they are: `diffeo.diagnostics`. Errors: `diffeo.Error`
+and `diffeo.errors`; warnings: `diffeo.TrainingWarning`.
 """
 
 from . import diagnostics, errors, exchange, targets
@@ -34,6 +34,7 @@ from ._vjp import Gradients
 from .architectures import (
     cdf_flow,
     glow,
+    glow_image,
     iaf,
     made,
     maf,
@@ -41,6 +42,7 @@ from .architectures import (
     planar,
     radial,
     realnvp,
+    realnvp_image,
     spline_autoregressive,
     spline_coupling,
 )
@@ -78,6 +80,7 @@ __all__ = [
     "from_bytes",
     "get_num_threads",
     "glow",
+    "glow_image",
     "iaf",
     "importance",
     "load",
@@ -87,6 +90,7 @@ __all__ = [
     "planar",
     "radial",
     "realnvp",
+    "realnvp_image",
     "set_num_threads",
     "spline_autoregressive",
     "spline_coupling",

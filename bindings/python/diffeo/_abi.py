@@ -35,6 +35,9 @@ _ARGUMENTS = {
     "hidden_count": "len(hidden)",
     "log_scale_low": "log_scales[0]",
     "log_scale_high": "log_scales[1]",
+    "kernel_first": "kernels[0]",
+    "kernel_hidden": "kernels[1]",
+    "kernel_last": "kernels[2]",
 }
 _C_NAME = re.compile(rf"\b(?:{'|'.join(_ARGUMENTS)})\b")
 

@@ -16,6 +16,7 @@ from ._abi import DTYPES, Array
 from .errors import InvalidArgumentError, ShapeError
 
 Integers: TypeAlias = Sequence[SupportsIndex] | npt.NDArray[np.integer[Any]]
+Image: TypeAlias = tuple[int, ...] | None  # channels, height and width of a flow of images
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -24,7 +25,7 @@ class Rows:
     """A batch of rows, and the shape it was written in.
 
     ``array`` is [n, columns], ``batch`` the shape of one number a row: (n,), or () for a single row. ``event`` is the
-    shape of a row: (columns,), or () where a single column was written without its axis.
+    shape of a row: (columns,), that of an image, or () where a single column was written without its axis.
     """
 
     array: Array
@@ -121,15 +122,24 @@ def rows(
     name: str,
     column_name: str,
     names: tuple[str, ...] | None = None,
+    image: Image = None,
+    many: bool = False,
 ) -> Rows:
     """Rows of so many columns from [n, columns], from one row [columns] or, for one column, from [n] or a number.
 
-    names: of the columns; a data frame that has them in another order is put right.
+    names: of the columns; a data frame that has them in another order is put right. image: [n, *image] and one image
+    will do as well. many: the first axis counts rows, so that images of one channel may be without its axis.
     """
     array = real_array(value, name, dtype)
     if names and (given := labels(value, columns)):
         array = in_order(array, given, names, name)
-    if array.ndim == 2:
+    if image and array.ndim in (3, 4) and array.shape[-3:] == image:
+        batch, event = array.shape[:-3], image
+    elif image and many and array.shape[1:] in image_events(image):
+        batch, event = array.shape[:1], array.shape[1:]
+    elif image and array.shape[-1:] != (columns,):
+        raise ShapeError(f"{name} has shape {array.shape}, expected {image_shapes(image)}")
+    elif array.ndim == 2:
         batch, event = array.shape[:1], array.shape[1:]
     elif array.ndim < 2 and columns == 1:
         batch, event = array.shape, ()
@@ -137,9 +147,24 @@ def rows(
         batch, event = (), array.shape
     else:
         raise ShapeError(f"{name} has shape {array.shape}, expected (n, {columns}) or ({columns},)")
-    if event not in ((), (columns,)):
+    if array.ndim < 3 and event not in ((), (columns,)):
         raise ShapeError(f"{name} has {event[0]} columns, this flow has {column_name} {columns}")
-    return Rows(array.reshape(-1, columns) if array.ndim < 2 else array, batch, event)
+    return Rows(array if array.ndim == 2 else array.reshape(-1, columns), batch, event)
+
+
+def by_row(array: npt.NDArray[Any]) -> Rows:
+    """Many rows of any shape as they are, in any type."""
+    return Rows(array.reshape(len(array), -1), array.shape[:1], array.shape[1:])
+
+
+def image_events(image: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The axes that an image may have where there are many."""
+    return [image, image[1:]] if image[0] == 1 else [image]
+
+
+def image_shapes(image: tuple[int, ...]) -> str:
+    """What images may be given as."""
+    return f"(n, {', '.join(map(str, image))}) or {image}"
 
 
 def context_rows(
@@ -215,6 +240,14 @@ def int64s(values: Integers, name: str) -> CArray[c_int64]:
         raise TypeError(f"{name} must be whole numbers, not {values!r}")
     numbers = [integer(value, name) for value in values]
     return (c_int64 * len(numbers))(*numbers)
+
+
+def image_shape(value: Integers) -> tuple[int, int, int]:
+    """Channels, height and width."""
+    sizes = [*int64s(value, "shape")]
+    if len(sizes) != 3:
+        raise ShapeError(f"shape has {len(sizes)} entries, expected 3: channels, height, width")
+    return sizes[0], sizes[1], sizes[2]
 
 
 def choice(value: str, table: dict[str, int], name: str) -> int:

@@ -69,6 +69,8 @@ class Part:
 
     def _as_rows(self, written: npt.ArrayLike) -> Array:
         width = self.rows.array.shape[1]
+        if len(self.rows.event) > 1:
+            written = np.asarray(written).reshape(-1, width)
         return rows(written, width, np.dtype(np.float64), self.name, "columns", self.names).array
 
     def tell(self, findings: list[str | None], advice: str) -> None:

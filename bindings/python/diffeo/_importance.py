@@ -90,8 +90,8 @@ def importance(
     flow : Flow
         Trained to `log_density`, or to anything that is no narrower.
     log_density : callable
-        ``log_density(x)`` of an array [n, dim], some thousand rows at a time: log p of each row, [n], -inf where p is
-        0. A target of `Flow.fit_target`, which returns a gradient too, will do.
+        ``log_density(x)`` of an array [n, dim], of images [n, channels, height, width], some thousand rows at a time:
+        log p of each row, [n], -inf where p is 0. A target of `Flow.fit_target`, which returns a gradient too, will do.
     n : int
         Number of samples.
     context : array_like, [context_dim], optional

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import _abi
 from ._abi import Array, typed
-from ._arrays import unreadable
+from ._arrays import Image, image_events, unreadable
 from .errors import FileError, ShapeError
 
 Names: TypeAlias = tuple[str, ...] | None
@@ -33,6 +33,11 @@ def is_lazy(value: object) -> bool:
     return _is_stored(value) or isinstance(value, Iterator)
 
 
+def is_counts(value: object) -> bool:
+    """Whether this is an array of whole numbers: read piece by piece, it is never as large as the numbers of a flow."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "bui"
+
+
 def _is_stored(value: Any) -> bool:
     if isinstance(value, np.memmap):
         return True
@@ -43,7 +48,9 @@ def _is_stored(value: Any) -> bool:
 class Stored:
     """Rows [n, columns] of something with slices, in a dtype of one's own: of an array, of records, or of columns."""
 
-    def __init__(self, value: Any, columns: int, name: str, dtype: np.dtype[Any], expected: Names = None) -> None:
+    def __init__(
+        self, value: Any, columns: int, name: str, dtype: np.dtype[Any], expected: Names = None, image: Image = None
+    ) -> None:
         self.name, self.columns, self._dtype = name, columns, dtype
         self._parts: list[Any]
         self._fields: Names = None
@@ -65,6 +72,10 @@ class Stored:
         shape = value.shape if len(self._parts) == 1 and not labels else (self.count, len(labels or self._parts))
         if len(shape) == 1 and columns == 1:
             shape = (*shape, 1)
+        if image and tuple(shape[1:]) in image_events(image):
+            shape = (self.count, columns)
+        if image and tuple(shape[1:]) != (columns,):
+            raise ShapeError(f"{name} has shape {tuple(shape)}, expected (n, {', '.join(map(str, image))})")
         if len(shape) != 2:
             raise ShapeError(f"{name} has shape {tuple(shape)}, expected (n, {columns})")
         if shape[1] != columns:
@@ -171,13 +182,17 @@ def source(
     dtype: np.dtype[Any],
     expected: tuple[Names, Names] = (None, None),
     of: str = "",
+    image: Image = None,
 ) -> tuple[Rows, tuple[Names, Names]]:
-    """Rows with so many columns of x and of the context, and the names of the columns where they have any."""
+    """Rows with so many columns of x and of the context, and the names of the columns where they have any.
+
+    image: the shape of a row of x, where it has one.
+    """
     if isinstance(x, Iterator):
         if context is not None or weights is not None:
             raise ValueError(f"{of}x is an iterator: let it give (x, context, weights)")
-        x, context, weights = spooled(x, *columns, dtype)
-    data = stored(x, columns[0], f"{of}x", dtype, expected[0])
+        x, context, weights = spooled(x, *columns, dtype, image)
+    data = stored(x, columns[0], f"{of}x", dtype, expected[0], image)
     given = weighted = None
     if context is not None or columns[1]:
         given = stored_context(context, columns[1], len(data), dtype, expected[1], of)
@@ -191,9 +206,11 @@ def context_source(context: Any, columns: int, count: int, dtype: np.dtype[Any],
     return Rows(None, stored_context(context, columns, count, dtype, expected), None, dtype)
 
 
-def stored(value: Any, columns: int, name: str, dtype: np.dtype[Any], expected: Names = None) -> Stored:
+def stored(
+    value: Any, columns: int, name: str, dtype: np.dtype[Any], expected: Names = None, image: Image = None
+) -> Stored:
     """Rows of an array, be it on disk or in memory."""
-    return Stored(_sliceable(value), columns, name, dtype, expected)
+    return Stored(_sliceable(value), columns, name, dtype, expected, image)
 
 
 def stored_context(
@@ -220,7 +237,7 @@ def _sliceable(value: Any) -> Any:
 
 
 def spooled(
-    value: Iterator[Any], columns: int, context_columns: int, dtype: np.dtype[Any]
+    value: Iterator[Any], columns: int, context_columns: int, dtype: np.dtype[Any], image: Image = None
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
     """What an iterator gives, written to files that have no name and so go with the arrays: x, context, weights.
 
@@ -243,7 +260,7 @@ def spooled(
             for part, file, width, name in zip(parts, files, widths, names, strict=False):
                 if part is None:
                     continue
-                given = stored(part, width, name, dtype)
+                given = stored(part, width, name, dtype, image=image if name == "x" else None)
                 rows = given.read(0, len(given))
                 if count not in (None, len(rows)):
                     raise ShapeError(f"the iterator gave {len(rows)} rows of {name}, and {count} of x")

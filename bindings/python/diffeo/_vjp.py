@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from . import _abi
 from ._abi import Array, typed
-from ._arrays import Rows, pointer_and_count, real_array
+from ._arrays import Image, Rows, pointer_and_count, real_array
 from ._threads import workspace
 from .errors import InvalidArgumentError, ShapeError
 
@@ -24,8 +24,6 @@ class Differentiable(Protocol):
     _handle: _abi.Handle
 
     @property
-    def dim(self) -> int: ...
-    @property
     def context_dim(self) -> int: ...
     @property
     def parameter_count(self) -> int: ...
@@ -34,9 +32,9 @@ class Differentiable(Protocol):
 class Gradients(NamedTuple):
     """Derivatives of a loss in what a function of a flow was given; None for what was not asked for or is not there.
 
-    `rows` are those of x, or z, [n, dim]; `context` [n, context_dim], a row for each row, also when one row of context
-    serves all; `parameters` [parameter_count], in the order of `Flow.parameters`, 0 for constants and for weights that
-    a mask hides.
+    `rows` are those of x, or z, [n, dim], or images as they were given; `context` [n, context_dim], a row for each row,
+    also when one row of context serves all; `parameters` [parameter_count], in the order of `Flow.parameters`, 0 for
+    constants and for weights that a mask hides.
     """
 
     rows: Array | None
@@ -44,13 +42,20 @@ class Gradients(NamedTuple):
     parameters: Array | None
 
 
-def cotangent(value: npt.ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array | None:
-    """What a loss is differentiated by, in the shape of what the function gives, or None for zeros."""
+def cotangent(
+    value: npt.ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str, image: Image = None
+) -> Array | None:
+    """What a loss is differentiated by, in the shape of what the function gives, or None for zeros.
+
+    image: the shape that a row may have instead.
+    """
     if value is None:
         return None
     array = real_array(value, name, dtype).astype(dtype, copy=False)
     if array.shape == ():
         array = np.full(shape, array)
+    elif image and array.shape in ((shape[0], *image), image if shape[0] == 1 else None):
+        array = array.reshape(shape)
     if array.shape not in (shape, shape[1:] if shape[0] == 1 else shape):
         raise ShapeError(f"{name} has shape {array.shape}, expected {shape}")
     return np.ascontiguousarray(array).reshape(shape)
@@ -66,16 +71,19 @@ def pulled_back(
     cotangents: tuple[Array | None, ...],
     of: Collection[Of],
     *,
-    rows: bool,
+    rows: tuple[int, ...] | None,
 ) -> Gradients:
-    """Call the function: `before` is what comes before the context, outputs of its own are left out."""
+    """Call the function: `before` is what comes before the context, outputs of its own are left out.
+
+    rows: the shape of their gradient, None for a function that has none.
+    """
     if unknown := [name for name in of if name not in ALL]:
         raise InvalidArgumentError(f"of has {unknown[0]!r}, expected some of {', '.join(map(repr, ALL))}")
-    g_rows = np.empty((count, flow.dim), dtype) if rows and "rows" in of else None
+    g_rows = np.empty(rows, dtype) if rows is not None and "rows" in of else None
     g_context = np.empty((count, flow.context_dim), dtype) if given is not None and "context" in of else None
     g_parameters = np.zeros(flow.parameter_count, dtype) if "parameters" in of else None
     own: tuple[None, ...] = (None,) * (1 if function == "log_prob" else 2)
-    wanted = (g_rows, g_context, g_parameters) if rows else (g_context, g_parameters)
+    wanted = (g_context, g_parameters) if rows is None else (g_rows, g_context, g_parameters)
     typed(f"diffeo_flow_{function}_vjp", dtype)(
         flow._handle, *before, *pointer_and_count(given), *cotangents, workspace(), *own, *wanted
     )

@@ -16,6 +16,7 @@ Domain: TypeAlias = Literal["logit", "log", "softplus", "logistic_to_normal", "l
 Encoding: TypeAlias = Literal["circle", "numbers"]
 Estimator: TypeAlias = Literal["reverse_kl", "path", "importance", "mass_covering"]
 Family: TypeAlias = Literal["normal", "logistic"]
+ImageMask: TypeAlias = Literal["first", "last", "even", "odd", "none"]
 Judge: TypeAlias = Literal["mean", "robust"]
 Mask: TypeAlias = Literal["even", "odd", "first", "last", "random"]
 Optimizer: TypeAlias = Literal["adam", "sgd"]
@@ -25,5 +26,6 @@ Scale: TypeAlias = Literal[
     "reciprocal_sigmoid", "atan", "skewed_clip",
 ]  # fmt: skip
 Schedule: TypeAlias = Literal["constant", "cosine", "exponential", "plateau"]
+Squeeze: TypeAlias = Literal["channels", "places", "diagonals"]
 Target: TypeAlias = Literal["logistic", "uniform"]
 Transformer: TypeAlias = Literal["affine", "spline", "mixture", "sinh_arcsinh"]

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from . import _abi
 from ._abi import lib
-from ._arrays import Integers, choice, dtype_code, integer, real, seed64
+from ._arrays import Integers, choice, dtype_code, image_shape, integer, real, seed64
 from ._words import Activation, Base, Blocks, Conditional, Scale
 from .flow import Flow
-from .spec import _network
+from .spec import _convolution, _network
 
 _Maker = TypeVar("_Maker", bound=Callable[..., Flow])
 
@@ -31,6 +31,8 @@ def _bounds(option: str, least: int = 0) -> tuple[int, int]:
 _LIMITS = {
     **{name: _bounds(f"architecture.{name}", 1) for name in ("dim", "transforms", "bins", "components", "masks")},
     "context_dim": _bounds("architecture.context_dim"),
+    **{name: _bounds(f"image.{name}", 1) for name in ("levels", "steps")},
+    "quantization": _bounds("image.quantization"),
     **{name: _bounds(f"network.{name}") for name in ("hidden", "hidden_count")},
     "seed": (0, 2**64 - 1),
 }
@@ -69,6 +71,21 @@ _MEANINGS = {
     "{base}",
     "standardize": "Begin with a layer that standardises the data, if they are no angles, and the context, set when "
     "training begins.",
+    "shape": "Channels, height and width; 65536 numbers at most.",
+    "levels": "Scales, each of half the height and width of the one before. {levels_default}",
+    "steps": "Of each level: {steps_meaning}.",
+    "kernels": "Sides of the kernels of the first convolution, those between and the last, odd: see "
+    "`Spec.add_image_coupling`.",
+    "gain": "Multiply each output of the networks by exp(3 l) with trained l.",
+    "quantization": "Images are counts 0 to quantization - 1, which get noise in training: see `Spec.add_dequantize`. "
+    "0: real numbers, taken as they are.",
+    "alpha": "Of counts: they become logit(alpha + (1 - 2 alpha) x / quantization), 0 to 0.499; 0: "
+    "x / quantization - 1/2 instead.",
+    "split": "Let half of the channels leave at each level but the last.",
+    "learned_prior": "What leaves has a normal distribution with mean and deviation by a network of what stays; else a "
+    "standard normal one.",
+    "learned_top": "What is left in the end has mean and deviation by channel, trained or by the context; else 0, 1.",
+    "lu": "Parametrise 1x1 convolutions by their factors P L (U + diag(s)), else as one matrix.",
     "dtype": "What the flow computes in.",
     "seed": "Of the initial weights, orders and masks.",
 }
@@ -77,13 +94,20 @@ _ON_LINE_OR_TORUS = "Uniform for angles, which it is anyway; else not, as the la
 _RANDOM_MASKS = "Draw the masks with the seed, in place of even and odd columns in turn."
 
 
-def _documented(layers: str = "", base: str = _ON_THE_LINE, **meanings: str) -> Callable[[_Maker], _Maker]:
+_IMAGE_BLOCKS = "What the networks of couplings are made of: see `Spec.add_image_coupling`."
+_IMAGE_SEED = "Of the initial weights and permutations."
+
+
+def _documented(
+    layers: str = "", base: str = _ON_THE_LINE, levels_default: str = "", steps_meaning: str = "", **meanings: str
+) -> Callable[[_Maker], _Maker]:
     """Give a function's docstring its parameters, before the references; `meanings` are those of this flow alone."""
+    words = {"layers": layers, "base": base, "levels_default": levels_default, "steps_meaning": steps_meaning}
 
     def document(function: _Maker) -> _Maker:
         lines = ["Parameters", "----------"]
         for parameter in inspect.signature(function).parameters.values():
-            meaning = (_MEANINGS | meanings)[parameter.name].format(layers=layers, base=base, **_LIMITS)
+            meaning = (_MEANINGS | meanings)[parameter.name].format(**words, **_LIMITS)
             lines += [f"{parameter.name} : {_kind(parameter)}", textwrap.indent(textwrap.fill(meaning, 112), "    ")]
         lines += ["", "Returns", "-------", "Flow", "    New, with random weights near the identity: train it."]
         text, title, references = inspect.cleandoc(function.__doc__ or "").partition("References\n")
@@ -101,9 +125,13 @@ def _kind(parameter: inspect.Parameter) -> str:
         kind += " or numpy dtype" if name == "dtype" else ", optional" if default is None else ""
     elif name == "hidden":
         kind = f"sequence of int, or one int, each {_range(name)}"
+    elif name == "shape":
+        kind = "(int, int, int)"
+    elif name == "kernels":
+        kind = "(int, int, int), optional"
     elif name in _LIMITS:
-        none = "0 or " if default == 0 < _LIMITS[name][0] else ""
-        kind = f"int, {none}{_range(name)}"
+        none = "0 or " if (default == 0 or name == "quantization") and _LIMITS[name][0] > 0 else ""
+        kind = f"int, {none}{_range(name)}" + (", optional" if default is None else "")
     else:
         kind = "float, optional" if default is None else type(default).__name__
     if default is None or default is parameter.empty:
@@ -118,7 +146,8 @@ def _range(name: str) -> str:
 
 def _create(name: str, arguments: Mapping[str, Any]) -> Flow:
     """The flow of a name, of its function's arguments."""
-    return Flow(_abi.create(_abi.Flow, getattr(lib, f"diffeo_{name}_create"), byref(_options(arguments))))
+    options = _image_options(arguments) if "shape" in arguments else _options(arguments)
+    return Flow(_abi.create(_abi.Flow, getattr(lib, f"diffeo_{name}_create"), byref(options)))
 
 
 def _options(arguments: Mapping[str, Any]) -> Any:
@@ -143,6 +172,28 @@ def _options(arguments: Mapping[str, Any]) -> Any:
             setattr(options, name, integer(value, name, 0 if name == "components" else min(1, _LIMITS[name][0])))
         else:
             setattr(options, name, real(value, name) if name == "bound" else bool(value))
+    return options
+
+
+def _image_options(arguments: Mapping[str, Any]) -> Any:
+    """The same for flows of images."""
+    options = _abi.defaults(_abi.ImageOptions, lib.diffeo_image_options_init)
+    options.channels, options.height, options.width = image_shape(arguments["shape"])
+    network = {name: arguments[name] for name in ("hidden", "activation", "blocks", "kernels", "gain")}
+    options.network = _convolution(**network)
+    for name, value in arguments.items():
+        if name in network or name == "shape" or value is None:
+            continue
+        if name == "dtype":
+            options.dtype = dtype_code(value)
+        elif name == "seed":
+            options.seed = seed64(value)
+        elif name in _CHOICES:
+            setattr(options, name, choice(value, _CHOICES[name], name))
+        elif name in _LIMITS:
+            setattr(options, name, integer(value, name, 1 if name in ("levels", "steps") else 0))
+        else:
+            setattr(options, name, real(value, name) if name == "alpha" else bool(value))
     return options
 
 
@@ -480,3 +531,94 @@ def spline_autoregressive(
     .. [2] Rezende et al., "Normalizing flows on tori and spheres", ICML 2020.
     """
     return _create("spline_autoregressive", locals())
+
+
+@_documented(
+    levels_default="By default as many as leave 2 places a side, at most 3.",
+    steps_meaning="an actnorm layer, an invertible 1x1 convolution and a coupling each",
+    blocks=_IMAGE_BLOCKS,
+    seed=_IMAGE_SEED,
+    hidden="Channels of the hidden maps of each coupling's network, at most {hidden_count[1]} of them; () is one "
+    "convolution.",
+)
+def glow_image(
+    shape: Integers,
+    *,
+    levels: SupportsIndex | None = None,
+    steps: SupportsIndex = 8,
+    hidden: Integers | SupportsIndex = (128, 128),
+    context_dim: SupportsIndex = 0,
+    activation: Activation = "relu",
+    blocks: Blocks = "plain",
+    kernels: Integers | None = None,
+    gain: bool = False,
+    scale: Scale = "skewed_clip",
+    split: bool = True,
+    learned_prior: bool = True,
+    learned_top: bool = True,
+    lu: bool = True,
+    quantization: SupportsIndex = 256,
+    alpha: float = 0.05,
+    dtype: npt.DTypeLike = "float32",
+    seed: SupportsIndex = 0,
+) -> Flow:
+    """Glow [1]_: levels of a squeeze, steps of actnorm, 1x1 convolution and affine coupling, and a split.
+
+    Takes and gives images [n, channels, height, width]. A context, such as a label, one-hot, is read by all networks.
+
+    References
+    ----------
+    .. [1] Kingma, Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> flow = diffeo.glow_image((1, 8, 8), levels=2, steps=2, hidden=(16, 16), quantization=17)
+    >>> flow.shape, flow.sample(5, temperature=0.7, seed=1).shape
+    ((1, 8, 8), (5, 1, 8, 8))
+    """
+    return _create("glow_image", locals())
+
+
+@_documented(
+    levels_default="By default as many as leave 4 places a side, at most 4.",
+    steps_meaning="couplings with checkerboards, and, but for the last level, as many with masks by channel",
+    blocks=_IMAGE_BLOCKS,
+    seed=_IMAGE_SEED,
+    hidden="Channels of the hidden maps of each coupling's network, of residual blocks all the same, at most "
+    "{hidden_count[1]} of them.",
+)
+def realnvp_image(
+    shape: Integers,
+    *,
+    levels: SupportsIndex | None = None,
+    steps: SupportsIndex = 3,
+    hidden: Integers | SupportsIndex = (64, 64),
+    context_dim: SupportsIndex = 0,
+    activation: Activation = "relu",
+    blocks: Blocks = "preactivation",
+    kernels: Integers | None = None,
+    gain: bool = False,
+    scale: Scale = "skewed_clip",
+    split: bool = True,
+    learned_prior: bool = True,
+    learned_top: bool = True,
+    quantization: SupportsIndex = 256,
+    alpha: float = 0.05,
+    dtype: npt.DTypeLike = "float32",
+    seed: SupportsIndex = 0,
+) -> Flow:
+    """RealNVP of images [1]_: couplings with checkerboards, a squeeze, couplings by channel and a split, by levels.
+
+    With actnorm in place of batch normalisation. Takes and gives images [n, channels, height, width]. A context, such
+    as a label, one-hot, is read by all networks.
+
+    References
+    ----------
+    .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
+
+    Examples
+    --------
+    >>> diffeo.realnvp_image((1, 8, 8), steps=1, hidden=(8,)).shape
+    (1, 8, 8)
+    """
+    return _create("realnvp_image", locals())

@@ -39,7 +39,7 @@ def log_prob(flow: Flow, x: Any, context: Any = None) -> Any:
     Parameters
     ----------
     flow : Flow
-    x : dask.array [n, dim], or dask.dataframe
+    x : dask.array [n, dim], of images [n, channels, height, width], or dask.dataframe
         Its chunks of rows are those of the result; chunks of columns are put together. A data frame with the columns
         that the flow was trained on may have them in another order.
     context : dask.array [n, context_dim], dask.dataframe or array_like [context_dim], optional
@@ -79,7 +79,7 @@ def to_noise(flow: Flow, x: Any, context: Any = None) -> tuple[Any, Any]:
     log_det : dask.array [n]
         log abs(det dz/dx), in nats.
     """
-    return _parted(_by_rows(flow, "to_noise", x, context, "x"))
+    return _parted(_by_rows(flow, "to_noise", x, context, "x"), _event(flow, x))
 
 
 def from_noise(flow: Flow, z: Any, context: Any = None) -> tuple[Any, Any]:
@@ -96,7 +96,7 @@ def from_noise(flow: Flow, z: Any, context: Any = None) -> tuple[Any, Any]:
     log_det : dask.array [n]
         log abs(det dx/dz), in nats.
     """
-    return _parted(_by_rows(flow, "from_noise", z, context, "z"))
+    return _parted(_by_rows(flow, "from_noise", z, context, "z"), _event(flow, z))
 
 
 def sample(
@@ -154,7 +154,7 @@ def sample_and_log_prob(
     log_prob : dask.array [n]
         In nats.
     """
-    return _parted(_drawn(flow, n, context, seed, first_row, chunks))
+    return _parted(_drawn(flow, n, context, seed, first_row, chunks), flow.shape)
 
 
 def importance(
@@ -192,9 +192,9 @@ def importance(
         raise ShapeError(f"context has shape {np.shape(context)}, expected one row")
     drawn = _drawn(flow, count, context, seed, 0, chunks)
     logs = drawn.map_blocks(
-        _log_densities, log_density=log_density, chunks=(drawn.chunks[0], (2,)), meta=np.empty((0, 0))
+        _log_densities, log_density=log_density, event=flow.shape, chunks=(drawn.chunks[0], (2,)), meta=np.empty((0, 0))
     ).compute()
-    return _importance.weighted(_parted(drawn)[0], logs[:, 0], logs[:, 1])
+    return _importance.weighted(_parted(drawn, flow.shape)[0], logs[:, 0], logs[:, 1])
 
 
 def fit(
@@ -242,6 +242,11 @@ def _shared(value: Any) -> Any:
 
 def _by_rows(flow: Flow, function: str, x: Any, context: Any, name: str) -> Any:
     """What a function gives for rows, [n, 1 or dim + 1], the log-determinants in the last column."""
+    if len(flow.shape) > 1 and isinstance(x, da.Array) and x.ndim > 2:
+        if x.shape[1:] != flow.shape:
+            raise ShapeError(f"{name} has shape {x.shape}, expected (n, {', '.join(map(str, flow.shape))})")
+        x = x.rechunk(dict.fromkeys((1, 2, 3), -1))
+        x = x.map_blocks(_flat, chunks=(x.chunks[0], (flow.dim,)), drop_axis=(2, 3), meta=np.empty((0, 0), x.dtype))
     x = _rows(x, flow.dim, name, "dim", flow.columns)
     row, given = _context(flow, context, x.chunks[0], name)
     dtype = np.dtype(x.dtype.name) if x.dtype.name in DTYPES else flow.dtype
@@ -265,8 +270,19 @@ def _drawn(flow: Flow, n: SupportsIndex, context: Any, seed: Any, first_row: Sup
     )  # fmt: skip
 
 
-def _parted(both: Any) -> tuple[Any, Any]:
-    return both[:, :-1], both[:, -1]
+def _parted(both: Any, event: tuple[int, ...]) -> tuple[Any, Any]:
+    """Rows of this shape, and what is in the last column."""
+    rows = both[:, :-1]
+    if len(event) > 1:
+        chunks = (rows.chunks[0], *((size,) for size in event))
+        meta = np.empty((0,) * len(chunks), rows.dtype)
+        rows = rows.map_blocks(_shaped, event=event, chunks=chunks, new_axis=(2, 3), meta=meta)
+    return rows, both[:, -1]
+
+
+def _event(flow: Flow, rows: Any) -> tuple[int, ...]:
+    """The shape of an event as it is given: of images all axes, or none but columns."""
+    return flow.shape if isinstance(rows, da.Array) and rows.shape[1:] == flow.shape else (flow.dim,)
 
 
 def _rows(value: Any, columns: int, name: str, column_name: str, expected: tuple[str, ...] | None) -> Any:
@@ -344,17 +360,26 @@ def _evaluated(x: Any, context: Any = None, *, flow: Flow, function: str, row: A
     return np.column_stack(found if isinstance(found, tuple) else (found,))
 
 
+def _flat(images: Any) -> Any:
+    return images.reshape(len(images), -1)
+
+
+def _shaped(rows: Any, event: tuple[int, ...]) -> Any:
+    return rows.reshape(len(rows), *event)
+
+
 def _sampled(context: Any = None, *, flow: Flow, seed: int, first_row: int, row: Any, block_info: Any = None) -> Any:
     first, end = block_info[None]["array-location"][0]
     number = (first_row + int(first)) % 2**64
     with of_this_thread(1):
         given = row if context is None else context
-        return np.column_stack(flow.sample_and_log_prob(end - first, given, seed=seed, first_row=number))
+        x, log_prob = flow.sample_and_log_prob(end - first, given, seed=seed, first_row=number)
+        return np.column_stack((_shaped(x, (flow.dim,)), log_prob))
 
 
-def _log_densities(drawn: Any, *, log_density: Any) -> Any:
+def _log_densities(drawn: Any, *, log_density: Any, event: tuple[int, ...]) -> Any:
     with of_this_thread(1):
-        log_p = _importance.evaluated(log_density, np.ascontiguousarray(drawn[:, :-1]))
+        log_p = _importance.evaluated(log_density, np.ascontiguousarray(drawn[:, :-1]).reshape(-1, *event))
     return np.column_stack([log_p, drawn[:, -1]])
 
 

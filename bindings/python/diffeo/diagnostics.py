@@ -359,7 +359,7 @@ def posterior_samples(
     if given.ndim != 2:
         raise ShapeError(f"context has shape {given.shape}, expected (n, {flow.context_dim})")
     samples = flow.sample(len(given) * count, np.repeat(given, count, axis=0), seed=seed64(seed))
-    return samples.reshape(len(given), count, flow.dim)
+    return samples.reshape(len(given), count, *samples.shape[1:])
 
 
 def sbc_ranks(theta: npt.ArrayLike, samples: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from . import _abi, _rows, _vjp, train
 from ._abi import Array, lib, typed
-from ._arrays import Rows, context_rows, integer, labels, pointer_and_count, rows, seed64, vector
+from ._arrays import Image, Rows, context_rows, integer, labels, pointer_and_count, real, rows, seed64, vector
 from ._files import Path, encoded, folder, missing_is
 from ._signals import StopSignals
 from ._threads import workspace
@@ -69,6 +69,10 @@ class Flow:
     may be written without its batch axis, [dim], and its results then have none: `log_prob` gives a number. With
     ``dim == 1`` a 1-D array is n rows of one column, and results have its shape; likewise for the context.
 
+    **Images.** Where `shape` is (channels, height, width), ``x`` is [n, channels, height, width], or one image without
+    the first axis; rows [n, dim], in the order of the channels, will do as well. Results have the shape that was given,
+    and samples are [n, channels, height, width]. Counts are taken as they are, 0 to levels - 1 in any dtype.
+
     **Columns.** A flow that was trained on a data frame (of pandas, polars or another library) remembers the names of
     its columns. Data frames in another order are put right then, and those with other names are refused.
 
@@ -90,6 +94,12 @@ class Flow:
     def dim(self) -> int:
         """Columns of the data."""
         return int(lib.diffeo_flow_dim(self._handle))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an event: (dim,), or (channels, height, width) of images."""
+        sizes = np.empty(3, np.int64)
+        return tuple(sizes[: lib.diffeo_flow_shape(self._handle, sizes, len(sizes))].tolist())
 
     @property
     def context_dim(self) -> int:
@@ -138,7 +148,8 @@ class Flow:
 
     def __repr__(self) -> str:
         return (
-            f"<diffeo.Flow dim={self.dim} context_dim={self.context_dim} dtype={self.dtype.name} "
+            f"<diffeo.Flow {f'shape={self._image}' if self._image else f'dim={self.dim}'} "
+            f"context_dim={self.context_dim} dtype={self.dtype.name} "
             f"layers={self.layer_count} parameters={self.parameter_count}>"
         )
 
@@ -155,8 +166,9 @@ class Flow:
 
         Parameters
         ----------
-        x : array_like, [n, dim] or [dim]
-            An array on disk (a memory map, a data set of h5py, an array of zarr) is read some megabytes at a time.
+        x : array_like, [n, dim] or [dim]; of images [n, channels, height, width] or [channels, height, width]
+            An array on disk (a memory map, a data set of h5py, an array of zarr) is read some megabytes at a time; that
+            of images of one channel may also be [n, height, width].
         context : array_like, [n, context_dim] or [context_dim], optional
             Required where the flow has a context.
         out : array or data set, [n], optional
@@ -225,7 +237,7 @@ class Flow:
         return _shaped(gradient, data.batch + given.event)
 
     def to_noise(self, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> tuple[Array, Array]:
-        """Map data to noise.
+        """Map data to noise; `from_noise` of it is the reconstruction.
 
         Parameters
         ----------
@@ -257,11 +269,127 @@ class Flow:
         """
         return self._map("from_noise", z, context, "z")
 
+    def bits_per_dim(
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        seed: SupportsIndex = 0,
+        draws: SupportsIndex = 1,
+    ) -> Array:
+        """Bits per dimension of counts, the mean over draws of -log p(x + u) / (dim log 2), u uniform in [0, 1).
+
+        In the mean over u it is no less than -log2 P(x) / dim of the discrete distribution P that the flow has with its
+        samples rounded down [1]_. Noise goes by the seed, the number of the row in `x` and that of the draw.
+
+        Parameters
+        ----------
+        x, context
+            As in `log_prob`, of integers 0 to levels - 1 in any dtype; read as a whole.
+        seed : int
+            Of the noise.
+        draws : int
+            1 or more.
+
+        Returns
+        -------
+        array [n], or a number for a single row
+
+        Raises
+        ------
+        ValueError
+            For an x that is no count, with the row, and for a flow whose first layer is no dequantisation
+            (`dequantize`).
+
+        References
+        ----------
+        .. [1] Theis, van den Oord, Bethge, "A note on the evaluation of generative models", ICLR 2016.
+
+        Examples
+        --------
+        >>> flow = diffeo.glow_image((1, 4, 4), levels=1, steps=1, hidden=(8,))
+        >>> flow.bits_per_dim(np.full((2, 1, 4, 4), 7, np.uint8)).shape
+        (2,)
+        """
+        data, given = self._inputs(x, context)
+        bits = np.empty(len(data), data.dtype)
+        typed("diffeo_flow_bits_per_dim", data.dtype)(
+            self._handle,
+            data.array,
+            len(data),
+            *pointer_and_count(given),
+            seed64(seed),
+            integer(draws, "draws", 1),
+            workspace(),
+            bits,
+        )
+        return _shaped(bits, data.batch)
+
+    def interpolate(
+        self,
+        a: npt.ArrayLike,
+        b: npt.ArrayLike,
+        steps: SupportsIndex,
+        context: npt.ArrayLike | None = None,
+        *,
+        spherical: bool = False,
+    ) -> Array:
+        """Go from one row to another through the noise, both ends included.
+
+        In a straight line there, as Glow's pictures do [1]_. Spherical, along the great circle: sin((1 - t) w) / sin(w)
+        and sin(t w) / sin(w) times the noises, w the angle between them [2]_. In many dimensions normal noise lies near
+        a sphere, which a straight line cuts short, as if the temperature were lower halfway.
+
+        Parameters
+        ----------
+        a, b : array_like
+            Both as `x` in `log_prob`, in the same shape.
+        steps : int
+            2 or more, the ends among them.
+        context
+            As in `log_prob`, for both.
+        spherical : bool
+            Along the great circle.
+
+        Returns
+        -------
+        array [n, steps, ...], or [steps, ...] for single rows
+            In the dtype of `a`.
+
+        References
+        ----------
+        .. [1] Kingma, Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", NeurIPS 2018.
+        .. [2] White, "Sampling generative networks", arXiv 1609.04468, 2016.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=2)
+        >>> flow.interpolate([0.0, 1.0], [2.0, 3.0], 5).shape
+        (5, 2)
+        """
+        count = integer(steps, "steps", 2)
+        first, given = self._inputs(a, context, "a")
+        last, _ = self._inputs(b, context, "b")
+        if (first.batch, first.event) != (last.batch, last.event):
+            shapes = first.batch + first.event, last.batch + last.event
+            raise ShapeError(f"a has shape {shapes[0]}, b has {shapes[1]}: give both in the same shape")
+        noises = np.empty_like(first.array), np.empty_like(last.array)
+        for ends, noise in zip((first, last), noises, strict=True):
+            self._evaluate("to_noise", ends, given, noise, None)
+        between = _between(*noises, count, spherical).reshape(-1, self.dim)
+        path = Rows(between.astype(first.dtype), (*first.batch, count), first.event)
+        if given is not None and len(given) > 1:
+            given = Rows(np.repeat(given.array, count, axis=0), given.batch, given.event)
+        x = np.empty_like(path.array)
+        self._evaluate("from_noise", path, given, x, None)
+        return _shaped(x, path.batch + path.event)
+
     def sample(
         self,
         n: SupportsIndex,
         context: npt.ArrayLike | None = None,
         *,
+        temperature: float = 1.0,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
     ) -> Array:
@@ -276,6 +404,9 @@ class Flow:
             Number of rows.
         context : array_like, [n, context_dim] or [context_dim], optional
             Required where the flow has a context.
+        temperature : float
+            What the distance of the noise from its mean is multiplied by [2]_, above 0: below 1 samples are nearer to
+            what is typical. Other than 1 for the bases standard_normal, normal and logistic.
         seed : int, optional
             0 to 2**64 - 1. By default a fresh one from the entropy of the operating system: no two calls are alike.
         first_row : int
@@ -283,12 +414,18 @@ class Flow:
 
         Returns
         -------
-        array [n, dim]
+        array [n, dim], or [n, channels, height, width]
             In the dtype of the flow.
+
+        Raises
+        ------
+        NotImplementedError
+            For a temperature other than 1 where the base has none.
 
         References
         ----------
         .. [1] Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (Philox4x32-10).
+        .. [2] Kingma, Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", NeurIPS 2018, section 6.
 
         Examples
         --------
@@ -297,7 +434,7 @@ class Flow:
         >>> bool((flow.sample(4, seed=1, first_row=6) == whole[6:]).all())
         True
         """
-        x, _ = self._sample(n, context, seed, first_row, want_log_prob=False)
+        x, _ = self._sample(n, context, temperature, seed, first_row, want_log_prob=False)
         return x
 
     def sample_and_log_prob(
@@ -305,6 +442,7 @@ class Flow:
         n: SupportsIndex,
         context: npt.ArrayLike | None = None,
         *,
+        temperature: float = 1.0,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
     ) -> tuple[Array, Array]:
@@ -312,16 +450,17 @@ class Flow:
 
         Parameters
         ----------
-        n, context, seed, first_row
+        n, context, temperature, seed, first_row
             As in `sample`.
 
         Returns
         -------
-        x : array [n, dim]
+        x : array [n, dim], or [n, channels, height, width]
         log_prob : array [n]
-            In nats.
+            In nats. With a temperature other than 1, of the distribution that these samples are drawn from, which is
+            not the flow's.
         """
-        return self._sample(n, context, seed, first_row, want_log_prob=True)
+        return self._sample(n, context, temperature, seed, first_row, want_log_prob=True)
 
     def sample_to(
         self,
@@ -337,8 +476,8 @@ class Flow:
         Parameters
         ----------
         path : str or os.PathLike
-            Ending in ``.npy``: an array [n, dim]. Else an HDF5 file with the data sets "x" [n, dim] and "log_prob" [n].
-            The file has its name when all is in it.
+            Ending in ``.npy``: an array [n, dim], or [n, channels, height, width]. Else an HDF5 file with the data sets
+            "x" [n, dim], of images too, and "log_prob" [n]. The file has its name when all is in it.
         n, context, seed, first_row
             As in `sample`, whose rows they are; the context may be on disk.
 
@@ -414,7 +553,7 @@ class Flow:
         ----------
         x, context
             As in `log_prob`.
-        g_z : array_like, [n, dim], optional
+        g_z : array_like, as z, optional
             The loss differentiated by z; zeros by default.
         g_log_det : array_like, [n], optional
             The loss differentiated by the log-determinants; zeros by default.
@@ -474,7 +613,7 @@ class Flow:
         ----------
         n, context, seed, first_row
             As in `sample`.
-        g_x : array_like, [n, dim], optional
+        g_x : array_like, as the samples, optional
             The loss differentiated by the samples; zeros by default.
         g_log_prob : array_like, [n], optional
             The loss differentiated by their log-densities; zeros by default.
@@ -500,11 +639,11 @@ class Flow:
         names = self._names(None, context)[1]
         given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
         cotangents = (
-            _vjp.cotangent(g_x, (count, self.dim), dtype, "g_x"),
+            _vjp.cotangent(g_x, (count, self.dim), dtype, "g_x", self._image),
             _vjp.cotangent(g_log_prob, (count,), dtype, "g_log_prob"),
         )
         before = (seed64(seed), integer(first_row, "first_row", 0, 2**64 - 1), count)
-        return _vjp.pulled_back(self, "sample", before, count, given, dtype, cotangents, of, rows=False)
+        return _vjp.pulled_back(self, "sample", before, count, given, dtype, cotangents, of, rows=None)
 
     # ---------------------------------------------------------------------------------------------- training
 
@@ -533,6 +672,8 @@ class Flow:
         clip_norm: float = 0.0,
         ema_decay: float = 0.0,
         x_noise: float = 0.0,
+        image_flip: bool = False,
+        image_shift: SupportsIndex = 0,
         negative_weights: bool = False,
         rows_memory: SupportsIndex = 2**28,
         seed: SupportsIndex = 0,
@@ -619,6 +760,8 @@ class Flow:
             clip_norm=clip_norm,
             ema_decay=ema_decay,
             x_noise=x_noise,
+            image_flip=image_flip,
+            image_shift=image_shift,
             negative_weights=negative_weights,
             rows_memory=rows_memory,
             seed=seed,
@@ -810,6 +953,12 @@ class Flow:
 
     # ----------------------------------------------------------------------------------------------- private
 
+    @property
+    def _image(self) -> Image:
+        """The shape of an event where it is an image."""
+        shape = self.shape
+        return shape if len(shape) > 1 else None
+
     def _inputs(
         self,
         x: npt.ArrayLike,
@@ -817,9 +966,11 @@ class Flow:
         name: str = "x",
         context_name: str = "context",
         names: train.Names | None = None,
+        many: bool = False,
     ) -> tuple[Rows, Rows | None]:
+        """many: the first axis of x counts rows."""
         columns, context_columns = names or self._names(x, context)
-        data = rows(x, self.dim, self.dtype, name, "dim", columns)
+        data = rows(x, self.dim, self.dtype, name, "dim", columns, self._image, many or _rows.is_lazy(x))
         given = context_rows(context, self.context_dim, len(data), data.dtype, name, context_name, context_columns)
         return data, given
 
@@ -834,13 +985,13 @@ class Flow:
         """Rows that are read when they are needed, and the names of their columns."""
         expected = names[0] or self.columns, names[1] or self.context_columns
         rows, (of_x, of_context) = _rows.source(
-            x, context, weights, (self.dim, self.context_dim), self.dtype, expected, of
+            x, context, weights, (self.dim, self.context_dim), self.dtype, expected, of, self._image
         )
         return rows, (names[0] or of_x, names[1] or of_context)
 
     def _log_prob_by_the_piece(self, x: Any, context: Any, out: Any) -> Any:
         dtype = self.dtype
-        stored = _rows.stored(x, self.dim, "x", dtype, self.columns)
+        stored = _rows.stored(x, self.dim, "x", dtype, self.columns, self._image)
         given = None
         if context is not None or self.context_dim:
             given = _rows.stored_context(context, self.context_dim, len(stored), dtype, self.context_columns)
@@ -861,7 +1012,8 @@ class Flow:
         temporary = f"{os.fsdecode(path)}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
         try:
             with open(temporary, "xb") as file:
-                header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (n, self.dim)}
+                shape = (n, *self.shape)
+                header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, header)
                 for first, count in _rows.pieces(n, self.dim, dtype):
                     part = given.read(first, count) if given else None
@@ -899,7 +1051,7 @@ class Flow:
         self, data: Rows, of_rows: npt.ArrayLike | None, name: str, of_log_det: npt.ArrayLike | None
     ) -> tuple[Array | None, Array | None]:
         return (
-            _vjp.cotangent(of_rows, data.array.shape, data.dtype, name),
+            _vjp.cotangent(of_rows, data.array.shape, data.dtype, name, self._image),
             _vjp.cotangent(of_log_det, (len(data),), data.dtype, "g_log_det"),
         )
 
@@ -907,12 +1059,14 @@ class Flow:
         self, function: str, data: Rows, given: Rows | None, cotangents: tuple[Array | None, ...], of: Collection[Of]
     ) -> Gradients:
         before = (data.array, len(data))
-        return _vjp.pulled_back(self, function, before, len(data), given, data.dtype, cotangents, of, rows=True)
+        shape = (len(data), *(data.event or (self.dim,)))
+        return _vjp.pulled_back(self, function, before, len(data), given, data.dtype, cotangents, of, rows=shape)
 
     def _sample(
         self,
         n: SupportsIndex,
         context: npt.ArrayLike | None,
+        temperature: float,
         seed: SupportsIndex | None,
         first_row: SupportsIndex,
         want_log_prob: bool,
@@ -922,9 +1076,10 @@ class Flow:
         given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
         number = secrets.randbits(64) if seed is None else seed64(seed)
         first = integer(first_row, "first_row", 0, 2**64 - 1)
-        x, log_prob = np.empty((count, self.dim), dtype), np.empty(count if want_log_prob else 0, dtype)
-        typed("diffeo_flow_sample", dtype)(
+        x, log_prob = np.empty((count, *self.shape), dtype), np.empty(count if want_log_prob else 0, dtype)
+        typed("diffeo_flow_sample_tempered", dtype)(
             self._handle,
+            real(temperature, "temperature"),
             number,
             first,
             count,
@@ -1003,6 +1158,22 @@ def from_bytes(image: bytes | bytearray | memoryview) -> Flow:
     """
     content = bytes(image)
     return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_load_memory, content, len(content)))
+
+
+def _between(a: Array, b: Array, steps: int, spherical: bool) -> Array:
+    """From rows a [n, dim] to rows b: [n, steps, dim], float64."""
+    a, b = (ends.astype(np.float64)[:, None] for ends in (a, b))
+    t = np.linspace(0, 1, steps)[:, None]
+    if not spherical:
+        return a + t * (b - a)
+    norms = np.linalg.norm(a, axis=-1, keepdims=True) * np.linalg.norm(b, axis=-1, keepdims=True)
+    cosine = (a * b).sum(axis=-1, keepdims=True) / np.where(norms > 0, norms, 1)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    # Where the two are on one line there is no circle.
+    straight = np.sin(angle) < 1e-6
+    sine = np.where(straight, 1, np.sin(angle))
+    arc = np.sin((1 - t) * angle) / sine * a + np.sin(t * angle) / sine * b
+    return np.where(straight, a + t * (b - a), arc)
 
 
 def _shaped(values: Array, shape: tuple[int, ...]) -> Array:

@@ -4,7 +4,8 @@
 mode. Compiled code calls the library itself, by a custom call of XLA: that is compiled when the first `Flow` is made,
 which takes some ten seconds and a C++ compiler (``CXX``, or one on the path), and kept in ``~/.cache/diffeo``, or
 ``$XDG_CACHE_HOME/diffeo``. Where that cannot be, it calls back to Python. `default_calls` says which of the two it is,
-and why. The results are the same, bit for bit.
+and why. The results are the same, bit for bit. Where shapes have dim below, those of images have (channels, height,
+width).
 """
 
 from __future__ import annotations
@@ -132,13 +133,13 @@ class Flow:
         """Map data to noise [..., dim], and give log abs(det dz/dx), [...]."""
         rows, given, shape = self._rows(x, context)
         z, log_det = self._call("to_noise", len(rows), self._cast(weights), rows, given)
-        return z.reshape(*shape, self._flow.dim), log_det.reshape(shape)
+        return z.reshape(*shape, *self._flow.shape), log_det.reshape(shape)
 
     def from_noise(self, weights: Any, z: Any, context: Any = None) -> tuple[Any, Any]:
         """Map noise to data [..., dim], and give log abs(det dx/dz), [...]."""
         rows, given, shape = self._rows(z, context)
         x, log_det = self._call("from_noise", len(rows), self._cast(weights), rows, given)
-        return x.reshape(*shape, self._flow.dim), log_det.reshape(shape)
+        return x.reshape(*shape, *self._flow.shape), log_det.reshape(shape)
 
     def sample_and_log_prob(self, weights: Any, key: Any, n: int, context: Any = None) -> tuple[Any, Any]:
         """Draw [n, dim] and give log-densities [n], differentiable in weights and context.
@@ -150,7 +151,7 @@ class Flow:
         given = self._cast(jnp.zeros((n, 0)) if context is None else context)
         given = jnp.broadcast_to(given, (n, self._flow.context_dim))
         x, log_prob = self._call("sample", n, self._cast(weights), seed, given)
-        return x, log_prob
+        return x.reshape(n, *self._flow.shape), log_prob
 
     def sample(self, weights: Any, key: Any, n: int, context: Any = None) -> Any:
         """Draw [n, dim], as `sample_and_log_prob`."""
@@ -175,18 +176,19 @@ class Flow:
 
     def _rows(self, x: Any, context: Any) -> tuple[Any, Any, tuple[int, ...]]:
         self._check_context(context)
-        dim, context_dim = self._flow.dim, self._flow.context_dim
+        event, context_dim = self._flow.shape, self._flow.context_dim
         x = self._cast(x)
-        if x.shape[-1:] != (dim,):
-            raise ShapeError(f"x has shape {x.shape}, this flow has dim {dim}")
-        shape = x.shape[:-1]
+        if x.shape[-len(event) :] != event:
+            of = f"dim {event[0]}" if len(event) == 1 else f"shape {event}"
+            raise ShapeError(f"x has shape {x.shape}, this flow has {of}")
+        shape = x.shape[: -len(event)]
         if context is not None:
             context = self._cast(context)
             if context.shape[-1:] != (context_dim,):
                 raise ShapeError(f"context has shape {context.shape}, this flow has context_dim {context_dim}")
             shape = jnp.broadcast_shapes(shape, context.shape[:-1])
             context = jnp.broadcast_to(context, (*shape, context_dim)).reshape(-1, context_dim)
-        rows = jnp.broadcast_to(x, (*shape, dim)).reshape(-1, dim)
+        rows = jnp.broadcast_to(x, (*shape, *event)).reshape(-1, self._flow.dim)
         return rows, self._cast(jnp.zeros((len(rows), 0))) if context is None else context, shape
 
     # A function as JAX sees it is one of weights, n rows (of a sample: the two halves of its seed) and their contexts.
@@ -234,7 +236,8 @@ class Flow:
     def _evaluate(self, name: str, n: int, weights: Any, rows: Any, context: Any) -> Any:
         flow, given = self.flow(weights), self._given(context)
         if name == "sample":
-            found = flow.sample_and_log_prob(n, given, seed=_seed(rows))
+            x, log_prob = flow.sample_and_log_prob(n, given, seed=_seed(rows))
+            found = x.reshape(n, flow.dim), log_prob
         else:
             found = getattr(flow, name)(self._array(rows), given)
         return tuple(np.asarray(each, self._dtype) for each in (found if isinstance(found, tuple) else (found,)))

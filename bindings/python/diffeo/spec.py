@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from ctypes import byref, c_uint8, pointer
+from ctypes import byref, c_int64, c_uint8, pointer
 from dataclasses import dataclass
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _abi
 from ._abi import Array, lib
-from ._arrays import Integers, choice, dtype_code, int64s, integer, real, seed64, sequence, vector
+from ._arrays import Integers, choice, dtype_code, image_shape, int64s, integer, real, seed64, sequence, vector
 from ._words import (
     Activation,
     Base,
@@ -26,9 +26,11 @@ from ._words import (
     Domain,
     Encoding,
     Family,
+    ImageMask,
     Mask,
     Order,
     Scale,
+    Squeeze,
     Target,
     Transformer,
 )
@@ -141,14 +143,21 @@ class Spec:
 
     Every method returns the spec, so that calls chain. The base is a standard normal distribution unless it is set.
 
+    Of images (`shape`) some layers work on the `map`: at first that is the whole image; a squeeze gives it four times
+    the channels and a quarter of the places, a split leaves half of the channels behind. Permutations, actnorm,
+    elementwise affine, LU and linear layers then work on its channels, the same at each place. All other layers but
+    `add_image_coupling` work on whole rows, by column.
+
     Parameters
     ----------
     dim : int
-        Columns of the data, 1 to 65536.
+        Columns of the data, 1 to 65536; or, of images, `shape`.
     context_dim : int
         Columns of the context; 0 for a flow without context.
     dtype : {"float32", "float64"} or numpy dtype
         What the flow computes in.
+    shape : (int, int, int)
+        Channels, height and width of images, in place of `dim`; 65536 numbers at most.
 
     Examples
     --------
@@ -159,20 +168,47 @@ class Spec:
     Spec(dim=3, context_dim=0, dtype='float32'): standardize, actnorm, autoregressive, actnorm, autoregressive
     >>> spec.build(seed=1).dim
     3
+    >>> spec = diffeo.Spec(shape=(1, 8, 8)).add_dequantize(17).add_domain("logit", low=-0.05, high=1.05).add_squeeze()
+    >>> for _ in range(2):
+    ...     spec = spec.add_actnorm().add_lu().add_image_coupling(hidden=(16, 16))
+    >>> spec.map, spec.build().shape
+    ((4, 4, 4), (1, 8, 8))
     """
 
-    def __init__(self, dim: SupportsIndex, context_dim: SupportsIndex = 0, dtype: npt.DTypeLike = "float32") -> None:
-        self._dim = integer(dim, "dim")
+    def __init__(
+        self,
+        dim: SupportsIndex | None = None,
+        context_dim: SupportsIndex = 0,
+        dtype: npt.DTypeLike = "float32",
+        *,
+        shape: Integers | None = None,
+    ) -> None:
         self._context_dim = integer(context_dim, "context_dim")
         self._dtype = np.dtype(dtype)
         self._layers: list[str] = []
         self._base = "standard_normal"
-        self._handle = _abi.create(
-            _abi.Spec, lib.diffeo_spec_create, self._dim, self._context_dim, dtype_code(self._dtype)
-        )
+        code = dtype_code(self._dtype)
+        if dim is not None and shape is None:
+            self._shape: tuple[int, ...] = (integer(dim, "dim"),)
+            self._handle = _abi.create(_abi.Spec, lib.diffeo_spec_create, *self._shape, self._context_dim, code)
+        elif shape is not None and dim is None:
+            self._shape = image_shape(shape)
+            self._handle = _abi.create(_abi.Spec, lib.diffeo_spec_create_image, *self._shape, self._context_dim, code)
+        else:
+            raise TypeError("give dim, of vectors, or shape, of images, and one of them only")
+        self._dim = math.prod(self._shape)
+
+    @property
+    def map(self) -> tuple[int, int, int]:
+        """Channels, height and width that layers by channel work on now; (dim, 1, 1) of vectors."""
+        sizes = np.empty(3, np.int64)
+        lib.diffeo_spec_map(self._handle, sizes)
+        channels, height, width = sizes.tolist()
+        return channels, height, width
 
     def __repr__(self) -> str:
-        shape = f"Spec(dim={self._dim}, context_dim={self._context_dim}, dtype={self._dtype.name!r})"
+        events = f"dim={self._dim}" if len(self._shape) == 1 else f"shape={self._shape}"
+        shape = f"Spec({events}, context_dim={self._context_dim}, dtype={self._dtype.name!r})"
         parts = self._layers if self._base == "standard_normal" else [*self._layers, f"base {self._base}"]
         return f"{shape}: {', '.join(parts)}" if parts else shape
 
@@ -325,6 +361,128 @@ class Spec:
             options.scale_activation = choice(scale_activation, _abi.ACTIVATIONS, "scale_activation")
         return self._add("coupling", byref(options))
 
+    def add_squeeze(self, order: Squeeze = "channels") -> Spec:
+        """Make channels of the 2 x 2 places k = 0 .. 3 of a square, line by line [1]_; height and width must be even.
+
+        Parameters
+        ----------
+        order : {"channels", "places", "diagonals"}
+            The number of the channel that place k of channel c of C becomes: 4 c + k (openai/glow, nflows, normflows);
+            k C + c (space_to_depth of TensorFlow); k C + c with the places in the order (0, 0), (1, 1), (0, 1), (1, 0)
+            (RealNVP).
+
+        References
+        ----------
+        .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017, section 3.6.
+        """
+        return self._add("squeeze", choice(order, _abi.SQUEEZES, "order"))
+
+    def add_unsqueeze(self, order: Squeeze = "channels") -> Spec:
+        """Make squares of 2 x 2 places of channels, a multiple of 4: the inverse of `add_squeeze`.
+
+        Parameters
+        ----------
+        order : {"channels", "places", "diagonals"}
+            As in `add_squeeze`.
+        """
+        return self._add("unsqueeze", choice(order, _abi.SQUEEZES, "order"))
+
+    def add_image_coupling(
+        self,
+        hidden: Integers | SupportsIndex = (128, 128),
+        *,
+        activation: Activation = "relu",
+        mask: ImageMask | Sequence[bool] | npt.NDArray[np.bool_] = "first",
+        scale: Scale = "soft_clip",
+        scale_bound: float | None = None,
+        scale_epsilon: float | None = None,
+        log_scales: tuple[float, float] | None = None,
+        transformer: Spline | Mixture | Transformer | None = None,
+        blocks: Blocks = "plain",
+        kernels: Integers | None = None,
+        gain: bool = False,
+        ones_outside: bool = False,
+    ) -> Spec:
+        """Add a coupling of images [1]_ [2]_: what is masked passes, and gives the map of the rest by convolutions.
+
+        It works on the `map`, and begins as the identity, for scales that are 1 at a = 0. The context c adds W c at
+        every place to what the first convolution gives. Inverted (`invert`), with the scale "exp", it is the
+        conditional normal distribution N(t, s) of what is not masked.
+
+        Parameters
+        ----------
+        hidden : sequence of int, or one int
+            Channels of the hidden maps, each 1 to 65536, of residual blocks all the same; () is one convolution.
+        activation, scale, scale_bound, scale_epsilon, log_scales, transformer
+            As in `add_autoregressive`; no periodic splines.
+        mask : {"first", "last", "even", "odd", "none"} or sequence of bool
+            What passes unchanged: the first floor(channels / 2) channels of the map, or the last; the places where line
+            + place is even, or odd, of all channels, a checkerboard; nothing, the context alone gives the parameters;
+            or the channels where the sequence is true.
+        blocks : {"plain", "residual", "preactivation"}
+            Plain: convolutions, with an activation f after each but the last. Residual: a convolution, a block for each
+            entry of `hidden`, which adds W f(V h) to h, or W f(V f(h)) with preactivation, and a convolution.
+        kernels : sequence of three int, optional
+            Sides of the kernels of the first convolution, those between and the last; odd, 1 to 15. By default 3, 1, 3,
+            or 3, 3, 1 of residual blocks. Around the map there are zeros.
+        gain : bool
+            Multiply each output by exp(3 l) with trained l [2]_, appendix B.
+        ones_outside : bool
+            Let the last convolution see ones around its map in place of zeros (rosinality/glow-pytorch).
+
+        References
+        ----------
+        .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
+        .. [2] Kingma, Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", NeurIPS 2018.
+        """
+        options = _abi.defaults(_abi.ImageCouplingOptions, lib.diffeo_image_coupling_options_init)
+        options.network = _convolution(hidden, activation, blocks, kernels, gain, ones_outside)
+        options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
+        if isinstance(mask, str):
+            options.mask = choice(mask, _abi.IMAGE_MASKS, "mask")
+        else:
+            self._check_channels(len(mask), "mask")
+            options.mask = _abi.IMAGE_MASKS["given"]
+            options.mask_given = (c_uint8 * len(mask))(*(bool(passes) for passes in mask))
+        return self._add("image_coupling", byref(options))
+
+    def add_split(
+        self,
+        keep: Literal["first", "last"] = "first",
+        *,
+        prior: bool = True,
+        hidden: Integers | SupportsIndex = (),
+        activation: Activation = "relu",
+        blocks: Blocks = "plain",
+        kernels: Integers | None = None,
+        gain: bool = True,
+        ones_outside: bool = False,
+    ) -> Spec:
+        """Leave half of the channels of the `map` behind [1]_: layers that come work on the other ceil(channels / 2).
+
+        With a prior what is left behind goes to noise by N(mean, std), which a network makes of what stays [2]_, from
+        N(0, 1) on: a layer of its own.
+
+        Parameters
+        ----------
+        keep : {"first", "last"}
+            The channels that stay.
+        prior : bool
+            Or leave them as they are: they are distributed as the base.
+        hidden, activation, blocks, kernels, gain, ones_outside
+            Of the network of the prior, as in `add_image_coupling`; by default it is one convolution of 3 x 3.
+
+        References
+        ----------
+        .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017, section 3.6.
+        .. [2] Kingma, Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", NeurIPS 2018.
+        """
+        options = _abi.defaults(_abi.SplitOptions, lib.diffeo_split_options_init)
+        options.keep = choice(keep, {word: _abi.IMAGE_MASKS[word] for word in ("first", "last")}, "keep")
+        options.prior = bool(prior)
+        options.network = _convolution(hidden, activation, blocks, kernels, gain, ones_outside)
+        return self._add("split", byref(options))
+
     def add_elementwise(
         self,
         *,
@@ -362,21 +520,30 @@ class Spec:
         return self._add("elementwise", byref(options))
 
     def add_permutation(self, permutation: Integers) -> Spec:
-        """Add z_i = x_{permutation[i]}; the `dim` entries are 0 to dim - 1, each once."""
+        """Add z_i = x_{permutation[i]}: of columns, or of the channels of the `map`.
+
+        Parameters
+        ----------
+        permutation : sequence of int
+            0 to dim - 1, each once; of images 0 to channels - 1.
+        """
         entries = np.array([integer(entry, "permutation") for entry in permutation], np.int64)
-        self._check_length(len(entries), "permutation")
+        self._check_channels(len(entries), "permutation")
         return self._add("permutation", entries)
 
     def add_reverse(self) -> Spec:
-        """Add the permutation that reverses the columns."""
+        """Add the permutation that reverses the columns, or the channels of the `map`."""
         return self._add("reverse")
 
     def add_random_permutation(self, seed: SupportsIndex = 0) -> Spec:
-        """Add a permutation drawn with the seed, of two columns their exchange; 0 as in `add_autoregressive`."""
+        """Add a permutation drawn with the seed, of two columns or channels their exchange.
+
+        A seed of 0 is as in `add_autoregressive`.
+        """
         return self._add("random_permutation", seed64(seed))
 
     def add_actnorm(self) -> Spec:
-        """Add z = exp(log_scale) x + shift with trained vectors [1]_.
+        """Add z = exp(log_scale) x + shift with trained vectors [1]_, of images by channel of the `map`.
 
         They are set when training begins, so that the outputs have mean 0 and standard deviation 1.
 
@@ -387,7 +554,7 @@ class Spec:
         return self._add("actnorm")
 
     def add_elementwise_affine(self, shift: bool = True) -> Spec:
-        """Add z = exp(log_scale) x + shift with trained vectors, at first the identity.
+        """Add z = exp(log_scale) x + shift with trained vectors, by column or channel, at first the identity.
 
         Parameters
         ----------
@@ -418,7 +585,9 @@ class Spec:
     def add_lu(self, permuted: bool = True, seed: SupportsIndex = 0) -> Spec:
         """Add the linear layer z = P L (U + diag(s)) x + bias, trained [1]_. It begins as the permutation P.
 
-        Both directions cost one matrix, the determinant is that of diag(s).
+        Both directions cost one matrix, the determinant is that of diag(s). Of images it works at each place on the
+        channels of the `map`: the invertible 1x1 convolution of Glow, whose log-determinant is height width sum log
+        abs(s).
 
         Parameters
         ----------
@@ -432,6 +601,18 @@ class Spec:
         .. [1] Kingma, Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", NeurIPS 2018.
         """
         return self._add("lu", bool(permuted), seed64(seed))
+
+    def add_linear(self) -> Spec:
+        """Add z = W x + bias with one matrix W of at most 4096 x 4096, trained, at first a random rotation.
+
+        Its inverse and determinant cost the cube of its size, once for each change of the weights. Of images it works
+        at each place on the channels of the `map`: the invertible 1x1 convolution of Glow [1]_ in its plain form.
+
+        References
+        ----------
+        .. [1] Kingma, Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", NeurIPS 2018, section 3.2.
+        """
+        return self._add("linear")
 
     def add_householder(self, reflections: SupportsIndex) -> Spec:
         """Add a product of Householder reflections I - 2 v v^T / v^T v, trained: an orthogonal matrix.
@@ -699,6 +880,13 @@ class Spec:
         if length != self._dim:
             raise ShapeError(f"{name} has {length} entries, this spec has dim {self._dim}")
 
+    def _check_channels(self, length: int, name: str) -> None:
+        channels, height, width = self.map
+        if len(self._shape) == 1:
+            self._check_length(length, name)
+        elif length != channels:
+            raise ShapeError(f"{name} has {length} entries, the map is {channels} x {height} x {width} here")
+
 
 def _map(
     scale: str,
@@ -744,6 +932,32 @@ def _network(
     options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
     options.normalized = bool(normalized)
     options.dropout = real(dropout, "dropout")
+    return pointer(options)
+
+
+def _convolution(
+    hidden: Integers | SupportsIndex,
+    activation: str,
+    blocks: str,
+    kernels: Integers | None,
+    gain: bool,
+    ones_outside: bool = False,
+) -> Any:
+    """Options of a convolutional network."""
+    options = _abi.defaults(_abi.ConvolutionOptions, lib.diffeo_convolution_options_init)
+    widths = int64s(sequence(hidden), "hidden")
+    # Of no length it would be NULL, which stands for the defaults.
+    options.hidden, options.hidden_count = widths or (c_int64 * 1)(), len(widths)
+    options.activation = choice(activation, _abi.ACTIVATIONS, "activation")
+    options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
+    if kernels is not None:
+        sides = [*int64s(kernels, "kernels")]
+        if len(sides) != 3:
+            raise ShapeError(f"kernels has {len(sides)} entries, expected 3: first, between, last")
+        if 0 in sides:
+            raise ValueError(f"kernels is {tuple(sides)}: they are odd, 1 or more")
+        options.kernel_first, options.kernel_hidden, options.kernel_last = sides
+    options.gain, options.ones_outside = bool(gain), bool(ones_outside)
     return pointer(options)
 
 

@@ -1,6 +1,7 @@
 """Flows inside PyTorch: modules and distributions whose numbers and gradients come from the library.
 
-``import diffeo.torch`` needs PyTorch; flows run on the CPU, in their own dtype. They can be differentiated once.
+``import diffeo.torch`` needs PyTorch; flows run on the CPU, in their own dtype. They can be differentiated once. Where
+shapes have dim below, those of images have (channels, height, width).
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ class Flow(nn.Module):
         return self._architecture.dim
 
     @property
+    def shape(self) -> torch.Size:
+        """The shape of an event: (dim,), or (channels, height, width) of images."""
+        return torch.Size(self._architecture.shape)
+
+    @property
     def context_dim(self) -> int:
         """Number of columns of the context, 0 without."""
         return self._architecture.context_dim
@@ -99,13 +105,13 @@ class Flow(nn.Module):
         """Map data to noise, [..., dim], and give log abs(det dz/dx), [...]; differentiable in everything."""
         rows, given, shape = self._rows(x, context)
         z, log_det = self._evaluate("to_noise", rows, given)
-        return z.reshape(*shape, self.dim), log_det.reshape(shape)
+        return z.reshape(shape + self.shape), log_det.reshape(shape)
 
     def from_noise(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map noise to data, [..., dim], and give log abs(det dx/dz), [...]; differentiable in everything."""
         rows, given, shape = self._rows(z, context)
         x, log_det = self._evaluate("from_noise", rows, given)
-        return x.reshape(*shape, self.dim), log_det.reshape(shape)
+        return x.reshape(shape + self.shape), log_det.reshape(shape)
 
     def rsample_and_log_prob(
         self, n: int, context: Tensor | None = None, *, seed: int | None = None
@@ -117,7 +123,7 @@ class Flow(nn.Module):
         number = int(torch.randint(2**63 - 1, ()).item()) if seed is None else seed
         given = None if context is None else self._cast(context).expand(n, self.context_dim)
         x, log_prob = self._evaluate("sample", None, given, (n, number))
-        return x, log_prob
+        return x.reshape(n, *self.shape), log_prob
 
     def rsample(self, n: int, context: Tensor | None = None, *, seed: int | None = None) -> Tensor:
         """Draw [n, dim], differentiable in the context and `weights`: reparameterised."""
@@ -141,10 +147,12 @@ class Flow(nn.Module):
         return value.to(self.dtype)
 
     def _rows(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None, torch.Size]:
-        if x.shape[-1:] != (self.dim,):
-            raise ShapeError(f"x has shape {tuple(x.shape)}, this flow has dim {self.dim}")
+        rank = len(self.shape)
+        if x.shape[-rank:] != self.shape:
+            of = f"dim {self.dim}" if rank == 1 else f"shape {tuple(self.shape)}"
+            raise ShapeError(f"x has shape {tuple(x.shape)}, this flow has {of}")
         _check_context(self, context)
-        shape = x.shape[:-1]
+        shape = x.shape[:-rank]
         rows = self._cast(x)
         if context is None:
             return rows.reshape(-1, self.dim), None, shape
@@ -152,7 +160,7 @@ class Flow(nn.Module):
         if given.shape[-1:] != (self.context_dim,):
             raise ShapeError(f"context has shape {tuple(given.shape)}, this flow has context_dim {self.context_dim}")
         shape = torch.broadcast_shapes(shape, given.shape[:-1])
-        rows, given = rows.expand(*shape, self.dim), given.expand(*shape, self.context_dim)
+        rows, given = rows.expand(shape + self.shape), given.expand(*shape, self.context_dim)
         return rows.reshape(-1, self.dim), given.reshape(-1, self.context_dim), shape
 
     def _evaluate(
@@ -177,7 +185,8 @@ class _Function(torch.autograd.Function):
             return (torch.from_numpy(np.atleast_1d(flow.log_prob(rows.detach().numpy(), given))),)
         if name == "sample":
             n, seed = draw
-            found = flow.sample_and_log_prob(n, given, seed=seed)
+            x, log_prob = flow.sample_and_log_prob(n, given, seed=seed)
+            found = x.reshape(n, flow.dim), log_prob
         else:
             found = getattr(flow, name)(rows.detach().numpy(), given)
         return tuple(torch.from_numpy(each) for each in found)
@@ -209,18 +218,23 @@ class Distribution(torch.distributions.Distribution):
     """A flow, given a context or not, as a distribution of PyTorch; see `distribution`."""
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012
-    support = torch.distributions.constraints.real_vector
     has_rsample = True
 
     def __init__(self, flow: Flow, context: Tensor | None = None) -> None:
         self._flow, self._context = flow, context
         batch = torch.Size() if context is None else context.shape[:-1]
-        super().__init__(batch, torch.Size([flow.dim]), validate_args=False)
+        super().__init__(batch, flow.shape, validate_args=False)
+
+    @torch.distributions.constraints.dependent_property
+    def support(self) -> Any:
+        """Events of real numbers."""
+        return _events(self._flow)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density in nats of value [*sample_shape, *batch_shape, dim], without its last axis."""
-        batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
-        return self._flow.log_prob(value.expand(*batch, *value.shape[-1:]), self._context)
+        """Log-density in nats, [*sample_shape, *batch_shape], of value [*sample_shape, *batch_shape, dim]."""
+        rank = len(self.event_shape)
+        batch = torch.broadcast_shapes(value.shape[:-rank], self.batch_shape)
+        return self._flow.log_prob(value.expand(batch + value.shape[-rank:]), self._context)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Draw [*sample_shape, *batch_shape, dim], differentiable in the context and the weights of the flow."""
@@ -233,7 +247,7 @@ class Distribution(torch.distributions.Distribution):
         if self._context is not None:
             given = self._context.expand(*shape, self._flow.context_dim).reshape(-1, self._flow.context_dim)
         x, log_prob = self._flow.rsample_and_log_prob(shape.numel(), given)
-        return x.reshape(*shape, self._flow.dim), log_prob.reshape(shape)
+        return x.reshape(shape + self._flow.shape), log_prob.reshape(shape)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Distribution:
         """Return the same distribution with more batch dimensions; without context they are independent draws."""
@@ -282,8 +296,6 @@ class Transform(torch.distributions.Transform):
     >>> x = torch.distributions.TransformedDistribution(noise, [to_data]).rsample((10,))       # doctest: +SKIP
     """
 
-    domain = torch.distributions.constraints.real_vector
-    codomain = torch.distributions.constraints.real_vector
     bijective = True
 
     def __init__(self, flow: Flow, context: Tensor | None = None, cache_size: int = 0) -> None:
@@ -291,6 +303,13 @@ class Transform(torch.distributions.Transform):
         super().__init__(cache_size=cache_size)
         self._flow, self._context = flow, context
         self._log_det: Tensor | None = None
+
+    @torch.distributions.constraints.dependent_property
+    def domain(self) -> Any:
+        """Events of real numbers."""
+        return _events(self._flow)
+
+    codomain = domain
 
     def with_cache(self, cache_size: int = 1) -> Transform:
         """Return the same transform with this `cache_size`."""
@@ -304,8 +323,8 @@ class Transform(torch.distributions.Transform):
 
     def forward_shape(self, shape: Any) -> torch.Size:
         """Shape of what rows of this shape are mapped to."""
-        batch = () if self._context is None else self._context.shape[:-1]
-        return torch.broadcast_shapes(shape[:-1], batch) + torch.Size(shape[-1:])
+        batch, rank = () if self._context is None else self._context.shape[:-1], len(self._flow.shape)
+        return torch.broadcast_shapes(shape[:-rank], batch) + torch.Size(shape[-rank:])
 
     inverse_shape = forward_shape
 
@@ -317,6 +336,11 @@ class Transform(torch.distributions.Transform):
         x, log_det = self._flow.from_noise(y, self._context)
         self._log_det = -log_det
         return x
+
+
+def _events(flow: Flow) -> Any:
+    constraints = torch.distributions.constraints
+    return constraints.independent(constraints.real, len(flow.shape))
 
 
 def _check_context(flow: Flow, context: Tensor | None) -> None:

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from . import _abi, _checks, _training
 from ._abi import Array, lib, typed
+from ._arrays import Image, by_row, choice, integer, pointer_and_count, real, vector
 from ._arrays import Rows as Batch
-from ._arrays import choice, integer, pointer_and_count, real, vector
 from ._files import Path
 from ._progress import describe, display, epochs
-from ._rows import Rows, is_lazy
+from ._rows import Rows, is_counts, is_lazy
 from ._signals import StopSignals
 from ._training import STATE_NAMES, Recorded, Schedule, Training, set_optimizer
 from ._words import Judge, Optimizer
@@ -41,6 +41,9 @@ class Trainable(_training.Trainable, Protocol):
     @property
     def dtype(self) -> np.dtype[Any]: ...
 
+    @property
+    def _image(self) -> Image: ...
+
     def _inputs(
         self,
         x: npt.ArrayLike,
@@ -48,6 +51,7 @@ class Trainable(_training.Trainable, Protocol):
         name: str = "x",
         context_name: str = "context",
         names: Names | None = None,
+        many: bool = False,
     ) -> tuple[Batch, Batch | None]: ...
 
     def _source(
@@ -207,7 +211,7 @@ class Trainer(Training[F, Report]):
     Parameters
     ----------
     flow : Flow
-    x : array_like, [n, dim]
+    x : array_like, [n, dim]; of images [n, channels, height, width], or [n, height, width] of one channel
         Or what need not fit into memory: see Notes.
     context : array_like, [n, context_dim] or [context_dim], optional
         Required where the flow has a context.
@@ -255,6 +259,11 @@ class Trainer(Training[F, Report]):
         validation rows takes their place; 0: none.
     x_noise : float
         Normal noise added to x in training, new in each epoch, in standard deviations of the column.
+    image_flip : bool
+        Mirror half of the images, left to right, new in each epoch.
+    image_shift : int
+        Move images by up to so many places up, down, left and right, new in each epoch, with the numbers of their
+        borders behind them.
     negative_weights : bool
         Allow weights below 0: the likelihood of such rows is made small.
     rows_memory : int
@@ -274,7 +283,8 @@ class Trainer(Training[F, Report]):
     memory only. What is read must stay the same: a block that
     has changed ends the training with an OSError, and an exception of the array itself comes as it is. ``x`` may also
     be an iterator of arrays, or of tuples (x, context) or (x, context, weights) of them, which is written to
-    temporary files first (in ``TMPDIR``; they go with the trainer).
+    temporary files first (in ``TMPDIR``; they go with the trainer). Images in an array of whole numbers, such as uint8,
+    are read in this way, too: there is no other copy of them in floating point.
 
     Raises
     ------
@@ -340,13 +350,16 @@ class Trainer(Training[F, Report]):
         clip_norm: float = 0.0,
         ema_decay: float = 0.0,
         x_noise: float = 0.0,
+        image_flip: bool = False,
+        image_shift: SupportsIndex = 0,
         negative_weights: bool = False,
         rows_memory: SupportsIndex = 2**28,
         seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
     ) -> None:
         names, lazy = flow._names(x, context), None
-        if any(map(is_lazy, (x, context, weights))):
+        counts = flow._image is not None and is_counts(x) and not any(names)
+        if counts or any(map(is_lazy, (x, context, weights))):
             lazy, names = flow._source(x, context, weights, names)
         if any(names):
             flow = copy(flow)
@@ -368,6 +381,8 @@ class Trainer(Training[F, Report]):
             clip_quantile=clip_quantile, clip_norm=clip_norm, ema_decay=ema_decay, seed=seed, threads=threads,
         )  # fmt: skip
         options.x_noise = real(x_noise, "x_noise")
+        options.image_flip = bool(image_flip)
+        options.image_shift = integer(image_shift, "image_shift", 0)
         options.negative_weights = bool(negative_weights)
         options.rows_memory = integer(rows_memory, "rows_memory", 0)
 
@@ -380,8 +395,11 @@ class Trainer(Training[F, Report]):
                 self._handle = _abi.create(
                     _abi.Trainer, lib.diffeo_trainer_create_rows, flow._handle, byref(options), lazy.handle
                 )
+            if counts:
+                part = _checks.Part("x", x, by_row(cast(Any, x)), None, None)
+                _checks.check(str(flow), flow.dtype, part, None, noise=options.x_noise > 0)
         else:
-            data, given = flow._inputs(x, context, names=names)
+            data, given = flow._inputs(x, context, names=names, many=True)
             given_weights = _weights(weights, data, "weights")
             self._handle = _abi.create(
                 _abi.Trainer,
@@ -405,13 +423,14 @@ class Trainer(Training[F, Report]):
         self._look()
 
     def _hold_out(self, x: Any, context: Any, weights: Any) -> None:
-        if any(map(is_lazy, (x, context, weights))):
+        counts = self._flow._image is not None and is_counts(x) and not any(self._names)
+        if counts or any(map(is_lazy, (x, context, weights))):
             rows, _ = self._flow._source(x, context, weights, self._names, "validation ")
             self._rows.append(rows)
             with rows.reading():
                 lib.diffeo_trainer_set_validation_rows(self._handle, rows.handle)
             return
-        data, given = self._flow._inputs(x, context, "validation x", "validation context", self._names)
+        data, given = self._flow._inputs(x, context, "validation x", "validation context", self._names, many=True)
         set_validation = typed("diffeo_trainer_set_validation", data.dtype)
         given_weights = _weights(weights, data, "validation weights")
         set_validation(self._handle, data.array, len(data), *pointer_and_count(given), given_weights)

@@ -32,7 +32,7 @@ class Trainable(_training.Trainable, Protocol):
     """What a trainer to a target needs of a `Flow`."""
 
     @property
-    def dim(self) -> int: ...
+    def shape(self) -> tuple[int, ...]: ...
     @property
     def context_dim(self) -> int: ...
     @property
@@ -177,10 +177,10 @@ class TargetTrainer(Training[F, TargetReport]):
     flow : Flow
         Without batch normalisation.
     target : callable
-        ``target(x)``, or ``target(x, context)`` where the flow has a context, of an array [n, dim] in the dtype of the
-        flow: log p of each row, up to a constant, [n], and its gradient, [n, dim]. Mass covering asks for no gradient:
-        there log p alone will do. -inf is outside of p. `diffeo.targets` makes one of a function of PyTorch or JAX, or
-        of a Stan model.
+        ``target(x)``, or ``target(x, context)`` where the flow has a context, of an array [n, dim], or [n, channels,
+        height, width], in the dtype of the flow: log p of each row, up to a constant, [n], and its gradient, in the
+        shape of x. Mass covering asks for no gradient: there log p alone will do. -inf is outside of p.
+        `diffeo.targets` makes one of a function of PyTorch or JAX, or of a Stan model.
     context : array_like, [n, context_dim], optional
         Rows that samples are drawn given, in turns: amortised inference. Required where the flow has a context.
     steps : int
@@ -283,7 +283,7 @@ class TargetTrainer(Training[F, TargetReport]):
         super().__init__(flow, lr, schedule, _abi.VariationalReport(struct_size=sizeof(_abi.VariationalReport)))
         self._window, self._batch_size = int(options.window), int(options.batch_size)
         given = _contexts(flow, context)
-        self._call = _Call(target, flow.dim, flow.context_dim, flow.dtype)
+        self._call = _Call(target, flow.shape, flow.context_dim, flow.dtype)
         self._handle = _abi.create(
             _abi.Vi,
             typed("diffeo_vi_create", flow.dtype),
@@ -356,12 +356,12 @@ def _contexts(flow: Trainable, context: npt.ArrayLike | None) -> Rows | None:
 class _Call:
     """A target as a function of C; what it raises is kept, and raised by the call that wanted it."""
 
-    def __init__(self, target: Target, dim: int, context_dim: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, target: Target, shape: tuple[int, ...], context_dim: int, dtype: np.dtype[Any]) -> None:
         self._failure: BaseException | None = None
 
         def call(_: Any, n: int, x: int, context: int, log_density: int, gradient: int) -> int:
             try:
-                arguments = [_copied(x, (n, dim), dtype)]
+                arguments = [_copied(x, (n, *shape), dtype)]
                 if context_dim:
                     arguments.append(_copied(context, (n, context_dim), dtype))
                 found = target(*arguments)
@@ -372,7 +372,7 @@ class _Call:
                         raise TypeError(
                             "the target must return its log-density and the gradient: a tuple of two arrays"
                         )
-                    _put(slope, (n, dim), dtype, gradient, "gradient")
+                    _put(slope, (n, *shape), dtype, gradient, "gradient")
             except BaseException as failure:
                 self._failure = failure
                 return 1
