@@ -15,6 +15,8 @@ FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
 CHECKED = bindings/python scripts/generate-interface Tests/abi Tests/clients Tests/exchange Tests/inference examples
 # How many times as long the tests marked long are in `make test-long`.
 LENGTH ?= 20
+# Of the demo's weights and shuffling.
+SEED ?= 1
 
 .NOTPARALLEL:
 .PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable demo gallery bench install format lint sanitize clean help system python
@@ -72,14 +74,15 @@ test-clients: lib ## runs flows inside sbi, nessai, pocoMC and Pyro, which are i
 	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-clients/bin/python -m pytest -q -p no:cacheprovider \
 	  Tests/clients
 
-demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures
+demo: lib ## trains flows on real data, compares them, hands them to a C program, draws pictures: SEED=1
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
-	$(WITH_LIBRARY) $(PYTHON) demo/run.py
+	$(WITH_LIBRARY) $(PYTHON) demo/run.py $(SEED)
 
 gallery: lib ## trains each flow on small densities and draws docs/images (some minutes)
 	@scripts/setup-python $(LIBRARY) requirements-demo.txt
 	$(WITH_LIBRARY) $(PYTHON) docs/gallery.py
 	$(WITH_LIBRARY) $(PYTHON) docs/gallery_objectives.py
+	$(WITH_LIBRARY) $(PYTHON) docs/gallery_images.py
 
 bench: lib ## measures speed, alone and against other libraries (some twenty minutes)
 	scripts/setup-benchmarks

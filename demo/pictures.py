@@ -57,6 +57,16 @@ def learning(path: Path, histories: dict[str, object], gaussian: float) -> None:
     finish(fig, path)
 
 
+def digits(path: Path, samples: np.ndarray) -> None:
+    """A sheet of images [n, 1, height, width] of counts 0 to 16."""
+    fig, axes = plt.subplots(5, len(samples) // 5, figsize=(7, 3.2))
+    for ax, image in zip(axes.flat, samples, strict=True):
+        ax.imshow(np.floor(image[0]).clip(0, 16), cmap="gray_r", vmin=0, vmax=16)
+        ax.set_axis_off()
+    fig.suptitle("Samples of a Glow, temperature 0.7")
+    finish(fig, path)
+
+
 def finish(fig: plt.Figure, path: Path) -> None:
     fig.tight_layout()
     fig.savefig(path, dpi=110)

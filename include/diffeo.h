@@ -423,10 +423,10 @@ typedef struct diffeo_image_options {
                             checkerboards and as many by channel, 3 */
   int64_t quantization;  /* images are counts 0 to quantization - 1, 2 to 16777216; 0: real numbers: 256 */
   double alpha;          /* of counts: logit(alpha + (1 - 2 alpha) x / quantization), 0 to 0.499; 0: x / quantization
-                            - 1/2 instead: 0.05 */
+                            - 1/2 instead: 1e-6 */
   uint64_t seed;         /* of the initial weights and permutations: 0 */
   int32_t dtype;         /* DIFFEO_F32 */
-  int32_t scale;         /* 0: DIFFEO_SCALE_SKEWED_CLIP */
+  int32_t scale;         /* 0: DIFFEO_SCALE_SIGMOID */
   int32_t split;         /* 1: half of the channels leave at each level but the last. 0: none do */
   int32_t learned_prior; /* 1: of what leaves, a prior that depends on what stays. 0: standard normal */
   int32_t learned_top;   /* 1: of what is left in the end, mean and deviation by channel, given the context. 0: no */
@@ -774,9 +774,9 @@ DIFFEO_API diffeo_status diffeo_rows_create_f32(int64_t n, int64_t dim, int64_t 
 DIFFEO_API diffeo_status diffeo_rows_create_f64(int64_t n, int64_t dim, int64_t context_dim, int32_t weighted,
     diffeo_read_rows_f64 read, void *user, diffeo_rows **rows);
 /* Rows of an HDF5 file. x, context and weights are names of data sets, NULL for none, but not all of x and context: [n]
- * or [n, columns] of floating-point numbers or integers of any width, chunked and compressed or not, or [n] of records of
- * them (a compound type), each field of which is a column. Several with commas between them, such as "ra,dec,flux", have
- * their columns side by side. Numbers are converted to the type of the flow. The file is open, and must not change, until
+ * or [n, columns], or [n, channels, height, width] of images, of floating-point numbers or integers of any width, chunked
+ * and compressed or not, or [n] of records of them (a compound type), each field of which is a column. Several with commas
+ * between them, such as "ra,dec,flux", have their columns side by side. Numbers are converted to the type of the flow. The file is open, and must not change, until
  * the rows and all trainers of them are destroyed. Soft and external links are not followed, nor data stored in other
  * files; chunks of at most 268435456 bytes; filters that this HDF5 has, plugins included.
  * A thread of the library uses HDF5 while a call runs that reads such rows: no other thread of yours may then.
@@ -848,9 +848,9 @@ typedef struct diffeo_train_options {
   double clip_norm;           /* the gradient's norm is cut to this, 0 or more; 0 for not: 0 */
   double clip_quantile;       /* ... and to this quantile of its latest 256 values (Seetharaman et al. 2020),
                                  0 or more, below 1; 0 for not: 0.9 */
-  double ema_decay;           /* of an exponential moving average of the weights, judged beside them after each epoch,
-                                 0 or more, below 1; 0 for none: 0. At step t it is (1 + t) / (10 + t) at most.
-                                 Without validation the average takes the place of the weights */
+  double ema_decay;           /* of an exponential moving average of the weights, judged beside them after each epoch:
+                                 the better of the two is the epoch's. 0 or more, below 1; 0 for none: 0. At step t it is
+                                 (1 + t) / (10 + t) at most. Without validation the average is always the epoch's */
   double x_noise;             /* normal noise added to x, new in each epoch, in standard deviations of the column,
                                  0 or more; not where the flow lives on a part of the numbers: 0 */
   int32_t negative_weights;   /* 1: rows may have weights below 0, whose likelihood is made small; 0: refused: 0 */
@@ -879,7 +879,8 @@ typedef struct diffeo_train_report {
   double effective_rows;              /* (sum of weights)^2 / sum of their squares, of the rows that train (Kish 1965) */
   double train_log_prob;              /* mean over the rows of this epoch so far, as seen while training; nats */
   double train_robust_log_prob;       /* without the worst thousandth of the rows, rounded up */
-  double validation_log_prob;         /* mean after the latest complete epoch; NaN before and without validation */
+  double validation_log_prob;         /* mean after the latest complete epoch, of the weights or, where that is better (see
+                                         judge), of their average; NaN before and without validation */
   double validation_robust_log_prob;  /* without the worst thousandth of the rows, rounded up */
   double worst_log_prob;              /* of this epoch's rows so far, as seen while training */
   int64_t worst_row;                  /* its row of x; -1 before there is one */
@@ -1118,7 +1119,8 @@ typedef struct diffeo_optimizer diffeo_optimizer;
 /* Begins with the weights of flow, which is not changed. Layers that are set from data and are not yet become the
  * identity; to have them set from rows, take the flow that diffeo_trainer_current gives before the first step. Of options
  * count optimizer, learning rate, schedule, warmup_steps, clipping, decay, ema_decay and threads; NULL for the defaults.
- * total_steps: 0 or more; DIFFEO_SCHEDULE_COSINE falls to 0 over them and stays there, others do not ask for them.
+ * total_steps: 0 or more; DIFFEO_SCHEDULE_COSINE falls to 0 over them, 1 or more, and stays there; others do not ask for
+ * them.
  * Schedules by epochs (exponential, plateau) are refused.
  * Errors: DIFFEO_EUNSUPPORTED for a flow with batch_norm; DIFFEO_EINVAL, DIFFEO_ENOMEM. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_optimizer_create(const diffeo_flow *flow, const diffeo_train_options *options,

@@ -2,8 +2,8 @@ import CHDF5
 import Diffeo
 import Storage
 
-/// A data set of a file whose rows are read in pieces: [n] or [n, columns] of numbers, or [n] of records of numbers. To be
-/// made, used and let go inside Library.use.
+/// A data set of a file whose rows are read in pieces: [n], [n, columns], or [n, channels, height, width] of images, of
+/// numbers, or [n] of records of numbers. To be made, used and let go inside Library.use.
 final class DataSet {
   let rows: Int
   let columns: Int
@@ -11,12 +11,16 @@ final class DataSet {
   let chunkRows: Int
   private let dataset: Handle
   private let space: Handle
+  /// Of its axes.
+  private let extents: [hsize_t]
   /// Of the fields of records, in their order; nil for plain numbers.
   private let fields: [String]?
 
   /// Bytes of a chunk, which HDF5 has in memory as a whole.
   private static let maxChunkBytes = 1 << 28
   private static let maxFields = 65_536
+  /// Of rows, and of images.
+  private static let maxAxes = 4
 
   init(_ name: String, in file: borrowing Handle) throws(DiffeoError) {
     dataset = try DataSet.find(name, in: file)
@@ -30,11 +34,17 @@ final class DataSet {
 
     space = try Handle(H5Dget_space(dataset.id), path)
     let rank = H5Sget_simple_extent_ndims(space.id)
-    var extents: [hsize_t] = [0, 1]
-    guard H5Sget_simple_extent_type(space.id) == H5S_SIMPLE, rank == 1 || rank == 2,
+    var extents = [hsize_t](repeating: 0, count: DataSet.maxAxes)
+    guard H5Sget_simple_extent_type(space.id) == H5S_SIMPLE, 1...DataSet.maxAxes ~= Int(rank),
       H5Sget_simple_extent_dims(space.id, &extents, nil) >= 0
-    else { throw DiffeoError(.shape, "'\(path)' has \(max(rank, 0)) axes, it must have 1 or 2") }
-    if rank == 1 { extents[1] = 1 }
+    else { throw DiffeoError(.shape, "'\(path)' has \(max(rank, 0)) axes, it must have 1 to \(DataSet.maxAxes)") }
+    extents.removeLast(DataSet.maxAxes - Int(rank))
+    self.extents = extents
+    var width = 1
+    for extent in extents.dropFirst() {
+      let (product, overflow) = width.multipliedReportingOverflow(by: Int(clamping: extent))
+      width = overflow ? Int.max : product
+    }
 
     let type = try Handle(H5Dget_type(dataset.id), path)
     let size = H5Tget_size(type.id)
@@ -42,12 +52,12 @@ final class DataSet {
       guard rank == 1 else { throw DiffeoError(.shape, "'\(path)' has \(rank) axes of records, it must have 1") }
       let names = try DataSet.fields(of: type, path)
       fields = names
-      extents[1] = hsize_t(names.count)
+      width = names.count
     } else {
       try DataSet.checkNumbers(type, path)
       fields = nil
     }
-    (rows, columns) = (Int(clamping: extents[0]), Int(clamping: extents[1]))
+    (rows, columns) = (Int(clamping: extents[0]), width)
     let (values, tooMany) = rows.multipliedReportingOverflow(by: max(columns, 1))
     guard !tooMany, values <= Int.max / 16, size > 0, columns <= DataSet.maxFields else {
       throw DiffeoError(.shape, "'\(path)' has \(rows) rows of \(columns) columns, which is too much")
@@ -56,13 +66,11 @@ final class DataSet {
     let (bytes, tooLarge) = elements.multipliedReportingOverflow(by: size)
     guard !tooLarge else { throw DiffeoError(.format, "'\(path)' has more bytes than there can be") }
     if layout == H5D_CHUNKED {
-      var chunk: [hsize_t] = [0, 1]
-      guard H5Pget_chunk(creation.id, 2, &chunk) == rank else { throw DataSet.unreadable(path) }
-      if rank == 1 { chunk[1] = 1 }
+      var chunk = [hsize_t](repeating: 0, count: Int(rank))
+      guard H5Pget_chunk(creation.id, rank, &chunk) == rank else { throw DataSet.unreadable(path) }
       try DataSet.checkFilters(creation, path)
       chunkRows = max(1, Int(clamping: chunk[0]))
-      try DataSet.checkChunks(
-        dataset, space, chunkRows, Int(clamping: chunk[1]), size, rows: rows, columns: rank == 1 ? 1 : columns)
+      try DataSet.checkChunks(dataset, space, chunk, extents, size)
     } else {
       chunkRows = 1
       // What was never written, HDF5 would make up.
@@ -75,14 +83,12 @@ final class DataSet {
   /// Fills in rows, [count, columns].
   func read(_ range: Range<Int>, _ dtype: DType, _ target: UnsafeMutableRawPointer) throws(DiffeoError) {
     if range.isEmpty || columns == 0 { return }
-    var (start, count): ([hsize_t], [hsize_t]) = (
-      [hsize_t(range.lowerBound), 0], [hsize_t(range.count), hsize_t(columns)]
-    )
+    var start = [hsize_t](repeating: 0, count: extents.count)
+    var count = extents
+    (start[0], count[0]) = (hsize_t(range.lowerBound), hsize_t(range.count))
     guard H5Sselect_hyperslab(space.id, H5S_SELECT_SET, &start, nil, &count, nil) >= 0 else { throw unreadable }
     let number = dtype == .f32 ? CH5T_NATIVE_FLOAT() : CH5T_NATIVE_DOUBLE()
-    let memory = try Handle(
-      fields == nil && H5Sget_simple_extent_ndims(space.id) == 2
-        ? H5Screate_simple(2, &count, nil) : H5Screate_simple(1, &count, nil))
+    let memory = try Handle(H5Screate_simple(Int32(count.count), &count, nil))
     var status: herr_t = -1
     if let fields {
       let size = dtype == .f32 ? 4 : 8
@@ -163,21 +169,24 @@ final class DataSet {
 
   /// All chunks must have been written.
   private static func checkChunks(
-    _ dataset: borrowing Handle, _ space: borrowing Handle, _ chunkRows: Int, _ chunkColumns: Int, _ size: Int,
-    rows: Int, columns: Int
+    _ dataset: borrowing Handle, _ space: borrowing Handle, _ chunk: [hsize_t], _ extents: [hsize_t], _ size: Int
   ) throws(DiffeoError) {
-    let (cells, tooMany) = chunkRows.multipliedReportingOverflow(by: max(chunkColumns, 1))
-    let (bytes, tooLarge) = cells.multipliedReportingOverflow(by: size)
-    guard !tooMany, !tooLarge, bytes <= maxChunkBytes else {
+    var bytes = size
+    for side in chunk {
+      let (product, overflow) = bytes.multipliedReportingOverflow(by: Int(clamping: max(side, 1)))
+      bytes = overflow ? Int.max : product
+    }
+    guard bytes <= maxChunkBytes else {
       throw DiffeoError(
         .unsupported,
-        "'\(dataset.path)' has chunks of \(chunkRows) rows and \(chunkColumns) columns, at most \(maxChunkBytes) bytes are read"
-      )
+        "'\(dataset.path)' has chunks of \(chunk.map(String.init).joined(separator: " x ")) numbers, at most "
+          + "\(maxChunkBytes) bytes are read")
     }
-    if rows == 0 || columns == 0 { return }
+    if extents.contains(0) { return }
     var count: hsize_t = 0
     guard H5Dget_num_chunks(dataset.id, space.id, &count) >= 0 else { throw unreadable(dataset.path) }
-    let demanded = ((rows - 1) / chunkRows + 1) * ((columns - 1) / max(chunkColumns, 1) + 1)
-    guard count == hsize_t(demanded) else { throw incomplete(dataset.path) }
+    // Of all axes together no more than there are numbers, which were counted.
+    let demanded = zip(extents, chunk).reduce(hsize_t(1)) { $0 * (($1.0 - 1) / max($1.1, 1) + 1) }
+    guard count == demanded else { throw incomplete(dataset.path) }
   }
 }

@@ -47,10 +47,14 @@ extension Case {
       addBoth("lu, permuted") { try $0.addLU(permuted: true, seed: 6) }
       addBoth("linear") { try $0.addLinear() }
       for contextDim in [0, 2] {
-        for (name, mask) in [
-          ("first", { try .channels($0.half(first: true)) }), ("last", { try .channels($0.half(first: false)) }),
-          ("even", { _ in .checkerboard(even: true) }), ("odd", { _ in .checkerboard(even: false) }),
-        ] as [(String, @Sendable (SpecBuilder) throws -> ImageMask)] {
+        for name in ["first", "last", "even", "odd"] {
+          let mask: @Sendable (SpecBuilder) throws -> ImageMask = { builder in
+            switch name {
+            case "first": .channels(try builder.half(first: true))
+            case "last": .channels(try builder.half(first: false))
+            default: .checkerboard(even: name == "even")
+            }
+          }
           add("convolutional coupling, \(name)", contextDim: contextDim) {
             try $0.addConvolutionalCoupling(.small(), transformer: .affine(), mask: mask($0))
           }
@@ -117,17 +121,15 @@ extension Case {
       }
     }
     for contextDim in [0, 2] {
-      for (name, make) in [
-        ("glow of images", { try $0.glow() }), ("realnvp of images", { try $0.realNVP() }),
-      ] as [(String, @Sendable (ImageArchitecture) throws -> FlowSpec)] {
+      for name in ["glow", "realnvp"] {
         cases.append(
-          Case(name, shape: [1, 4, 8], contextDim: contextDim) { builder in
+          Case("\(name) of images", shape: [1, 4, 8], contextDim: contextDim) { builder in
             var a = ImageArchitecture()
             a.shape = [1, 4, 8]
             a.contextDim = contextDim
             (a.levels, a.steps, a.quantization, a.dtype) = (2, 1, 0, builder.spec.dtype)
             a.network = .small()
-            builder.spec = try make(a)
+            builder.spec = try name == "glow" ? a.glow() : a.realNVP()
           })
       }
     }

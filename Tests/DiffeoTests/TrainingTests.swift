@@ -259,6 +259,36 @@ import Testing
     #expect(without.report.bestLogProb < trainer.report.bestLogProb && !without.report.averaged)
   }
 
+  @Test(arguments: [TrainOptions.Judge.mean, .robust])
+  func theValidationOfAnEpochIsThatOfTheWeightsItOffers(_ judge: TrainOptions.Judge) throws {
+    let rows = Rows<Double>.random(400, try normal(2).spec, seed: 4)
+    var options = trainingOptions(batchSize: 8)
+    // At first the average lags behind, later the weights jump about the best ones.
+    options.learningRate = 0.1
+    options.emaDecay = 0.99
+    options.validationFraction = 0.5
+    options.maxEpochs = 10
+    options.judge = judge
+    let trainer = try withBatch(rows) { try Trainer(normal(2), options, $0) }
+    let (validation, average) = (try #require(trainer.validation), try #require(trainer.descent.averaged))
+    // The weights that it begins with are offered, too.
+    var (averages, offers) = (0, [try trainer.objective.scores(validation).value(judge)])
+    while !trainer.report.finished {
+      try trainer.step(0) { false }
+      let present = try trainer.objective.scores(validation)
+      let averaged = try trainer.flow.with(average.parameters) { () throws(DiffeoError) in
+        try trainer.objective.scores(validation)
+      }
+      let offered = averaged.value(judge) > present.value(judge) ? averaged : present
+      #expect(trainer.report.validationLogProb == offered.mean)
+      #expect(trainer.report.validationRobustLogProb == offered.robustMean)
+      offers.append(offered.value(judge))
+      averages += averaged.value(judge) > present.value(judge) ? 1 : 0
+      #expect(trainer.report.bestLogProb == offers.max())
+    }
+    #expect(averages > 0 && averages < options.maxEpochs)
+  }
+
   /// Both penalties draw weights, not biases, to 0: a network of a context that says nothing.
   @Test(arguments: [TrainOptions.Method.adam, .sgd]) func penaltiesMakeWeightsSmall(_ method: TrainOptions.Method)
     throws

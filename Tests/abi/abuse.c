@@ -26,6 +26,8 @@ static int rounds = 4000;
   X(nice_create, (NULL, OUT(0)))                                     \
   X(realnvp_create, (NULL, OUT(0)))                                  \
   X(glow_create, (NULL, OUT(0)))                                     \
+  X(glow_image_create, (NULL, OUT(0)))                               \
+  X(realnvp_image_create, (NULL, OUT(0)))                            \
   X(made_create, (NULL, OUT(0)))                                     \
   X(maf_create, (NULL, OUT(0)))                                      \
   X(iaf_create, (NULL, OUT(0)))                                      \
@@ -35,6 +37,7 @@ static int rounds = 4000;
   X(spline_coupling_create, (NULL, OUT(0)))                          \
   X(spline_autoregressive_create, (NULL, OUT(0)))                    \
   X(spec_create, (0, 0, DIFFEO_F32, OUT(0)))                         \
+  X(spec_create_image, (1, 0, 1, 0, DIFFEO_F32, OUT(0)))             \
   X(flow_create, (NULL, 0, OUT(0)))                                  \
   X(flow_load, (folder, OUT(0)))                                     \
   X(flow_load_memory, (folder, 1, OUT(0)))                           \
@@ -76,7 +79,7 @@ static void handles(void) {
     CHECK(D.workspace_threads(NULL) == 0 && D.flow_dim(NULL) == 0 && D.flow_context_dim(NULL) == 0 &&
               D.flow_dtype(NULL) == 0 && D.flow_layer_count(NULL) == 0 && D.flow_parameter_count(NULL) == 0 &&
               D.rows_count(NULL) == 0 && D.rows_dim(NULL) == 0 && D.rows_context_dim(NULL) == 0 &&
-              D.flow_metadata_count(NULL) == 0 && D.trainer_finished(NULL) == 1 &&
+              D.flow_shape(NULL, OUT(0), 3) == 0 && D.flow_metadata_count(NULL) == 0 && D.trainer_finished(NULL) == 1 &&
               D.vi_finished(NULL) == 1, "facts about NULL");
   }
   ISOLATED("as many threads as there may be") {
@@ -928,6 +931,8 @@ static void optimizers(void) {
     o.schedule = schedule;
     REFUSED(DIFFEO_EINVAL, "epochs", D.optimizer_create(flow, &o, 1, OUT(0)));
   }
+  o.schedule = DIFFEO_SCHEDULE_COSINE;
+  REFUSED(DIFFEO_EINVAL, "total_steps is 0", D.optimizer_create(flow, &o, 0, OUT(0)));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_step_f64(NULL, gradient, &report));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_step_f32(NULL, NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_report(NULL, &report));
@@ -939,9 +944,8 @@ static void optimizers(void) {
     diffeo_flow *now = NULL;
     char path[1024];
     snprintf(path, sizeof path, "%s/optimizer.h5", folder);
-    o.schedule = DIFFEO_SCHEDULE_COSINE;
     CHECK_OK(D.optimizer_create(flow, &o, INT64_MAX, &other));
-    CHECK_OK(D.optimizer_create(flow, &o, 0, &optimizer));
+    CHECK_OK(D.optimizer_create(flow, &o, 1, &optimizer));
     CHECK_OK(D.optimizer_save(optimizer, path));
     CHECK_STATUS(D.optimizer_load(other, path), DIFFEO_EINVAL); /* another total_steps */
     D.optimizer_destroy(other);
@@ -1149,6 +1153,11 @@ static void training_options(void) {
   TRAIN(x_noise, INFINITY, "x_noise is");
   TRAIN(threads, 257, "threads is 257");
   TRAIN(threads, -1, "threads is -1");
+  TRAIN(image_shift, -1, "image_shift is -1");
+  TRAIN(image_shift, 65537, "image_shift is 65537");
+  TRAIN(image_flip, 2, "image_flip is 2");
+  TRAIN(image_flip, 1, "image_flip are for images");
+  TRAIN(image_shift, 1, "image_flip are for images");
 
   REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_step(NULL, 1, NULL));
   REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_best(NULL, OUT(0)));
@@ -1219,6 +1228,165 @@ static void training_options(void) {
     D.flow_destroy(best);
     D.trainer_destroy(t);
   }
+}
+
+static diffeo_status image_network(diffeo_spec *spec, const diffeo_convolution_options *options) {
+  diffeo_image_coupling_options o;
+  CHECK_OK(D.image_coupling_options_init(&o, sizeof o));
+  o.network = options;
+  return D.spec_add_image_coupling(spec, &o);
+}
+static diffeo_status image_map(diffeo_spec *spec, const diffeo_map_options *options) {
+  diffeo_image_coupling_options o;
+  CHECK_OK(D.image_coupling_options_init(&o, sizeof o));
+  o.map = options;
+  return D.spec_add_image_coupling(spec, &o);
+}
+static diffeo_status split_network(diffeo_spec *spec, const diffeo_convolution_options *options) {
+  diffeo_split_options o;
+  CHECK_OK(D.split_options_init(&o, sizeof o));
+  o.network = options;
+  return D.spec_add_split(spec, &o);
+}
+static diffeo_status small_image(diffeo_image_options *o, int flow) {
+  if (o->channels == 0) o->channels = 1;
+  if (o->height == 0) o->height = 4;
+  if (o->width == 0) o->width = 4;
+  return flow ? D.glow_image_create(o, OUT(0)) : D.realnvp_image_create(o, OUT(0));
+}
+
+static void images(void) {
+  diffeo_spec *spec = NULL, *odd = NULL, *given = NULL, **s = OUT(0);
+  int64_t *map = OUT(0);
+  CHECK_OK(D.spec_create_image(2, 4, 6, 0, DIFFEO_F64, &spec));
+  CHECK_OK(D.spec_create_image(1, 3, 4, 0, DIFFEO_F64, &odd));
+  CHECK_OK(D.spec_create_image(2, 4, 4, CONTEXT, DIFFEO_F64, &given));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_create_image(1, 4, 4, 0, DIFFEO_F32, NULL));
+  static const int64_t sizes[] = {0, -1, 65537, INT64_MAX, INT64_MIN};
+  for (int i = 0; i < COUNT(sizes); i++) {
+    char piece[64];
+    snprintf(piece, sizeof piece, "channels is %lld", (long long)sizes[i]);
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_create_image(sizes[i], 1, 1, 0, DIFFEO_F32, s));
+    snprintf(piece, sizeof piece, "height is %lld", (long long)sizes[i]);
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_create_image(1, sizes[i], 1, 0, DIFFEO_F32, s));
+    snprintf(piece, sizeof piece, "width is %lld", (long long)sizes[i]);
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_create_image(1, 1, sizes[i], 0, DIFFEO_F32, s));
+    if (sizes[i] != 0) REFUSED(DIFFEO_EINVAL, piece + 9, D.spec_create_image(1, 1, 1, sizes[i], DIFFEO_F32, s));
+  }
+  REFUSED(DIFFEO_EINVAL, "281474976710656", D.spec_create_image(65536, 65536, 65536, 0, DIFFEO_F32, s));
+  REFUSED(DIFFEO_EINVAL, "at most 65536", D.spec_create_image(257, 16, 16, 0, DIFFEO_F32, s));
+  REFUSED(DIFFEO_EDTYPE, "0", D.spec_create_image(1, 4, 4, 0, 0, s));
+  REFUSED(DIFFEO_EDTYPE, "3", D.spec_create_image(1, 4, 4, 0, 3, s));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_map(NULL, map));
+  REFUSED(DIFFEO_EINVAL, "map", D.spec_map(spec, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_linear(NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_squeeze(NULL, DIFFEO_SQUEEZE_CHANNELS));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_unsqueeze(NULL, DIFFEO_SQUEEZE_CHANNELS));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_image_coupling(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_split(NULL, NULL));
+  static const int32_t orders[] = {0, 4, -1, INT32_MIN};
+  for (int i = 0; i < COUNT(orders); i++) {
+    REFUSED(DIFFEO_EINVAL, "order", D.spec_add_squeeze(spec, orders[i]));
+    REFUSED(DIFFEO_EINVAL, "order", D.spec_add_unsqueeze(spec, orders[i]));
+  }
+  REFUSED(DIFFEO_EINVAL, "1 x 3 x 4", D.spec_add_squeeze(odd, DIFFEO_SQUEEZE_CHANNELS));
+  REFUSED(DIFFEO_EINVAL, "2 channels", D.spec_add_unsqueeze(spec, DIFFEO_SQUEEZE_CHANNELS));
+  REFUSED(DIFFEO_EINVAL, "one channel", D.spec_add_image_coupling(odd, NULL));
+  REFUSED(DIFFEO_EINVAL, "one channel", D.spec_add_split(odd, NULL));
+  ISOLATED("layers in an order that is wrong") {
+    CHECK_OK(D.spec_add_squeeze(spec, DIFFEO_SQUEEZE_DIAGONALS));
+    CHECK_STATUS(D.spec_invert(spec), DIFFEO_ESTATE);
+    CHECK_STATUS(D.spec_add_squeeze(spec, DIFFEO_SQUEEZE_DIAGONALS), DIFFEO_EINVAL);
+    for (int i = 0; i < 3; i++) CHECK_OK(D.spec_add_split(spec, NULL));
+    CHECK_STATUS(D.spec_add_split(spec, NULL), DIFFEO_EINVAL);
+    CHECK_STATUS(D.spec_add_image_coupling(spec, NULL), DIFFEO_EINVAL);
+  }
+  diffeo_spec *wide = NULL;
+  CHECK_OK(D.spec_create(4097, 0, DIFFEO_F32, &wide));
+  REFUSED(DIFFEO_EINVAL, "4097", D.spec_add_linear(wide));
+  D.spec_destroy(wide);
+
+#define IMAGE_COUPLING(field, value, piece)                                                                              \
+  FIELD(diffeo_image_coupling_options, D.image_coupling_options_init, field, value, DIFFEO_EINVAL, piece, \
+        D.spec_add_image_coupling(spec, &o))
+  IMAGE_COUPLING(mask, 0, "mask is 0");
+  IMAGE_COUPLING(mask, 7, "mask is 7");
+  IMAGE_COUPLING(mask, INT32_MIN, "mask is -2147483648");
+  IMAGE_COUPLING(mask, DIFFEO_IMAGE_MASK_NONE, "nothing is left");
+  IMAGE_COUPLING(mask, DIFFEO_IMAGE_MASK_GIVEN, "mask_given");
+  static const uint8_t all[] = {1, 1}, strange[] = {0, 2};
+  IMAGE_COUPLING(mask_given, (o.mask = DIFFEO_IMAGE_MASK_GIVEN, all), "all 2 channels");
+  IMAGE_COUPLING(mask_given, (o.mask = DIFFEO_IMAGE_MASK_GIVEN, strange), "mask_given[1] is 2");
+  IMAGE_COUPLING(reserved, 1, "reserved");
+#define SPLIT(field, value, piece) \
+  FIELD(diffeo_split_options, D.split_options_init, field, value, DIFFEO_EINVAL, piece, D.spec_add_split(spec, &o))
+  SPLIT(keep, 0, "keep is 0");
+  SPLIT(keep, DIFFEO_IMAGE_MASK_EVEN, "keep is 3");
+  SPLIT(prior, 2, "prior is 2");
+  static const int64_t two[] = {4, 5}, none[] = {0}, huge[] = {INT64_MAX};
+#define CONVOLUTION(field, value, piece)                                                                          \
+  FIELD(diffeo_convolution_options, D.convolution_options_init, field, value, DIFFEO_EINVAL, piece, image_network(spec, &o)); \
+  FIELD(diffeo_convolution_options, D.convolution_options_init, field, value, DIFFEO_EINVAL, piece, split_network(given, &o))
+  CONVOLUTION(hidden_count, 1, "hidden");
+  CONVOLUTION(hidden_count, -1, "hidden_count is -1");
+  CONVOLUTION(hidden_count, 17, "hidden_count is 17");
+  CONVOLUTION(hidden_count, INT64_MIN, "hidden_count is -9223372036854775808");
+  CONVOLUTION(hidden, (o.hidden_count = 1, none), "0");
+  CONVOLUTION(hidden, (o.hidden_count = 1, huge), "9223372036854775807");
+  CONVOLUTION(hidden, (o.hidden_count = 2, o.blocks = DIFFEO_BLOCKS_RESIDUAL, two), "of 4 and 5");
+  CONVOLUTION(blocks, (o.hidden = two, DIFFEO_BLOCKS_RESIDUAL), "needs a hidden layer");
+  CONVOLUTION(blocks, 4, "blocks is 4");
+  CONVOLUTION(activation, 0, "activation is 0");
+  CONVOLUTION(kernel_first, 2, "kernel_first is 2");
+  CONVOLUTION(kernel_hidden, -1, "kernel_hidden is -1");
+  CONVOLUTION(kernel_last, 17, "kernel_last is 17");
+  CONVOLUTION(kernel_last, INT64_MIN, "kernel_last is -9223372036854775808");
+  CONVOLUTION(gain, 2, "gain is 2");
+  CONVOLUTION(ones_outside, -1, "ones_outside is -1");
+  FIELD(diffeo_map_options, D.map_options_init, scale_bound, -1, DIFFEO_EINVAL, "scale_bound", image_map(spec, &o));
+  diffeo_spline_options periodic;
+  CHECK_OK(D.spline_options_init(&periodic, sizeof periodic));
+  periodic.boundary = DIFFEO_BOUNDARY_PERIODIC;
+  FIELD(diffeo_map_options, D.map_options_init, spline, (o.map = DIFFEO_MAP_SPLINE, &periodic), DIFFEO_EINVAL, "angles",
+        image_map(spec, &o));
+  SIZES(diffeo_image_coupling_options, D.image_coupling_options_init, D.spec_add_image_coupling(spec, o));
+  SIZES(diffeo_split_options, D.split_options_init, D.spec_add_split(spec, o));
+  SIZES(diffeo_convolution_options, D.convolution_options_init, image_network(spec, o));
+  SIZES(diffeo_convolution_options, D.convolution_options_init, split_network(spec, o));
+  SIZES(diffeo_map_options, D.map_options_init, image_map(spec, o));
+
+  for (int flow = 0; flow < 2; flow++) {
+    SIZES(diffeo_image_options, D.image_options_init, small_image(o, flow));
+#define IMAGE(field, value, piece) \
+  FIELD(diffeo_image_options, D.image_options_init, field, value, DIFFEO_EINVAL, piece, small_image(&o, flow))
+    for (int i = 1; i < COUNT(sizes); i++) {
+      IMAGE(channels, sizes[i], "channels is");
+      IMAGE(height, sizes[i], "height is");
+      IMAGE(width, sizes[i], "width is");
+      IMAGE(context_dim, sizes[i], "context_dim is");
+      IMAGE(levels, sizes[i], "levels is");
+      IMAGE(steps, sizes[i], "steps is");
+      IMAGE(quantization, sizes[i] == 65537 ? 1 : sizes[i], "quantization is");
+    }
+    IMAGE(height, (o.levels = 3, 6), "must be even");
+    IMAGE(alpha, 0.5, "alpha is 0.5");
+    IMAGE(alpha, -0.1, "alpha is -0.1");
+    IMAGE(alpha, NAN, "alpha is");
+    IMAGE(scale, 99, "scale is 99");
+    IMAGE(split, 2, "split is 2");
+    IMAGE(learned_prior, -1, "learned_prior is -1");
+    IMAGE(learned_top, 2, "learned_top is 2");
+    IMAGE(lu, 2, "lu is 2");
+    FIELD(diffeo_image_options, D.image_options_init, dtype, 0, DIFFEO_EDTYPE, "0", small_image(&o, flow));
+    REFUSED(DIFFEO_EINVAL, "options", flow ? D.glow_image_create(NULL, OUT(0)) : D.realnvp_image_create(NULL, OUT(0)));
+    diffeo_image_options o;
+    CHECK_OK(D.image_options_init(&o, sizeof o));
+    REFUSED(DIFFEO_EINVAL, "channels is 0", flow ? D.glow_image_create(&o, OUT(0)) : D.realnvp_image_create(&o, OUT(0)));
+    o.channels = 1, o.height = o.width = 4;
+    REFUSED(DIFFEO_EINVAL, "flow", flow ? D.glow_image_create(&o, NULL) : D.realnvp_image_create(&o, NULL));
+  }
+  D.spec_destroy(spec), D.spec_destroy(odd), D.spec_destroy(given);
+  counts_f32(), counts_f64();
 }
 
 static void bounds(void) {
@@ -1439,6 +1607,7 @@ int main(int argc, char **argv) {
   PART(training_f64);
   PART(reading);
   PART(training_options);
+  PART(images);
   PART(bounds);
   PART(words);
   PART(files);

@@ -124,6 +124,60 @@ static void TYPED(evaluation)(void) {
   }
 }
 
+/* Temperatures, and bits per dimension of counts. */
+static void TYPED(counts)(void) {
+  enum { SIZE = 32, IMAGES = 3 };
+  diffeo_flow *images = new_image_flow("glow_image", CONTEXT, DIFFEO_F32);
+  T x[IMAGES * SIZE], context[IMAGES * CONTEXT] = {0};
+  T *o = OUT(0), *p = OUT(1);
+  for (int i = 0; i < IMAGES * SIZE; i++) x[i] = (T)(i % 16);
+#define BITS(flow, x, n, c, nc, draws) F(flow_bits_per_dim)(flow, x, n, c, nc, 1, draws, NULL, o)
+  REFUSED(DIFFEO_EINVAL, "flow", BITS(NULL, x, IMAGES, context, 1, 1));
+  REFUSED(DIFFEO_EINVAL, "x", BITS(images, NULL, IMAGES, context, 1, 1));
+  REFUSED(DIFFEO_EINVAL, "context", BITS(images, x, IMAGES, NULL, 1, 1));
+  REFUSED(DIFFEO_ESHAPE, "context", BITS(images, x, IMAGES, NULL, 0, 1));
+  REFUSED(DIFFEO_ESHAPE, "2", BITS(images, x, IMAGES, context, 2, 1));
+  REFUSED(DIFFEO_EINVAL, "bits", F(flow_bits_per_dim)(images, x, IMAGES, context, 1, 1, 1, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "-1", BITS(images, x, -1, context, 1, 1));
+  REFUSED(DIFFEO_EINVAL, "draws is 0", BITS(images, x, IMAGES, context, 1, 0));
+  REFUSED(DIFFEO_EINVAL, "draws is -9223372036854775808", BITS(images, x, IMAGES, context, 1, INT64_MIN));
+  REFUSED(DIFFEO_EINVAL, "no dequantisation", BITS(flow, x, IMAGES, NULL, 0, 1));
+  static const double wrong[] = {0.5, 16, -1, 1e30, NAN, INFINITY, -INFINITY};
+  for (int i = 0; i < COUNT(wrong); i++) {
+    x[SIZE + 5] = (T)wrong[i];
+    REFUSED(DIFFEO_EINVAL, "in row 1, column 5", BITS(images, x, IMAGES, context, 1, 1));
+  }
+  x[SIZE + 5] = 15;
+#define TEMPERED(flow, temperature, n, c, nc, x) F(flow_sample_tempered)(flow, temperature, 1, 0, n, c, nc, NULL, x, p)
+  REFUSED(DIFFEO_EINVAL, "flow", TEMPERED(NULL, 0.5, IMAGES, context, 1, o));
+  REFUSED(DIFFEO_EINVAL, "context", TEMPERED(images, 0.5, IMAGES, NULL, 1, o));
+  REFUSED(DIFFEO_ESHAPE, "2", TEMPERED(images, 0.5, IMAGES, context, 2, o));
+  REFUSED(DIFFEO_EINVAL, "x", TEMPERED(images, 0.5, IMAGES, context, 1, NULL));
+  REFUSED(DIFFEO_EINVAL, "-1", TEMPERED(images, 0.5, -1, context, 1, o));
+  static const double no_temperature[] = {0, -1, NAN, INFINITY, -INFINITY, 2e6};
+  for (int i = 0; i < COUNT(no_temperature); i++)
+    REFUSED(DIFFEO_EINVAL, "temperature is", TEMPERED(images, no_temperature[i], IMAGES, context, 1, o));
+  diffeo_flow *others[] = {new_flow("units", DIM, 0, DIFFEO_F32), new_flow("made", DIM, 0, DIFFEO_F32)};
+  for (int i = 0; i < COUNT(others); i++) {
+    REFUSED(DIFFEO_EUNSUPPORTED, "temperature", TEMPERED(others[i], 0.5, IMAGES, NULL, 0, o));
+    D.flow_destroy(others[i]);
+  }
+  ISOLATED("exact outputs of images") {
+    CHECK_OK(BITS(images, x, IMAGES, context, 1, 2));
+    CHECK(only_first(0, IMAGES * sizeof(T)), "more than bits");
+    paint_outputs();
+    CHECK_OK(TEMPERED(images, 0.7, IMAGES, context, 1, o));
+    CHECK(only_first(0, IMAGES * SIZE * sizeof(T)) && only_first(1, IMAGES * sizeof(T)), "more than samples");
+    paint_outputs();
+    CHECK_OK(BITS(images, NULL, 0, NULL, 0, 1));
+    CHECK_OK(TEMPERED(images, 0.7, 0, NULL, 0, NULL));
+    CHECK(memcmp(outputs, paint, sizeof paint) == 0, "calls with no rows wrote something");
+  }
+#undef BITS
+#undef TEMPERED
+  D.flow_destroy(images);
+}
+
 static void TYPED(parameters)(void) {
   T *o = OUT(0);
   diffeo_flow **changed = OUT(1);

@@ -84,6 +84,9 @@ static inline void to_float(const double *from, float *to, int64_t n) {
 #define NAMED_FLOWS(X) X(maf) X(iaf) X(realnvp) X(nice) X(glow) X(planar) X(radial) X(cdf_flow) X(spline_coupling) \
   X(spline_autoregressive)
 
+/* ... of images, whose options are others. */
+#define IMAGE_FLOWS(X) X(glow_image) X(realnvp_image)
+
 static inline diffeo_status create_named(const char *name, const diffeo_architecture_options *o, diffeo_flow **flow) {
 #define CREATE(each) \
   if (strcmp(name, #each) == 0) return D.each##_create(o, flow);
@@ -176,13 +179,27 @@ static inline diffeo_status add_layers(const char *name, diffeo_spec *spec, int6
     ADD(D.spec_add_autoregressive(spec, &a));
     ADD(D.spec_invert(spec));
     b.base = DIFFEO_BASE_NORMAL, b.network = network;
+  } else if (strcmp(name, "convolutions") == 0) { /* of 1 x 1 x dim: borders everywhere */
+    diffeo_convolution_options v;
+    diffeo_image_coupling_options i;
+    D.convolution_options_init(&v, sizeof v), D.image_coupling_options_init(&i, sizeof i);
+    v.hidden = hidden, v.hidden_count = 1, v.activation = DIFFEO_TANH, v.gain = 1;
+    i.network = &v, i.map = &map;
+    ADD(D.spec_add_linear(spec));
+    ADD(D.spec_add_actnorm(spec));
+    for (int k = 0; k < 3; k++) {
+      i.mask = dim == 1 ? DIFFEO_IMAGE_MASK_NONE : k == 1 ? DIFFEO_IMAGE_MASK_ODD : DIFFEO_IMAGE_MASK_EVEN;
+      if (dim > 1 || context_dim > 0) ADD(D.spec_add_image_coupling(spec, &i));
+      if (k == 1 && (dim > 1 || context_dim > 0)) ADD(D.spec_invert(spec));
+    }
+    ADD(D.spec_add_lu(spec, 1, 2));
   } else {
     status = DIFFEO_EINTERNAL;
   }
 #undef ADD
   return status != DIFFEO_OK ? status : D.spec_set_base(spec, &b);
 }
-static const char *const layer_names[] = {"linear", "units", "mixtures", "bounded", "blocks"};
+static const char *const layer_names[] = {"linear", "units", "mixtures", "bounded", "blocks", "convolutions"};
 
 /* Moved from where a new flow begins, so that no result is trivial: by two epochs over a few rows, which move all that
  * is trained and nothing else. */
@@ -213,7 +230,8 @@ static inline diffeo_flow *new_flow(const char *kind, int64_t dim, int64_t conte
   for (int i = 0; i < COUNT(layer_names); i++)
     if (strcmp(kind, layer_names[i]) == 0) {
       diffeo_spec *spec = NULL;
-      CHECK_OK(D.spec_create(dim, context_dim, dtype, &spec));
+      if (strcmp(kind, "convolutions") == 0) CHECK_OK(D.spec_create_image(1, 1, dim, context_dim, dtype, &spec));
+      else CHECK_OK(D.spec_create(dim, context_dim, dtype, &spec));
       diffeo_status status = add_layers(kind, spec, dim, context_dim);
       CHECK(status == DIFFEO_OK, "%s: %s", kind, D.last_error());
       CHECK_OK(D.flow_create(spec, 2385, &flow));
@@ -250,8 +268,26 @@ static inline diffeo_flow *make_flow(const char *kind, int64_t dim, int64_t cont
 /* All that make_flow can make. */
 #define NAME(each) #each,
 static const char *const all_flows[] = {NAMED_FLOWS(NAME) "torus_spline_coupling", "torus_spline_autoregressive", "linear",
-                                        "units", "mixtures", "bounded"};
+                                        "units", "mixtures", "bounded", "convolutions"};
 #undef NAME
+
+/* A new flow of images of 2 x 4 x 4, counts 0 to 15. */
+static inline diffeo_flow *new_image_flow(const char *kind, int64_t context_dim, int32_t dtype) {
+  static const int64_t hidden[] = {5, 5};
+  diffeo_image_options o;
+  diffeo_convolution_options network;
+  diffeo_flow *flow = NULL;
+  CHECK_OK(D.image_options_init(&o, sizeof o));
+  CHECK_OK(D.convolution_options_init(&network, sizeof network));
+  network.hidden = hidden, network.hidden_count = COUNT(hidden), network.activation = DIFFEO_TANH;
+  o.network = &network, o.channels = 2, o.height = 4, o.width = 4;
+  o.levels = 2, o.steps = 1, o.quantization = 16, o.context_dim = context_dim, o.dtype = dtype, o.seed = 2385;
+#define CREATE(each) \
+  if (strcmp(kind, #each) == 0) CHECK_OK(D.each##_create(&o, &flow));
+  IMAGE_FLOWS(CREATE)
+#undef CREATE
+  return flow;
+}
 
 /* Couplings of a single column need a context. */
 static inline int possible(const char *kind, int64_t dim, int64_t context_dim) {

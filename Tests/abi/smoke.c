@@ -619,6 +619,111 @@ static void integers(void) {
   D.spec_destroy(spec);
 }
 
+/* Flows of images: shapes, both directions, counts, temperatures, files, and a training with moves. */
+static void of_images(const char *kind, int64_t context_dim, int32_t dtype) {
+  enum { IMAGES = 21, SIZE = 32 };
+  const double tolerance = dtype == DIFFEO_F32 ? 1e-3 : 1e-9;
+  diffeo_flow *flow = new_image_flow(kind, context_dim, dtype), *trained = NULL, *again = NULL;
+  int64_t shape[4] = {0, 0, 0, -7};
+  CHECK(D.flow_shape(flow, NULL, 0) == 3 && D.flow_dim(flow) == SIZE, "%lld", (long long)D.flow_dim(flow));
+  CHECK(D.flow_shape(flow, shape, 1) == 3 && shape[0] == 2 && shape[1] == 0, "%lld", (long long)shape[1]);
+  CHECK(D.flow_shape(flow, shape, 4) == 3 && shape[0] == 2 && shape[1] == 4 && shape[2] == 4 && shape[3] == -7, "shape");
+  static double counts[IMAGES * SIZE], z[IMAGES * SIZE], back[IMAGES * SIZE], cold[IMAGES * SIZE];
+  static float narrow[IMAGES * SIZE];
+  double a[IMAGES], b[IMAGES], log_det[IMAGES], log_det_cold[IMAGES];
+  float bits32[IMAGES];
+  uint64_t state = 3;
+  for (int i = 0; i < IMAGES * SIZE; i++) counts[i] = floor(8 + 8 * uniform(&state));
+  to_float(counts, narrow, IMAGES * SIZE);
+  const double *c = context_dim > 0 ? context : NULL;
+  const int64_t nc = context_dim > 0 ? IMAGES : 0;
+
+  diffeo_train_options o;
+  CHECK_OK(D.train_options_init(&o, sizeof o));
+  o.max_epochs = 2, o.batch_size = 7, o.learning_rate = 0.02, o.image_flip = 1, o.image_shift = 1;
+  CHECK_OK(D.fit_f64(flow, &o, counts, IMAGES, c, nc, NULL, NULL, NULL, &trained, NULL));
+  D.flow_destroy(flow);
+
+  CHECK_OK(D.flow_to_noise_f64(trained, counts, IMAGES, c, nc, NULL, z, log_det));
+  CHECK_OK(D.flow_from_noise_f64(trained, z, IMAGES, c, nc, NULL, back, a));
+  CHECK(worst(back, counts, IMAGES * SIZE) < tolerance, "%s: back off by %g", kind, worst(back, counts, IMAGES * SIZE));
+  for (int i = 0; i < IMAGES; i++) a[i] = -a[i];
+  CHECK(worst(a, log_det, IMAGES) < tolerance, "%s: log_det differs by %g", kind, worst(a, log_det, IMAGES));
+
+  /* The mean of two draws is half of the first and half of the other; the same in both types of buffers. */
+  CHECK_OK(D.flow_bits_per_dim_f64(trained, counts, IMAGES, c, nc, 9, 1, NULL, a));
+  CHECK_OK(D.flow_bits_per_dim_f64(trained, counts, IMAGES, c, nc, 9, 64, NULL, b));
+  for (int i = 0; i < IMAGES; i++)
+    CHECK(isfinite(a[i]) && fabs(a[i] - b[i]) < 1, "%s: %g bits of one draw, %g of 64", kind, a[i], b[i]);
+  if (context_dim == 0) {
+    CHECK_OK(D.flow_bits_per_dim_f32(trained, narrow, IMAGES, NULL, 0, 9, 1, NULL, bits32));
+    for (int i = 0; i < IMAGES; i++) CHECK(bits32[i] == (float)a[i], "%s: %.9g and %.9g", kind, bits32[i], a[i]);
+  }
+
+  /* Tempered noise is half as far, and the density is that of such samples. */
+  CHECK_OK(D.flow_sample_f64(trained, 4, 0, IMAGES, c, nc, NULL, back, a));
+  CHECK_OK(D.flow_sample_tempered_f64(trained, 1, 4, 0, IMAGES, c, nc, NULL, cold, b));
+  CHECK(memcmp(back, cold, sizeof cold) == 0 && memcmp(a, b, sizeof a) == 0, "%s: temperature 1 differs", kind);
+  CHECK_OK(D.flow_sample_tempered_f64(trained, 0.5, 4, 0, IMAGES, c, nc, NULL, cold, b));
+  CHECK_OK(D.flow_to_noise_f64(trained, back, IMAGES, c, nc, NULL, z, log_det));
+  CHECK_OK(D.flow_to_noise_f64(trained, cold, IMAGES, c, nc, NULL, back, log_det_cold));
+  for (int i = 0; i < IMAGES * SIZE; i++) z[i] /= 2;
+  CHECK(worst(back, z, IMAGES * SIZE) < 20 * tolerance, "%s: tempered off by %g", kind, worst(back, z, IMAGES * SIZE));
+  for (int i = 0; i < IMAGES; i++) a[i] += log_det_cold[i] - log_det[i] + SIZE * log(2);
+  CHECK(worst(b, a, IMAGES) < 20 * tolerance, "%s: tempered log_prob off by %g", kind, worst(b, a, IMAGES));
+
+  size_t size = 0;
+  CHECK_OK(D.flow_save_memory(trained, NULL, 0, &size));
+  void *bytes = malloc(size);
+  CHECK_OK(D.flow_save_memory(trained, bytes, size, &size));
+  CHECK_OK(D.flow_load_memory(bytes, size, &again));
+  shape[1] = 0;
+  CHECK(D.flow_shape(again, shape, 3) == 3 && shape[1] == 4, "the shape of a loaded flow");
+  CHECK_OK(D.flow_log_prob_f64(trained, counts, IMAGES, c, nc, NULL, a));
+  CHECK_OK(D.flow_log_prob_f64(again, counts, IMAGES, c, nc, NULL, b));
+  CHECK(memcmp(a, b, sizeof a) == 0, "%s: a loaded flow differs", kind);
+  free(bytes);
+  D.flow_destroy(trained), D.flow_destroy(again);
+}
+
+static void images(void) {
+  for (int32_t dtype = DIFFEO_F32; dtype <= DIFFEO_F64; dtype++)
+    for (int64_t context_dim = 0; context_dim <= 2; context_dim += 2) {
+#define OF_IMAGES(name) of_images(#name, context_dim, dtype);
+      IMAGE_FLOWS(OF_IMAGES)
+    }
+  /* Layer by layer: the map as it goes. */
+  diffeo_spec *spec = NULL;
+  diffeo_flow *flow = NULL;
+  diffeo_split_options split;
+  int64_t map[3];
+  CHECK_OK(D.split_options_init(&split, sizeof split));
+  CHECK_OK(D.spec_create_image(3, 4, 6, 0, DIFFEO_F64, &spec));
+#define MAP_IS(c, h, w)                   \
+  CHECK_OK(D.spec_map(spec, map));        \
+  CHECK(map[0] == (c) && map[1] == (h) && map[2] == (w), "%d x %d x %d", (int)map[0], (int)map[1], (int)map[2])
+  MAP_IS(3, 4, 6);
+  CHECK_OK(D.spec_add_squeeze(spec, DIFFEO_SQUEEZE_PLACES));
+  MAP_IS(12, 2, 3);
+  split.keep = DIFFEO_IMAGE_MASK_LAST, split.prior = 0;
+  CHECK_OK(D.spec_add_split(spec, &split));
+  MAP_IS(6, 2, 3);
+  CHECK_OK(D.spec_add_image_coupling(spec, NULL));
+  CHECK_OK(D.spec_add_split(spec, NULL));
+  MAP_IS(3, 2, 3);
+  CHECK_STATUS(D.spec_add_unsqueeze(spec, DIFFEO_SQUEEZE_CHANNELS), DIFFEO_EINVAL);
+  MAP_IS(3, 2, 3);
+  CHECK_OK(D.flow_create(spec, 1, &flow));
+  CHECK(D.flow_layer_count(flow) == 3, "%lld layers", (long long)D.flow_layer_count(flow));
+  D.flow_destroy(flow), D.spec_destroy(spec);
+  CHECK_OK(D.spec_create(5, 0, DIFFEO_F32, &spec));
+  MAP_IS(5, 1, 1);
+  CHECK_OK(D.flow_create(spec, 1, &flow));
+  map[1] = -7;
+  CHECK(D.flow_shape(flow, map, 3) == 1 && map[0] == 5 && map[1] == -7, "the shape of rows");
+  D.flow_destroy(flow), D.spec_destroy(spec);
+}
+
 /* Two inversions are none; angles count modulo their period. */
 static void turns(void) {
   diffeo_flow *flow = make_flow("torus_spline_autoregressive", DIM, 0, DIFFEO_F64);
@@ -735,6 +840,7 @@ int main(int argc, char **argv) {
   PART(networks);
   if (wanted("bases")) bases(DIFFEO_F32), bases(DIFFEO_F64);
   PART(integers);
+  PART(images);
   PART(turns);
   PART(inference);
   PART(optimizers);

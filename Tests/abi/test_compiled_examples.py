@@ -21,12 +21,12 @@ def example(library, tmp_path_factory):
     (folder / SONAME).symlink_to(library)
     environment = os.environ | {"LD_LIBRARY_PATH": str(folder)}
 
-    def ran(name):
+    def ran(name, *arguments):
         compiler, flags = LANGUAGES[name.partition(".")[2]]
         program, loads = folder / name.replace(".", "_"), name.startswith("dlopen")
         link = ["-ldl"] if loads else [library, "-lm"]
         run(compilers(*compiler)[0], *flags, "-O1", PROJECT / "examples" / name, "-o", program, *link, cwd=folder)
-        return run(program, *([library] if loads else []), env=environment, cwd=folder)
+        return run(program, *([library] if loads else []), *map(str, arguments), env=environment, cwd=folder)
 
     return ran
 
@@ -63,6 +63,16 @@ def test_vi(example):
     found = re.findall(r"^(?:mu |tau) (\S+) \+- (\S+)$", printed, re.M)
     assert np.array(found, float) == pytest.approx(np.array([[4.41, 3.31], [3.60, 3.20]]), abs=0.35)
     assert float(re.search(r"k-hat (\S+)$", printed, re.M)[1]) < 0.7
+
+
+@needs("cc")
+def test_glow_digits(example):
+    """Ten epochs of it."""
+    printed = example("glow_digits.c", PROJECT / "examples/digits.h5", 10)
+    bits = [float(number) for number in re.findall(r"epoch +\d+: (\S+) bits", printed)]
+    assert len(bits) == 2
+    assert bits[1] < bits[0] < 3
+    assert "wrote glow-digits.pgm" in printed
 
 
 @needs("c++")

@@ -38,9 +38,7 @@ def source(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "name", ["include/diffeo.h", "include/diffeo_loader.h", "lib/libdiffeo.so", f"lib/{SONAME}"]
-)
+@pytest.mark.parametrize("name", ["include/diffeo.h", "include/diffeo_loader.h", "lib/libdiffeo.so", f"lib/{SONAME}"])
 def test_installs_into_destdir(name, installed):
     assert (installed / name).exists()
 

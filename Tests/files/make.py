@@ -44,6 +44,14 @@ KINDS = {
     "mixture": lambda s: s.set_base("mixture", components=3),
     "made": lambda s: s.set_base_made(**SMALL, masks=2, order="random", degrees="random", seed=4),
 }
+# Of images of 2 x 4 x 4 and 2 of context: parts of maps, too.
+IMAGES = {
+    "squeeze": lambda s: s.add_squeeze("diagonals").add_actnorm().add_lu(seed=5).add_unsqueeze("places"),
+    "linear": lambda s: s.add_squeeze().add_split("last", prior=False).add_linear().add_permutation([2, 0, 3, 1]),
+    "convolutional_coupling": lambda s: s.add_image_coupling((6, 6), blocks="preactivation", mask="odd", activation="tanh")
+    .add_squeeze("channels").add_split("last", hidden=(5,), activation="silu")
+    .add_image_coupling((6, 5), gain=True, activation="tanh", kernels=(3, 1, 5)),
+}
 TRANSFORMERS = {
     "affine": lambda s: s.add_coupling(**SMALL, scale="softplus"),
     "rational_quadratic": lambda s: s.add_autoregressive(**SMALL, transformer=diffeo.Spline(5, -3, 3)),
@@ -81,10 +89,11 @@ def main() -> None:
     folder = Path(__file__).parent
     known = set().union(*(words_in(path) for path in folder.glob("*/*.h5")))
     version = folder / diffeo.__version__
-    for number, (name, add) in enumerate((KINDS | TRANSFORMERS | SCALES | NETWORKS).items()):
+    for number, (name, add) in enumerate((KINDS | TRANSFORMERS | SCALES | NETWORKS | IMAGES).items()):
         if name in known:
             continue
-        spec = add(diffeo.Spec(dim=3, context_dim=2, dtype="float32" if number % 2 else "float64"))
+        event = {"shape": (2, 4, 4)} if name in IMAGES else {"dim": 3}
+        spec = add(diffeo.Spec(**event, context_dim=2, dtype="float32" if number % 2 else "float64"))
         flow = spec.build(seed=number)
         rng = np.random.default_rng(number)
         version.mkdir(exist_ok=True)

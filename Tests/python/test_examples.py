@@ -40,6 +40,16 @@ def test_example(name, pattern, folder):
     assert re.search(pattern, run(name, folder))
 
 
+def test_digits(folder):
+    """Ten epochs; then images that are no digits, of which blank ones are the likeliest of all."""
+    digits = EXAMPLES / "digits.h5"
+    assert float(re.match(r"(\S+) \+-", run("glow_digits", folder, digits, 10))[1]) < 2.6
+    said = run("image_outliers", folder, digits)
+    scores = {words[0]: words[1:] for words in re.findall(r"^(\w.*?)  +(\S+) +(\S+) +(\S+)$", said, re.M)}
+    assert float(scores["noise"][1]) > 0.99
+    assert float(scores["blank"][1]) < 0.05 and float(scores["blank"][2]) > 0.9
+
+
 def with_error(name, folder, *arguments):
     """The number and its error that an example inside PyTorch ends with."""
     pytest.importorskip("torch", reason="PyTorch is not installed: make test-adapters")

@@ -200,15 +200,114 @@ def affine(log_scale, shift, x, inverse):
     return z, (-1 if inverse else 1) * log_scale.sum()
 
 
+# Layers that work on a map, [n, channels, height, width]: of a row that is no image each column is a channel.
+
+
+def map_of(layer, x):
+    """Its first column, and its channels, height and width."""
+    return layer.attrs.get("start", 0), layer["shape"][:] if "shape" in layer else np.array([x.shape[1], 1, 1])
+
+
+def actnorm(layer, x, context, inverse):
+    shift = layer["shift"][:] if "shift" in layer else np.zeros(x.shape[1])
+    log_scale = np.tile(layer["log_scale"][:][:, None, None], (1, *x.shape[2:]))
+    return affine(log_scale, shift[:, None, None], x, inverse)
+
+
+def permutation(layer, x, context, inverse):
+    order = layer["permutation"][:]
+    return x[:, np.argsort(order) if inverse else order], 0
+
+
+def by_matrix(matrix, bias, x, inverse):
+    places = x.shape[2] * x.shape[3]
+    _, log_det = np.linalg.slogdet(matrix)
+    if inverse:
+        return np.einsum("oc,nchw->nohw", np.linalg.inv(matrix), x - bias[:, None, None]), -places * log_det
+    return np.einsum("oc,nchw->nohw", matrix, x) + bias[:, None, None], places * log_det
+
+
+def lu(layer, x, context, inverse):
+    dim, scale = x.shape[1], layer["sign"][:] * np.exp(layer["log_scale"][:])
+    lower, upper = np.tril(layer["lower"][:], -1) + np.eye(dim), np.triu(layer["upper"][:], 1) + np.diag(scale)
+    return by_matrix((lower @ upper)[layer["permutation"][:]], layer["bias"][:], x, inverse)
+
+
+def linear(layer, x, context, inverse):
+    return by_matrix(layer["weight"][:], layer["bias"][:], x, inverse)
+
+
+def squeeze(layer, x, context, inverse):
+    n, (c, h, w), order = len(x), layer["shape"][:], layer.attrs["order"].decode()
+    places = [(0, 0), (1, 1), (0, 1), (1, 0)] if order == "diagonals" else [(0, 0), (0, 1), (1, 0), (1, 1)]
+    numbers = np.arange(c * h * w).reshape(c, h, w)
+    squares = [numbers[:, y::2, x::2] for y, x in places]
+    sources = np.stack(squares, axis=1 if order == "channels" else 0).ravel()
+    return x.reshape(n, -1)[:, np.argsort(sources) if inverse else sources], 0
+
+
+def convolved(layer, name, x, outside=0.0):
+    weight = layer[f"network/{name}/weight"][:]  # [outputs, kernel, kernel, inputs]
+    edge, (h, w) = weight.shape[1] // 2, x.shape[2:]
+    around = np.pad(x, ((0, 0), (0, 0), (edge, edge), (edge, edge)), constant_values=outside)
+    z = layer[f"network/{name}/bias"][:][:, None, None]
+    for i, j in np.ndindex(*weight.shape[1:3]):
+        z = z + np.einsum("oc,nchw->nohw", weight[:, i, j], around[:, :, i : i + h, j : j + w])
+    return z
+
+
+def convolutions(layer, x, context):
+    """What a convolutional network makes of a map."""
+    f, blocks, last = ACTIVATIONS[word(layer, "activation")], word(layer, "blocks", "plain"), len(layer["hidden"])
+    kernels = [layer["kernels"][i] for i in ([0] + [1] * (last - 1) + [2] if last else [2])]
+    outside = float(layer.attrs.get("ones_outside", 0))
+    h = convolved(layer, "0", x, outside if last == 0 else 0.0)
+    assert layer["network/0/weight"].shape[1] == kernels[0]
+    if context.shape[1]:
+        h = h + (context @ layer["network/context/weight"][:].T)[:, :, None, None]
+    for i in range(last):
+        if blocks == "plain":
+            h = convolved(layer, f"{i + 1}", f(h), outside if i + 1 == last else 0.0)
+            assert layer[f"network/{i + 1}/weight"].shape[1] == kernels[i + 1]
+        else:
+            v = convolved(layer, f"{i}/inner", f(h) if blocks == "preactivation" else h)
+            h = h + convolved(layer, f"{i}/outer", f(v))
+    if blocks != "plain":
+        h = convolved(layer, f"{last}", h, outside)
+    return h * np.exp(3 * layer["network/log_gain"][:])[:, None, None] if layer.attrs.get("gain", 0) else h
+
+
+def convolutional_coupling(layer, x, context, inverse):
+    n, (c, h, w), mask = len(x), x.shape[1:], layer["mask"][:]
+    if layer.attrs.get("checkerboard", 0):
+        even = np.add.outer(np.arange(h), np.arange(w)) % 2 == 0
+        kept = np.tile(even if mask[0] else ~even, (c, 1, 1))
+        read, moves = np.where(kept, x, 0), range(c)
+    else:
+        kept = np.tile((mask == 1)[:, None, None], (1, h, w))
+        read, moves = x[:, mask == 1], np.flatnonzero(mask == 0)
+    outputs = convolutions(layer, read, context).reshape(n, len(moves), -1, h, w)
+    outputs = np.moveaxis(outputs, 2, -1)[:, ~kept[moves]]  # [n, numbers, parameters]
+    z = x.copy()
+    z[:, ~kept], log_det = moved(layer, x[:, ~kept], outputs, inverse)
+    return z, log_det.sum(axis=1)
+
+
+ON_MAPS = {
+    "actnorm": actnorm, "permutation": permutation, "lu": lu, "linear": linear, "squeeze": squeeze,
+    "convolutional_coupling": convolutional_coupling,
+}  # fmt: skip
+
+
 def forward(layer, x, context):
     kind, inverse = layer.attrs["kind"].decode(), bool(layer.attrs.get("inverse", 0))
     if kind == "standardize":
         return affine(np.log(layer["std"][:]), layer["mean"][:], x, not inverse)
-    if kind == "actnorm":
-        return affine(layer["log_scale"][:], layer["shift"][:], x, inverse)
-    if kind == "permutation":
-        order = layer["permutation"][:]
-        return x[:, np.argsort(order) if inverse else order], 0
+    if kind in ON_MAPS:
+        start, shape = map_of(layer, x)
+        part = slice(start, start + shape.prod())
+        z, log_det = ON_MAPS[kind](layer, x[:, part].reshape(-1, *shape), context, inverse)
+        return np.hstack([x[:, : part.start], z.reshape(len(x), -1), x[:, part.stop :]]), log_det
     if not inverse and kind in OTHERS:
         return OTHERS[kind](layer, x, context)
     both_ways = {"coupling": coupling, "autoregressive": autoregressive, "elementwise": elementwise}
@@ -279,12 +378,6 @@ def seen(layer, columns):
         return columns
     angle = 2 * np.pi * (columns - layer.attrs["low"]) / (layer.attrs["high"] - layer.attrs["low"])
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(columns), -1)
-
-
-def lu(layer, x, context):
-    dim, scale = x.shape[1], layer["sign"][:] * np.exp(layer["log_scale"][:])
-    lower, upper = np.tril(layer["lower"][:], -1) + np.eye(dim), np.triu(layer["upper"][:], 1) + np.diag(scale)
-    return (x @ (lower @ upper).T)[:, layer["permutation"][:]] + layer["bias"][:], layer["log_scale"][:].sum()
 
 
 def householder(layer, x, context):
@@ -359,7 +452,7 @@ def radial(layer, x, context):
 
 
 OTHERS = {
-    "lu": lu, "householder": householder, "domain": domain, "wrap": wrap, "dequantize": dequantize,
+    "householder": householder, "domain": domain, "wrap": wrap, "dequantize": dequantize,
     "batch_norm": batch_norm, "planar": planar, "radial": radial,
 }  # fmt: skip
 
@@ -455,7 +548,8 @@ LATER = {
     "elementwise of the context": lambda s: s.add_elementwise(hidden=(5,), scale="additive")
     .add_elementwise(hidden=(), columns=[0, 2]),
     "elementwise splines": lambda s: s.add_elementwise(columns=[0, 3], transformer=diffeo.Spline(4)),
-    "lu": lambda s: s.add_lu(seed=1),
+    "lu": lambda s: s.add_lu(seed=1).add_lu().invert(),
+    "linear": lambda s: s.add_linear().add_linear().invert(),
     "householder": lambda s: s.add_householder(3),
     "logit": lambda s: s.add_domain("logit", [0, 2], low=[-9, -8], high=[9, 10]),
     "log": lambda s: s.add_domain("log", [1], low=-9),
@@ -490,10 +584,17 @@ LATER = {
 
 @pytest.mark.parametrize("name", LATER)
 def test_the_document_tells_what_later_kinds_mean(tmp_path, name):
+    holds(LATER[name](diffeo.Spec(dim=4, context_dim=2, dtype="float64")).build(seed=1), tmp_path / "flow.h5")
+
+
+def holds(flow, path):
+    """With other parameters than a new flow's: densities are what the document says."""
     rng = np.random.default_rng(2)
-    path = tmp_path / "flow.h5"
-    LATER[name](diffeo.Spec(dim=4, context_dim=2, dtype="float64")).build(seed=1).save(path)
-    constant = "inverse", "low", "high", "columns", "permutation", "order", "mask", "sign", "initialized", "hidden"
+    flow.save(path)
+    constant = (
+        "inverse", "low", "high", "columns", "permutation", "order", "mask", "sign", "initialized", "hidden", "shape",
+        "kernels",
+    )  # fmt: skip
 
     def change(name, item):
         last = name.split("/")[-1]
@@ -504,8 +605,61 @@ def test_the_document_tells_what_later_kinds_mean(tmp_path, name):
     with h5py.File(path, "r+") as f:
         del f["self_test"]
         f.visititems(change)
-    x, context = 1.5 * rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
+    x, context = 1.5 * rng.normal(size=(20, flow.dim)), rng.normal(size=(20, flow.context_dim))
     with h5py.File(path) as f:
         expected = log_prob(f, x, context)
     assert np.isfinite(expected).any()
-    np.testing.assert_allclose(diffeo.load(path).log_prob(x, context), expected, rtol=1e-10)
+    found = diffeo.load(path).log_prob(x, context if flow.context_dim else None)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+NETWORK = {"hidden": (5, 4), "activation": "tanh"}
+RESIDUAL = {"hidden": (4, 4), "activation": "silu"}
+
+# Of images of 2 x 4 x 6, but where the name says another shape; and 2 of context.
+IMAGES = {
+    **{
+        f"squeeze by {order}": lambda s, order=order: s.add_actnorm().add_squeeze(order).add_actnorm().add_lu(seed=3)
+        .add_unsqueeze(order).add_actnorm()
+        for order in ("channels", "places", "diagonals")
+    },
+    "squares of two kinds": lambda s: s.add_squeeze("places").add_lu().add_unsqueeze("channels").add_lu(),
+    "by channel": lambda s: s.add_permutation([1, 0]).add_elementwise_affine(shift=False).add_lu(seed=2)
+    .add_actnorm().invert().add_lu(seed=5).invert(),
+    "linear": lambda s: s.add_linear().add_squeeze().add_linear().invert(),
+    **{
+        f"coupling, {mask}": lambda s, mask=mask: s.add_image_coupling(**NETWORK, mask=mask)
+        .add_image_coupling(**NETWORK, mask=mask, scale="exp").invert()
+        for mask in ("first", "last", "even", "odd", "none")
+    },
+    "mask of channels": lambda s: s.add_squeeze()
+    .add_image_coupling(**NETWORK, mask=[1, 0, 0, 1, 0, 1, 1, 1]),
+    "additive": lambda s: s.add_image_coupling(**NETWORK, scale="additive", mask="odd"),
+    "one convolution": lambda s: s.add_image_coupling((), gain=True, ones_outside=True)
+    .add_image_coupling((), kernels=(3, 1, 5), mask="last"),
+    "kernels": lambda s: s.add_image_coupling((3, 4, 5), activation="elu", kernels=(5, 3, 1))
+    .add_image_coupling(**NETWORK, kernels=(1, 1, 3), gain=True, ones_outside=True, mask="even"),
+    "residual blocks": lambda s: s.add_image_coupling(**RESIDUAL, blocks="residual", gain=True)
+    .add_image_coupling(**RESIDUAL, blocks="preactivation", mask="even", kernels=(1, 3, 3)),
+    "mixtures": lambda s: s.add_image_coupling(**NETWORK, transformer=diffeo.Mixture(2, scale_bound=2)),
+    "splines on a checkerboard": lambda s: s.add_image_coupling(**NETWORK, transformer=diffeo.Spline(4), mask="odd"),
+    "splits": lambda s: s.add_squeeze().add_split("last").add_actnorm().add_linear().add_split(prior=False)
+    .add_permutation([1, 0]).add_lu(seed=4).add_image_coupling(**NETWORK, mask="even")
+    .add_split("last", hidden=(3,), activation="tanh", gain=False).add_actnorm(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("context_dim", [0, 2])
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_document_tells_what_layers_of_images_mean(tmp_path, name, context_dim):
+    if "none" in name and context_dim == 0:
+        pytest.skip("there is nothing to condition on")
+    spec = diffeo.Spec(shape=(2, 4, 6), context_dim=context_dim, dtype="float64")
+    holds(IMAGES[name](spec).build(seed=1), tmp_path / "flow.h5")
+
+
+@pytest.mark.parametrize("maker", [diffeo.glow_image, diffeo.realnvp_image])
+@pytest.mark.parametrize("context_dim", [0, 2])
+def test_the_document_tells_what_whole_flows_of_images_mean(tmp_path, maker, context_dim):
+    flow = maker((1, 8, 8), levels=2, steps=1, hidden=(4, 4), context_dim=context_dim, quantization=0, dtype="float64")
+    holds(flow, tmp_path / "flow.h5")

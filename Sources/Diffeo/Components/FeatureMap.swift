@@ -5,15 +5,15 @@ import KernelInterface
 /// layers that work by channel work by column there.
 package struct FeatureMap: Equatable, Sendable, BitwiseCopyable {
   let start: Int
-  let channels: Int
-  let height: Int
-  let width: Int
+  package let channels: Int
+  package let height: Int
+  package let width: Int
 
   /// Of a channel.
   var places: Int { height * width }
   /// Columns.
   var count: Int { channels * places }
-  var shape: [Int] { [channels, height, width] }
+  package var shape: [Int] { [channels, height, width] }
   var end: Int { start + count }
 
   /// All columns of a row that is no image.

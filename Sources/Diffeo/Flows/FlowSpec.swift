@@ -152,6 +152,11 @@ package struct FlowSpec: Equatable, Sendable {
     base.spec.limitsSupport || layers.contains { $0.spec.limitsSupport }
   }
 
+  /// So many layers, from the data on, decide which rows have a density; nil: all of them and the base.
+  var limitingLayers: Int? {
+    base.spec.limitsSupport ? nil : (layers.lastIndex { $0.spec.limitsSupport } ?? -1) + 1
+  }
+
   package var parameterCount: Int {
     layers.reduce((context?.parameterCount ?? 0) + base.spec.parameterCount) {
       $0 + $1.spec.parameterCount

@@ -16,7 +16,7 @@ package struct ImageArchitecture: Sendable {
   /// Images are counts 0 to quantization - 1; 0: real numbers, taken as they are.
   package var quantization = 256
   /// Of counts: z = logit(alpha + (1 - 2 alpha) x / quantization); 0: x / quantization - 1/2.
-  package var alpha = 0.05
+  package var alpha = 1e-6
   /// Whether half of the channels leave at each level but the last, and whether with a prior that is learned.
   package var splits = true
   package var learnsPriors = true
@@ -89,7 +89,8 @@ package struct ImageArchitecture: Sendable {
       mask: mask)
   }
 
-  private var transformer: MapOptions { .affine(scale ?? .skewedClip) }
+  /// Glow's own scale, at most 1: products over many layers stay finite, where others overflow in the first steps.
+  private var transformer: MapOptions { .affine(scale ?? .sigmoid) }
 
   /// How often height and width can be halved, so that this many places are left, at most three times.
   private func halvings(leaving least: Int) -> Int {

@@ -176,7 +176,8 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
       let target: UnsafeMutablePointer<S>
       if i == runCount - 1 {
         target = output
-      } else if run.skips, let own {
+      } else if run.skips, run.activates, let own {
+        // What it reads is another map.
         target = own
       } else {
         target = try scratch.take(link.outputs * lanes)

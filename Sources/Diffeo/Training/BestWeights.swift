@@ -23,8 +23,9 @@ struct BestWeights<S: Scalar>: Resumable {
   @discardableResult
   mutating func judge(_ candidate: ParameterVector<S>, score: Double, epoch: Int) -> Bool {
     // Without validation the score is of the steps before the last, which may have ruined the weights.
-    let better = score > self.score || (self.score.isNaN && !score.isNaN)
-    guard better, (0..<candidate.count).allSatisfy({ candidate.pointer[$0].isFinite }) else { return false }
+    guard score.isBetter(than: self.score), (0..<candidate.count).allSatisfy({ candidate.pointer[$0].isFinite }) else {
+      return false
+    }
     self.score = score
     self.epoch = epoch
     parameters.pointer.update(from: candidate.pointer, count: parameters.count)
@@ -43,4 +44,9 @@ struct BestWeights<S: Scalar>: Resumable {
   }
 
   func isGivenUp(after epoch: Int) -> Bool { patience > 0 && epoch - self.epoch >= patience }
+}
+
+extension Double {
+  /// As a score: any is better than none, NaN.
+  func isBetter(than other: Double) -> Bool { self > other || (other.isNaN && !isNaN) }
 }

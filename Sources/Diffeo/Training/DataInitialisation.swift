@@ -1,6 +1,7 @@
 /// What layers take from the data when a training begins.
 extension FlowInTraining {
-  private static var maxStatisticsRows: Int { 1 << 16 }
+  /// Of an image each place is a case of its channel.
+  private var maxStatisticsRows: Int { spec.isImage ? 1 << 10 : 1 << 16 }
 
   /// Layers that are set from the data and are not yet, from data to noise: each sees what those before it make.
   func setFromData(_ rows: any RowSource<S>) throws(DiffeoError) {
@@ -26,7 +27,7 @@ extension FlowInTraining {
     of rows: any RowSource<S>, before layer: Int
   ) throws(DiffeoError) -> ColumnStatistics {
     // Of many rows some, evenly: they may be sorted. All, where some may have next to no weight.
-    let step = layer <= 0 || rows.effectiveCount != Double(rows.count) ? 1 : max(1, rows.count / Self.maxStatisticsRows)
+    let step = layer <= 0 || rows.effectiveCount != Double(rows.count) ? 1 : max(1, rows.count / maxStatisticsRows)
     let seen = step == 1 ? rows : try rows.every(step)
     // Sums run over the rows in their order.
     let alone = try Workspace(threads: 1)

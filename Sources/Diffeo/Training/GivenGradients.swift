@@ -21,6 +21,10 @@ final class GivenGradients<S: Scalar> {
         "the schedules exponential and plateau go by epochs, of which an optimizer alone knows nothing: "
           + "set the rate instead")
     }
+    guard options.schedule != .cosine || totalSteps > 0 else {
+      throw DiffeoError(
+        .invalid, "total_steps is 0: it must be 1 or more for the schedule cosine, which falls to 0 over them")
+    }
     self.options = options
     self.totalSteps = totalSteps
     trained = flow.trained()

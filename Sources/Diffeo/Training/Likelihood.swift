@@ -53,8 +53,17 @@ final class Likelihood<S: Scalar>: Objective {
   @_specialize(where S == Double)
   func check(_ rows: any RowSource<S>) throws(DiffeoError) {
     if !flow.spec.limitsSupport { return }
+    let layers = flow.spec.limitingLayers
     try flow.eachTile(of: rows, flow.workspace) { range, pass throws(DiffeoError) in
-      try logProb(&pass)
+      if let layers {
+        flow.model.begin(&pass)
+        try flow.model.forward(&pass, layers: layers)
+        for i in 0..<pass.dim {
+          for r in 0..<range.count where !pass.x[i * pass.stride + r].isFinite { pass.logDet[r] = -.infinity }
+        }
+      } else {
+        try logProb(&pass)
+      }
       for r in 0..<range.count where !pass.logDet[r].isFinite {
         throw DiffeoError(
           .numeric,

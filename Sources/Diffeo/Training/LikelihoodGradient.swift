@@ -1,3 +1,5 @@
+import CLibrary
+
 /// The gradient of the mean log-likelihood of a minibatch, tile by tile.
 ///
 /// Each thread takes some tiles, one after the other through a layer, forwards and then backwards: what it needs of the
@@ -50,6 +52,7 @@ final class LikelihoodGradient<S: Scalar> {
     tileRows = model.tileRows
     maxTiles = min(Tiling.minibatchRows / tileRows, Tiling.count(rows, tileRows: tileRows))
     sums = try GradientSums(flow.spec, model, into: gradient.pointer, masks: .inTurns)
+    try Self.checkMemory(flow.spec, threads: workspace.threads)
     norms = model.batchNorms
     scratches = (0..<maxTiles).map { _ in Scratch() }
     statisticsPerTile = norms.isEmpty ? 0 : 2 * flow.spec.dim
@@ -58,6 +61,24 @@ final class LikelihoodGradient<S: Scalar> {
     rowWeights = try pool.take(maxTiles * tileRows)
     tiles = .allocate(capacity: maxTiles)
     tiles.initialize(repeating: nil, count: maxTiles)
+  }
+
+  /// Of images what the pullbacks want of all layers has the size of many images: rather an error than a host that the
+  /// system ends.
+  private static func checkMemory(_ spec: FlowSpec, threads: Int) throws(DiffeoError) {
+    if !spec.isImage { return }
+    // The input of a layer, and of a coupling the outputs of its network and what the map makes of them.
+    let numbers = spec.layers.reduce(0) { $0 + ($1.spec is ConvolutionalCouplingSpec ? 3 : 1) * spec.dim }
+    let bytes = Double(numbers) * Double(Tiling.imageRows * MemoryLayout<S>.stride * threads)
+    let memory = Double(sysconf(Int32(_SC_PHYS_PAGES))) * Double(sysconf(Int32(_SC_PAGESIZE)))
+    guard bytes < memory else {
+      let gibibytes = { (value: Double) in "\((value / 0x1p30 * 10).rounded() / 10) GiB" }
+      throw DiffeoError(
+        .memory,
+        "training takes some \(gibibytes(bytes)) for \(spec.layers.count) layers of images of "
+          + "\(spec.shape[0]) x \(spec.shape[1]) x \(spec.shape[2]) on \(threads) thread\(threads == 1 ? "" : "s"), this "
+          + "machine has \(gibibytes(memory))")
+    }
   }
 
   deinit {

@@ -143,7 +143,8 @@ final class Trainer<S: Scalar> {
     }
   }
 
-  /// The present weights and their average. Without validation both have the score of the epoch's steps.
+  /// The present weights or their average, whichever is better: its validation is that of the epoch. Without validation
+  /// both have the score of the epoch's steps.
   private func judge() throws(DiffeoError) {
     let averaged = descent.averaged
     guard let validation else {
@@ -151,15 +152,18 @@ final class Trainer<S: Scalar> {
       best.judge(averaged?.parameters ?? flow.parameters, score: sums.scores.value(options.judge), epoch: report.epoch)
       return
     }
-    let scores = try objective.scores(validation)
-    report.validationLogProb = scores.mean
-    report.validationRobustLogProb = scores.robustMean
-    if best.judge(flow.parameters, score: scores.value(options.judge), epoch: report.epoch) { report.averaged = false }
-    guard let averaged else { return }
-    let score = try flow.with(averaged.parameters) { () throws(DiffeoError) in
-      try objective.scores(validation).value(options.judge)
+    var candidate = (parameters: flow.parameters, scores: try objective.scores(validation), averaged: false)
+    if let averaged {
+      let scores = try flow.with(averaged.parameters) { () throws(DiffeoError) in try objective.scores(validation) }
+      if scores.value(options.judge).isBetter(than: candidate.scores.value(options.judge)) {
+        candidate = (averaged.parameters, scores, true)
+      }
     }
-    if best.judge(averaged.parameters, score: score, epoch: report.epoch) { report.averaged = true }
+    report.validationLogProb = candidate.scores.mean
+    report.validationRobustLogProb = candidate.scores.robustMean
+    if best.judge(candidate.parameters, score: candidate.scores.value(options.judge), epoch: report.epoch) {
+      report.averaged = candidate.averaged
+    }
   }
 
   // MARK: - Results

@@ -40,14 +40,14 @@ class Optimizer(Stepping[F]):
     """The steps of `Flow.fit`, against the gradient of a loss of your own: see `Flow.log_prob_vjp` and its siblings.
 
     It begins with the weights of `flow`, which is not changed. Options are those of `fit`; `schedule` may be
-    "constant", "cosine", which falls to 0 over `total_steps`, or a function of step and total_steps that gives what
-    `lr` is multiplied by. Layers that are set from data and are not yet become the identity; `Trainer(flow, x).current`
+    "constant", "cosine", which falls to 0 over `total_steps` (1 or more), or a function of step and total_steps that
+    gives what `lr` is multiplied by. Layers that are set from data and are not yet become the identity; `Trainer(flow, x).current`
     is the flow with them set from x. Used by one thread at a time.
 
     Raises
     ------
     ValueError
-        For an option out of its range, and for schedules by epochs.
+        For an option out of its range, for schedules by epochs, and for a cosine without `total_steps`.
     UnsupportedError
         For a flow with batch normalisation.
 

@@ -85,7 +85,8 @@ class Report:
     train_robust_log_prob : float
         Without the worst thousandth of the rows, one at least.
     validation_log_prob, validation_robust_log_prob : float
-        After the epoch; NaN without validation rows.
+        After the epoch, of the weights or, where that is better by `judge`, of their average (see `ema_decay`); NaN
+        without validation rows.
     worst_log_prob : float
         The lowest of a row of the latest epoch.
     worst_row : int
@@ -157,7 +158,7 @@ class History(Recorded):
         1, 2, 3, ...
     train_log_prob, validation_log_prob : list of float
         Mean log-likelihood of a row, in nats: over the epoch while training, and after it on the rows held out (NaN
-        without them).
+        without them), of the weights or their average, see `ema_decay`.
     train_robust_log_prob, validation_robust_log_prob : list of float
         Without the worst thousandth of the rows, one at least.
     learning_rate : list of float
@@ -255,8 +256,9 @@ class Trainer(Training[F, Report]):
     clip_norm : float
         ... and to this; 0: not.
     ema_decay : float
-        Of an exponential moving average of the weights, which after each epoch is judged beside them, and without
-        validation rows takes their place; 0: none.
+        Of an exponential moving average of the weights, which after each epoch is judged beside them: the better of the
+        two is what the epoch gives, and what its validation is reported of. Without validation rows the average takes
+        their place. 0: none.
     x_noise : float
         Normal noise added to x in training, new in each epoch, in standard deviations of the column.
     image_flip : bool
@@ -284,7 +286,7 @@ class Trainer(Training[F, Report]):
     has changed ends the training with an OSError, and an exception of the array itself comes as it is. ``x`` may also
     be an iterator of arrays, or of tuples (x, context) or (x, context, weights) of them, which is written to
     temporary files first (in ``TMPDIR``; they go with the trainer). Images in an array of whole numbers, such as uint8,
-    are read in this way, too: there is no other copy of them in floating point.
+    are read in this way, too: no copy of them in floating point is larger than `rows_memory`.
 
     Raises
     ------

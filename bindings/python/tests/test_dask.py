@@ -313,3 +313,36 @@ def test_a_training_goes_on_from_its_checkpoint_when_its_worker_dies(client, tmp
     assert history.epoch[-1] == 60
     assert history.best_epoch > 1
     assert equal(trained.parameters(), flow.parameters())
+
+
+@pytest.mark.parametrize("context_dim", [0, 2])
+def test_images(context_dim):
+    """In chunks of every axis, as bytes; and rows in place of images."""
+    flow = diffeo.glow_image((1, 4, 4), steps=1, hidden=(5,), quantization=9, context_dim=context_dim)
+    rng = np.random.default_rng(4)
+    x, context = rng.integers(9, size=(60, 1, 4, 4), dtype=np.uint8), rng.normal(size=(60, 2)) if context_dim else None
+    chunked = da.from_array(x, chunks=((11, 49), 1, 2, (3, 1)))
+    given = None if context is None else da.from_array(context, chunks=(7, 2))
+    assert equal(diffeo.dask.log_prob(flow, chunked, given), flow.log_prob(x, context))
+    z, log_det = diffeo.dask.to_noise(flow, chunked, given)
+    assert z.shape == x.shape
+    assert z.chunks[0] == (11, 49)
+    expected = flow.to_noise(x, context)
+    assert equal(z, expected[0])
+    assert equal(log_det, expected[1])
+    assert equal(diffeo.dask.from_noise(flow, z, given)[0], flow.from_noise(expected[0], context)[0])
+    rows = diffeo.dask.to_noise(flow, chunked.reshape(60, 16), given)[0]
+    assert rows.shape == (60, 16)
+    assert equal(rows, expected[0].reshape(60, 16))
+    one = None if context is None else context[0]
+    samples, log_prob = diffeo.dask.sample_and_log_prob(flow, 20, one, seed=3, chunks=6)
+    drawn = flow.sample_and_log_prob(20, one, seed=3)
+    assert samples.shape == (20, 1, 4, 4)
+    assert equal(samples, drawn[0])
+    assert equal(log_prob, drawn[1])
+    found = diffeo.dask.importance(flow, lambda x: -0.5 * (x**2).sum(axis=(1, 2, 3)), 50, one, chunks=20)
+    expected = diffeo.importance(flow, lambda x: -0.5 * (x**2).sum(axis=(1, 2, 3)), 50, one)
+    assert found.log_evidence == expected.log_evidence
+    assert found.x.shape == (50, 1, 4, 4)
+    with pytest.raises(ShapeError, match=r"x has shape \(60, 4, 4, 1\), expected \(n, 1, 4, 4\)"):
+        diffeo.dask.log_prob(flow, da.zeros((60, 4, 4, 1)))

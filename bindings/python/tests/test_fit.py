@@ -435,6 +435,22 @@ def test_all_options_learn(moons, options):
     assert (history.cut_steps > 0) == (options.get("clip_quantile") != 0.0)
 
 
+def test_the_validation_of_an_average_is_reported_where_it_is_better(moons):
+    flow = small()
+    # Steps so long that the weights jump about the best ones.
+    options = {"validation": two_moons(1000, seed=22), "lr": 0.03, "batch_size": 32, "max_epochs": 4, "ema_decay": 0.99}
+    trainer = diffeo.Trainer(flow, moons, **options)
+    now = []
+    for report in trainer:
+        now.append(trainer.current.log_prob(options["validation"]).mean())
+    history = fit(flow, moons, **options)
+    assert report.averaged
+    assert history.validation_log_prob[history.best_epoch - 1] == history.best_log_prob == report.best_log_prob
+    assert history.best_log_prob == max(history.validation_log_prob)
+    assert flow.log_prob(options["validation"]).mean() == pytest.approx(history.best_log_prob, abs=1e-5)
+    assert (np.array(history.validation_log_prob) > np.array(now) - 1e-5).all()
+
+
 def test_the_worst_row_does_not_rule_the_robust_mean(moons):
     x = np.concatenate([moons, [[400.0, -300.0]]]).astype(np.float32)
     with pytest.warns(diffeo.TrainingWarning, match="400 in row 4000"):

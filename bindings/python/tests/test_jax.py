@@ -321,3 +321,25 @@ def test_it_is_compiled_once_whoever_is_first(tmp_path):
     assert path.stat().st_mtime_ns == before
     path.write_bytes(b"damaged")
     assert run(XDG_CACHE_HOME=str(tmp_path)).startswith("ffi|")
+
+
+def test_images(calls):
+    made = diffeo.glow_image((2, 2, 2), levels=1, steps=1, hidden=(4,), activation="tanh", quantization=0,
+                             context_dim=2, dtype="float64")  # fmt: skip
+    flow = diffeo.jax.Flow(made, calls=calls)
+    rng = np.random.default_rng(1)
+    weights = flow.weights + 0.2 * rng.normal(size=flow.weights.shape)
+    x, context = rng.normal(size=(3, 1, 2, 2, 2)), rng.normal(size=(4, 2))
+    plain = flow.flow(weights)
+    each = np.broadcast_to(x, (3, 4, 2, 2, 2)).reshape(12, 2, 2, 2), np.tile(context, (3, 1))
+    np.testing.assert_array_equal(flow.log_prob(weights, x, context), plain.log_prob(*each).reshape(3, 4))
+    z, log_det = jax.jit(flow.to_noise)(weights, x, context)
+    np.testing.assert_array_equal(z, plain.to_noise(*each)[0].reshape(3, 4, 2, 2, 2))
+    assert log_det.shape == (3, 4)
+    np.testing.assert_allclose(flow.from_noise(weights, z, context)[0], np.broadcast_to(x, z.shape), rtol=1e-9)
+    samples, log_prob = flow.sample_and_log_prob(weights, jax.random.key(1), 5, context[0])
+    assert samples.shape == (5, 2, 2, 2)
+    np.testing.assert_allclose(log_prob, plain.log_prob(samples, context[0]), rtol=1e-9)
+    check_grads(lambda w, x: flow.log_prob(w, x, context), (weights, x), order=1, modes=["rev"])
+    with pytest.raises(ShapeError, match=r"x has shape \(3, 2, 2, 4\), this flow has shape \(2, 2, 2\)"):
+        flow.log_prob(weights, np.zeros((3, 2, 2, 4)), context)

@@ -85,7 +85,7 @@ def test_the_header_states_them():
             if isinstance(item, interface["Comment"]):
                 text = item.text
             if isinstance(item, interface["Function"]):
-                name = re.fullmatch(r"diffeo_(?:spec_add_)?(\w+?)(?:_create)?", item.name)[1]
+                name = re.fullmatch(r"diffeo_(?:spec_add_|flow_)?(\w+?)(?:_create)?(?:_f32|_f64)?", item.name)[1]
                 for argument in item.arguments:
                     said = re.search(rf"\b{argument.name}: (.*)", text)
                     if "*" not in argument.type:
@@ -98,6 +98,7 @@ def test_the_header_states_them():
     assert found == set(re.findall(r'^    "(\w+\.\w+)": ', source, re.MULTILINE))
 
 
+IMAGES = "glow_image realnvp_image"
 ARCHITECTURES = "nice realnvp glow made maf iaf planar radial cdf_flow spline_coupling spline_autoregressive"
 
 
@@ -113,6 +114,7 @@ ARCHITECTURES = "nice realnvp glow made maf iaf planar radial cdf_flow spline_co
         (diffeo.Spec.set_base, "base"),
         (diffeo.Spec.set_base_made, "made network"),
         *((getattr(diffeo, name), "architecture network") for name in ARCHITECTURES.split()),
+        *((getattr(diffeo, name), "image network") for name in IMAGES.split()),
     ],
 )
 def test_docstrings_state_them(documented, options):

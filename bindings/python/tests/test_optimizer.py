@@ -94,6 +94,8 @@ def test_what_is_refused():
             diffeo.Optimizer(flow, schedule=schedule)
     with pytest.raises(ValueError, match="total_steps"):
         diffeo.Optimizer(flow, total_steps=-1)
+    with pytest.raises(ValueError, match="total_steps is 0"):
+        diffeo.Optimizer(flow, schedule="cosine")
     with pytest.raises(ValueError, match="lr"):
         diffeo.Optimizer(flow, lr=0.0)
     optimizer = diffeo.Optimizer(flow)

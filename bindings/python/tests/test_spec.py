@@ -190,7 +190,38 @@ LAYERS = {
     "logistic to normal": (lambda s: s.add_domain("logistic_to_normal", columns=(2,)), "logistic_to_normal of 1"),
     "wrap": (lambda s: s.add_wrap(-20, 20, random_shift=True, seed=3), "[-20.0, 20.0)"),
     "dequantize": (lambda s: s.add_dequantize(7), "7 levels"),
+    "linear": (lambda s: s.add_linear(), "matrix of 4 x 4"),
+    "squeeze": (lambda s: s.add_squeeze("diagonals"), "1 x 2 x 2 to 4 x 1 x 1, by diagonals"),
+    "unsqueeze": (lambda s: s.add_unsqueeze(), "inverse squeeze"),
+    "linear of images": (lambda s: s.add_linear(), "matrix of 2 x 2, of 2 x 2 x 1"),
+    "image coupling": (lambda s: s.add_image_coupling((6,), activation="tanh"), "1 channel kept, 1 transformed"),
+    "image coupling of residual blocks": (
+        lambda s: s.add_image_coupling((6, 6), activation="tanh", blocks="preactivation", gain=True),
+        "residual blocks with preactivation",
+    ),
+    "checkerboard": (
+        lambda s: s.add_image_coupling((6,), activation="tanh", mask="odd", kernels=(1, 1, 3)), "odd places kept",
+    ),
+    "image coupling of the context": (
+        lambda s: s.add_image_coupling((6,), activation="tanh", mask="none"), "0 channels kept",
+    ),
+    "spline of images": (
+        lambda s: s.add_image_coupling((6,), activation="tanh", transformer=diffeo.Spline(5, -9, 9)), "5 bins",
+    ),
+    "split": (lambda s: s.add_split(hidden=(6,), activation="tanh"), "inverse convolutional_coupling"),
 }  # fmt: skip
+# Those of images, whose numbers are four, too.
+SHAPES = {
+    "squeeze": (1, 2, 2), "unsqueeze": (4, 1, 1), "linear of images": (2, 2, 1), "image coupling": (2, 1, 2),
+    "image coupling of residual blocks": (2, 2, 1), "checkerboard": (1, 2, 2), "spline of images": (2, 1, 2),
+    "image coupling of the context": (1, 2, 2), "split": (2, 1, 2),
+}  # fmt: skip
+
+
+def spec_of(name, **options):
+    """For a layer of LAYERS."""
+    event = {"shape": SHAPES[name]} if name in SHAPES else {"dim": 4}
+    return diffeo.Spec(**event, context_dim=2, **options)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -199,7 +230,7 @@ def test_layers(name, dtype):
     """There, back, gradients, samples, files."""
     add, says = LAYERS[name]
     x, context = X.astype(dtype), X[:, 1:3].astype(dtype) / 4
-    spec = diffeo.Spec(4, context_dim=2, dtype=dtype)
+    spec = spec_of(name, dtype=dtype)
     assert add(spec) is spec
     flow = noisy(spec.set_base("student_t", df=3).build(seed=2), x, context)
     assert says in str(flow)
@@ -226,9 +257,11 @@ def test_layers(name, dtype):
 def test_invert_is_the_other_way_round(name):
     if "uniform" in LAYERS[name][1]:
         pytest.skip("its inverse is of numbers between 0 and 1")
+    if "squeeze" in name or name == "split":
+        pytest.skip("add_squeeze and add_unsqueeze are inverse to each other; a split ends with an inverse")
     add, _ = LAYERS[name]
     context = X[:, 1:3] / 4
-    once, twice = (add(diffeo.Spec(4, context_dim=2, dtype="float64")) for _ in range(2))
+    once, twice = (add(spec_of(name, dtype="float64")) for _ in range(2))
     straight = noisy(twice.build(), X, context)
     assert once.invert() is once
     assert "inverse" in repr(once)
@@ -736,8 +769,8 @@ def test_every_kind_is_tested_here():
     assert {"coupling", "actnorm"} <= layers
     assert {"normal", "made"} <= bases
     tested = set()
-    for add, _ in LAYERS.values():
-        with h5py.File.in_memory(add(diffeo.Spec(4, context_dim=2)).build().to_bytes()) as f:
+    for name, (add, _) in LAYERS.items():
+        with h5py.File.in_memory(add(spec_of(name)).build().to_bytes()) as f:
             tested |= {layer.attrs["kind"].decode() for layer in f["layers"].values()}
     assert tested == layers
     # set_base_made has tests of its own.

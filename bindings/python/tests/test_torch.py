@@ -228,3 +228,40 @@ def test_reset_and_copies_of_subclasses():
     assert not torch.equal(other.weights, start)
     other.reset_parameters()
     assert torch.equal(other.weights, start)
+
+
+def test_images():
+    """Events of three axes, as every part of PyTorch sees them."""
+    made = diffeo.glow_image((2, 2, 2), levels=1, steps=1, hidden=(4,), activation="tanh", quantization=0,
+                             context_dim=2, dtype="float64")  # fmt: skip
+    flow = diffeo.torch.Flow(made)
+    with torch.no_grad():
+        flow.weights += 0.2 * torch.randn(flow.weights.shape, dtype=torch.float64)
+    x = torch.randn(3, 1, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+    context = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
+    assert flow.shape == (2, 2, 2)
+    assert flow.log_prob(x, context).shape == (3, 4)
+    z, log_det = flow.to_noise(x, context)
+    assert z.shape == (3, 4, 2, 2, 2)
+    assert log_det.shape == (3, 4)
+    torch.testing.assert_close(flow.from_noise(z, context)[0], x.expand(3, 4, 2, 2, 2))
+    assert gradcheck(lambda x, context: flow.log_prob(x, context), (x, context))
+    assert gradcheck(lambda x, context: flow.to_noise(x, context), (x, context))
+    assert gradcheck(lambda context: flow.rsample_and_log_prob(4, context, seed=1), (context,))
+    of_contexts = diffeo.torch.distribution(flow, context)
+    assert of_contexts.event_shape == (2, 2, 2)
+    assert of_contexts.batch_shape == (4,)
+    assert of_contexts.support.event_dim == 3
+    samples = of_contexts.rsample((5,))
+    assert samples.shape == (5, 4, 2, 2, 2)
+    assert of_contexts.log_prob(samples).shape == (5, 4)
+    assert of_contexts.expand((3, 4)).sample().shape == (3, 4, 2, 2, 2)
+    base = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(2, 2, 2, dtype=torch.float64), 1), 3)
+    to_data = diffeo.torch.Transform(flow, context, cache_size=1).inv
+    transformed = torch.distributions.TransformedDistribution(base, [to_data])
+    assert transformed.event_shape == (2, 2, 2)
+    assert transformed.batch_shape == (4,)
+    samples = transformed.rsample((5,))
+    torch.testing.assert_close(transformed.log_prob(samples), flow.log_prob(samples, context))
+    with pytest.raises(ShapeError, match=r"x has shape \(3, 2, 2, 4\), this flow has shape \(2, 2, 2\)"):
+        flow.log_prob(torch.zeros(3, 2, 2, 4))

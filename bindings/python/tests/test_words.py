@@ -40,6 +40,12 @@ def test_types_have_the_words_of_the_library(name):
     ]
 
 
+def smallest(maker):
+    """What a flow by name wants."""
+    of_images = "shape" in inspect.signature(maker).parameters
+    return {"context_dim": 1} | ({"shape": (1, 4, 4)} if of_images else {"dim": 2})
+
+
 def calls():
     """Every keyword with a number for its default, of all that takes options, with a call that gives it."""
     flow = diffeo.maf(2, transforms=1, hidden=4)
@@ -49,8 +55,7 @@ def calls():
         if getattr(getattr(diffeo, name), "__module__", "").endswith("architectures")
     ]
     functions = {
-        maker.__name__: (maker, lambda maker=maker, **given: maker(**{"dim": 2, "context_dim": 1} | given))
-        for maker in makers
+        maker.__name__: (maker, lambda maker=maker, **given: maker(**smallest(maker) | given)) for maker in makers
     }
     functions["fit"] = (flow.fit, lambda **given: fit(flow, X, **given))
     for method, before in {
@@ -61,6 +66,11 @@ def calls():
         functions[method] = (
             getattr(diffeo.Spec, method),
             lambda method=method, before=before, **given: getattr(diffeo.Spec(2, 1), method)(**before | given),
+        )
+    for method in "add_image_coupling", "add_split":
+        functions[method] = (
+            getattr(diffeo.Spec, method),
+            lambda method=method, **given: getattr(diffeo.Spec(shape=(2, 4, 4)), method)(**given),
         )
     for kind in diffeo.Spline, diffeo.Mixture:
         functions[kind.__name__] = (
@@ -86,6 +96,16 @@ def test_errors_say_the_argument(call, name):
     wrong = {"hidden": (-1,), "seed": -1}.get(name, -7)
     with pytest.raises(ValueError, match=rf"\b{name}\b"):
         call(**{name: wrong})
+
+
+def test_numbers_of_functions():
+    flow = diffeo.maf(2, transforms=1, hidden=4)
+    for name, wrong in {"n": -1, "temperature": -7, "seed": -1, "first_row": -1}.items():
+        given = {"n": 2} | {name: wrong}
+        with pytest.raises(ValueError, match=rf"^{name}\b"):
+            flow.sample(**given)
+        with pytest.raises(TypeError, match=rf"^{name}\b"):
+            flow.sample(**given | {name: "much"})
 
 
 def test_names_that_differ_in_c():

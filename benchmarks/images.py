@@ -1,0 +1,159 @@
+"""Image flows beside published bits per dimension: RealNVP and Glow on the images of any HDF5 file, NICE on MNIST.
+
+python benchmarks/images.py --data FILE [--shape C,H,W] [--models NAME,...] [--minutes M] [--threads T] [--write]
+    [--quick]
+
+The file has `train`, `val` and `test`, bytes [n, pixels] or [n, C, H, W] (mnist_u8.h5 of Papamakarios' layout; --shape
+where rows are flat and not square). Every model has M minutes of processor time; a run that was stopped goes on where
+it was. What is kept is the best epoch by validation; test images are looked at only then. Results and curves are kept
+in benchmarks/results/images, and not run again; --write makes the table of docs/learning.md of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffeo
+import h5py
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / "benchmarks/results/images"
+PAGE = ROOT / "docs/learning.md"
+
+COMMON: dict[str, Any] = {"batch_size": 64, "lr": 2e-3, "warmup_steps": 200, "ema_decay": 0.999, "patience": 0}
+# Each differs from "glow" in one thing, so that the table says what that thing brings.
+MODELS: dict[str, dict[str, Any]] = {
+    "glow": {"make": "glow_image", "steps": 8, "hidden": (64, 64)},
+    "glow-4-steps": {"make": "glow_image", "steps": 4, "hidden": (64, 64)},
+    "glow-16-steps": {"make": "glow_image", "steps": 16, "hidden": (64, 64)},
+    "glow-1-level": {"make": "glow_image", "steps": 16, "hidden": (64, 64), "levels": 1},
+    "glow-no-split": {"make": "glow_image", "steps": 8, "hidden": (64, 64), "split": False},
+    "glow-plain-prior": {"make": "glow_image", "steps": 8, "hidden": (64, 64), "learned_prior": False},
+    "realnvp": {"make": "realnvp_image", "steps": 3, "hidden": (32, 32)},
+}
+PUBLISHED = {"realnvp": 1.06, "glow": 1.05}  # MNIST: Grathwohl et al., "FFJORD", ICLR 2019, table 2
+QUICK_IMAGES, QUICK_MINUTES = 500, 0.1
+
+
+@dataclass(frozen=True)
+class Images:
+    """Counts, [n, C, H, W]."""
+
+    name: str
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+    @staticmethod
+    def read(path: Path, shape: tuple[int, ...] | None, first: int | None) -> Images:
+        """The first so many images of each part."""
+        with h5py.File(path) as file:
+            parts = [file[part][:first] for part in ("train", "val", "test")]
+        if shape is None:
+            shape = parts[0].shape[1:] if parts[0].ndim == 4 else (1, *[math.isqrt(parts[0][0].size)] * 2)
+        return Images(path.stem, *(part.reshape(-1, *shape) for part in parts))
+
+
+def run(name: str, images: Images, minutes: float, threads: int) -> dict[str, Any]:
+    """Train a model for so long, or go on with it."""
+    options = dict(MODELS[name])
+    make = getattr(diffeo, options.pop("make"))
+    flow = make(images.train.shape[1:], seed=1, **options)
+    checkpoint, log = (CACHE / f"{images.name}-{name}.{kind}" for kind in ("h5", "json"))
+    curve: list[dict[str, float]] = json.loads(log.read_text())["curve"] if checkpoint.exists() else []
+    spent = curve[-1]["minutes"] if curve else 0.0
+    trainer = diffeo.Trainer(
+        flow, images.train, validation=images.val, max_epochs=1000, threads=threads, seed=1, **COMMON
+    )
+    if checkpoint.exists():
+        trainer.load(checkpoint)
+    nats_per_bit = images.train[0].size * math.log(2)
+    begun = time.process_time() - 60 * spent
+    while not trainer.finished and time.process_time() - begun < 60 * minutes:
+        # The rate falls to 0 with the time that there is.
+        trainer.lr = COMMON["lr"] * max(
+            0.5 + 0.5 * math.cos(math.pi * (time.process_time() - begun) / 60 / minutes), 1e-3
+        )
+        report = trainer.step(50)
+        if report.state == "epoch_end" or time.process_time() - begun >= 60 * minutes:
+            curve.append(
+                {
+                    "minutes": (time.process_time() - begun) / 60,
+                    "epoch": report.epoch,
+                    "train": -report.train_log_prob / nats_per_bit,
+                    "val": -report.validation_log_prob / nats_per_bit,
+                }
+            )
+            print(f"{name}: {curve[-1]}", flush=True)
+            trainer.save(checkpoint)
+            log.write_text(json.dumps({"curve": curve}))
+    best = trainer.best
+    bits = best.bits_per_dim(images.test, seed=1)
+    result = {
+        "model": name,
+        "data": images.name,
+        "curve": curve,
+        "parameters": int(best.trained_parameters().sum()),
+        "minutes": curve[-1]["minutes"],
+        "test": float(bits.mean()),
+        "two_errors": float(2 * bits.std() / math.sqrt(len(bits))),
+    }
+    log.write_text(json.dumps(result))
+    best.save(CACHE / f"{images.name}-{name}.flow.h5")
+    return result
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """In Markdown, for the page."""
+    lines = ["| model | parameters | minutes of one core | test bits | ± | published |", "|---|---|---|---|---|---|"]
+    for each in results:
+        published = PUBLISHED.get(each["model"]) if each["data"].startswith("mnist") else None
+        lines.append(
+            f"| {each['model']} | {each['parameters']:,} | {each['minutes']:.0f} | {each['test']:.3f} | "
+            f"{each['two_errors']:.3f} | {published or ''} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def write(text: str) -> None:
+    """Put the table between its marks in the page."""
+    before, rest = PAGE.read_text().split("<!-- images -->\n")
+    PAGE.write_text(
+        f"{before}<!-- images -->\n{text}<!-- images end -->\n{rest.split('<!-- images end -->' + chr(10))[1]}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--shape", type=lambda text: tuple(map(int, text.split(","))))
+    parser.add_argument("--models", default="glow")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a check of this program: some images, some seconds")
+    given = parser.parse_args()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    images = Images.read(given.data, given.shape, QUICK_IMAGES if given.quick else None)
+    results = []
+    for name in given.models.split(","):
+        known = CACHE / f"{images.name}-{name}.json"
+        if not given.quick and known.exists() and "test" in (result := json.loads(known.read_text())):
+            results.append(result)
+            continue
+        if given.minutes > 0 or given.quick:
+            results.append(run(name, images, QUICK_MINUTES if given.quick else given.minutes, given.threads))
+    print(table(results))
+    if given.write:
+        write(table(results))
+
+
+if __name__ == "__main__":
+    main()
