@@ -11,7 +11,8 @@ of the ratios of neighbours.
 
 Operations are those of convolutions and 1x1 convolutions, two a multiply-add, and of a training step (log-densities and
 the gradient of all parameters, without an optimizer) three times as many; what Diffeo computes again to save memory does
-not count. Peaks are those of machine.c in the same run. `--write` puts the tables into docs/performance.md.
+not count. Peaks are those of machine.c, which has its turn as well: the share is that of the best turns of both, and
+beside it the median of the shares of neighbours. `--write` puts the table into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -129,50 +130,54 @@ def worker(pipe: Connection, peer: str) -> None:
         pipe.send((seconds, (waited() - before) / (time.perf_counter() - begin)))
 
 
-def turns(pipes: dict[str, Connection], asked: tuple[Case, str, int, int], rounds: int) -> dict[str, list[float]]:
-    """Seconds of a call by peer and round."""
-    found: dict[str, list[float]] = {peer: [] for peer in pipes}
+def turns(
+    pipes: dict[str, Connection], machine: Machine, asked: tuple[Case, str, int, int], rounds: int
+) -> dict[str, list[float]]:
+    """Operations a second by peer and round, and those that the machine has at the most."""
+    case, task, rows, threads = asked
+    found: dict[str, list[float]] = {peer: [] for peer in (*pipes, "peak")}
     for _ in range(rounds):
         answers = {}
         for peer, pipe in pipes.items():
             pipe.send(asked)
             answers[peer] = pipe.recv()
-        if asked[3] == 1 or max(waiting for _, waiting in answers.values()) < MOST_WAITING:
+        peak = machine.peak("float32", NATIVE, threads)
+        if threads == 1 or max(waiting for _, waiting in answers.values()) < MOST_WAITING:
+            found["peak"].append(1e9 * peak)
             for peer, (seconds, _) in answers.items():
-                found[peer].append(seconds)
+                found[peer].append(case.operations(task, rows) / seconds)
     return found
+
+
+def compared(ours: list[float], others: list[float], form: str) -> str:
+    """The ratio of the best, and the median of those of neighbours."""
+    middle = statistics.median(own / other for own, other in zip(ours, others, strict=True))
+    return f"{max(ours) / max(others):{form}} ({middle:{form}})"
 
 
 def measure(case: Case, pipes: dict[str, Connection], machine: Machine, rounds: int, threads: int) -> Table:
     """Rows of the table of one case."""
     table: Table = []
-    one: dict[str, float] = {}
+    alone: dict[tuple[str, int], float] = {}
     asked = [(task, case.rows, 1) for task in TASKS] + [("forward", 1, 1)]
     asked += [(task, case.rows, threads) for task in ("forward", "step")] if threads > 1 else []
-    machine.measure_peaks()
     for task, rows, count in asked:
-        times = turns(pipes, (case, task, rows, count), rounds)
+        rates = turns(pipes, machine, (case, task, rows, count), rounds)
         title = f"{case.title}: {task}, {rows} image{'s' if rows > 1 else ''}"
         if count > 1:
             title += f", {count} threads"
-        if not times["diffeo"]:
+        if not rates["diffeo"]:
             table.append([title, *["n/a"] * 6])
             continue
-        least = {peer: min(seconds) for peer, seconds in times.items()}
-        rate = case.operations(task, rows) / least["diffeo"] * 1e-9
-        share = rate / machine.peaks["float32", NATIVE, count]
-        torch_share = case.operations(task, rows) / least["torch, keeping"] * 1e-9 / machine.peaks["float32", NATIVE, count]
-        cells = [seconds_text(least["diffeo"]), f"{rate:.0f}", f"{share:.0%}"]
-        for peer in ("torch", "torch, keeping"):
-            pairs = zip(times[peer], times["diffeo"], strict=True)
-            middle = statistics.median(other / own for other, own in pairs)
-            cells.append(f"{least[peer] / least['diffeo']:.2f} ({middle:.2f})")
-        cells.append(f"{torch_share:.0%}")
+        best = max(rates["diffeo"])
+        cells = [seconds_text(case.operations(task, rows) / best), f"{best * 1e-9:.0f}"]
+        cells.append(compared(rates["diffeo"], rates["peak"], ".0%"))
+        cells += [compared(rates["diffeo"], rates[peer], ".2f") for peer in ("torch", "torch, keeping")]
+        cells.append(compared(rates["torch, keeping"], rates["peak"], ".0%"))
         if count == 1:
-            one[f"{task} {rows}"] = least["diffeo"]
-            cells.append("")
+            alone[task, rows] = best
         else:
-            cells.append(f"{one[f'{task} {rows}'] / least['diffeo']:.2f}")
+            cells[1] += f", {best / alone[task, rows]:.2f} times that of one"
         table.append([title, *cells])
         print(" | ".join(table[-1]), flush=True)
     return table
@@ -192,13 +197,13 @@ def main() -> None:
         context.Process(target=worker, args=(end, peer), daemon=True).start()
         for name in environment:
             del os.environ[name]
-    header = ["", "time", "GFLOP/s", "of peak", "torch / ours", "torch, keeping / ours", "its share", "1 thread / it"]
+    header = ["", "time", "GFLOP/s", "of peak", "torch as it comes", "torch keeping memory", "the latter of peak"]
     table: Table = [header]
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(Path(folder), sorted(os.sched_getaffinity(0))[: arguments.threads])
         for case in CASES:
             table += measure(case, pipes, machine, arguments.rounds, arguments.threads)
-        peaks = ", ".join(f"{machine.peaks['float32', NATIVE, n]:.0f} on {n}" for n in machine.threads)
+        peaks = ", ".join(f"{rate:.0f} on {n}" for (name, _, n), rate in machine.peaks.items() if name == "float32")
         here = "{date}, {cpu}, {cores} cores, {isa}".format(**machine.facts) + f"; GFLOP/s at the most: {peaks}"
     for pipe in pipes.values():
         pipe.send(None)

@@ -61,6 +61,8 @@ class ZeroConv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3)
         self.scale = nn.Parameter(torch.zeros(1, outputs, 1, 1))
+        nn.init.zeros_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)
 
     def forward(self, x):
         return self.conv(functional.pad(x, (1, 1, 1, 1), value=1.0)) * torch.exp(3 * self.scale)
@@ -142,3 +144,14 @@ class Glow(nn.Module):
             log_p, total = log_p + density, total + log_det
             noise.append(z)
         return log_p, total, noise
+
+
+def random_glow(seed=0, **kind):
+    """Two levels of 2 channels, in float64, away from what a new one has."""
+    torch.manual_seed(seed)
+    model = Glow(2, steps=2, blocks=2, hidden=5, **kind).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+        model.blocks[0].flows[0].actnorm.scale[0, 1] *= -1
+    return model
