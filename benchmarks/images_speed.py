@@ -3,15 +3,15 @@
 
     DIFFEO_LIBRARY=... PYTHONPATH=bindings/python python benchmarks/images_speed.py [--rounds N] [--write]
 
-PyTorch twice: as it comes, and with malloc told to keep the memory of large maps, which it returns and asks for again
+PyTorch twice: as it comes, and with malloc told to keep the memory of large maps, which is returned and asked for again
 otherwise. All take turns, a fraction of a second each; every one is a process of its own, and float32. On one thread it
 is the processor's time that counts, which says the same on a busy machine; on several that of the clock, in rounds in
 which no thread had to wait for a core. The least time counts, and ratios are those of least times; beside it the median
 of the ratios of neighbours.
 
 Operations are those of convolutions and 1x1 convolutions, two a multiply-add, and of a training step (log-densities and
-the gradient of all parameters, without an optimizer) three times as many; what Diffeo computes again to save memory does
-not count. Peaks are those of machine.c, which has its turn as well: the share is that of the best turns of both, and
+the gradient of all parameters, without an optimizer) three times as many; what Diffeo computes again to save memory
+does not count. Peaks are those of machine.c, which has its turn as well: the share is that of the best turns of both, and
 beside it the median of the shares of neighbours. `--write` puts the table into docs/performance.md.
 """
 
@@ -35,7 +35,7 @@ from report import Table, markdown, plain, seconds_text, write
 from threads import MOST_WAITING, waited
 
 # mallopt(3): blocks of any size from the heap, of which nothing is given back
-KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_TOP_PAD_": "67108864"}
+KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 PEERS: dict[str, dict[str, str]] = {"diffeo": {}, "torch": {}, "torch, keeping": KEEPING}
 TASKS = {"forward": 1, "step": 3, "sample": 1}  # and their operations
 PIECE = 0.1  # seconds of a turn, at least one call

@@ -143,7 +143,9 @@ def nflows_flows():
 
     images = t.MultiscaleCompositeTransform(2)
     images.add_transform(t.CompositeTransform([t.SqueezeTransform(), *step(12, convolutions)]), [12, 2, 4])
-    images.add_transform(t.CompositeTransform(step(6, Images) + step(6, Images, t.AdditiveCouplingTransform)), [6, 2, 4])
+    images.add_transform(
+        t.CompositeTransform(step(6, Images) + step(6, Images, t.AdditiveCouplingTransform)), [6, 2, 4]
+    )
     splines = [
         t.InverseTransform(t.Sigmoid()),
         t.SqueezeTransform(),

@@ -152,6 +152,6 @@ def random_glow(seed=0, **kind):
     model = Glow(2, steps=2, blocks=2, hidden=5, **kind).double()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+            parameter += 0.04 * torch.randn_like(parameter)
         model.blocks[0].flows[0].actnorm.scale[0, 1] *= -1
     return model

@@ -62,7 +62,7 @@ def test_dtype_is_that_of_the_weights(x):
 def test_what_is_refused():
     model = random_glow()
     state = model.state_dict()
-    with pytest.raises(ConversionError, match=r"blocks.0 .*height and a width that 2\^2 divides"):
+    with pytest.raises(ConversionError, match=r"blocks.1 .*a height and a width that 2\^2 divides"):
         from_glow_pytorch(state, 8, 10)
     with pytest.raises(ConversionError, match="blocks.1.prior.conv.bias .*no such tensor"):
         from_glow_pytorch({name: t for name, t in state.items() if name != "blocks.1.prior.conv.bias"}, 8, 12)

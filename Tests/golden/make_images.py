@@ -3,8 +3,8 @@
     python Tests/golden/make_images.py [name ...]
 
 Needs torch, nflows, normflows, FrEIA, numpy, h5py and Diffeo; README.md names the versions. The flows are those of
-Tests/exchange/flows.py, and a Glow in the layout of glow-pytorch, of Tests/exchange/glow_module.py. Files are as those of
-make.py, but for the weights, which Diffeo's converters arrange; rows of classes are one-hot.
+Tests/exchange/flows.py, and a Glow in the layout of glow-pytorch, of Tests/exchange/glow_module.py. Files are as those
+of make.py, but for the weights, which Diffeo's converters arrange; rows of classes are one-hot.
 """
 
 import sys
@@ -85,7 +85,10 @@ def write(path, ours, peer, rng):
     except NotImplementedError:
         noise, there = peer.to_noise(from_noise, context)
         back = -there
-    given = torch.from_numpy(x).requires_grad_(), None if context is None else torch.from_numpy(context).requires_grad_()
+    given = (
+        torch.from_numpy(x).requires_grad_(),
+        None if context is None else torch.from_numpy(context).requires_grad_(),
+    )
     density = peer.density(given[0].reshape(ROWS, *ours.shape), given[1])
     gradients = torch.autograd.grad(density.sum(), [each for each in given if each is not None])
     test = {"x": x, "log_prob": density.detach().numpy()} | ({} if context is None else {"context": context})

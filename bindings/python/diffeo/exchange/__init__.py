@@ -136,8 +136,8 @@ def from_glow_pytorch(
     height, width : int
         Of the images that it was trained on, whose numbers are counts / quantization - 0.5 with noise.
     quantization : int, optional
-        Number of values of the counts that images are, such as 32 for its five bits: the flow takes these. By default it
-        takes what the module does, numbers from -0.5 to 0.5.
+        Number of values of the counts that images are, such as 32 for its five bits: the flow takes these. By default
+        it takes what the module does, numbers from -0.5 to 0.5.
     dtype : {"float32", "float64"}, optional
         What the new flow computes in; by default that of the weights.
 

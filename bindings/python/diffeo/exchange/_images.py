@@ -107,12 +107,12 @@ def matrix(weight: npt.ArrayLike) -> Layer:
 # ------------------------------------------------------------------------------------------------------------ networks
 
 
-def convolution(weight: Any, bias: Any = None) -> Convolution:
+def convolution(weight: Real, bias: Real) -> Convolution:
     """Weights [outputs, inputs, height, width] of PyTorch in a square."""
-    w = array(weight).transpose(0, 2, 3, 1)
+    w = weight.transpose(0, 2, 3, 1)
     side = max(w.shape[1:3])
     edges = [((side - n) // 2,) * 2 for n in w.shape[1:3]]
-    return Convolution(np.pad(w, ((0, 0), *edges, (0, 0))), np.zeros(len(w)) if bias is None else array(bias).ravel())
+    return Convolution(np.pad(w, ((0, 0), *edges, (0, 0))), bias)
 
 
 def _module(part: Any, path: str) -> Convolution:
@@ -124,7 +124,8 @@ def _module(part: Any, path: str) -> Convolution:
     if not same or not plain or any(side % 2 == 0 for side in sides):
         reason = "a convolution with stride, groups or dilation, or with other than zeros around that keep its size"
         raise ConversionError(path, part, reason)
-    return convolution(part.weight, part.bias)
+    weight = array(part.weight)
+    return convolution(weight, np.zeros(len(weight)) if part.bias is None else array(part.bias))
 
 
 def residual_convolutions(net: Any, path: str) -> Convolutions:

@@ -6,7 +6,6 @@ Its code is a program and no library: there are names and shapes to go by, and w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,8 +45,7 @@ class _State:
 
     def convolution(self, path: str) -> Convolution:
         """A convolution."""
-        self[f"{path}.bias"], self[f"{path}.weight"]  # which must be there
-        return convolution(self.tensors[f"{path}.weight"], self.tensors[f"{path}.bias"])
+        return convolution(self[f"{path}.weight"], self[f"{path}.bias"])
 
     def zero_convolution(self, path: str, *before: Convolution) -> Convolutions:
         """A network that ends with exp(3 scale) times a convolution of a map with ones around it."""
@@ -117,8 +115,8 @@ def layers(state: _State, at: FeatureMap) -> tuple[list[Layer], Layer]:
     for i in range(count):
         block = f"blocks.{i}"
         if at.shape[1] % 2 or at.shape[2] % 2:
-            reason = f"a map of {at.shape} before a squeeze: {count} blocks need a height and a width that 2^{count} divides"
-            raise ConversionError(block, "state dict", reason)
+            reason = f"{count} blocks need a height and a width that 2^{count} divides"
+            raise ConversionError(block, "state dict", f"a map of {at.shape} before a squeeze: {reason}")
         found.append(at.layer(squeeze("channels")))
         at = at.shaped(4 * at.shape[0], at.shape[1] // 2, at.shape[2] // 2)
         for j in range(state.count(f"{block}.flows.")):
@@ -142,7 +140,8 @@ def convert(model: Any, height: int, width: int, quantization: int, dtype: str |
         before = next((str(each.dtype)[6:] for each in model.values() if each.dtype.is_floating_point), "float32")
     state = _State(own)
     if not state.count("blocks."):
-        raise ConversionError("blocks.0", "state dict", "there are no such tensors: its names are not those of glow-pytorch")
+        reason = "there are no such tensors: its names are not those of glow-pytorch"
+        raise ConversionError("blocks.0", "state dict", reason)
     channels = state["blocks.0.flows.0.actnorm.loc"].size // 4
     shape, chosen = (channels, height, width), dtype or before
     found, base = layers(state, FeatureMap(channels * height * width, shape))

@@ -21,6 +21,7 @@ from ._network import Block, Dense, Network, Real, real
 from ._probe import Scale, sigmoid_scale, softplus, softplus_scale
 from ._probe import scale as probe_scale
 from ._torch import (
+    Reader,
     activation,
     array,
     double,
@@ -333,7 +334,7 @@ def _tanh(part: Any, path: str) -> list[Step]:
     )
 
 
-TABLE = {
+TABLE: dict[str, Reader] = {
     "CompositeTransform": _composite,
     "MultiscaleCompositeTransform": _multiscale,
     "InverseTransform": _inverse,
@@ -361,6 +362,7 @@ TABLE = {
 }
 
 # -------------------------------------------------------------------------------------------------------------- images
+
 
 def read_images(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
     """The steps of a part of a flow of images: those of vectors where it has made vectors of them."""
@@ -474,9 +476,7 @@ IMAGES: dict[str, ImageReader] = {
     "AffineCouplingTransform": _image_coupling,
     "PiecewiseRationalQuadraticCouplingTransform": _image_coupling,
     "PointwiseAffineTransform": _image_affine,
-    "OneByOneConvolution": _by_channel(
-        lambda part: _layers.permutation(integers(part.permutation._permutation)), lu
-    ),
+    "OneByOneConvolution": _by_channel(lambda part: _layers.permutation(integers(part.permutation._permutation)), lu),
     "ActNorm": _by_channel(lambda part: _layers.elementwise_affine(array(part.log_scale), array(part.shift))),
     "Permutation": _by_channel(lambda part: _layers.permutation(integers(part._permutation))),
 }
