@@ -11,8 +11,8 @@ of the ratios of neighbours.
 
 Operations are those of convolutions and 1x1 convolutions, two a multiply-add, and of a training step (log-densities and
 the gradient of all parameters, without an optimizer) three times as many; what Diffeo computes again to save memory
-does not count. Peaks are those of machine.c, which has its turn as well: the share is that of the best turns of both, and
-beside it the median of the shares of neighbours. `--write` puts the table into docs/performance.md.
+does not count. Peaks are those of machine.c, which has its turn as well: the share is that of the best turns of both,
+and beside it the median of the shares of neighbours. `--write` puts the table into docs/performance.md.
 """
 
 from __future__ import annotations
