@@ -51,11 +51,16 @@ class Machine:
         return sorted({1, len(self.cores)})
 
     def measure_peaks(self) -> None:
-        for name, real in TYPES.items():
+        for name in TYPES:
             for isa in self.instructions:
                 for threads in self.threads:
-                    rate = self._run(self._program(real, isa), threads, "peak")
-                    self.peaks[name, isa, threads] = max(rate, self.peaks.get((name, isa, threads), 0.0))
+                    self.peak(name, isa, threads)
+
+    def peak(self, name: str, isa: str, threads: int) -> float:
+        """Measured now."""
+        rate = self._run(self._program(TYPES[name], isa), threads, "peak")
+        self.peaks[name, isa, threads] = max(rate, self.peaks.get((name, isa, threads), 0.0))
+        return rate
 
     def measure_bandwidths(self) -> None:
         for level in self.levels:

@@ -26,9 +26,10 @@ def randomise(module, seed, weight=WEIGHT):
         if hasattr(part, "log_negative_slope"):
             part.log_negative_slope = torch.log(torch.tensor(part.negative_slope, dtype=torch.float64))
         if getattr(part, "w_perm", None) is not None:  # a rotation that FrEIA rounds to float32
-            left, _, right = np.linalg.svd(part.w_perm.detach().numpy())
-            part.w_perm.data = torch.from_numpy(left @ right)
-            part.w_perm_inv.data = part.w_perm.data.T.contiguous()
+            shape = part.w_perm.shape
+            left, _, right = np.linalg.svd(part.w_perm.detach().numpy().reshape(shape[:2]))
+            rotation = torch.from_numpy(left @ right)
+            part.w_perm.data, part.w_perm_inv.data = rotation.reshape(shape), rotation.T.reshape(shape)
         if getattr(vars(part).get("temperature"), "ndim", 0):
             part.temperature = part.temperature.double()
     base = getattr(module, "q0", None)
@@ -87,7 +88,7 @@ def nflows_flows():
     import nflows.flows as f
     import nflows.transforms as t
     import torch
-    from nflows.nn.nets import ResidualNet
+    from nflows.nn.nets import ConvResidualNet, ResidualNet
 
     dim, context = 5, 3
     mask = [1, -1, 1, 0, 1]
@@ -120,6 +121,42 @@ def nflows_flows():
     multiscale.add_transform(t.CompositeTransform(parts), [4])
     multiscale.add_transform(t.ActNorm(2), [2])
     encoder = torch.nn.Sequential(torch.nn.Linear(context, 7), torch.nn.ReLU(), torch.nn.Linear(7, 2 * dim))
+
+    class Images(torch.nn.Module):
+        """Plain convolutions."""
+
+        def __init__(self, inputs, outputs):
+            super().__init__()
+            first, middle = torch.nn.Conv2d(inputs, 5, 3, padding=1), torch.nn.Conv2d(5, 4, 1)
+            last = torch.nn.Conv2d(4, outputs, 3, padding=1)
+            self.net = torch.nn.Sequential(first, torch.nn.Tanh(), middle, torch.nn.Tanh(), last)
+
+        def forward(self, x, context=None):
+            return self.net(x)
+
+    def convolutions(inputs, outputs):
+        return ConvResidualNet(inputs, outputs, 6, num_blocks=2)
+
+    def step(channels, network, kind=t.AffineCouplingTransform, **more):
+        order = [1 if i % 2 else -1 for i in range(channels)]
+        return [t.ActNorm(channels), t.OneByOneConvolution(channels), kind(order, network, **more)]
+
+    images = t.MultiscaleCompositeTransform(2)
+    images.add_transform(t.CompositeTransform([t.SqueezeTransform(), *step(12, convolutions)]), [12, 2, 4])
+    images.add_transform(
+        t.CompositeTransform(step(6, Images) + step(6, Images, t.AdditiveCouplingTransform)), [6, 2, 4]
+    )
+    splines = [
+        t.InverseTransform(t.Sigmoid()),
+        t.SqueezeTransform(),
+        *step(
+            4, convolutions, t.PiecewiseRationalQuadraticCouplingTransform,
+            apply_unconditional_transform=True, img_shape=[2, 3], **spline,
+        ),
+        t.PointwiseAffineTransform(torch.zeros(4, 1, 1) + 0.3, torch.arange(1.0, 5.0)[:, None, None]),
+        t.RandomPermutation(4),
+        t.InverseTransform(t.SqueezeTransform()),
+    ]  # fmt: skip
     maf = f.MaskedAutoregressiveFlow
     normed = {"batch_norm_within_layers": True, "batch_norm_between_layers": True}
     return {
@@ -177,6 +214,8 @@ def nflows_flows():
             t.Logit(),
         ),
         "multiscale": f.Flow(multiscale, d.StandardNormal([8])),
+        "images": f.Flow(images, d.StandardNormal([96])),
+        "images-spline": flow(*splines, base=d.StandardNormal([1, 4, 6])),
     }
 
 
@@ -277,6 +316,27 @@ def normflows_flows():
     levels = [[f.LULinearPermute(2)], [f.MaskedAffineAutoregressive(4, 8, use_residual_blocks=False)]]
     top = [f.AffineCouplingBlock(mlp(4, 8, 8)), f.Permute(8)]
     context = {"num_context_channels": 3}
+
+    def images(base, merge="channel", transform=None, **more):
+        """Three levels of 2 x 8 x 8."""
+        bases, steps, shape = [], [], (16, 1, 1)
+        for level in range(3):
+            bases.append(base(shape) if level else base((2 * shape[0], 1, 1)))
+            blocks = [f.GlowBlock(2 * shape[0], 6, **more) for _ in range(2)]
+            steps.append([*blocks, f.Squeeze()])
+            shape = (shape[0] // 2, 2 * shape[1], 2 * shape[2])
+        merges = [f.Merge(merge) for _ in bases[1:]]
+        classes = not isinstance(bases[0], b.DiagGaussian)
+        return nf.MultiscaleFlow(bases, steps, merges, transform, classes)
+
+    def glow_base(shape):
+        return b.GlowBase(shape, 3)
+
+    def class_base(shape):
+        return b.ClassCondDiagGaussian(shape, 3)
+
+    logit = nf.transforms.Logit(0.05)
+    inverted = {"split_mode": "channel_inv", "scale_map": "exp"}
     return {
         "masked-affine": flow(
             f.MaskedAffineFlow(mask, mlp(dim, 8, dim), mlp(dim, 8, dim)),
@@ -327,6 +387,16 @@ def normflows_flows():
         "glow-exp": glow(scale_map="exp", split_mode="channel_inv"),
         "glow-full": glow(use_lu=False, scale_map="sigmoid_inv"),
         "glow-additive": glow(scale=False, net_actnorm=True),
+        "images": flow(
+            f.GlowBlock(3, 5, leaky=0.01),
+            f.AffineConstFlow((3, 2, 4)),
+            f.GlowBlock(3, 5, split_mode="channel_inv", scale=False),
+            f.Permute(3),
+            base=b.DiagGaussian((3, 2, 4)),
+        ),
+        "images-classes": images(glow_base, net_actnorm=True),
+        "images-class-means": images(class_base),
+        "images-first": images(b.DiagGaussian, "channel_inv", logit, **inverted),
         "classes": nf.ClassCondFlow(b.ClassCondDiagGaussian(dim, 3), [f.LULinearPermute(dim), f.Permute(dim)]),
         "multiscale": nf.MultiscaleFlow(
             [b.DiagGaussian(2), b.DiagGaussian(2), b.DiagGaussian(4)],
@@ -415,6 +485,21 @@ def freia_flows():
     def net(inputs, outputs):
         return nn.Sequential(nn.Linear(inputs, 8), nn.ReLU(), nn.Linear(8, 7), nn.ReLU(), nn.Linear(7, outputs))
 
+    def convolutions(inputs, outputs):
+        return nn.Sequential(nn.Conv2d(inputs, 5, 3, padding=1), nn.ReLU(), nn.Conv2d(5, outputs, 3, padding=1))
+
+    def mixed(inputs, outputs):
+        first = nn.Conv2d(inputs, 5, 1), nn.BatchNorm2d(5), nn.ELU()
+        return nn.Sequential(*first, nn.Conv2d(5, 6, 3, padding=1), nn.ELU(), nn.Conv2d(6, outputs, 1))
+
+    def images(*modules):
+        made = f.SequenceINN(2, 4, 8)
+        for kind, words in modules:
+            made.append(kind, **words)
+            if hasattr(made[-1], "init_on_next_batch"):
+                made[-1].init_on_next_batch = False
+        return made
+
     def flow(*modules, context=0):
         made = f.SequenceINN(5)
         given = {"cond": 0, "cond_shape": (context,)} if context else {}
@@ -432,6 +517,26 @@ def freia_flows():
         "conditional": flow((m.ConditionalAffineTransform, own), context=2),
         "all-in-one": flow((m.AllInOneBlock, own), (m.AllInOneBlock, own | {"learned_householder_permutation": 2})),
         "all-in-one-rotated": flow((m.AllInOneBlock, own | rotated)),
+        "images": images(
+            (m.IRevNetDownsampling, {"legacy_backend": True}),
+            (m.GLOWCouplingBlock, {"subnet_constructor": convolutions}),
+            (m.ActNorm, {}),
+            (m.PermuteRandom, {"seed": 1}),
+            (m.RNVPCouplingBlock, {"subnet_constructor": mixed}),
+            (m.IRevNetDownsampling, {}),
+            (m.NICECouplingBlock, {"subnet_constructor": convolutions}),
+            (m.AllInOneBlock, {"subnet_constructor": mixed, "permute_soft": True}),
+            (m.Flatten, {}),
+            (m.AllInOneBlock, own),
+        ),
+        "images-haar": images(
+            (m.HaarDownsampling, {"order_by_wavelet": True, "rebalance": 0.5}),
+            (m.AllInOneBlock, {"subnet_constructor": convolutions}),
+            (m.HaarUpsampling, {}),
+            (m.AffineCouplingOneSided, {"subnet_constructor": convolutions}),
+            (m.IRevNetDownsampling, {}),
+            (m.IRevNetUpsampling, {}),
+        ),
     }
 
 
@@ -665,7 +770,9 @@ def named(library):
     flows = TORCH[library]()
     if library == "pyro":  # its distributions are no modules
         return flows
-    made = {name: randomise(flow, seed) for seed, (name, flow) in enumerate(flows.items())}
+    made = {}
+    for seed, (name, flow) in enumerate(flows.items()):  # deep flows of many columns lose few digits with small weights
+        made[name] = randomise(flow, seed, WEIGHT / 3 if name.startswith("images") else WEIGHT)
     if library == "zuko":
         _shift_triangle(made["parts"])
     return made
@@ -699,13 +806,10 @@ def log_prob(library, flow, x, context=None):
         if library == "FrEIA":
             given = {} if context is None else {"c": [tensor(context)]}
             z, log_det = flow(tensor(x), **given)
-            return (log_det - 0.5 * (z**2 + math.log(2 * math.pi)).sum(dim=1)).numpy()
+            return (log_det - 0.5 * (z**2 + math.log(2 * math.pi)).flatten(1).sum(dim=1)).numpy()
         if library == "zuko":
             return flow(tensor(context)).log_prob(tensor(x)).numpy()
         if library == "normflows":
-            bases = getattr(flow, "q0", None)
-            shape = getattr(bases[0] if isinstance(bases, torch.nn.ModuleList) else bases, "shape", ())
-            x = x[:, :, None, None] if len(shape) == 3 else x
             given = (tensor(context),) if context is not None or hasattr(flow, "merges") else ()
             return flow.log_prob(tensor(x), *given).numpy()
         given = {} if context is None else {"conditional" if library == "glasflow" else "context": tensor(context)}

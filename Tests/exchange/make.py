@@ -27,7 +27,7 @@ def golden(flow, source, seed):
     rng = np.random.default_rng(seed)
     context = rng.normal(size=(ROWS, flow.context_dim)) if flow.context_dim else None
     found = {} if context is None else {"context": context}
-    x = flow.sample(ROWS, context, seed=seed)
+    x = flow.sample(ROWS, context, seed=seed).reshape(ROWS, -1)
     try:
         z, log_det = source.to_noise(x, context)
     except NotImplementedError:  # it can only sample

@@ -29,7 +29,7 @@ def close(what, ours, theirs, tolerance=TOLERANCE):
 
 
 def test_there_are_files():
-    assert len(FILES) == 31
+    assert len(FILES) == 37
 
 
 @golden
@@ -84,7 +84,8 @@ def parameters(path):
             if "network" in component:
                 yield component[f"network/{len(component['hidden'])}/bias"].name
             elif component.attrs["kind"] != "permutation":
-                lists = "initialized", "permutation", "columns", "lower", "upper", "sign"  # of the last three not all is used
+                # of lower, upper and sign not all is used
+                lists = "initialized", "permutation", "columns", "shape", "lower", "upper", "sign"
                 yield from (component[name].name for name in component if name not in lists)
         if "context" in f:
             yield from ("/context/mean", "/context/std")

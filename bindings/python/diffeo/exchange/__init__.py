@@ -32,6 +32,7 @@ __all__ = [
     "from_distrax",
     "from_flowjax",
     "from_freia",
+    "from_glow_pytorch",
     "from_nflows",
     "from_normflows",
     "from_pyro",
@@ -120,6 +121,43 @@ from_normflows = _named("normflows", "a flow of normflows")
 from_flowjax = _named("flowjax", "a distribution of flowjax")
 from_pyro = _named("pyro", "a TransformedDistribution of Pyro, or of torch")
 from_freia = _named("freia", "a SequenceINN of FrEIA, with standard normal noise")
+
+
+def from_glow_pytorch(
+    model: Any, height: int, width: int, *, quantization: int = 0, dtype: npt.DTypeLike | None = None
+) -> Flow:
+    """Convert a Glow of images in the layout of `rosinality/glow-pytorch`.
+
+    Parameters
+    ----------
+    model : mapping or module
+        A state dict, whose names and shapes say all but the size of the images; or the module itself: then both sides
+        are compared on random images in float64.
+    height, width : int
+        Of the images that it was trained on, whose numbers are counts / quantization - 0.5 with noise.
+    quantization : int, optional
+        Number of values of the counts that images are, such as 32 for its five bits: the flow takes these. By default
+        it takes what the module does, numbers from -0.5 to 0.5.
+    dtype : {"float32", "float64"}, optional
+        What the new flow computes in; by default that of the weights.
+
+    Returns
+    -------
+    Flow
+
+    Raises
+    ------
+    ConversionError
+        If a tensor is missing, or the two sides differ.
+    ValueError
+        If `quantization` is neither 0 nor from 2 to 16777216.
+    """
+    if quantization and not 2 <= quantization <= 1 << 24:
+        raise ValueError(f"quantization is {quantization}; it must be 0, or from 2 to {1 << 24}")
+    converted: Flow = import_module(".glow_pytorch", __package__).convert(
+        model, height, width, quantization, _dtype(dtype)
+    )
+    return converted
 
 
 def from_distrax(flow: Any, dtype: npt.DTypeLike | None = None, *, context: int = 0) -> Flow:

@@ -85,6 +85,7 @@ class Source:
     context: int | None = None  # None: what the networks read
     context_layer: Layer | None = None
     box: tuple[float, float] | None = None  # where data lies, if it is bounded
+    shape: tuple[int, ...] = ()  # of images: channels, height, width. What is compared are their rows
     notes: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -115,11 +116,12 @@ def convert(source: Source, dtype: str | None = None) -> Flow:
     x, context, log_prob = agree(source, source.flow("float64"))
     chosen = dtype or source.dtype
     metadata = {"converted_from": f"{source.library}: {source.name}", **source.notes}
-    flow = source.flow(chosen, metadata=metadata)
-    if chosen != "float64" and (worst := _differ(flow.log_prob(x, context), log_prob, TOLERANCE[chosen])):
+    if chosen != "float64" and (
+        worst := _differ(source.flow(chosen).log_prob(x, context), log_prob, TOLERANCE[chosen])
+    ):
         reason = f"log_prob in {chosen} is off by {worst:.1e}: this flow needs more digits, dtype='float64'"
         raise ConversionError("", source.name, reason)
-    return flow
+    return source.flow(chosen, metadata=metadata, shape=source.shape)
 
 
 def same_density(

@@ -17,9 +17,7 @@ def loaded(flow: Any, path: str, key: str | None) -> Any:
     if hasattr(flow, "load_state_dict"):
         stored, wanted = _names(_tensors(path)), flow.state_dict()
         found = _under(stored, f"{key.rstrip('.')}." if key else "")
-        for prefix in WRAPPERS * 2:
-            if found.keys() != wanted.keys() and all(name.startswith(prefix) for name in found):
-                found = _under(found, prefix)
+        found = unprefixed(found, wanted)
         try:
             flow.load_state_dict(found)
         except RuntimeError as error:
@@ -34,6 +32,14 @@ def loaded(flow: Any, path: str, key: str | None) -> Any:
     except Exception as error:  # of whatever reads the leaves
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(f"{path} has not the leaves of a {type(flow).__qualname__}: {reason}") from error
+
+
+def unprefixed(found: Mapping[str, Any], wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Without what DataParallel and torch.compile have put before every name, or as much of it as is not wanted."""
+    for prefix in WRAPPERS * 2:
+        if (wanted is None or found.keys() != wanted.keys()) and all(name.startswith(prefix) for name in found):
+            found = _under(found, prefix)
+    return dict(found)
 
 
 def _tensors(path: str) -> Any:

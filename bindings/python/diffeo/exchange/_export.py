@@ -22,6 +22,8 @@ def maker(table: Mapping[str, Callable[..., Any]], layer: Layer, path: str, libr
 
     def made(*arguments: Any) -> Any:
         try:
+            if "shape" in layer.lists:
+                raise NoCounterpartError("layers of images are not exported, but by to_numpy")
             if layer.kind not in table:
                 raise NoCounterpartError(f"it has no counterpart in {library}")
             return table[layer.kind](*arguments)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .._abi import VERSION_STRING
 from ..flow import Flow, from_bytes
+from ._convolutions import Convolutions
 from ._file import Group, Scalar, image
 from ._masks import degrees
 from ._network import Integer, Network, Real, real
@@ -69,6 +70,7 @@ class Layer:
     # What depends on the context_dim of the whole flow, and on the columns of the whole flow
     network: Network | None = None
     scale_network: Network | None = None
+    convolutions: Convolutions | None = None
     transformer: Transformer | None = None
 
     def inverted(self) -> Layer:
@@ -92,6 +94,10 @@ class Layer:
         if self.scale_network is not None:
             group.attributes["scale_activation"] = self.scale_network.activation
             parameters |= self.scale_network.given(context).parameters("scale_network")
+        if self.convolutions is not None:
+            group.attributes |= self.convolutions.attributes()
+            parameters |= self.convolutions.parameters(context)
+            lists |= self.convolutions.lists()
         for name, values in lists.items():
             group.add(name, np.asarray(values, np.int64))
         for name, array in parameters.items():
@@ -293,16 +299,20 @@ def flow(
     dim: int,
     context: int = 0,
     *,
+    shape: Sequence[int] = (),
     context_layer: Layer | None = None,
     dtype: str = "float64",
     metadata: Mapping[str, str] | None = None,
     test: Mapping[str, Real] | None = None,
 ) -> Flow:
-    """A flow of these layers, from data to noise; with a self-test the loader compares the two sides."""
+    """A flow of these layers, from data to noise; with a self-test the loader compares the two sides.
+
+    `shape` is that of an event, by default a vector.
+    """
     root = Group(
         {
             "format": "diffeo", "format_version": [1, 0], "created_by": f"diffeo {VERSION_STRING} exchange",
-            "dtype": dtype, "dim": dim, "context_dim": context, "event_shape": [dim],
+            "dtype": dtype, "dim": dim, "context_dim": context, "event_shape": [*shape] or [dim],
         },
         {"base": base.group(context, dtype), "layers": Group()},
     )  # fmt: skip

@@ -127,6 +127,8 @@ def _component(attributes: Mapping[str, Any], arrays: Mapping[str, Any], dim: in
     kind, inverse = said.pop("kind"), bool(said.pop("inverse", 0))
     if kind == "made":
         return Layer(kind)
+    if "shape" in arrays:  # a layer of images
+        return Layer(kind, lists={"shape": arrays["shape"]}, inverse=inverse)
     if said.pop("direct", 0):
         raise ConversionError(path, kind, "its network has direct connections, which are not converted")
     lists = {name: values for name, values in arrays.items() if values.dtype.kind in "iu" and "/" not in name}
@@ -152,7 +154,7 @@ def _component(attributes: Mapping[str, Any], arrays: Mapping[str, Any], dim: in
         for name in ("activation", "blocks", "context_mode", "normalized", "dropout"):
             said.pop(name, None)
         lists.pop("hidden")
-    return Layer(kind, said, lists, parameters, inverse, network, scale, transformer)
+    return Layer(kind, said, lists, parameters, inverse, network, scale, transformer=transformer)
 
 
 _AFFINE = ("scale", "scale_bound", "scale_epsilon", "log_scale_low", "log_scale_high")

@@ -1,38 +1,54 @@
-"""FrEIA: Ardizzone and others. A SequenceINN of vectors, from data to noise as it runs without `rev`.
+"""FrEIA: Ardizzone and others. A SequenceINN of vectors or images, from data to noise as it runs without `rev`.
 
 It is no distribution: the noise is taken to be standard normal. Networks are whatever their users gave it.
 """
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from . import _layers
-from ._check import Map, Source, Step
+from ._check import Map, Source, Step, reverse
 from ._error import ConversionError
-from ._layers import Layer
+from ._images import FeatureMap, plain_convolutions, squeeze
+from ._images import coupling as convolutional
+from ._images import matrix as weights
+from ._layers import Layer, Transformer
 from ._network import Real
 from ._probe import Scale
 from ._probe import scale as probe_scale
-from ._torch import Reader, array, double, in_double, integers, mapped, plain, read, tensor
+from ._torch import Reader, array, double, in_double, integers, plain, read, tensor
 from .nflows import with_scale
 from .normflows import as_wide
 
 MODULES = ("FrEIA",)
 
 
-def _map(part: Any, rev: bool) -> Map:
-    def run(x: Any, context: Any) -> Any:
-        (z,), log_det = part((x,), **({"c": [context]} if part.dims_c else {}), rev=rev)
-        return z, log_det
-
-    return mapped(run)
+def _at(part: Any) -> FeatureMap:
+    """What a part is given: all columns."""
+    return FeatureMap(int(np.prod(part.shape_in)), part.shape_in)
 
 
 def _leaf(part: Any, path: str, *layers: Layer) -> list[Step]:
-    return [Step(path, part, list(layers), _map(part, False), _map(part, True))]
+    """Of images layers of channels are at each place."""
+
+    def run(rev: bool) -> Any:
+        def function(x: Any, context: Any) -> Any:
+            (z,), log_det = part((x,), **({"c": [context]} if part.dims_c else {}), rev=rev)
+            return z, log_det
+
+        return function
+
+    at = _at(part)
+    if len(at.shape) == 3:
+        if part.dims_c:
+            raise ConversionError(path, part, "its condition is images, ours a vector")
+        layers = tuple(at.layer(each) for each in layers)
+    return [at.step(part, path, layers, run(False), run(True), at.shaped(*part.shape_out))]
 
 
 def _scale(part: Any, path: str) -> Scale:
@@ -56,10 +72,19 @@ def _blocks(columns: int) -> Any:
     return np.arange(2 * columns).reshape(2, columns).T.ravel()
 
 
+def _coupling(part: Any, path: str, kept: Any, name: str, transformer: Transformer, finish: Any) -> Layer:
+    """A coupling with one network, whose outputs `finish` puts in our order."""
+    module, inputs, where = getattr(part, name), int(kept.sum()), f"{path}.{name}"
+    if len(part.shape_in) == 3:
+        return convolutional(kept, transformer, finish(plain_convolutions(module, inputs, where)))
+    return _layers.coupling(kept, transformer, finish(plain(module, inputs, where)))
+
+
 def _one_net(part: Any, path: str, name: str, kept: Any) -> Layer:
-    network = plain(getattr(part, name), int(kept.sum()), f"{path}.{name}")
-    scale = _scale(part, path)
-    return _layers.coupling(kept, scale.transformer, with_scale(network.select(_blocks(int((~kept).sum()))), scale))
+    scale, moved = _scale(part, path), int((~kept).sum())
+    return _coupling(
+        part, path, kept, name, scale.transformer, lambda network: with_scale(network.select(_blocks(moved)), scale)
+    )
 
 
 def _glow(part: Any, path: str) -> list[Step]:
@@ -76,6 +101,8 @@ def _conditional(part: Any, path: str) -> list[Step]:
 
 
 def _two_nets(part: Any, path: str, number: int, kept: Any) -> Layer:
+    if len(part.shape_in) == 3:
+        return _two_convolutional_nets(part, path, number, kept)
     nets = [plain(getattr(part, f"subnet_{n}{number}"), int(kept.sum()), f"{path}.subnet_{n}{number}") for n in "st"]
     scale = _scale(part, path)
     count = nets[0].outputs
@@ -83,6 +110,18 @@ def _two_nets(part: Any, path: str, number: int, kept: Any) -> Layer:
     if len(a.widths) != len(t.widths):
         raise ConversionError(path, part, "its two networks have different numbers of layers")
     return _layers.coupling(kept, scale.transformer, as_wide(t, a), as_wide(a, t))
+
+
+def _two_convolutional_nets(part: Any, path: str, number: int, kept: Any) -> Layer:
+    """Two networks side by side are one."""
+    s, t = (
+        plain_convolutions(getattr(part, f"subnet_{n}{number}"), int(kept.sum()), f"{path}.subnet_{n}{number}")
+        for n in "st"
+    )
+    both, scale = s.beside(t), _scale(part, path)
+    if both is None:
+        raise ConversionError(path, part, "its two networks have different numbers of layers, or activations")
+    return convolutional(kept, scale.transformer, with_scale(both.select(_blocks(s.outputs)), scale))
 
 
 def _rnvp(part: Any, path: str) -> list[Step]:
@@ -93,9 +132,7 @@ def _rnvp(part: Any, path: str) -> list[Step]:
 def _nice(part: Any, path: str) -> list[Step]:
     first, second = _halves(part)
     layers = [
-        _layers.coupling(
-            kept, _layers.affine("additive"), plain(getattr(part, name), int(kept.sum()), f"{path}.{name}")
-        )
+        _coupling(part, path, kept, name, _layers.affine("additive"), lambda network: network)
         for name, kept in (("F", second), ("G", first))
     ]
     return _leaf(part, path, *layers)
@@ -106,15 +143,15 @@ def _all_in_one(part: Any, path: str) -> list[Step]:
     if part.GIN:
         raise ConversionError(path, part, "a GIN block, whose scales depend on one another")
     first = np.arange(part.in_channels) < part.splits[0]
-    network = plain(part.subnet, part.splits[0], f"{path}.subnet").select(_blocks(part.splits[1]))
     count, clamp = part.splits[1], float(part.clamp)
-    network = network.select(np.arange(2 * count), np.tile([0.1 * clamp, 0.1], count))
+    factor = np.tile([0.1 * clamp, 0.1], count)
+    transformer = _layers.affine("tanh", bound=clamp)
     with double():
         scale = array(part.global_scale_activation(part.global_scale)).ravel()
         matrix = array(part._construct_householder_permutation() if part.householder else part.w_perm)
     matrix = matrix.reshape(part.in_channels, part.in_channels)
     layers = [
-        _layers.coupling(first, _layers.affine("tanh", bound=clamp), network),
+        _coupling(part, path, first, "subnet", transformer, lambda network: network.select(_blocks(count), factor)),
         _layers.elementwise_affine(np.log(scale), array(part.global_offset).ravel()),
         _orthogonal(matrix),
     ]
@@ -130,11 +167,43 @@ def _orthogonal(matrix: Real) -> Layer:
 
 def _act_norm(part: Any, path: str) -> list[Step]:
     """Its words for scale and shift have changed between releases: what it does to two rows tells."""
+    if getattr(part, "init_on_next_batch", False) or not getattr(part, "is_initialized", True):
+        raise ConversionError(path, part, "it has not seen data yet, from which it would take its scale")
+    shape = part.shape_in
     with double():
-        zero, one = (
-            array(part((tensor(np.full((1, array(part.scale).size), value)),))[0][0])[0] for value in (0.0, 1.0)
-        )
-    return _leaf(part, path, _layers.elementwise_affine(np.log(one - zero), zero))
+        zero, one = (array(part((tensor(np.full((1, *shape), value)),))[0][0])[0] for value in (0.0, 1.0))
+    scale, shift = (each.reshape(shape[0], -1)[:, 0] for each in (one - zero, zero))  # of a channel all the same
+    return _leaf(part, path, _layers.elementwise_affine(np.log(scale), shift))
+
+
+def _downsampling(part: Any, path: str) -> list[Step]:
+    """Squares of 2 x 2 places to channels: as a squeeze and what it makes of the channels after it."""
+    at = _at(part)
+    channels = at.shape[0]
+    squares = np.eye(4 * channels).reshape(4 * channels, channels, 2, 2)
+    with double():
+        matrix = array(part((tensor(squares),))[0][0]).reshape(4 * channels, 4 * channels).T
+    places = np.arange(4 * channels).reshape(channels, 4).T.ravel()
+    then = at.shaped(*part.shape_out)
+    order, layers = "channels", []
+    if np.array_equal(matrix, np.eye(4 * channels)[places]):
+        order = "places"
+    elif not np.array_equal(matrix, np.eye(4 * channels)):
+        layers = [then.layer(weights(matrix))]
+    (step,) = _leaf(part, path)
+    return [replace(step, layers=[at.layer(squeeze(order)), *layers])]
+
+
+def _upsampling(part: Any, path: str) -> list[Step]:
+    """The inverse of a downsampling, which it is derived from."""
+    below = copy.copy(part)
+    below.__class__ = type(part).__mro__[1]
+    below.shape_in, below.shape_out = part.shape_out, part.shape_in
+    return [replace(step, part=part) for step in reverse(_downsampling(below, path))]
+
+
+def _shape_only(part: Any, path: str) -> list[Step]:
+    return []
 
 
 TABLE: dict[str, Reader] = {
@@ -145,6 +214,12 @@ TABLE: dict[str, Reader] = {
     "ConditionalAffineTransform": _conditional,
     "AllInOneBlock": _all_in_one,
     "ActNorm": _act_norm,
+    "IRevNetUpsampling": _upsampling,
+    "IRevNetDownsampling": _downsampling,
+    "HaarUpsampling": _upsampling,
+    "HaarDownsampling": _downsampling,
+    "Flatten": _shape_only,
+    "Reshape": _shape_only,
     "PermuteRandom": lambda part, path: _leaf(part, path, _layers.permutation(integers(part.perm))),
 }
 
@@ -154,20 +229,24 @@ def source(flow: Any) -> Source:
     flow, dtype = in_double(flow)
     if not hasattr(flow, "module_list"):
         raise ConversionError("", flow, "only a SequenceINN is converted")
-    if len(flow.shapes[0]) != 1:
-        raise ConversionError("", flow, f"its inputs have the shape {flow.shapes[0]}, not that of vectors")
+    shapes = [tuple(int(size) for size in shape) for shape in flow.shapes]
+    if len(shapes[0]) not in (1, 3):
+        raise ConversionError("", flow, f"its inputs have the shape {shapes[0]}, not that of vectors or images")
     if len({each for each in flow.conditions if each is not None}) > 1:
         raise ConversionError("", flow, "it has several conditions")
-    for each in flow.module_list:
+    for i, each in enumerate(flow.module_list):
+        each.shape_in, each.shape_out = shapes[i], shapes[i + 1]
         if getattr(each, "w_perm", None) is not None:  # a rotation that float32 has rounded
-            left, _, right = np.linalg.svd(array(each.w_perm))
-            each.w_perm.data = tensor(np.round(left @ right, 15))
-            each.w_perm_inv.data = each.w_perm.data.T.contiguous()
+            left, _, right = np.linalg.svd(array(each.w_perm).reshape(len(each.w_perm), -1))
+            rotation = np.round(left @ right, 15)
+            each.w_perm.data = tensor(rotation.reshape(each.w_perm.shape))
+            each.w_perm_inv.data = tensor(rotation.T.reshape(each.w_perm.shape))
     steps = [step for i, each in enumerate(flow.module_list) for step in read(TABLE, each, f"module_list.{i}")]
 
     def run(rev: bool) -> Map:
         given = any(each is not None for each in flow.conditions)
-        return mapped(lambda x, context: flow(x, **({"c": [context] * 9} if given else {}), rev=rev))
+        at = FeatureMap(int(np.prod(shapes[0])), shapes[-1] if rev else shapes[0])
+        return at.run(lambda x, context: flow(x, **({"c": [context] * 9} if given else {}), rev=rev))
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         total: Real = -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1)
@@ -179,5 +258,7 @@ def source(flow: Any) -> Source:
         z, log_det = forward(x, context)
         return base_log_prob(z, context) + log_det
 
-    dim, base = int(flow.shapes[0][0]), Layer("standard_normal")
-    return Source("FrEIA", "SequenceINN", dim, steps, base, log_prob, base_log_prob, forward, run(True), dtype)
+    dim, base = int(np.prod(shapes[0])), Layer("standard_normal")
+    made = Source("FrEIA", "SequenceINN", dim, steps, base, log_prob, base_log_prob, forward, run(True), dtype)
+    made.shape = shapes[0] if len(shapes[0]) == 3 else ()
+    return made

@@ -13,12 +13,15 @@ import numpy as np
 
 from . import _layers
 from ._check import Map, Mapped, Source, Step, reverse
+from ._convolutions import AnyNetwork
 from ._error import ConversionError
+from ._images import FeatureMap, ImageReader, coupling, plain_convolutions, residual_convolutions, squeeze
 from ._layers import Layer, Transformer
 from ._network import Block, Dense, Network, Real, real
 from ._probe import Scale, sigmoid_scale, softplus, softplus_scale
 from ._probe import scale as probe_scale
 from ._torch import (
+    Reader,
     activation,
     array,
     double,
@@ -28,7 +31,6 @@ from ._torch import (
     is_linear,
     leaf,
     linear,
-    mapped,
     network_of,
     normalisation,
     plain,
@@ -100,7 +102,7 @@ def _network(net: Any, inputs: int, path: str) -> Network:
         return network_of(net, path)
     if hasattr(net, "initial_layer") and hasattr(net, "final_layer") and hasattr(net, "blocks"):
         if "Conv" in type(net).__name__:
-            raise ConversionError(path, net, "convolutions are not converted, only networks of vectors")
+            raise ConversionError(path, net, "a network of images in a flow of vectors")
         if not len(net.blocks):
             raise ConversionError(path, net, "it has no blocks")
         return residual_net(net, path)
@@ -115,11 +117,11 @@ def _interleaved(columns: int) -> Any:
     return np.stack([np.arange(columns, 2 * columns), np.arange(columns)], axis=1).ravel()
 
 
-def with_scale(network: Network, scale: Scale) -> Network:
+def with_scale(network: AnyNetwork, scale: Scale) -> AnyNetwork:
     """Its outputs a, t with our a."""
     count = network.outputs // 2
     factor, offset = np.tile([scale.factor, 1.0], count), np.tile([scale.offset, 0.0], count)
-    return network.with_last(lambda last: last.then(factor, offset))
+    return network.select(np.arange(2 * count), factor, offset)
 
 
 def _coupling_mask(part: Any) -> Any:
@@ -131,22 +133,23 @@ def _coupling_mask(part: Any) -> Any:
 def _affine_coupling(part: Any, path: str) -> list[Step]:
     mask = _coupling_mask(part)
     network = _network(part.transform_net, int(mask.sum()), f"{path}.transform_net")
-    columns = int((1 - mask).sum())
-    additive = network.outputs == columns
-    scale: Scale | None
-    if additive:
-        scale = Scale(_layers.affine("additive"))
-    else:
-        function = getattr(part, "scale_activation", None)
-        scale = sigmoid_scale(2.0, 1e-3)
-        if function is not None:
-            with double():
-                scale = probe_scale(lambda a: array(function(tensor(a))))
-        if scale is None:
-            raise ConversionError(path, part, "its scale_activation is none that Diffeo knows")
-        network = with_scale(network.select(_interleaved(columns)), scale)
-    layers = [_layers.coupling(mask, scale.transformer, network)]
+    transformer, network = _affine_outputs(part, path, network, int((1 - mask).sum()))
+    layers = [_layers.coupling(mask, transformer, network)]
     return leaf(part, path, layers + _kept(part, path, mask))
+
+
+def _affine_outputs(part: Any, path: str, network: AnyNetwork, moved: int) -> tuple[Transformer, AnyNetwork]:
+    """The map of an affine coupling, and its network with outputs for it."""
+    if network.outputs == moved:
+        return _layers.affine("additive"), network
+    function = getattr(part, "scale_activation", None)
+    scale: Scale | None = sigmoid_scale(2.0, 1e-3)
+    if function is not None:
+        with double():
+            scale = probe_scale(lambda a: array(function(tensor(a))))
+    if scale is None:
+        raise ConversionError(path, part, "its scale_activation is none that Diffeo knows")
+    return scale.transformer, with_scale(network.select(_interleaved(moved)), scale)
 
 
 def _kept(part: Any, path: str, mask: Any) -> list[Layer]:
@@ -198,10 +201,15 @@ def _root(net: Any) -> float:
 def _spline_coupling(part: Any, path: str) -> list[Step]:
     mask = _coupling_mask(part)
     network = _network(part.transform_net, int(mask.sum()), f"{path}.transform_net")
-    transformer = spline_transformer(part, path)
-    outputs = spline_outputs(transformer, int((1 - mask).sum()), _root(part.transform_net))
-    network = network.with_last(lambda last: last.then(*outputs))
+    transformer, network = _spline_network(part, path, network, int((1 - mask).sum()))
     return leaf(part, path, [_layers.coupling(mask, transformer, network), *_kept(part, path, mask)])
+
+
+def _spline_network(part: Any, path: str, network: AnyNetwork, moved: int) -> tuple[Transformer, AnyNetwork]:
+    """The spline of a coupling, and its network with outputs for it."""
+    transformer = spline_transformer(part, path)
+    outputs = spline_outputs(transformer, moved, _root(part.transform_net))
+    return transformer, network.select(np.arange(network.outputs), *outputs)
 
 
 def _affine_autoregressive(part: Any, path: str) -> list[Step]:
@@ -230,14 +238,17 @@ def _spline_autoregressive(part: Any, path: str) -> list[Step]:
 
 
 def _spline_cdf(part: Any, path: str) -> list[Step]:
+    return leaf(part, path, [_splines(part, path)])
+
+
+def _splines(part: Any, path: str) -> Layer:
+    """The splines of a PiecewiseRationalQuadraticCDF, one a number."""
     transformer = spline_transformer(part, path)
-    widths = array(part.unnormalized_widths)
-    if widths.ndim != 2:
-        raise ConversionError(path, part, "splines of images are not converted, only of vectors")
-    values = np.concatenate([widths, array(part.unnormalized_heights), array(part.unnormalized_derivatives)], axis=1)
+    names = "unnormalized_widths", "unnormalized_heights", "unnormalized_derivatives"
+    arrays = [array(getattr(part, name)) for name in names]
+    values = np.concatenate([each.reshape(-1, each.shape[-1]) for each in arrays], axis=1)
     factor, offset = spline_outputs(transformer, len(values))
-    values = values * factor.reshape(values.shape) + offset.reshape(values.shape)
-    return leaf(part, path, [_layers.elementwise(transformer, values)])
+    return _layers.elementwise(transformer, values * factor.reshape(values.shape) + offset.reshape(values.shape))
 
 
 def triangles(part: Any) -> tuple[Any, Any]:
@@ -275,18 +286,6 @@ def _shift(values: Any) -> Layer:
     return _layers.elementwise_affine(np.zeros(len(values)), values)
 
 
-def _one_by_one(part: Any, path: str) -> list[Step]:
-    def pixel(function: Any) -> Any:
-        def run(x: Any, context: Any) -> Any:
-            z, log_det = function(x[:, :, None, None], context)
-            return z[:, :, 0, 0], log_det
-
-        return run
-
-    layers = [_layers.permutation(integers(part.permutation._permutation)), lu(part)]
-    return leaf(part, path, layers, pixel(part.forward), pixel(part.inverse))
-
-
 def _batch_norm(part: Any, path: str) -> list[Step]:
     gamma = softplus(array(part.unconstrained_weight)) + part.eps
     statistics = array(part.running_mean), array(part.running_var)
@@ -296,7 +295,7 @@ def _batch_norm(part: Any, path: str) -> list[Step]:
 def _pointwise_affine(part: Any, path: str) -> list[Step]:
     scale, shift = np.broadcast_arrays(array(part._scale), array(part._shift))
     if scale.ndim > 1:
-        raise ConversionError(path, part, "images are not converted, only vectors")
+        raise ConversionError(path, part, "constants of images in a flow of vectors")
     return leaf(part, path, [_layers.elementwise_affine(np.log(scale), shift)])
 
 
@@ -307,7 +306,7 @@ def _composite(part: Any, path: str) -> list[Step]:
 def _multiscale(part: Any, path: str) -> list[Step]:
     """The first half of what each transform gives is done, the second goes on."""
     if part._split_dim != 1 or any(len(shape) != 1 for shape in part._output_shapes):
-        raise ConversionError(path, part, "images are not converted, only vectors")
+        raise ConversionError(path, part, "a transform of images in a flow of vectors")
     dim = sum(int(np.prod(shape)) for shape in part._output_shapes)
     steps, done = [], 0
     for i, each in enumerate(part._transforms):
@@ -335,7 +334,7 @@ def _tanh(part: Any, path: str) -> list[Step]:
     )
 
 
-TABLE = {
+TABLE: dict[str, Reader] = {
     "CompositeTransform": _composite,
     "MultiscaleCompositeTransform": _multiscale,
     "InverseTransform": _inverse,
@@ -344,7 +343,6 @@ TABLE = {
     "MaskedAffineAutoregressiveTransform": _affine_autoregressive,
     "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": _spline_autoregressive,
     "PiecewiseRationalQuadraticCDF": _spline_cdf,
-    "OneByOneConvolution": _one_by_one,
     "LULinear": lambda part, path: leaf(part, path, [lu(part)]),
     "QRLinear": _qr,
     "SVDLinear": _svd,
@@ -362,6 +360,129 @@ TABLE = {
     "LogTanh": lambda part, path: leaf(part, path, [_layers.domain("log_tanh", bound=part.cut_point)]),
     "LeakyReLU": lambda part, path: leaf(part, path, [_layers.domain("leaky_relu", slope=part.negative_slope)]),
 }
+
+# -------------------------------------------------------------------------------------------------------------- images
+
+
+def read_images(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    """The steps of a part of a flow of images: those of vectors where it has made vectors of them."""
+    for kind in type(part).__mro__:
+        if kind.__name__ in IMAGES and (len(at.shape) == 3 or kind.__name__ in SHAPES):
+            return IMAGES[kind.__name__](part, path, at)
+        if kind.__name__ in TABLE and (len(at.shape) == 1 or kind.__name__ in BY_NUMBER):
+            return [step.on(at.columns, at.dim) for step in TABLE[kind.__name__](part, path)], at
+    raise ConversionError(path, part, f"Diffeo has no layer for it on maps of {at.shape}")
+
+
+def _by_channel(*layers: Callable[[Any], Layer]) -> ImageReader:
+    def reader(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+        return [at.step(part, path, [at.layer(each(part)) for each in layers], part.forward, part.inverse)], at
+
+    return reader
+
+
+def _image_composite(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    steps: list[Step] = []
+    for i, each in enumerate(part._transforms):
+        more, at = read_images(each, f"{path}._transforms.{i}", at)
+        steps += more
+    return steps, at
+
+
+def _image_multiscale(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    """The first channels of what each transform gives are done, the larger half; the others go on."""
+    if part._split_dim != 1:
+        raise ConversionError(path, part, f"a split along dimension {part._split_dim}, not the channels")
+    steps, whole = [], at
+    for i, each in enumerate(part._transforms):
+        more, at = read_images(each, f"{path}._transforms.{i}", at)
+        steps += more
+        if i < len(part._transforms) - 1:
+            at = at.half(first=False, larger=False)
+    return steps, whole.shaped(whole.size)
+
+
+def _image_inverse(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    before = at.shaped(*_before(part._transform, at.shape))
+    steps, _ = read_images(part._transform, f"{path}._transform", before)
+    return reverse(steps), before
+
+
+def _image_squeeze(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    if part.factor != 2:
+        raise ConversionError(path, part, f"a squeeze by {part.factor}, ours is by 2")
+    then = at.shaped(4 * at.shape[0], at.shape[1] // 2, at.shape[2] // 2)
+    return [at.step(part, path, [at.layer(squeeze("channels"))], part.forward, part.inverse, then)], then
+
+
+def _image_reshape(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    return [], at.shaped(*part.output_shape)
+
+
+def _image_coupling(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    mask, net, where = _coupling_mask(part), part.transform_net, f"{path}.transform_net"
+    kept, moved = np.flatnonzero(mask), int((1 - mask).sum())
+    residual = hasattr(net, "initial_layer") and hasattr(net, "blocks")
+    network = residual_convolutions(net, where) if residual else plain_convolutions(net, len(kept), where)
+    read_outputs = _spline_network if hasattr(part, "num_bins") else _affine_outputs
+    transformer, network = read_outputs(part, path, network, moved)
+    layers = [at.layer(coupling(mask, transformer, network))]
+    if part.unconditional_transform is not None:
+        splines = _splines(part.unconditional_transform, f"{path}.unconditional_transform")
+        if len(splines.lists["columns"]) < len(kept) * at.places:
+            reason = "splines that places share: ours are one a number"
+            raise ConversionError(path, part.unconditional_transform, reason)
+        wide = _layers.embed(splines, at.columns_of(kept), at.dim)
+        layers += [] if wide is None else [wide]
+    return [at.step(part, path, layers, part.forward, part.inverse)], at
+
+
+def _image_affine(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    """One scale and shift, or some, of each number."""
+    scale, shift = (np.broadcast_to(array(each), at.shape).ravel() for each in (part._scale, part._shift))
+    wide = _layers.embed(_layers.elementwise_affine(np.log(scale), shift), at.columns, at.dim)
+    return [at.step(part, path, [] if wide is None else [wide], part.forward, part.inverse)], at
+
+
+def _before(part: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of what a transform makes events of this shape of."""
+    match type(part).__name__:
+        case "CompositeTransform":
+            for each in reversed(part._transforms):
+                shape = _before(each, shape)
+        case "MultiscaleCompositeTransform":
+            shape = tuple(part._output_shapes[-1])
+            for i in reversed(range(len(part._transforms))):
+                shape = _before(part._transforms[i], shape)
+                if i:
+                    shape = (shape[0] + part._output_shapes[i - 1][0], *shape[1:])
+        case "InverseTransform" if any(type(each).__name__ in RESHAPING for each in part.modules()):
+            size = int(np.prod(shape))
+            _, then = read_images(part._transform, "", FeatureMap(size, shape))
+            shape = then.shape
+        case "SqueezeTransform":
+            shape = (shape[0] // part.factor**2, shape[1] * part.factor, shape[2] * part.factor)
+        case "ReshapeTransform":
+            shape = tuple(part.input_shape)
+    return shape
+
+
+IMAGES: dict[str, ImageReader] = {
+    "CompositeTransform": _image_composite,
+    "MultiscaleCompositeTransform": _image_multiscale,
+    "InverseTransform": _image_inverse,
+    "SqueezeTransform": _image_squeeze,
+    "ReshapeTransform": _image_reshape,
+    "AffineCouplingTransform": _image_coupling,
+    "PiecewiseRationalQuadraticCouplingTransform": _image_coupling,
+    "PointwiseAffineTransform": _image_affine,
+    "OneByOneConvolution": _by_channel(lambda part: _layers.permutation(integers(part.permutation._permutation)), lu),
+    "ActNorm": _by_channel(lambda part: _layers.elementwise_affine(array(part.log_scale), array(part.shift))),
+    "Permutation": _by_channel(lambda part: _layers.permutation(integers(part._permutation))),
+}
+RESHAPING = {"MultiscaleCompositeTransform", "SqueezeTransform", "ReshapeTransform"}
+SHAPES = {"CompositeTransform", "MultiscaleCompositeTransform", "InverseTransform", "ReshapeTransform"}
+BY_NUMBER = {"IdentityTransform", "Sigmoid", "Tanh", "LogTanh", "LeakyReLU"}
 
 # --------------------------------------------------------------------------------------------------------------- bases
 
@@ -478,8 +599,13 @@ def source(flow: Any) -> Source:
                 setattr(part, constant, tensor(real(value(part))))
         if getattr(vars(part).get("temperature"), "ndim", 0):
             part.temperature = part.temperature.double()
-    steps = read(TABLE, flow._transform, "_transform")
     base = read_base(BASES, flow._distribution, "_distribution")
+    noise = _shape(flow)
+    shape = _before(flow._transform, noise)
+    if len(noise) == len(shape) == 1:
+        steps = read(TABLE, flow._transform, "_transform")
+    else:
+        steps, _ = read_images(flow._transform, "_transform", FeatureMap(int(np.prod(shape)), shape))
     steps, base, embedding = _embedded(getattr(flow, "_embedding_net", None), steps, base)
 
     def embedded(function: Any) -> Any:
@@ -491,32 +617,37 @@ def source(flow: Any) -> Source:
 
     def log_prob(x: Any, context: Any) -> Any:
         with double():
-            density = flow.log_prob(tensor(x)) if context is None else flow.log_prob(tensor(x), tensor(context))
-            return array(density)
+            given = () if context is None else (tensor(context),)
+            return array(flow.log_prob(tensor(x.reshape(len(x), *shape)), *given))
 
     def base_log_prob(z: Any, context: Any) -> Any:
         with double():
             given = tensor(context)
             net = getattr(flow, "_embedding_net", None)
             given = given if net is None or given is None else net(given)
+            z = z.reshape(len(z), *noise)
             density = flow._distribution.log_prob(tensor(z), *(() if given is None else (given,)))
             return array(density)
 
-    transform = flow._transform
-    forward, backward = mapped(embedded(transform.forward)), mapped(embedded(transform.inverse))
-    dim = _dim(flow, steps)
+    whole = FeatureMap(int(np.prod(shape)), shape), FeatureMap(int(np.prod(noise)), noise)
+    functions = flow._transform.forward, flow._transform.inverse
+    forward, backward = (at.run(embedded(function)) for at, function in zip(whole, functions, strict=True))
+    dim = whole[0].dim
     library = type(flow).__module__.partition(".")[0]
     name = type(flow).__qualname__
     box = (
         (float(real(base.attributes["low"])), float(real(base.attributes["high"]))) if base.kind == "uniform" else None
     )
     return Source(
-        library, name, dim, steps, base, log_prob, base_log_prob, forward, backward, dtype, None, embedding, box
-    )
+        library, name, dim, steps, base, log_prob, base_log_prob, forward, backward, dtype, None, embedding, box,
+        shape if len(shape) == 3 else (),
+    )  # fmt: skip
 
 
-def _dim(flow: Any, steps: list[Step]) -> int:
+def _shape(flow: Any) -> tuple[int, ...]:
+    """Of the noise."""
     shape = getattr(flow._distribution, "_shape", None) or getattr(flow._distribution, "event_shape", None)
-    if not shape or len(shape) != 1:
-        raise ConversionError("_distribution", flow._distribution, f"its shape is {shape}, not that of a vector")
-    return int(shape[0])
+    if not shape or len(shape) not in (1, 3):
+        reason = f"its shape is {shape}, not that of a vector or an image"
+        raise ConversionError("_distribution", flow._distribution, reason)
+    return tuple(int(size) for size in shape)

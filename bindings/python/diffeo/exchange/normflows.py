@@ -14,7 +14,9 @@ import numpy as np
 
 from . import _layers
 from ._check import Map, Mapped, Source, Step, reverse
+from ._convolutions import AnyNetwork
 from ._error import ConversionError
+from ._images import FeatureMap, ImageReader, coupling, matrix, plain_convolutions, squeeze
 from ._layers import Layer
 from ._network import Dense, Network, Real, constant, inverse_softplus
 from ._probe import Scale, sigmoid_scale
@@ -39,19 +41,14 @@ from .nflows import box_uniform, residual_net, spline_outputs, triangles, with_s
 MODULES = ("normflows",)
 
 
-def _run(function: Callable[..., Any], image: bool = False) -> Map:
-    """A direction of a part; one of images is given images of one pixel."""
+def _run(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A direction of a part."""
     takes_context = "context" in inspect.signature(function).parameters
-
-    def run(x: Any, context: Any) -> Any:
-        z, log_det = function(x[:, :, None, None] if image else x, **({"context": context} if takes_context else {}))
-        return z[:, :, 0, 0] if image else z, log_det
-
-    return mapped(run)
+    return lambda x, context: function(x, **({"context": context} if takes_context else {}))
 
 
-def _leaf(part: Any, path: str, layers: list[Layer], image: bool = False) -> list[Step]:
-    return [Step(path, part, layers, _run(part.forward, image), _run(part.inverse, image))]
+def _leaf(part: Any, path: str, layers: list[Layer]) -> list[Step]:
+    return [Step(path, part, layers, mapped(_run(part.forward)), mapped(_run(part.inverse)))]
 
 
 # ------------------------------------------------------------------------------------------------------------ networks
@@ -116,43 +113,19 @@ def _coupling_net(net: Any, inputs: int, path: str) -> Network:
     return network
 
 
-def _pixel(module: Any) -> Any:
-    """The layers of a network of images as those of the one pixel in the middle."""
-    layers: list[Any] = []
-    for each in module.net:
-        if type(each).__name__ == "Conv2d":
-            middle = each.kernel_size[0] // 2
-            layers.append(_Pixel(each.weight[:, :, middle, middle], each.bias))
-        elif type(each).__name__ == "ActNorm" and layers:
-            before, norm = layers[-1], each.actNorm
-            scale, shift = norm.s.exp().flatten(), norm.t.flatten()
-            bias = shift if before.bias is None else before.bias * scale + shift
-            layers[-1] = _Pixel(before.weight * scale[:, None], bias)
-        else:
-            layers.append(each)
-    return layers
-
-
-class _Pixel:
-    """A convolution of one pixel; its name has Linear, as that is what it is."""
-
-    def __init__(self, weight: Any, bias: Any) -> None:
-        self.weight, self.bias = weight, bias
-
-
-_Pixel.__name__ = "PixelLinear"
-
-
 # --------------------------------------------------------------------------------------------------------------- flows
 
 
 def _constant_affine(part: Any, path: str) -> list[Step]:
+    _initialised(part, path)
+    if part.s.ndim != 2:
+        raise ConversionError(path, part, "a layer of images in a flow of vectors")
+    return _leaf(part, path, [_layers.elementwise_affine(array(part.s).ravel(), array(part.t).ravel())])
+
+
+def _initialised(part: Any, path: str) -> None:
     if hasattr(part, "data_dep_init_done") and not float(part.data_dep_init_done):
         raise ConversionError(path, part, "it has not seen data yet, from which it would take its scale")
-    image = part.s.ndim == 4
-    if part.s[0].numel() != part.s.shape[1]:
-        raise ConversionError(path, part, "images are not converted, only vectors")
-    return _leaf(part, path, [_layers.elementwise_affine(array(part.s).ravel(), array(part.t).ravel())], image)
 
 
 def _masked_affine(part: Any, path: str) -> list[Step]:
@@ -214,49 +187,42 @@ _SCALES = {
 
 
 def _affine_block(part: Any, path: str) -> list[Step]:
-    split, affine = part.flows[0], part.flows[1]
-    net = affine.param_map
-    image = "Conv" in type(net).__name__
-    where = f"{path}.flows.1.param_map"
-    if image:
-        dense, name, after = chain(_pixel(net), where, net)
-        network = Network(tuple(dense), name)
-        if after:
-            raise ConversionError(where, net, f"the network ends with {type(after[-1]).__name__}")
-    else:
-        first = next((m for m in net.modules() if is_linear(m)), None)
-        if first is None:
-            raise ConversionError(where, net, "the network has no linear layers")
-        network = plain(net, first.weight.shape[1], where)
-    moved = network.outputs // 2 if affine.scale else network.outputs
-    dim = network.inputs + moved
-    match split.mode:
+    net, where = part.flows[1].param_map, f"{path}.flows.1.param_map"
+    if "Conv" in type(net).__name__:
+        raise ConversionError(where, net, "a network of images in a flow of vectors")
+    first = next((m for m in net.modules() if is_linear(m)), None)
+    if first is None:
+        raise ConversionError(where, net, "the network has no linear layers")
+    network = plain(net, first.weight.shape[1], where)
+    moved = network.outputs // 2 if part.flows[1].scale else network.outputs
+    mask = _split_mask(part, path, network.inputs, moved)
+    transformer, network = _affine_outputs(part, network)
+    return _leaf(part, path, [_layers.coupling(mask, transformer, network)])
+
+
+def _split_mask(part: Any, path: str, kept: int, moved: int) -> Any:
+    """Which columns or channels a coupling block keeps."""
+    mask, mode = np.zeros(kept + moved, np.int64), part.flows[0].mode
+    match mode:
         case "channel":
-            kept = np.arange(network.inputs)
+            mask[:kept] = 1
         case "channel_inv":
-            kept = np.arange(moved, dim)
-        case "checkerboard" | "checkerboard_inv" if not image:
-            kept = np.arange("inv" not in split.mode, dim, 2)
+            mask[moved:] = 1
+        case "checkerboard" | "checkerboard_inv":
+            mask["inv" not in mode :: 2] = 1
         case _:
-            raise ConversionError(path, part, f"the split {split.mode!r}")
-    mask = np.zeros(dim, np.int64)
-    mask[kept] = 1
-    scale = Scale(_layers.affine("additive"))
-    if affine.scale:
-        scale = _SCALES[affine.scale_map]
-        network = with_scale(network.select(np.arange(2 * moved).reshape(moved, 2)[:, ::-1].ravel()), scale)
-    return _leaf(part, path, [_layers.coupling(mask, scale.transformer, network)], image)
+            raise ConversionError(path, part, f"the split {mode!r}")
+    return mask
 
 
-def _convolution(part: Any, path: str) -> list[Step]:
-    """From data to noise it is W x."""
-    if part.use_lu:
-        diagonal = array(part.sign_S) * np.exp(array(part.log_S))
-        rows = np.argmax(array(part.P), axis=1)
-        layer = _layers.lu(array(part.L), array(part.U), diagonal, 0.0, rows)
-    else:
-        layer = _layers.linear(array(part.W))
-    return _leaf(part, path, [layer.inverted()], image=True)
+def _affine_outputs(part: Any, network: AnyNetwork) -> tuple[_layers.Transformer, AnyNetwork]:
+    """The map of a coupling block, and its network with outputs for it."""
+    affine = part.flows[1]
+    if not affine.scale:
+        return _layers.affine("additive"), network
+    scale, moved = _SCALES[affine.scale_map], network.outputs // 2
+    network = network.select(np.arange(2 * moved).reshape(moved, 2)[:, ::-1].ravel())
+    return scale.transformer, with_scale(network, scale)
 
 
 def _invertible_affine(part: Any, path: str) -> list[Step]:
@@ -277,11 +243,13 @@ def _lu_permute(part: Any, path: str) -> list[Step]:
 
 
 def _permute(part: Any, path: str) -> list[Step]:
+    return _leaf(part, path, [_permutation(part)])
+
+
+def _permutation(part: Any) -> Layer:
     if part.mode == "shuffle":
-        order = integers(part.perm)
-    else:
-        order = np.roll(np.arange(part.num_channels), -(part.num_channels // 2))
-    return _leaf(part, path, [_layers.permutation(order)])
+        return _layers.permutation(integers(part.perm))
+    return _layers.permutation(np.roll(np.arange(part.num_channels), -(part.num_channels // 2)))
 
 
 def _affine_autoregressive(part: Any, path: str) -> list[Step]:
@@ -378,16 +346,20 @@ def _inside(name: str) -> Reader:
     return reader
 
 
-def _glow(part: Any, path: str) -> list[Step]:
-    return [step for i, each in enumerate(part.flows) for step in read(TABLE, each, f"{path}.flows.{i}")]
+def _logit(part: Any, path: str) -> list[Step]:
+    """From data to noise it is the logit of alpha + (1 - 2 alpha) x."""
+    edge = part.alpha / (1 - 2 * part.alpha)
+    return _leaf(part, path, [_layers.domain("logit", low=-edge, high=1 + edge).inverted()])
+
+
+def _shift(part: Any, path: str) -> list[Step]:
+    return _leaf(part, path, [_layers.elementwise_affine(0, part.shift).inverted()])
 
 
 TABLE: dict[str, Reader] = {
     "AffineConstFlow": _constant_affine,
     "MaskedAffineFlow": _masked_affine,
     "AffineCouplingBlock": _affine_block,
-    "GlowBlock": _glow,
-    "Invertible1x1Conv": _convolution,
     "InvertibleAffine": _invertible_affine,
     "LULinearPermute": _lu_permute,
     "Permute": _permute,
@@ -400,6 +372,87 @@ TABLE: dict[str, Reader] = {
     "MaskedPiecewiseRationalQuadraticAutoregressive": _spline_autoregressive,
     "Planar": _planar,
     "Radial": _radial,
+    "Logit": _logit,
+    "Shift": _shift,
+}
+
+# -------------------------------------------------------------------------------------------------------------- images
+
+
+def _read_all(flows: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    """The steps of a list of flows, from noise to data, and the map after them."""
+    steps: list[Step] = []
+    for i, each in enumerate(flows):
+        more, at = _read_at(each, f"{path}.{i}", at)
+        steps += more
+    return steps, at
+
+
+def _read_at(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    for kind in type(part).__mro__:
+        if kind.__name__ in IMAGES and len(at.shape) == 3:
+            return IMAGES[kind.__name__](part, path, at)
+        if kind.__name__ in TABLE and (len(at.shape) == 1 or kind.__name__ in ("Logit", "Shift")):
+            return [step.on(at.columns, at.dim) for step in TABLE[kind.__name__](part, path)], at
+    raise ConversionError(path, part, f"Diffeo has no layer for it on maps of {at.shape}")
+
+
+def _image_glow(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    return _read_all(part.flows, f"{path}.flows", at)
+
+
+def _image_coupling(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    net, mode = part.flows[1].param_map, part.flows[0].mode
+    if "checkerboard" in mode:
+        raise ConversionError(path, part, f"the split {mode!r}, whose network sees maps of half the width")
+    kept = (at.shape[0] + (mode == "channel")) // 2
+    network = plain_convolutions(net, kept, f"{path}.flows.1.param_map")
+    transformer, network = _affine_outputs(part, network)
+    layer = at.layer(coupling(_split_mask(part, path, kept, at.shape[0] - kept), transformer, network))
+    return [at.step(part, path, [layer], _run(part.forward), _run(part.inverse))], at
+
+
+def _image_convolution(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    """From data to noise it is W x."""
+    if part.use_lu:
+        diagonal = array(part.sign_S) * np.exp(array(part.log_S))
+        rows = np.argmax(array(part.P), axis=1)
+        layer = _layers.lu(array(part.L), array(part.U), diagonal, 0.0, rows)
+    else:
+        layer = matrix(array(part.W))
+    return [at.step(part, path, [at.layer(layer.inverted())], _run(part.forward), _run(part.inverse))], at
+
+
+def _image_affine(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    """One scale and shift a channel, or more."""
+    _initialised(part, path)
+    scale, shift = array(part.s)[0], array(part.t)[0]
+    if scale.shape == (at.shape[0], 1, 1):
+        layer = at.layer(_layers.elementwise_affine(scale.ravel(), shift.ravel()))
+    else:
+        wide = (np.broadcast_to(each, at.shape).ravel() for each in (scale, shift))
+        layer = at.shaped(at.size, 1, 1).layer(_layers.elementwise_affine(*wide))
+    return [at.step(part, path, [layer], _run(part.forward), _run(part.inverse))], at
+
+
+def _image_squeeze(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    """From data to noise it is a squeeze."""
+    then = at.shaped(at.shape[0] // 4, 2 * at.shape[1], 2 * at.shape[2])
+    layer = then.layer(squeeze("channels")).inverted()
+    return [at.step(part, path, [layer], _run(part.forward), _run(part.inverse), then)], then
+
+
+def _image_permute(part: Any, path: str, at: FeatureMap) -> tuple[list[Step], FeatureMap]:
+    return [at.step(part, path, [at.layer(_permutation(part))], _run(part.forward), _run(part.inverse))], at
+
+
+IMAGES: dict[str, ImageReader] = {
+    "GlowBlock": _image_glow,
+    "AffineCouplingBlock": _image_coupling,
+    "Invertible1x1Conv": _image_convolution,
+    "AffineConstFlow": _image_affine,
+    "Squeeze": _image_squeeze,
+    "Permute": _image_permute,
 }
 
 # --------------------------------------------------------------------------------------------------------------- bases
@@ -424,16 +477,15 @@ def _class_gaussian(base: Any, path: str) -> Layer:
 
 
 def _glow_base(base: Any, path: str) -> Layer:
-    if base.num_pix != 1:
-        raise ConversionError(path, base, "images are not converted, only vectors")
-    factor = base.logscale_factor
+    factor, places = base.logscale_factor, int(base.num_pix)
     loc = (array(base.loc) * np.exp(array(base.loc_logs) * factor)).ravel()
     log_scale = (array(base.log_scale) * np.exp(array(base.log_scale_logs) * factor)).ravel()
     log_scale = log_scale + (0.0 if base.temperature is None else np.log(base.temperature))
+    loc, log_scale = (np.repeat(each, places) for each in (loc, log_scale))
     if not base.class_cond:
         return Layer("normal", parameters={"mean": loc, "log_scale": log_scale})
-    classes = array(base.loc_cc), array(base.log_scale_cc)
-    return _linear_normal(Dense.of(classes[0].T, loc), Dense.of(classes[1].T, log_scale))
+    classes = (np.repeat(array(each).T, places, axis=0) for each in (base.loc_cc, base.log_scale_cc))
+    return _linear_normal(*(Dense.of(w, b) for w, b in zip(classes, (loc, log_scale), strict=True)))
 
 
 def _conditional_gaussian(base: Any, path: str) -> Layer:
@@ -465,12 +517,10 @@ def _base(base: Any, path: str) -> Layer:
     return BASES[type(base).__name__](base, path)
 
 
-def _size(base: Any, path: str) -> int:
-    if hasattr(base, "n_modes"):
-        return int(base.dim)
-    if any(n != 1 for n in base.shape[1:]):
-        raise ConversionError(path, base, "images are not converted, only vectors")
-    return int(base.shape[0])
+def _shape(base: Any) -> tuple[int, ...]:
+    """Of what a base gives."""
+    shape = (base.dim,) if hasattr(base, "n_modes") else base.shape
+    return tuple(int(size) for size in shape)
 
 
 # ---------------------------------------------------------------------------------------------------------------- flow
@@ -484,27 +534,27 @@ def source(flow: Any) -> Source:
         flow.q0.log_prob_val = -flow.q0.d * (flow.q0.high - flow.q0.low).log()
     if hasattr(flow, "merges"):
         return _multiscale(flow, dtype)
-    toward_data = [step for i, each in enumerate(flow.flows) for step in read(TABLE, each, f"flows.{i}")]
-    steps, base = reverse(toward_data), _base(flow.q0, "q0")
-    dim = _size(flow.q0, "q0")
-    image = len(getattr(flow.q0, "shape", ())) == 3
+    base, noise = _base(flow.q0, "q0"), _shape(flow.q0)
+    dim = int(np.prod(noise))
+    toward_data, data = _read_all(flow.flows, "flows", FeatureMap(dim, noise))
+    steps = reverse(toward_data)
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         with double():
             given = () if context is None else (tensor(context),)
-            return array(flow.q0.log_prob(tensor(z[:, :, None, None] if image else z), *given))
+            return array(flow.q0.log_prob(tensor(z.reshape(len(z), *noise)), *given))
 
     def log_prob(x: Real, context: Real | None) -> Real:
         with double():
             given = () if context is None else (tensor(context),)
-            return array(flow.log_prob(tensor(x[:, :, None, None] if image else x), *given))
+            return array(flow.log_prob(tensor(x.reshape(len(x), *data.shape)), *given))
 
     name = type(flow).__qualname__
     if name != "ConditionalNormalizingFlow":
         steps = _without_context(steps)
     box = None if base.kind != "uniform" else (float(str(base.attributes["low"])), float(str(base.attributes["high"])))
     made = Source("normflows", name, dim, steps, base, log_prob, base_log_prob, chained(steps), chained(reverse(steps)))
-    made.dtype, made.box = dtype, box
+    made.dtype, made.box, made.shape = dtype, box, data.shape if len(data.shape) == 3 else ()
     return made
 
 
@@ -531,71 +581,47 @@ def _without_context(steps: list[Step]) -> list[Step]:
 
 
 def _multiscale(flow: Any, dtype: str) -> Source:
-    """Levels from noise to data: each is merged with new columns after those that it has."""
+    """Levels from noise to data: each is merged with new channels behind those that it has, or before them."""
+    shapes = [_shape(base) for base in flow.q0]
+    modes = [merge.mode for merge in flow.merges]
+    for i, mode in enumerate(modes):
+        if mode not in ("channel", "channel_inv"):
+            raise ConversionError(f"merges.{i}", flow.merges[i], f"the mode {mode!r}")
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    before = sum(size for size, mode in zip(sizes[1:], modes, strict=True) if mode == "channel_inv")
+    at = FeatureMap(sum(sizes), shapes[0], before)
+    noise, toward_data = [at], []
+    for i, shape in enumerate(shapes):
+        if i:
+            first = modes[i - 1] == "channel_inv"
+            fresh = FeatureMap(at.dim, shape, at.start - sizes[i] if first else at.start + at.size)
+            at = FeatureMap(at.dim, (at.shape[0] + shape[0], *at.shape[1:]), min(at.start, fresh.start))
+            noise.append(fresh)
+        more, at = _read_all(flow.flows[i], f"flows.{i}", at)
+        toward_data += more
     if flow.transform is not None:
-        raise ConversionError("transform", flow.transform, "a transform of the inputs")
-    sizes = [_size(base, f"q0.{i}") for i, base in enumerate(flow.q0)]
-    dim = sum(sizes)
-    image = len(getattr(flow.q0[0], "shape", ())) == 3
-    columns, toward_data = np.arange(0), []  # of the bases, in the order of the level
-    for i, size in enumerate(sizes):
-        fresh = np.arange(sum(sizes[:i]), sum(sizes[:i]) + size)
-        if i and flow.merges[i - 1].mode not in ("channel", "channel_inv"):
-            raise ConversionError(f"merges.{i - 1}", flow.merges[i - 1], f"the mode {flow.merges[i - 1].mode!r}")
-        first = i and flow.merges[i - 1].mode == "channel_inv"
-        columns = np.concatenate([fresh, columns] if first else [columns, fresh])
-        for j, each in enumerate(flow.flows[i]):
-            for step in read(TABLE, each, f"flows.{i}.{j}"):
-                toward_data.append((step, columns))
-    # The data are the columns of the last level in its order; noise the columns in that of the bases
-    place = np.argsort(columns)
-    inside = [step.on(place[used], dim) for step, used in toward_data]
-    steps = reverse(inside)
-    steps = _without_context([*steps, _reorder(columns)])
-    bases = [_base(base, f"q0.{i}") for i, base in enumerate(flow.q0)]
-    base = _joined(bases)
-
-    def split(z: Real) -> list[Any]:
-        parts = np.split(z, np.cumsum(sizes)[:-1], axis=1)
-        return [tensor(part[:, :, None, None] if image else part) for part in parts]
+        more, at = _read_at(flow.transform, "transform", at)
+        toward_data += more
+    steps, data = _without_context(reverse(toward_data)), at
+    order = np.argsort([each.start for each in noise])
+    base = _joined([_base(flow.q0[i], f"q0.{i}") for i in order])
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         with double():
             given = (tensor(context),) if flow.class_cond and context is not None else ()
-            return sum(
-                (array(q.log_prob(part, *given)) for q, part in zip(flow.q0, split(z), strict=True)), np.zeros(len(z))
-            )
+            total = np.zeros(len(z))
+            for q, each in zip(flow.q0, noise, strict=True):
+                total += array(q.log_prob(tensor(z[:, each.columns].reshape(len(z), *each.shape)), *given))
+            return total
 
     def log_prob(x: Real, context: Real | None) -> Real:
         with double():
-            return array(flow.log_prob(tensor(x[:, :, None, None] if image else x), tensor(context)))
+            return array(flow.log_prob(tensor(x.reshape(len(x), *data.shape)), tensor(context)))
 
-    made = Source(
-        "normflows",
-        "MultiscaleFlow",
-        dim,
-        steps,
-        base,
-        log_prob,
-        base_log_prob,
-        chained(steps),
-        chained(reverse(steps)),
-    )
-    made.dtype = dtype
+    runs = chained(steps), chained(reverse(steps))
+    made = Source("normflows", "MultiscaleFlow", data.dim, steps, base, log_prob, base_log_prob, *runs)
+    made.dtype, made.shape = dtype, data.shape if len(data.shape) == 3 else ()
     return made
-
-
-def _reorder(columns: Any) -> Step:
-    """From the order of the data to that of the bases."""
-    place = np.argsort(columns)
-
-    def forward(x: Real, context: Real | None) -> Mapped:
-        return x[:, place], np.zeros(len(x))
-
-    def backward(z: Real, context: Real | None) -> Mapped:
-        return z[:, columns], np.zeros(len(z))
-
-    return Step("merges", "MultiscaleFlow", [_layers.permutation(place)], forward, backward)
 
 
 def _joined(bases: list[Layer]) -> Layer:
