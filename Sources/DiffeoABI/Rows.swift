@@ -49,11 +49,13 @@ private final class CallbackReader<T: Scalar>: RowReader, @unchecked Sendable {
 
   private func call(_ range: Range<Int>, _ buffers: RowBuffers) throws(DiffeoError) {
     if range.isEmpty { return }
-    let status = read(
-      user, Int64(range.lowerBound), Int64(range.count),
-      dim == 0 ? nil : buffers.x.assumingMemoryBound(to: T.self),
-      contextDim == 0 ? nil : buffers.context.assumingMemoryBound(to: T.self),
-      buffers.weights?.assumingMemoryBound(to: T.self))
+    let status = callHost {
+      read(
+        user, Int64(range.lowerBound), Int64(range.count),
+        dim == 0 ? nil : buffers.x.assumingMemoryBound(to: T.self),
+        contextDim == 0 ? nil : buffers.context.assumingMemoryBound(to: T.self),
+        buffers.weights?.assumingMemoryBound(to: T.self))
+    }
     guard status == 0 else {
       throw DiffeoError(
         .io, "read could not give rows \(range.lowerBound) to \(range.upperBound - 1): it returned \(status)")

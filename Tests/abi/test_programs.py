@@ -62,6 +62,15 @@ def test_allocations(program, tmp_path):
     run(program("allocations"), cwd=tmp_path)
 
 
+# A host that traps floating-point exceptions, rounds upwards and flushes denormal numbers: see hostile.h.
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="for x86-64")
+@pytest.mark.parametrize(("name", "arguments"), [("smoke", ["."]), ("abuse", [".", "0"]), ("threads", ["4"])])
+def test_leaves_the_floating_point_environment_alone(name, arguments, program, tmp_path):
+    run(program(name), *arguments, cwd=tmp_path, env=os.environ | {"HOSTILE": "1"})
+
+
 # ----------------------------------------------------------------------------------------------------- determinism
 # FMA instruction sets give the same bits, the baseline has its own, emulated machines give those of real ones.
 
@@ -84,6 +93,11 @@ def checksums(program):
 @pytest.mark.parametrize("isa", HAS)
 def test_determinism(isa, checksums):
     assert checksums(DIFFEO_MAX_ISA=isa)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="for x86-64")
+def test_a_hostile_host_gets_the_bits_of_others(checksums):
+    assert checksums("26", HOSTILE="1") == checksums("26")
 
 
 @pytest.mark.skipif(not HAS.get("avx512"), reason="this machine has no AVX-512")

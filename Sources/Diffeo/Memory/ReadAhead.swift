@@ -1,4 +1,5 @@
 import CLibrary
+import CShims
 
 /// Numbered things that are made before somebody needs them, by a thread of its own. Number n is in slot n modulo their
 /// count, so that making the next one ends only what lies that many numbers back.
@@ -30,6 +31,8 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
   private var isOpen = false
   private var waiters = 0
   private var quit = false
+  /// In which the host's functions run that it calls: that of who has asked last.
+  private var environment = cshims_environment_of_host()
 
   /// make fills a slot. It calls isWanted between pieces of its work, which may take its time; false: it is to give up.
   init(slots: [Slot], make: @escaping Make) {
@@ -60,6 +63,7 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
     let i = n % slots.count
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
+    environment = cshims_environment_of_host()
     while true {
       if numbers[i] == n, case .made = states[i] { break }
       if numbers[i] == n, case .failed(let error) = states[i] {
@@ -145,6 +149,7 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
       let i = number % slots.count
       guard case .waiting(let job) = states[i] else { break }
       isBusy = true
+      cshims_environment_adopt(environment)
       pthread_mutex_unlock(lock)
       var state = State.made
       do throws(DiffeoError) { try make(job, slots[i], { self.rest() }) } catch { state = .failed(error) }
