@@ -31,25 +31,34 @@ let kernels: [Target] = instructionSets.flatMap { isa in
 let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
 let chosen: [SwiftSetting] = isPortable ? [.define("PORTABLE")] : []
 
+// Memory of the library and of the Swift runtime in it: CMemory says why.
+let wrapped = [
+  "malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "free", "malloc_usable_size", "strdup", "_Znwm",
+  "_ZdlPv", "_ZdlPvm",
+]
+
 let package = Package(
   name: "Diffeo",
   products: [.library(name: "diffeo", type: .dynamic, targets: ["DiffeoABI"])],
   targets: kernels + [
     .systemLibrary(name: "CDiffeo", path: "include"),
-    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "CHDF5", providers: [.apt(["libhdf5-dev"])]),
     .target(name: "CShims"),
+    .target(name: "CStorage", dependencies: ["CHDF5"]),
+    .target(name: "CMemory"),
     .target(name: "CLibrary"),
     .target(name: "KernelInterface", swiftSettings: testable),
     .target(
       name: "Diffeo", dependencies: ["KernelInterface", "CLibrary", "CShims"] + kernels.map { .byName(name: $0.name) },
       swiftSettings: testable + chosen),
-    .target(name: "Storage", dependencies: ["Diffeo", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
+    .target(
+      name: "Storage", dependencies: ["Diffeo", "CHDF5", "CStorage", "CLibrary", "CShims"], swiftSettings: testable),
     .target(
       name: "WeightFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
     .target(
       name: "DataFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
     .target(
-      name: "DiffeoABI", dependencies: ["CDiffeo", "CLibrary", "CShims", "Diffeo", "WeightFile", "DataFile"],
+      name: "DiffeoABI", dependencies: ["CDiffeo", "CLibrary", "CMemory", "CShims", "CStorage", "Diffeo", "WeightFile", "DataFile"],
       linkerSettings: [
         .unsafeFlags([
           "-static-stdlib", "-use-ld=lld",
@@ -58,7 +67,7 @@ let package = Package(
           "-soname=libdiffeo.so.0.2",
           // Functions that come to the same code, as those of Float and Double that only move memory do, are one: 2 %.
           "-Xlinker", "--icf=all",
-        ])
+        ] + wrapped.flatMap { ["-Xlinker", "--wrap=\($0)"] })
       ]),
     .testTarget(
       name: "KernelTests", dependencies: ["CShims", "KernelInterface"] + kernels.map { .byName(name: $0.name) },

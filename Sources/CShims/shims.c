@@ -68,9 +68,8 @@ static inline cshims_environment current_environment(void) {
   return now;
 }
 
-/* Flags of the x87 first: one that is up traps as soon as the control word lets it. */
-static inline void set_environment(cshims_environment to) {
-  const cshims_environment now = current_environment();
+/* From one that is the present one. Flags of the x87 first: one that is up traps as soon as the control word lets it. */
+static inline void change_environment(cshims_environment now, cshims_environment to) {
   if ((now.status ^ to.status) & FLAGS) {
     if (to.status & FLAGS) {
       struct {
@@ -90,9 +89,9 @@ static inline void set_environment(cshims_environment to) {
   if (now.vector != to.vector) __asm__ volatile("ldmxcsr %0" : : "m"(to.vector));
 }
 
-static inline void set_default_environment(void) {
+static inline void set_default_environment(cshims_environment now) {
   const cshims_environment none = {VECTOR_DEFAULT, CONTROL_DEFAULT, 0};
-  set_environment(none);
+  change_environment(now, none);
 }
 #else
 static _Thread_local cshims_environment host;
@@ -103,30 +102,33 @@ static inline cshims_environment current_environment(void) {
   return now;
 }
 
-static inline void set_environment(cshims_environment to) {
+static inline void change_environment(cshims_environment now, cshims_environment to) {
+  (void)now;
   if (to.is_known) fesetenv(&to.all);
 }
 
-static inline void set_default_environment(void) { fesetenv(FE_DFL_ENV); }
+static inline void set_default_environment(cshims_environment now) { (void)now, fesetenv(FE_DFL_ENV); }
 #endif
 
 cshims_environment cshims_environment_enter(void) {
-  const cshims_environment outer = host;
-  host = current_environment();
-  set_default_environment();
+  cshims_environment *mine = &host;
+  const cshims_environment outer = *mine, now = current_environment();
+  *mine = now;
+  set_default_environment(now);
   return outer;
 }
 
 void cshims_environment_leave(cshims_environment outer) {
-  set_environment(host);
-  host = outer;
+  cshims_environment *mine = &host;
+  change_environment(current_environment(), *mine);
+  *mine = outer;
 }
 
-void cshims_environment_begin_host(void) { set_environment(host); }
+void cshims_environment_begin_host(void) { change_environment(current_environment(), host); }
 
 void cshims_environment_end_host(void) {
   host = current_environment();
-  set_default_environment();
+  set_default_environment(host);
 }
 
 cshims_environment cshims_environment_of_host(void) { return host; }

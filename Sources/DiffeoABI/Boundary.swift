@@ -1,4 +1,5 @@
 import CDiffeo
+import CMemory
 import CShims
 import Diffeo
 
@@ -8,10 +9,13 @@ import Diffeo
 func boundary(_ body: () throws(DiffeoError) -> Void) -> diffeo_status {
   let outer = cshims_environment_enter()
   defer { cshims_environment_leave(outer) }
+  cmemory_begin()
   do throws(DiffeoError) {
     try body()
     return diffeo_status(DIFFEO_OK)
   } catch {
+    // Without memory HDF5 fails anywhere, and has any reason for it.
+    let error = cmemory_ran_out() && error.code != .memory ? DiffeoError(.memory, "memory ran out") : error
     setErrorText(error.message)
     return error.code.rawValue
   }

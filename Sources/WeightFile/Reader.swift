@@ -32,7 +32,7 @@ final class Reader {
       H5Pset_file_image_callbacks(access.id, &inPlace) >= 0, H5Pset_file_image(access.id, base, image.count) >= 0
     else { throw Library.failure(.internal, "HDF5 cannot read memory") }
     // The name means nothing, but HDF5 takes two files in memory for one if their names are the same.
-    let file = H5Fopen("diffeo-\(getpid())-\(serial)", UInt32(CHDF5_READ_ONLY), access.id)
+    let file = H5Fopen(Library.name(serial), UInt32(CHDF5_READ_ONLY), access.id)
     guard file >= 0 else { throw Library.failure(.format, "this is not an HDF5 file that can be read") }
     root = try Handle(file)
     self.image = image

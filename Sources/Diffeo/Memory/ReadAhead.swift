@@ -21,6 +21,8 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
   private let changed: UnsafeMutablePointer<pthread_cond_t>
   private var thread: pthread_t?
+  /// A child that was forked has no such thread, and perhaps a lock that nobody will open.
+  private let process = getpid()
   // Under the lock, by slot.
   private var numbers: [Int]
   private var states: [State]
@@ -174,6 +176,7 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
   }
 
   deinit {
+    if getpid() != process { return }
     locked {
       quit = true
       pthread_cond_broadcast(changed)

@@ -9,6 +9,8 @@ final class Team: @unchecked Sendable {
   private let wake: UnsafeMutablePointer<pthread_cond_t>
   private let idle: UnsafeMutablePointer<pthread_cond_t>
   private var threads: [pthread_t] = []
+  /// A child that was forked has the team, but not its threads.
+  private let process = getpid()
   /// What to do in the present round; nil: to end. Written when all have done that of the round before.
   private var job: Job?
   /// Of the host, whose functions members may call.
@@ -117,6 +119,7 @@ final class Team: @unchecked Sendable {
   }
 
   deinit {
+    if getpid() != process { return }
     begin(nil)
     for thread in threads { pthread_join(thread, nil) }
     pthread_mutex_destroy(lock)
