@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The Swift runtime ends the process when it gets no memory, and HDF5 1.10 loses its way. So whatever is small, of what is
- * linked into the library or of its HDF5, comes from this reserve when the system has no memory any more, and the call
- * fails with DIFFEO_ENOMEM when it comes to something large, or succeeds. The linker sends all calls of malloc here
- * (--wrap in the manifest); those of HDF5, where it is opened, are led here, too (CStorage). */
-enum { RESERVE = 1 << 22, LARGEST = 1 << 16, HEAD = 16 };
+/* The Swift runtime ends the process when it gets no memory, and HDF5 1.10 loses its way. So when the system has no memory
+ * any more, what is linked into the library, and its HDF5, get up to 1 MB at a time (the cache of an HDF5 file has half of
+ * that) of these 8 MB, which cost nothing before. The call then fails with DIFFEO_ENOMEM when it comes to something larger,
+ * or succeeds. The linker sends all calls of malloc here (--wrap in the manifest), CStorage those of HDF5. */
+enum { RESERVE = 1 << 23, LARGEST = 1 << 20, HEAD = 16 };
 static _Alignas(64) unsigned char reserve[RESERVE];
 static size_t used, living;
 static atomic_flag is_busy = ATOMIC_FLAG_INIT;

@@ -16,7 +16,7 @@ bool cstorage_hdf5_is_private(void) { return is_private; }
 #define ADDRESS(name) .name = &name,
 chdf5_variables_table chdf5_variables = {CHDF5_VARIABLES(ADDRESS)};
 
-static int load(char *error, size_t size) { return (void)error, (void)size, is_private = true, 0; }
+static int load(char *error, size_t size) { return (void)error, (void)size, is_private = true, H5dont_atexit(), 0; }
 #else
 
 /* HDF5 is not linked. A host may have one of its own, of any version, and two of them in the global scope of a process mix:
@@ -212,6 +212,9 @@ static int load(char *error, size_t size) {
       snprintf(error, size, "the HDF5 library %s has no %s", name, symbols[i].name);
       return -1;
     }
+  /* Nothing is left to do at the end of the process: what is written is written when a call returns. And HDF5 1.10 would
+   * complain there of what it lost when it met a damaged file. Before all else, as any call starts HDF5. */
+  if (is_private) H5dont_atexit();
   unsigned version[3];
   if (H5get_libversion(&version[0], &version[1], &version[2]) < 0 || version[0] != H5_VERS_MAJOR ||
       version[1] != H5_VERS_MINOR) {
@@ -226,9 +229,6 @@ static int load(char *error, size_t size) {
 int cstorage_open_hdf5(char *error, size_t size) {
   if (is_open) return 0;
   if (load(error, size) != 0) return -1;
-  /* Nothing is left to do at the end of the process: what is written is written when a call returns. And HDF5 1.10 would
-   * complain there of what it lost when it met a damaged file. */
-  if (is_private) H5dont_atexit();
   if (H5open() < 0) {
     snprintf(error, size, "the HDF5 library cannot be started");
     return -1;

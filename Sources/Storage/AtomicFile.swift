@@ -181,6 +181,7 @@ private func checkPath(_ path: String) throws(DiffeoError) {
 
 /// With the words for errno.
 package func ioError(_ path: String, _ verb: String) -> DiffeoError {
-  let reason = strerror(cshims_errno()).map { String(cString: $0) } ?? "unknown error"
-  return DiffeoError(.io, "'\(path)' cannot be \(verb): \(reason)")
+  let number = cshims_errno()
+  let reason = strerror(number).map { String(cString: $0) } ?? "unknown error"
+  return DiffeoError(number == ENOMEM ? .memory : .io, "'\(path)' cannot be \(verb): \(reason)")
 }

@@ -36,7 +36,7 @@ if platform.machine() != "x86_64":
     HAS = {"portable": True}
 
 
-@pytest.mark.parametrize("name", ["smoke", "abuse", "threads", "allocations", "determinism", "instructions"])
+@pytest.mark.parametrize("name", ["smoke", "abuse", "threads", "allocations", "scarce", "forks", "names", "other_hdf5", "determinism", "instructions"])
 def test_compiles(name, program):
     if name == "instructions" and not Path("/usr/include/valgrind/callgrind.h").exists():
         pytest.skip("valgrind/callgrind.h not installed: scripts/setup-tests installs what tests use")
@@ -60,6 +60,19 @@ def test_threads(program):
 
 def test_allocations(program, tmp_path):
     run(program("allocations"), cwd=tmp_path)
+
+
+def test_scarce_memory(program, tmp_path):
+    run(program("scarce"), tmp_path)
+
+
+@pytest.mark.long
+def test_forks(program, tmp_path):
+    run(program("forks"), 40 * LENGTH, tmp_path)
+
+
+def test_names(program, tmp_path):
+    run(program("names"), tmp_path)
 
 
 # A host that traps floating-point exceptions, rounds upwards and flushes denormal numbers: see hostile.h.
