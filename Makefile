@@ -17,7 +17,7 @@ CHECKED = bindings/python scripts/generate-interface Tests/abi Tests/clients Tes
 LENGTH ?= 20
 
 .NOTPARALLEL:
-.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable demo gallery bench install dist format lint sanitize clean help system python
 
 all: lib
 
@@ -90,6 +90,9 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 	test -f $(LIBRARY) || $(MAKE) lib
 	scripts/install $(LIBRARY) "$(PREFIX)" "$(DESTDIR)"
 
+dist: ## builds what is given to people: a tarball and a wheel that need the C library alone, in dist/ (some minutes)
+	scripts/dist
+
 format: ## formats the sources in place
 	swift format -i -r Sources Tests Package.swift
 	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml $(CHECKED); fi
@@ -103,7 +106,7 @@ sanitize: system ## runs the C tests against builds with the address and the thr
 	Tests/abi/sanitize
 
 clean: ## removes what was built
-	rm -rf .build .build-* .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
+	rm -rf .build .build-* dist .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -59,22 +59,27 @@ let package = Package(
       name: "Diffeo", dependencies: ["KernelInterface", "CLibrary", "CShims"] + kernels.map { .byName(name: $0.name) },
       swiftSettings: testable + chosen),
     .target(
-      name: "Storage", dependencies: ["Diffeo", "CHDF5", "CStorage", "CLibrary", "CShims"], swiftSettings: testable + hdf5Headers),
+      name: "Storage", dependencies: ["Diffeo", "CHDF5", "CStorage", "CLibrary", "CShims"],
+      swiftSettings: testable + hdf5Headers),
     .target(
-      name: "WeightFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable + hdf5Headers),
+      name: "WeightFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CStorage", "CLibrary", "CShims"],
+      swiftSettings: testable + hdf5Headers),
     .target(
-      name: "DataFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable + hdf5Headers),
+      name: "DataFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"],
+      swiftSettings: testable + hdf5Headers),
     .target(
-      name: "DiffeoABI", dependencies: ["CDiffeo", "CLibrary", "CMemory", "CShims", "CStorage", "Diffeo", "WeightFile", "DataFile"],
+      name: "DiffeoABI",
+      dependencies: ["CDiffeo", "CLibrary", "CMemory", "CShims", "CStorage", "Diffeo", "WeightFile", "DataFile"],
       linkerSettings: [
-        .unsafeFlags([
-          "-static-stdlib", "-use-ld=lld",
-          // Never unloaded: libhdf5 and the Swift runtime leave thread-local destructors behind.
-          "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker",
-          "-soname=libdiffeo.so.0.2",
-          // Functions that come to the same code, as those of Float and Double that only move memory do, are one: 2 %.
-          "-Xlinker", "--icf=all",
-        ] + wrapped.flatMap { ["-Xlinker", "--wrap=\($0)"] } + (hdf5Libraries ?? []))
+        .unsafeFlags(
+          [
+            "-static-stdlib", "-use-ld=lld",
+            // Never unloaded: libhdf5 and the Swift runtime leave thread-local destructors behind.
+            "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker",
+            "-soname=libdiffeo.so.0.2",
+            // Functions that come to the same code, as those of Float and Double that only move memory do, are one: 2 %.
+            "-Xlinker", "--icf=all",
+          ] + wrapped.flatMap { ["-Xlinker", "--wrap=\($0)"] } + (hdf5Libraries ?? []))
       ]),
     .testTarget(
       name: "KernelTests", dependencies: ["CShims", "KernelInterface"] + kernels.map { .byName(name: $0.name) },

@@ -56,7 +56,9 @@ package struct AtomicFile: ~Copyable {
     var facts = stat()
     let isNew = stat(target, &facts) != 0
     if !isNew {
-      if fchown(descriptor.number, facts.st_uid, facts.st_gid) != 0 { fchown(descriptor.number, uid_t.max, facts.st_gid) }
+      if fchown(descriptor.number, facts.st_uid, facts.st_gid) != 0 {
+        fchown(descriptor.number, uid_t.max, facts.st_gid)
+      }
       guard fchmod(descriptor.number, facts.st_mode & 0o777) == 0 else { throw ioError(path, "written") }
     }
     try descriptor.sync(path)

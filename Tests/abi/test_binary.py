@@ -27,6 +27,11 @@ def test_needs_the_c_library_only(dynamic):
     assert not [name for name in needed if not re.fullmatch(NEEDED, name)]
 
 
+def test_leaves_hdf5_to_nobody_else(library):
+    """Its functions are inside, or opened where no other HDF5 can take their place."""
+    assert not re.findall(r" U (H5\w+)", run("nm", "-D", "--undefined-only", library))
+
+
 def version(text):
     return tuple(map(int, text.split(".")))
 

@@ -20,6 +20,9 @@ bool cstorage_hdf5_is_private(void);
 /* How often this process is a child: another number in a child than in its parent. */
 int cstorage_generation(void);
 
+/* An HDF5 property list by which H5Fopen reads, whatever the name, these bytes, which must stay; negative when it fails. */
+int64_t cstorage_memory_access(const void *bytes, size_t size);
+
 /* A new file in the folder that has no name and is gone if nobody gives it one, and a path that leads to it while it is
  * open. -1 where the system has no such files. */
 int cstorage_open_unnamed(const char *folder, char *path, size_t size);
