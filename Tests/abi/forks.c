@@ -1,5 +1,5 @@
-/* Children that are forked while threads load, save and read rows: they can do the same, and end what their parent has made:
- * forks [FORKS [FOLDER]]. */
+/* Children that are forked while threads load, save and read rows: they can do the same, and end what their parent has
+ * made: forks [FORKS [FOLDER]]. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdatomic.h>
@@ -47,7 +47,8 @@ int main(int count, char **arguments) {
   const int forks = count > 1 ? atoi(arguments[1]) : 40;
   const char *folder = count > 2 ? arguments[2] : ".";
   load_library();
-  snprintf(flow_path, sizeof flow_path, "%s/flow.h5", folder), snprintf(rows_path, sizeof rows_path, "%s/rows.h5", folder);
+  snprintf(flow_path, sizeof flow_path, "%s/flow.h5", folder);
+  snprintf(rows_path, sizeof rows_path, "%s/rows.h5", folder);
   flow = make_flow("maf", DIM, 0, DIFFEO_F64);
   CHECK_OK(D.flow_save(flow, flow_path));
   CHECK_OK(D.flow_sample_file(flow, 1, 0, N, NULL, NULL, rows_path));

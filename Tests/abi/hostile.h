@@ -1,6 +1,7 @@
 /* HOSTILE in the environment: every function of the library is called by a host that traps floating-point exceptions,
- * rounds upwards, flushes denormal numbers and has flags up, in SSE and x87. It must find all of that as it was when the
- * function returns, or the program fails; functions of the program that the library calls must find it, too. For x86-64. */
+ * rounds upwards, flushes denormal numbers and has flags up, in SSE and x87. It must find all of that as it was when
+ * the function returns, or the program fails; functions of the program that the library calls must find it, too. For
+ * x86-64. */
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
@@ -29,8 +30,8 @@ _Thread_local struct {
 } hostile_calls[8];
 _Thread_local unsigned long hostile_depth;
 
-/* Each entry takes 11 bytes, filled up to 16. The arguments stay where they are, in registers and on the stack: the return
- * address is taken from it and given back. */
+/* Each entry takes 11 bytes, filled up to 16. The arguments stay where they are, in registers and on the stack: the
+ * return address is taken from it and given back. */
 __asm__(
     ".text\n"
     ".balign 16\n"
@@ -87,7 +88,10 @@ static inline void become_hostile(diffeo_api *api) {
   void **functions = (void **)api;
   if (getenv("HOSTILE") == NULL) return;
   is_hostile = 1;
-  for (int i = 0; i < HOSTILE_FUNCTIONS; i++) hostile_functions[i] = functions[i], functions[i] = hostile_entries + 16 * i;
+  for (int i = 0; i < HOSTILE_FUNCTIONS; i++) {
+    hostile_functions[i] = functions[i];
+    functions[i] = hostile_entries + 16 * i;
+  }
 }
 
 /* Of a function that the library calls. */

@@ -1,4 +1,5 @@
-/* Where files come to be and what is in the way: names FOLDER. Links, pipes, files of others, files that were left behind. */
+/* Where files come to be and what is in the way: names FOLDER. Links, pipes, files of others, files that were left
+ * behind. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -37,8 +38,10 @@ static int entries(void) {
 }
 
 static void links(int rows) {
-  CHECK(mkdir("inner", 0700) == 0 && symlink("inner/new.h5", "dangling") == 0 && symlink("dangling", "chain") == 0, "links");
-  CHECK(symlink("loop2", "loop1") == 0 && symlink("loop1", "loop2") == 0 && symlink("nowhere/x.h5", "astray") == 0, "links");
+  CHECK(mkdir("inner", 0700) == 0, "mkdir");
+  CHECK(symlink("inner/new.h5", "dangling") == 0 && symlink("dangling", "chain") == 0, "links");
+  CHECK(symlink("loop2", "loop1") == 0 && symlink("loop1", "loop2") == 0, "links");
+  CHECK(symlink("nowhere/x.h5", "astray") == 0, "links");
   CHECK_OK(save("chain", rows)); /* makes the file */
   CHECK(is_link("chain") && is_link("dangling") && is_file("inner/new.h5"), "the file behind the link is not made");
   CHECK_OK(save("dangling", rows)); /* replaces it */
@@ -47,7 +50,8 @@ static void links(int rows) {
   CHECK_STATUS(save("astray", rows), DIFFEO_EIO);
   CHECK(is_link("loop1") && is_link("loop2") && is_link("astray"), "a link is gone");
   CHECK(entries() == 6, "%d entries", entries());
-  remove("inner/new.h5"), remove("inner"), remove("dangling"), remove("chain"), remove("loop1"), remove("loop2"), remove("astray");
+  remove("inner/new.h5"), remove("inner"), remove("dangling"), remove("chain");
+  remove("loop1"), remove("loop2"), remove("astray");
 }
 
 /* What may not be written is not replaced, whoever may write to its folder. */
@@ -64,7 +68,8 @@ static void read_only(int rows) {
   int status = 0;
   waitpid(child, &status, 0);
   struct stat facts;
-  CHECK(status == 0 && stat("kept.h5", &facts) == 0 && (facts.st_mode & 0777) == 0444, "a file that is read-only is replaced");
+  CHECK(status == 0 && stat("kept.h5", &facts) == 0 && (facts.st_mode & 0777) == 0444,
+        "a file that is read-only is replaced");
   CHECK(entries() == 1, "%d entries", entries());
   chmod("kept.h5", 0640);
   CHECK_OK(save("kept.h5", rows));

@@ -1,5 +1,5 @@
-/* A host with an HDF5 of its own and a file open in it: other_hdf5 HDF5 FOLDER first|last local|global. It opens its HDF5
- * before or after the library. Neither of them notices the other. */
+/* A host with an HDF5 of its own and a file open in it: other_hdf5 HDF5 FOLDER first|last local|global. It opens its
+ * HDF5 before or after the library. Neither of them notices the other. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -83,7 +83,8 @@ static void use_files(const char *folder, diffeo_flow *flow) {
 int main(int count, char **arguments) {
   if (count != 5) return 2;
   const char *path = arguments[1], *folder = arguments[2];
-  const int is_first = strcmp(arguments[3], "first") == 0, scope = strcmp(arguments[4], "global") == 0 ? RTLD_GLOBAL : RTLD_LOCAL;
+  const int is_first = strcmp(arguments[3], "first") == 0;
+  const int scope = strcmp(arguments[4], "global") == 0 ? RTLD_GLOBAL : RTLD_LOCAL;
   const int before = maps("hdf5");
   char name[600];
   if (is_first) open_hdf5(path, scope);

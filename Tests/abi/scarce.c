@@ -1,6 +1,6 @@
-/* Memory that cannot be had: scarce [FOLDER [PART...]]. Of each call, each allocation fails once, then all from each on. The call
- * succeeds or says DIFFEO_ENOMEM, and succeeds when there is memory again. Each runs in a child.
- * This program's malloc fails: the library's calls come here, because a program's symbols go before those of libraries. */
+/* Memory that cannot be had: scarce [FOLDER [PART...]]. Of each call, each allocation fails once, then all from each
+ * on. The call succeeds or says DIFFEO_ENOMEM, and succeeds when there is memory again. Each runs in a child. This
+ * program's malloc fails: the library's calls come here, because a program's symbols go before those of libraries. */
 #define _GNU_SOURCE
 #include <errno.h>
 
@@ -121,7 +121,8 @@ int main(int count, char **arguments) {
   const char *folder = count > 1 ? arguments[1] : ".";
   choose_parts(count - 2, arguments + 2);
   load_library();
-  snprintf(flow_path, sizeof flow_path, "%s/flow.h5", folder), snprintf(other_path, sizeof other_path, "%s/other.h5", folder);
+  snprintf(flow_path, sizeof flow_path, "%s/flow.h5", folder);
+  snprintf(other_path, sizeof other_path, "%s/other.h5", folder);
   snprintf(rows_path, sizeof rows_path, "%s/rows.h5", folder);
   make_rows(x, N, DIM, 3);
   flow = make_flow("maf", DIM, 0, DIFFEO_F64);
@@ -134,7 +135,8 @@ int main(int count, char **arguments) {
   without("evaluate", evaluate, 1, 1);
   without("describe", describe, 31, 1);
   without("train", train, 101, 1);
-  without("read_rows", read_rows, 31, 0); /* the C library ends a process that has no memory for what is a new thread's own */
+  /* The C library ends a process that has no memory for what is a new thread's own. */
+  without("read_rows", read_rows, 31, 0);
   D.flow_destroy(flow);
   return checks_end("scarce");
 }

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support import HERE, LENGTH, needs, run
+from support import HERE, INCLUDE, LENGTH, PROJECT, WARNINGS, compilers, needs, run
 
 MEMCHECK = (
     "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite "
@@ -36,7 +36,21 @@ if platform.machine() != "x86_64":
     HAS = {"portable": True}
 
 
-@pytest.mark.parametrize("name", ["smoke", "abuse", "threads", "allocations", "scarce", "forks", "names", "other_hdf5", "determinism", "instructions"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "smoke",
+        "abuse",
+        "threads",
+        "allocations",
+        "scarce",
+        "forks",
+        "names",
+        "other_hdf5",
+        "determinism",
+        "instructions",
+    ],
+)
 def test_compiles(name, program):
     if name == "instructions" and not Path("/usr/include/valgrind/callgrind.h").exists():
         pytest.skip("valgrind/callgrind.h not installed: scripts/setup-tests installs what tests use")
@@ -60,6 +74,17 @@ def test_threads(program):
 
 def test_allocations(program, tmp_path):
     run(program("allocations"), cwd=tmp_path)
+
+
+def test_files_that_ended_a_process_are_refused(library, tmp_path):
+    """What `make fuzz` found, on a heap that is full of what was there before, and one file of every kind."""
+    files = sorted(PROJECT.glob("Tests/fuzz/corpus/*.h5")) + sorted(PROJECT.glob("Tests/files/*/*.h5"))
+    fuzz = tmp_path / "fuzz"
+    found = compilers("cc", "gcc", "clang")
+    if not found:
+        pytest.skip("there is no C compiler (scripts/setup-system installs one)")
+    run(found[0], "-O2", "-std=gnu11", *WARNINGS, *INCLUDE, HERE.parent / "fuzz/fuzz.c", "-o", fuzz, "-ldl")
+    run(fuzz, 0, 1, tmp_path, *files, env=os.environ | {"MALLOC_PERTURB_": "165"})
 
 
 def test_scarce_memory(program, tmp_path):

@@ -1,7 +1,8 @@
 /* Hostile files and calls. Two programs from one source:
  *
  *   with -DLIBFUZZER, for clang -fsanitize=fuzzer: inputs are files, or calls decoded from bytes, guided by coverage;
- *   alone: fuzz COUNT SEED FOLDER FILE...: loads files, mutates them, a child for every few hundred, and keeps in FOLDER what ended one.
+ *   alone: fuzz COUNT SEED FOLDER FILE...: loads files, mutates them, a child for every few hundred, and keeps in
+ *   FOLDER what ended one.
  *
  * The mutator knows what an HDF5 file is made of and repairs the checksums behind itself, as an attacker would. */
 #define _GNU_SOURCE
@@ -112,8 +113,8 @@ static uint64_t draw(uint64_t below) {
 
 /* A place near one of the structures of a file, as most bytes of it are numbers of the flow. */
 static size_t place(const unsigned char *file, size_t size) {
-  static const char *const signatures[] = {"OHDR", "OCHK", "FRHP", "FHDB", "FHIB", "BTHD", "BTLF", "BTIN", "FAHD", "FADB",
-                                           "EAHD", "TREE", "SNOD", "HEAP", "GCOL"};
+  static const char *const signatures[] = {"OHDR", "OCHK", "FRHP", "FHDB", "FHIB", "BTHD", "BTLF", "BTIN", "FAHD",
+                                           "FADB", "EAHD", "TREE", "SNOD", "HEAP", "GCOL"};
   if (draw(8) == 0) return (size_t)draw(size);
   if (draw(16) == 0) return (size_t)draw(size < 96 ? size : 96);
   const char *signature = signatures[draw(sizeof signatures / sizeof *signatures)];
@@ -129,8 +130,8 @@ static size_t place(const unsigned char *file, size_t size) {
 }
 
 static size_t mutate(unsigned char *file, size_t size, size_t most) {
-  static const uint64_t numbers[] = {0, 1, 2, 7, 8, 16, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-                                     0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff};
+  static const uint64_t numbers[] = {0, 1, 2, 7, 8, 16, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
+                                     0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff};
   for (uint64_t changes = 1 + draw(4); changes > 0; changes--) {
     const size_t at = place(file, size), room = size - at;
     size_t width = (size_t)1 << draw(4);
@@ -262,17 +263,19 @@ int main(int count, char **arguments) {
     const size_t size = mutate(input, sizes[i], LARGEST);
     char path[700];
     const int is_slow = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
-    snprintf(path, sizeof path, "%s/%s-%llu-%llu.h5", arguments[3], is_slow ? "slow" : "ended", (unsigned long long)seed,
-             (unsigned long long)shared->done);
+    snprintf(path, sizeof path, "%s/%s-%llu-%llu.h5", arguments[3], is_slow ? "slow" : "ended",
+             (unsigned long long)seed, (unsigned long long)shared->done);
     FILE *file = fopen(path, "wb");
     if (file != NULL) fwrite(input, 1, size, file), fclose(file);
-    printf("%s: signal %d, from %s\n", path, WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status), arguments[4 + i]);
+    const int reason = WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+    printf("%s: signal %d, from %s\n", path, reason, arguments[4 + i]);
     if (is_slow) slow++;
     else ended++;
     shared->done++;
   }
-  printf("%llu mutated files in %ld s: %llu loaded, %llu ended the process, %llu took 60 s\n", (unsigned long long)wanted,
-         (long)(time(NULL) - start), (unsigned long long)shared->loaded, (unsigned long long)ended, (unsigned long long)slow);
+  printf("%llu mutated files in %ld s: %llu loaded, %llu ended the process, %llu took 60 s\n",
+         (unsigned long long)wanted, (long)(time(NULL) - start), (unsigned long long)shared->loaded,
+         (unsigned long long)ended, (unsigned long long)slow);
   return ended + slow > 0;
 }
 #endif
