@@ -19,7 +19,7 @@ LENGTH ?= 20
 SEED ?= 1
 
 .NOTPARALLEL:
-.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable demo gallery bench install format lint sanitize clean help system python
+.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable fuzz demo gallery bench install dist format lint sanitize clean help system python
 
 all: lib
 
@@ -53,6 +53,15 @@ test-long: python ## the tests that have a long form, in it: damaged files, kill
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/abi
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(PYTEST) -m long bindings/python
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/inference
+
+# Files, and the seed of their mutations.
+FILES ?= 200000
+SEED ?= $(shell date +%s)
+
+fuzz: lib ## loads FILES=200000 mutated files, their checksums repaired, and keeps in build/fuzz what ends a process
+	@mkdir -p build/fuzz
+	cc -O2 -Wall -Wextra -Iinclude -Ibindings/c Tests/fuzz/fuzz.c -o build/fuzz/fuzz -ldl
+	$(WITH_LIBRARY) build/fuzz/fuzz $(FILES) $(SEED) build/fuzz Tests/files/*/*.h5 Tests/fuzz/corpus/*.h5
 
 test-portable: system ## the tests of the core as it is on 64-bit ARM, on x86-64; compiles the kernels for ARM
 	DIFFEO_KERNELS=portable swift test -c release --disable-testable-imports --scratch-path .build-portable $(FMA) --skip WeightFile
@@ -93,6 +102,9 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 	test -f $(LIBRARY) || $(MAKE) lib
 	scripts/install $(LIBRARY) "$(PREFIX)" "$(DESTDIR)"
 
+dist: ## builds what is given to people: a tarball and a wheel that need the C library alone, in dist/ (some minutes)
+	scripts/dist
+
 format: ## formats the sources in place
 	swift format -i -r Sources Tests Package.swift
 	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml $(CHECKED); fi
@@ -106,7 +118,7 @@ sanitize: system ## runs the C tests against builds with the address and the thr
 	Tests/abi/sanitize
 
 clean: ## removes what was built
-	rm -rf .build .build-* .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
+	rm -rf .build .build-* dist .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14

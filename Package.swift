@@ -31,37 +31,60 @@ let kernels: [Target] = instructionSets.flatMap { isa in
 let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
 let chosen: [SwiftSetting] = isPortable ? [.define("PORTABLE")] : []
 
+// DIFFEO_HDF5: where a static HDF5 is that goes into the library (scripts/hdf5-static), for `make dist`.
+let staticHDF5 = Context.environment["DIFFEO_HDF5"]
+let hdf5Headers: [SwiftSetting] = staticHDF5.map { [.unsafeFlags(["-Xcc", "-I\($0)/include"])] } ?? []
+let hdf5Flags: [CSetting] = staticHDF5.map { [.define("CHDF5_STATIC"), .unsafeFlags(["-I\($0)/include"])] } ?? []
+let hdf5Libraries = staticHDF5.map {
+  ["-Xlinker", "\($0)/lib/libhdf5.a", "-Xlinker", "\($0)/lib/libz.a", "-Xlinker", "--exclude-libs=ALL"]
+}
+// Memory of the library and of the Swift runtime in it: CMemory says why.
+let wrapped = [
+  "malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "free", "malloc_usable_size", "strdup", "_Znwm",
+  "_ZdlPv", "_ZdlPvm",
+]
+
 let package = Package(
   name: "Diffeo",
   products: [.library(name: "diffeo", type: .dynamic, targets: ["DiffeoABI"])],
   targets: kernels + [
     .systemLibrary(name: "CDiffeo", path: "include"),
-    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "CHDF5", providers: [.apt(["libhdf5-dev"])]),
     .target(name: "CShims"),
+    .target(name: "CStorage", dependencies: ["CHDF5"], cSettings: hdf5Flags),
+    .target(name: "CMemory"),
     .target(name: "CLibrary"),
     .target(name: "KernelInterface", swiftSettings: testable),
     .target(
       name: "Diffeo", dependencies: ["KernelInterface", "CLibrary", "CShims"] + kernels.map { .byName(name: $0.name) },
       swiftSettings: testable + chosen),
-    .target(name: "Storage", dependencies: ["Diffeo", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
     .target(
-      name: "WeightFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
+      name: "Storage", dependencies: ["Diffeo", "CHDF5", "CStorage", "CLibrary", "CShims"],
+      swiftSettings: testable + hdf5Headers),
     .target(
-      name: "DataFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"], swiftSettings: testable),
+      name: "WeightFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CStorage", "CLibrary", "CShims"],
+      swiftSettings: testable + hdf5Headers),
     .target(
-      name: "DiffeoABI", dependencies: ["CDiffeo", "CLibrary", "CShims", "Diffeo", "WeightFile", "DataFile"],
+      name: "DataFile", dependencies: ["Diffeo", "Storage", "CHDF5", "CLibrary", "CShims"],
+      swiftSettings: testable + hdf5Headers),
+    .target(
+      name: "DiffeoABI",
+      dependencies: ["CDiffeo", "CLibrary", "CMemory", "CShims", "CStorage", "Diffeo", "WeightFile", "DataFile"],
       linkerSettings: [
-        .unsafeFlags([
-          "-static-stdlib", "-use-ld=lld",
-          // Never unloaded: libhdf5 and the Swift runtime leave thread-local destructors behind.
-          "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker",
-          "-soname=libdiffeo.so.0.2",
-          // Functions that come to the same code, as those of Float and Double that only move memory do, are one: 2 %.
-          "-Xlinker", "--icf=all",
-        ])
+        .unsafeFlags(
+          [
+            "-static-stdlib", "-use-ld=lld",
+            // Never unloaded: libhdf5 and the Swift runtime leave thread-local destructors behind.
+            "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "--version-script=abi/diffeo.map", "-Xlinker",
+            "-soname=libdiffeo.so.0.2",
+            // Functions that come to the same code, as those of Float and Double that only move memory do, are one: 2 %.
+            "-Xlinker", "--icf=all",
+          ] + wrapped.flatMap { ["-Xlinker", "--wrap=\($0)"] } + (hdf5Libraries ?? []))
       ]),
     .testTarget(
       name: "KernelTests", dependencies: ["CShims", "KernelInterface"] + kernels.map { .byName(name: $0.name) },
       swiftSettings: chosen),
-    .testTarget(name: "DiffeoTests", dependencies: ["CDiffeo", "Diffeo", "Storage", "WeightFile", "DataFile"]),
+    .testTarget(
+      name: "DiffeoTests", dependencies: ["CDiffeo", "Diffeo", "Storage", "WeightFile", "DataFile"],
+      swiftSettings: hdf5Headers),
   ])

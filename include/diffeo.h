@@ -27,6 +27,12 @@
  * Bits      A row's result depends on nothing but the flow, the row, its context and (for samples) its seed and
  *           number: not on the batch size, its place in the batch, or the number of threads. Machines with AVX2 and
  *           with AVX-512 agree; without either, the last bits differ.
+ * Arithmetic  Each call, and each thread of the library, computes in the default floating-point environment, and that of
+ *           the caller is as it was afterwards: rounding, traps, flags, flushing of denormal numbers. Functions of yours
+ *           run in yours.
+ * fork      waits for a call that has a file open in HDF5. A child may use flows and files; not workspaces and trainers of
+ *           its parent, but end them.
+ * Stack     64 KiB are enough.
  * Platforms Linux on x86-64 with glibc 2.34 or newer. 64-bit ARM is prepared and untested; others were not tried.
  */
 #ifndef DIFFEO_H
@@ -780,7 +786,6 @@ DIFFEO_API diffeo_status diffeo_rows_create_f64(int64_t n, int64_t dim, int64_t 
  * between them, such as "ra,dec,flux", have their columns side by side. Numbers are converted to the type of the flow. The file is open, and must not change, until
  * the rows and all trainers of them are destroyed. Soft and external links are not followed, nor data stored in other
  * files; chunks of at most 268435456 bytes; filters that this HDF5 has, plugins included.
- * A thread of the library uses HDF5 while a call runs that reads such rows: no other thread of yours may then.
  * Errors: DIFFEO_EIO, DIFFEO_EFORMAT for what is no HDF5 file, or a data set that was not all written, DIFFEO_EINVAL for
  * a name that is not there, DIFFEO_EDTYPE, DIFFEO_ESHAPE, DIFFEO_EUNSUPPORTED for a filter that is missing,
  * DIFFEO_ENOMEM. Since: 0.2 */

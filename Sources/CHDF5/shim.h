@@ -1,36 +1,82 @@
 /* HDF5 for Swift. Its predefined types and property list classes are macros, which Swift does not import, and some of
- * its functions are macros that mean a different version of the function in newer releases: both are said here. */
+ * its functions are macros that mean a different version of the function in newer releases: both are said here, and what
+ * there is to open. */
 #ifndef CHDF5_SHIM_H
 #define CHDF5_SHIM_H
 
+#if __has_include(<hdf5.h>)
 #include <hdf5.h>
+#else
+#include <hdf5/serial/hdf5.h> /* where Debian has it */
+#endif
 #include <stdbool.h>
 
-/* CH5T_NATIVE_FLOAT() is H5T_NATIVE_FLOAT, and so on. Each opens the library if need be. */
-#define CHDF5_ID(name) \
-  static inline hid_t C##name(void) { return name; }
-CHDF5_ID(H5P_DEFAULT)
-CHDF5_ID(H5P_FILE_CREATE)
-CHDF5_ID(H5P_FILE_ACCESS)
-CHDF5_ID(H5P_GROUP_CREATE)
-CHDF5_ID(H5P_DATASET_CREATE)
-CHDF5_ID(H5P_ATTRIBUTE_CREATE)
-CHDF5_ID(H5P_LINK_CREATE)
-CHDF5_ID(H5S_ALL)
-CHDF5_ID(H5E_DEFAULT)
-CHDF5_ID(H5T_C_S1)
-CHDF5_ID(H5T_NATIVE_FLOAT)
-CHDF5_ID(H5T_NATIVE_DOUBLE)
-CHDF5_ID(H5T_NATIVE_INT64)
-CHDF5_ID(H5T_IEEE_F32LE)
-CHDF5_ID(H5T_IEEE_F64LE)
-CHDF5_ID(H5T_STD_I64LE)
+/* All of HDF5 that is used, here and in tests, by the names that a linker knows: CStorage opens it. */
+#define CHDF5_FUNCTIONS(X) \
+  X(H5Aclose) X(H5Acreate2) X(H5Adelete) X(H5Aexists) X(H5Aget_space) X(H5Aget_storage_size) X(H5Aget_type) \
+  X(H5Aiterate2) X(H5Aopen) X(H5Aread) X(H5Awrite) X(H5Dclose) X(H5Dcreate2) X(H5Dget_chunk_info) \
+  X(H5Dget_create_plist) X(H5Dget_num_chunks) X(H5Dget_space) X(H5Dget_storage_size) X(H5Dget_type) X(H5Dread) \
+  X(H5Dwrite) X(H5Eauto_is_v2) X(H5Eclear2) X(H5Eget_auto1) X(H5Eget_auto2) X(H5Eget_num) X(H5Eset_auto1) \
+  X(H5Eset_auto2) X(H5Ewalk2) X(H5FDregister) X(H5Fclose) X(H5Fcreate) X(H5Fflush) X(H5Fget_obj_count) X(H5Fopen) X(H5Gclose) \
+  X(H5Gcreate2) X(H5Gopen2) X(H5Idec_ref) X(H5Iget_type) X(H5Lcreate_external) X(H5Lcreate_hard) X(H5Lcreate_soft) \
+  X(H5Ldelete) X(H5Lexists) X(H5Lget_info) X(H5Literate) X(H5Lmove) X(H5Oclose) X(H5Oopen) X(H5Pclose) X(H5Pcreate) \
+  X(H5Pget_chunk) X(H5Pget_driver_info) X(H5Pset_driver) X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_layout) X(H5Pget_nfilters) \
+  X(H5Pset_attr_phase_change) X(H5Pset_char_encoding) X(H5Pset_chunk) X(H5Pset_deflate) X(H5Pset_external) \
+  X(H5Pset_fapl_core) X(H5Pset_fclose_degree) X(H5Pset_file_image_callbacks) \
+  X(H5Pset_fill_time) X(H5Pset_fletcher32) X(H5Pset_layout) X(H5Pset_libver_bounds) X(H5Pset_link_phase_change) \
+  X(H5Pset_obj_track_times) X(H5Pset_shuffle) X(H5Pset_virtual) X(H5Sclose) X(H5Screate) X(H5Screate_simple) \
+  X(H5Sget_simple_extent_dims) X(H5Sget_simple_extent_ndims) X(H5Sget_simple_extent_npoints) \
+  X(H5Sget_simple_extent_type) X(H5Sselect_hyperslab) X(H5Tclose) X(H5Tcopy) X(H5Tcreate) X(H5Tenum_create) \
+  X(H5Tenum_insert) X(H5Tequal) X(H5Tget_class) X(H5Tget_ebias) X(H5Tget_fields) X(H5Tget_member_name) \
+  X(H5Tget_member_type) X(H5Tget_nmembers) X(H5Tget_norm) X(H5Tget_offset) X(H5Tget_precision) X(H5Tget_size) \
+  X(H5Tget_strpad) X(H5Tget_super) X(H5Tinsert) X(H5Tis_variable_str) X(H5Tregister) X(H5Tset_cset) X(H5Tset_ebias) \
+  X(H5Tset_fields) X(H5Tset_size) X(H5Tset_strpad) X(H5Tunregister) X(H5Tvlen_create) X(H5Zfilter_avail) \
+  X(H5dont_atexit) X(H5free_memory) X(H5get_libversion) X(H5open)
+#define CHDF5_VARIABLES(X) \
+  X(H5P_CLS_FILE_CREATE_ID_g) X(H5P_CLS_FILE_ACCESS_ID_g) X(H5P_CLS_GROUP_CREATE_ID_g) \
+  X(H5P_CLS_DATASET_CREATE_ID_g) X(H5P_CLS_ATTRIBUTE_CREATE_ID_g) X(H5P_CLS_LINK_CREATE_ID_g) X(H5T_C_S1_g) \
+  X(H5T_NATIVE_SCHAR_g) X(H5T_NATIVE_INT8_g) X(H5T_NATIVE_INT64_g) X(H5T_NATIVE_FLOAT_g) X(H5T_NATIVE_DOUBLE_g) \
+  X(H5T_STD_I8LE_g) X(H5T_STD_I16LE_g) X(H5T_STD_I32LE_g) X(H5T_STD_I64LE_g) X(H5T_STD_U8LE_g) X(H5T_STD_U16LE_g) \
+  X(H5T_STD_U32LE_g) X(H5T_STD_U64LE_g) X(H5T_STD_I8BE_g) X(H5T_STD_I16BE_g) X(H5T_STD_I32BE_g) X(H5T_STD_I64BE_g) \
+  X(H5T_STD_U8BE_g) X(H5T_STD_U16BE_g) X(H5T_STD_U32BE_g) X(H5T_STD_U64BE_g) X(H5T_IEEE_F32LE_g) X(H5T_IEEE_F64LE_g) \
+  X(H5T_IEEE_F32BE_g) X(H5T_IEEE_F64BE_g) X(H5E_RESOURCE_g)
+
+/* Where the variables are, when HDF5 is open. */
+#define CHDF5_MEMBER(name) hid_t *name;
+typedef struct chdf5_variables_table {
+  CHDF5_VARIABLES(CHDF5_MEMBER)
+} chdf5_variables_table;
+#undef CHDF5_MEMBER
+extern __attribute__((visibility("hidden"))) chdf5_variables_table chdf5_variables;
+
+/* CH5T_NATIVE_FLOAT() is H5T_NATIVE_FLOAT, and so on. */
+#define CHDF5_CLASS(name) \
+  static inline hid_t CH5P_##name(void) { return *chdf5_variables.H5P_CLS_##name##_ID_g; }
+CHDF5_CLASS(FILE_CREATE)
+CHDF5_CLASS(FILE_ACCESS)
+CHDF5_CLASS(GROUP_CREATE)
+CHDF5_CLASS(DATASET_CREATE)
+CHDF5_CLASS(ATTRIBUTE_CREATE)
+CHDF5_CLASS(LINK_CREATE)
+#undef CHDF5_CLASS
+#define CHDF5_TYPE(name) \
+  static inline hid_t C##name(void) { return *chdf5_variables.name##_g; }
+CHDF5_TYPE(H5T_C_S1)
+CHDF5_TYPE(H5T_NATIVE_FLOAT)
+CHDF5_TYPE(H5T_NATIVE_DOUBLE)
+CHDF5_TYPE(H5T_NATIVE_INT64)
+CHDF5_TYPE(H5T_IEEE_F32LE)
+CHDF5_TYPE(H5T_IEEE_F64LE)
+CHDF5_TYPE(H5T_STD_I64LE)
 /* For tests. */
-CHDF5_ID(H5T_NATIVE_INT8)
-CHDF5_ID(H5T_STD_U16BE)
-CHDF5_ID(H5T_IEEE_F32BE)
-CHDF5_ID(H5T_IEEE_F64BE)
-#undef CHDF5_ID
+CHDF5_TYPE(H5T_NATIVE_INT8)
+CHDF5_TYPE(H5T_STD_U16BE)
+CHDF5_TYPE(H5T_IEEE_F32BE)
+CHDF5_TYPE(H5T_IEEE_F64BE)
+#undef CHDF5_TYPE
+static inline hid_t CH5P_DEFAULT(void) { return H5P_DEFAULT; }
+static inline hid_t CH5S_ALL(void) { return H5S_ALL; }
+static inline hid_t CH5E_DEFAULT(void) { return H5E_DEFAULT; }
 
 /* Not H5F_ACC_*: those macros call H5check_version, which aborts the process when it is not pleased. */
 enum { CHDF5_READ_ONLY = 0x0000, CHDF5_TRUNCATE = 0x0002 };
@@ -38,19 +84,26 @@ enum { CHDF5_READ_ONLY = 0x0000, CHDF5_TRUNCATE = 0x0002 };
 /* One of the number types that every HDF5 knows, in either byte order. Other ones (odd widths, offsets, biases) go
  * through conversions that are not made for hostile input. */
 static inline bool chdf5_is_integer(hid_t type) {
-  const hid_t known[] = {
-      H5T_STD_I64LE, H5T_STD_I32LE, H5T_STD_I16LE, H5T_STD_I8LE, H5T_STD_U64LE, H5T_STD_U32LE, H5T_STD_U16LE,
-      H5T_STD_U8LE,  H5T_STD_I64BE, H5T_STD_I32BE, H5T_STD_I16BE, H5T_STD_I8BE, H5T_STD_U64BE, H5T_STD_U32BE,
-      H5T_STD_U16BE, H5T_STD_U8BE};
+  hid_t *const known[] = {
+      chdf5_variables.H5T_STD_I8LE_g, chdf5_variables.H5T_STD_I16LE_g,
+      chdf5_variables.H5T_STD_I32LE_g, chdf5_variables.H5T_STD_I64LE_g,
+      chdf5_variables.H5T_STD_U8LE_g, chdf5_variables.H5T_STD_U16LE_g,
+      chdf5_variables.H5T_STD_U32LE_g, chdf5_variables.H5T_STD_U64LE_g,
+      chdf5_variables.H5T_STD_I8BE_g, chdf5_variables.H5T_STD_I16BE_g,
+      chdf5_variables.H5T_STD_I32BE_g, chdf5_variables.H5T_STD_I64BE_g,
+      chdf5_variables.H5T_STD_U8BE_g, chdf5_variables.H5T_STD_U16BE_g,
+      chdf5_variables.H5T_STD_U32BE_g, chdf5_variables.H5T_STD_U64BE_g};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (H5Tequal(type, known[i]) > 0) return true;
+    if (H5Tequal(type, *known[i]) > 0) return true;
   return false;
 }
 
 static inline bool chdf5_is_real(hid_t type) {
-  const hid_t known[] = {H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_IEEE_F32BE, H5T_IEEE_F64BE};
+  hid_t *const known[] = {
+      chdf5_variables.H5T_IEEE_F32LE_g, chdf5_variables.H5T_IEEE_F64LE_g, chdf5_variables.H5T_IEEE_F32BE_g,
+      chdf5_variables.H5T_IEEE_F64BE_g};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (H5Tequal(type, known[i]) > 0) return true;
+    if (H5Tequal(type, *known[i]) > 0) return true;
   /* IEEE half precision has no name in HDF5 1.10; numpy's float16 is this. */
   size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
   return H5Tget_class(type) == H5T_FLOAT && H5Tget_size(type) == 2 && H5Tget_precision(type) == 16 &&
@@ -101,7 +154,7 @@ static inline herr_t chdf5_keep_reference(
 }
 static inline herr_t chdf5_read_reference(hid_t attribute, uint8_t reference[16]) {
   /* Inside, HDF5 counts these strings among its variable-length sequences. */
-  hid_t variable = H5Tvlen_create(H5T_NATIVE_CHAR), opaque = H5Tcreate(H5T_OPAQUE, 16);
+  hid_t variable = H5Tvlen_create(*chdf5_variables.H5T_NATIVE_SCHAR_g), opaque = H5Tcreate(H5T_OPAQUE, 16);
   herr_t status = H5Tregister(H5T_PERS_SOFT, "diffeo", variable, opaque, chdf5_keep_reference);
   if (status >= 0) status = H5Aread(attribute, opaque, reference);
   H5Tunregister(H5T_PERS_SOFT, "diffeo", variable, opaque, chdf5_keep_reference);
@@ -126,9 +179,11 @@ static inline herr_t chdf5_visit_link(hid_t group, const char *name, const H5L_i
   (void)group, (void)info;
   return ((chdf5_visitor *)visitor)->visit(name, ((chdf5_visitor *)visitor)->data);
 }
-// In no order: for one, HDF5 1.10 first makes a table of many links (or attributes), and when the file is damaged half way
-// through, frees all of it, what it never filled in as well.
+/* For links (or attributes) in an order, and for few of them in any, HDF5 1.10 first makes a table, and when the file is
+ * damaged half way through, frees all of it, what it never filled in as well. So it is in no order, and a name that there is
+ * not is looked for first: that reads all of the few. */
 static inline herr_t chdf5_visit_links(hid_t group, chdf5_visitor *visitor) {
+  if (H5Lexists(group, "\1", H5P_DEFAULT) < 0) return -1;
   return H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, chdf5_visit_link, visitor);
 }
 
@@ -137,6 +192,7 @@ static inline herr_t chdf5_visit_attribute(hid_t object, const char *name, const
   return ((chdf5_visitor *)visitor)->visit(name, ((chdf5_visitor *)visitor)->data);
 }
 static inline herr_t chdf5_visit_attributes(hid_t object, chdf5_visitor *visitor) {
+  if (H5Aexists(object, "\1") < 0) return -1;
   return H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, chdf5_visit_attribute, visitor);
 }
 

@@ -55,3 +55,81 @@ int cshims_instruction_set(void) {
 #else
 int cshims_instruction_set(void) { return 0; }
 #endif
+
+// MARK: - Floating-point environment
+
+#if defined(__x86_64__)
+enum { VECTOR_DEFAULT = 0x1f80, CONTROL_DEFAULT = 0x037f, FLAGS = 0x3f };
+static _Thread_local cshims_environment host = {VECTOR_DEFAULT, CONTROL_DEFAULT, 0};
+
+static inline cshims_environment current_environment(void) {
+  cshims_environment now;
+  __asm__ volatile("stmxcsr %0\n\tfnstcw %1\n\tfnstsw %2" : "=m"(now.vector), "=m"(now.control), "=m"(now.status));
+  return now;
+}
+
+/* From one that is the present one. Flags of the x87 first: one that is up traps as soon as the control word lets it. */
+static inline void change_environment(cshims_environment now, cshims_environment to) {
+  if ((now.status ^ to.status) & FLAGS) {
+    if (to.status & FLAGS) {
+      struct {
+        uint16_t control, unused1, status, unused2, others[10];
+      } x87;
+      __asm__ volatile("fnstenv %0" : "=m"(x87)); /* which masks all exceptions, until fldenv */
+      x87.control = to.control;
+      x87.status = (uint16_t)((x87.status & ~FLAGS) | (to.status & FLAGS));
+      __asm__ volatile("fldenv %0" : : "m"(x87));
+    } else {
+      __asm__ volatile("fnclex");
+      __asm__ volatile("fldcw %0" : : "m"(to.control));
+    }
+  } else if (now.control != to.control) {
+    __asm__ volatile("fldcw %0" : : "m"(to.control));
+  }
+  if (now.vector != to.vector) __asm__ volatile("ldmxcsr %0" : : "m"(to.vector));
+}
+
+static inline void set_default_environment(cshims_environment now) {
+  const cshims_environment none = {VECTOR_DEFAULT, CONTROL_DEFAULT, 0};
+  change_environment(now, none);
+}
+#else
+static _Thread_local cshims_environment host;
+
+static inline cshims_environment current_environment(void) {
+  cshims_environment now = {.is_known = 1};
+  fegetenv(&now.all);
+  return now;
+}
+
+static inline void change_environment(cshims_environment now, cshims_environment to) {
+  (void)now;
+  if (to.is_known) fesetenv(&to.all);
+}
+
+static inline void set_default_environment(cshims_environment now) { (void)now, fesetenv(FE_DFL_ENV); }
+#endif
+
+cshims_environment cshims_environment_enter(void) {
+  cshims_environment *mine = &host;
+  const cshims_environment outer = *mine, now = current_environment();
+  *mine = now;
+  set_default_environment(now);
+  return outer;
+}
+
+void cshims_environment_leave(cshims_environment outer) {
+  cshims_environment *mine = &host;
+  change_environment(current_environment(), *mine);
+  *mine = outer;
+}
+
+void cshims_environment_begin_host(void) { change_environment(current_environment(), host); }
+
+void cshims_environment_end_host(void) {
+  host = current_environment();
+  set_default_environment(host);
+}
+
+cshims_environment cshims_environment_of_host(void) { return host; }
+void cshims_environment_adopt(cshims_environment of_host) { host = of_host; }

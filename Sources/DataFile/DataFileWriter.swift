@@ -47,7 +47,7 @@ package final class DataFileWriter: RowWriter {
   /// columns: of x; 0 for log-densities alone.
   package init(path: String, _ dtype: DType, rows: Int, columns: Int) throws(DiffeoError) {
     (self.path, self.rows, self.columns) = (path, rows, columns)
-    let file = try AtomicFile(path)
+    let file = try AtomicFile(path, named: true)
     let temporary = file.temporary
     self.file = consume file
     var made: Content?

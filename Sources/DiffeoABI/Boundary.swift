@@ -1,18 +1,31 @@
 import CDiffeo
+import CMemory
 import CShims
 import Diffeo
 
 /// Runs the body of an exported function: an error becomes a status and this thread's text, together, here and nowhere
-/// else.
+/// else. The body computes in the default floating-point environment, and that of the host is as it was afterwards.
 @inline(__always)
 func boundary(_ body: () throws(DiffeoError) -> Void) -> diffeo_status {
+  let outer = cshims_environment_enter()
+  defer { cshims_environment_leave(outer) }
+  cmemory_begin()
   do throws(DiffeoError) {
     try body()
     return diffeo_status(DIFFEO_OK)
   } catch {
+    // Without memory HDF5 fails anywhere, and has any reason for it.
+    let error = cmemory_ran_out() && error.code != .memory ? DiffeoError(.memory, "memory ran out") : error
     setErrorText(error.message)
     return error.code.rawValue
   }
+}
+
+/// Calls a function of the host inside a boundary, or in a thread that has adopted the host's environment.
+func callHost<R>(_ call: () -> R) -> R {
+  cshims_environment_begin_host()
+  defer { cshims_environment_end_host() }
+  return call()
 }
 
 private func setErrorText(_ message: String) {
@@ -55,7 +68,10 @@ extension Handle {
   }
 
   static func destroy(_ pointer: OpaquePointer?) {
-    if let pointer { Unmanaged<Self>.fromOpaque(UnsafeRawPointer(pointer)).release() }
+    guard let pointer else { return }
+    let outer = cshims_environment_enter()
+    defer { cshims_environment_leave(outer) }
+    Unmanaged<Self>.fromOpaque(UnsafeRawPointer(pointer)).release()
   }
 }
 

@@ -1,4 +1,6 @@
 import CDiffeo
+import CLibrary
+import CStorage
 import DataFile
 import Diffeo
 import Synchronization
@@ -8,6 +10,24 @@ final class RowsHandle: Handle {
   let reader: any RowReader
 
   init(_ reader: any RowReader) { self.reader = reader }
+}
+
+/// Lets one thread through at a time. A child that was forked in the meantime passes, too, as nobody else is there any more:
+/// Swift's Mutex would end it.
+private final class Turnstile: Sendable {
+  /// 0, or 1 more than the generation of the process that somebody is inside of.
+  private let inside = Atomic<Int>(0)
+
+  func pass(_ body: () throws(DiffeoError) -> Void) throws(DiffeoError) {
+    let mine = Int(cstorage_generation()) + 1
+    while true {
+      let found = inside.load(ordering: .relaxed)
+      if found != mine, inside.compareExchange(expected: found, desired: mine, ordering: .acquiring).exchanged { break }
+      usleep(50)
+    }
+    defer { inside.store(0, ordering: .releasing) }
+    try body()
+  }
 }
 
 /// Rows that a function of the caller gives, in the caller's type.
@@ -20,7 +40,7 @@ private final class CallbackReader<T: Scalar>: RowReader, @unchecked Sendable {
   let rowsTogether = 1
   private let read: Read
   private let user: UnsafeMutableRawPointer?
-  private let turn = Mutex<Void>(())
+  private let turn = Turnstile()
 
   init(
     _ n: Int64, _ dim: Int64, _ context_dim: Int64, _ weighted: Int32, _ read: Read?, _ user: UnsafeMutableRawPointer?
@@ -36,7 +56,7 @@ private final class CallbackReader<T: Scalar>: RowReader, @unchecked Sendable {
   }
 
   func read(_ range: Range<Int>, into buffers: RowBuffers) throws(DiffeoError) {
-    try turn.withLock { (_: inout Void) throws(DiffeoError) in
+    try turn.pass { () throws(DiffeoError) in
       if buffers.dtype == T.dtype {
         try call(range, buffers)
       } else if T.dtype == .f32 {
@@ -49,11 +69,13 @@ private final class CallbackReader<T: Scalar>: RowReader, @unchecked Sendable {
 
   private func call(_ range: Range<Int>, _ buffers: RowBuffers) throws(DiffeoError) {
     if range.isEmpty { return }
-    let status = read(
-      user, Int64(range.lowerBound), Int64(range.count),
-      dim == 0 ? nil : buffers.x.assumingMemoryBound(to: T.self),
-      contextDim == 0 ? nil : buffers.context.assumingMemoryBound(to: T.self),
-      buffers.weights?.assumingMemoryBound(to: T.self))
+    let status = callHost {
+      read(
+        user, Int64(range.lowerBound), Int64(range.count),
+        dim == 0 ? nil : buffers.x.assumingMemoryBound(to: T.self),
+        contextDim == 0 ? nil : buffers.context.assumingMemoryBound(to: T.self),
+        buffers.weights?.assumingMemoryBound(to: T.self))
+    }
     guard status == 0 else {
       throw DiffeoError(
         .io, "read could not give rows \(range.lowerBound) to \(range.upperBound - 1): it returned \(status)")

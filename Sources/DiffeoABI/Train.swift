@@ -193,7 +193,7 @@ private func fit<T: Scalar>(
       if let on_progress {
         var seen = diffeo_train_report()
         trainer.report.write(to: &seen, MemoryLayout<diffeo_train_report>.size)
-        stopped = on_progress(&seen, user) != 0
+        stopped = callHost { on_progress(&seen, user) } != 0
       }
     }
     let flow = FlowHandle(try trainer.best(), metadata: handle.metadata)

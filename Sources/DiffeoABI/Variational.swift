@@ -38,7 +38,7 @@ public func diffeo_vi_create_f32(
   making(vi, "vi") { () throws(DiffeoError) in
     let call = try require(target, "target")
     return try VariationalHandle(
-      flow, options, Target { call(user, Int64($0), $1, $2, $3, $4) }, context, n_context)
+      flow, options, Target { n, x, c, l, g in callHost { call(user, Int64(n), x, c, l, g) } }, context, n_context)
   }
 }
 
@@ -51,7 +51,7 @@ public func diffeo_vi_create_f64(
   making(vi, "vi") { () throws(DiffeoError) in
     let call = try require(target, "target")
     return try VariationalHandle(
-      flow, options, Target { call(user, Int64($0), $1, $2, $3, $4) }, context, n_context)
+      flow, options, Target { n, x, c, l, g in callHost { call(user, Int64(n), x, c, l, g) } }, context, n_context)
   }
 }
 

@@ -1,45 +1,48 @@
 import CLibrary
 import CShims
+import CStorage
 import Diffeo
 
 /// Replaces a file such that after a crash at any moment the path leads to the old bytes or to the new ones.
 package struct AtomicFile: ~Copyable {
-  /// What is written to, beside the file.
+  /// What is written to.
   package let temporary: String
   private let descriptor: Descriptor
   private let path: String
   private let target: String
   private let folder: String
+  /// Whether the temporary file has a name in the folder, where a crash would leave it behind. Else it gets one at last.
+  private let isNamed: Bool
 
-  package init(_ path: String) throws(DiffeoError) {
+  /// named: the temporary file must have a name, by which others open it.
+  package init(_ path: String, named: Bool = false) throws(DiffeoError) {
     try checkPath(path)
-    // The file behind symbolic links is replaced, not the link.
-    let target = AtomicFile.resolved(path)
-    var mode: mode_t?
+    let target = try AtomicFile.resolved(path)
     var facts = stat()
     if stat(target, &facts) == 0 {
       guard cshims_is_regular(UInt32(facts.st_mode)) != 0 else {
         throw DiffeoError(.io, "'\(path)' is not a regular file")
       }
-      mode = facts.st_mode & 0o777
+      // Its folder would let us; but who may not write to a file is not to replace it.
+      guard cstorage_may_write(target) == 0 else { throw ioError(path, "written") }
     }
-    let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "./"
-    var temporary = ""
-    let descriptor = try AtomicFile.create(&temporary, in: folder, for: path)
-    if let mode, fchmod(descriptor.number, mode) != 0 {
-      let error = ioError(path, "written")
-      unlink(temporary)
-      throw error
+    let folder = AtomicFile.folder(of: target)
+    if !named, let (descriptor, temporary) = AtomicFile.unnamed(in: folder) {
+      self.init(temporary, Descriptor(descriptor), path, target, folder, isNamed: false)
+    } else {
+      cstorage_remove_stale(folder)
+      let (descriptor, temporary) = try AtomicFile.named(in: folder, for: path)
+      self.init(temporary, Descriptor(descriptor), path, target, folder, isNamed: true)
     }
-    self.init(temporary: temporary, descriptor, path, target, folder)
   }
 
   private init(
-    temporary: String, _ descriptor: consuming Descriptor, _ path: String, _ target: String, _ folder: String
+    _ temporary: String, _ descriptor: consuming Descriptor, _ path: String, _ target: String, _ folder: String,
+    isNamed: Bool
   ) {
     self.temporary = temporary
     self.descriptor = descriptor
-    (self.path, self.target, self.folder) = (path, target, folder)
+    (self.path, self.target, self.folder, self.isNamed) = (path, target, folder, isNamed)
   }
 
   package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(DiffeoError) {
@@ -48,34 +51,95 @@ package struct AtomicFile: ~Copyable {
     try file.finish()
   }
 
-  /// Puts what was written in the place of the file.
+  /// Puts what was written in the place of the file, with its mode and, where that is possible, its owner.
   package consuming func finish() throws(DiffeoError) {
+    var facts = stat()
+    let isNew = stat(target, &facts) != 0
+    if !isNew {
+      if fchown(descriptor.number, facts.st_uid, facts.st_gid) != 0 {
+        fchown(descriptor.number, uid_t.max, facts.st_gid)
+      }
+      guard fchmod(descriptor.number, facts.st_mode & 0o777) == 0 else { throw ioError(path, "written") }
+    }
     try descriptor.sync(path)
-    guard rename(temporary, target) == 0 else { throw ioError(path, "written") }
+    if isNamed {
+      guard rename(temporary, target) == 0 else { throw ioError(path, "written") }
+    } else if !isNew || cstorage_link(temporary, target) != 0 {
+      try replace()
+    }
     // The new name itself is to last. Some file systems cannot do this, and some folders may not be opened.
     if let folder = try? Descriptor(folder, O_RDONLY | O_DIRECTORY, "opened") { try? folder.sync(path) }
   }
 
-  /// Of a file that was not finished; nothing else has its name.
-  deinit { unlink(temporary) }
-
-  private static func resolved(_ path: String) -> String {
-    guard let real = realpath(path, nil) else { return path }
-    defer { free(real) }
-    return String(cString: real)
-  }
-
-  /// A new file in the folder, under a name that nothing else has.
-  private static func create(
-    _ name: inout String, in folder: String, for path: String
-  ) throws(DiffeoError) -> Descriptor {
+  /// A file without a name can take one, but not that of another. So it has one of its own for a moment.
+  private func replace() throws(DiffeoError) {
+    cstorage_remove_stale(folder)
     for _ in 0..<100 {
-      name = "\(folder).diffeo-\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
-      let number = cshims_open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-      if number >= 0 { return Descriptor(number) }
+      let name = AtomicFile.newName(in: folder)
+      if cstorage_link(temporary, name) == 0 {
+        if rename(name, target) == 0 { return }
+        let error = ioError(path, "written")
+        unlink(name)
+        throw error
+      }
       guard cshims_errno() == EEXIST else { break }
     }
     throw ioError(path, "written")
+  }
+
+  /// Of a file that was not finished; nothing else has its name.
+  deinit { if isNamed { unlink(temporary) } }
+
+  /// Where symbolic links lead: the file behind them is replaced, or made, not the link.
+  private static func resolved(_ path: String) throws(DiffeoError) -> String {
+    if let real = realpath(path, nil) {
+      defer { free(real) }
+      return String(cString: real)
+    }
+    guard cshims_errno() == ENOENT else { throw ioError(path, "written") }
+    var target = path
+    for _ in 0..<40 {
+      let link = withUnsafeTemporaryAllocation(byteCount: Int(PATH_MAX), alignment: 1) { text -> String? in
+        guard let start = text.baseAddress else { return nil }
+        let count = readlink(target, start.assumingMemoryBound(to: CChar.self), text.count)
+        guard count >= 0 else { return nil }
+        return String(decoding: UnsafeRawBufferPointer(start: start, count: count), as: UTF8.self)
+      }
+      guard let link else { return target }
+      target = link.first == "/" ? link : folder(of: target) + link
+    }
+    throw DiffeoError(.io, "'\(path)' cannot be written: too many symbolic links")
+  }
+
+  private static func folder(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
+  }
+
+  private static func unnamed(in folder: String) -> (Int32, String)? {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
+      guard let start = text.baseAddress else { return nil }
+      let number = cstorage_open_unnamed(folder, start, text.count)
+      return number < 0 ? nil : (number, String(cString: start))
+    }
+  }
+
+  /// A new file under a name that nothing else has.
+  private static func named(in folder: String, for path: String) throws(DiffeoError) -> (Int32, String) {
+    for _ in 0..<100 {
+      let name = newName(in: folder)
+      let number = cshims_open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      if number >= 0 { return (number, name) }
+      guard cshims_errno() == EEXIST else { break }
+    }
+    throw ioError(path, "written")
+  }
+
+  private static func newName(in folder: String) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
+      guard let start = text.baseAddress else { return folder }
+      cstorage_temporary_name(.random(in: 0 ... .max), start, text.count)
+      return folder + String(cString: start)
+    }
   }
 }
 
@@ -119,6 +183,7 @@ private func checkPath(_ path: String) throws(DiffeoError) {
 
 /// With the words for errno.
 package func ioError(_ path: String, _ verb: String) -> DiffeoError {
-  let reason = strerror(cshims_errno()).map { String(cString: $0) } ?? "unknown error"
-  return DiffeoError(.io, "'\(path)' cannot be \(verb): \(reason)")
+  let number = cshims_errno()
+  let reason = strerror(number).map { String(cString: $0) } ?? "unknown error"
+  return DiffeoError(number == ENOMEM ? .memory : .io, "'\(path)' cannot be \(verb): \(reason)")
 }

@@ -1,27 +1,31 @@
 import CHDF5
+import CStorage
 import Diffeo
-import Synchronization
 
-/// The process's HDF5, which it may share with its host.
-///
-/// HDF5's own cleaning up at exit is left as it is: H5dont_atexit would hold for the host's open files, too.
+/// HDF5, of which this library has a copy of its own wherever it can: see CStorage.
 package enum Library {
-  /// Counts the uses, and lets one thread at a time in.
-  private static let turn = Mutex<UInt>(0)
-
-  /// Runs `body` alone, with the host's error handler put aside. `serial` is another number each time.
+  /// Runs `body` alone, with the host's error handler put aside: where there is no copy, the host may have the same HDF5.
+  /// `serial` is another number each time.
   package static func use<R: ~Copyable>(_ body: (_ serial: UInt) throws(DiffeoError) -> R) throws(DiffeoError) -> R {
-    var result: R?
-    try turn.withLock { (serial: inout UInt) throws(DiffeoError) in
-      serial &+= 1
-      guard H5open() >= 0 else { throw DiffeoError(.internal, "the HDF5 library could not be started") }
-      var handler = chdf5_handler()
-      chdf5_silence(&handler)
-      defer { chdf5_restore(&handler) }
-      result = try body(serial)
+    let serial = cstorage_lock()
+    defer { cstorage_unlock() }
+    try open()
+    var handler = chdf5_handler()
+    chdf5_silence(&handler)
+    defer { chdf5_restore(&handler) }
+    return try body(serial)
+  }
+
+  /// Of a file that is in memory. HDF5 takes two of the same name for one, and looks whether there is a file of the name:
+  /// there can be none.
+  package static func name(_ serial: UInt) -> String { "/dev/null/diffeo-\(serial)" }
+
+  private static func open() throws(DiffeoError) {
+    let sentence = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { text -> String? in
+      guard let text = text.baseAddress, cstorage_open_hdf5(text, 1024) != 0 else { return nil }
+      return String(cString: text)
     }
-    guard let result = result.take() else { throw DiffeoError(.internal, "HDF5 gave no result") }
-    return result
+    if let sentence { throw DiffeoError(.unsupported, sentence) }
   }
 
   /// An error with HDF5's innermost reason for its latest failure. To be called before any other HDF5 function.

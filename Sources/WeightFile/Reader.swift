@@ -1,5 +1,6 @@
 import CHDF5
 import CLibrary
+import CStorage
 import Diffeo
 import Storage
 
@@ -16,23 +17,11 @@ final class Reader {
   /// Opens a file that is in memory and must stay there, unchanged, while the reader lives.
   init(_ image: UnsafeRawBufferPointer, serial: UInt) throws(DiffeoError) {
     try LocalHeap.check(image)
-    // HDF5 would copy the bytes up to three times. These say that the bytes are there already; as the file is opened
-    // for reading only, nothing writes to them.
-    let base = UnsafeMutableRawPointer(mutating: image.baseAddress)
-    var inPlace = H5FD_file_image_callbacks_t(
-      image_malloc: { _, _, base in base },
-      image_memcpy: { target, _, _, _, _ in target },
-      image_realloc: { _, _, _, _ in nil },
-      image_free: { _, _, _ in 0 },
-      udata_copy: { base in base },
-      udata_free: { _ in 0 },
-      udata: base)
-    let access = try Handle(H5Pcreate(CH5P_FILE_ACCESS()))
-    guard H5Pset_fapl_core(access.id, 1 << 16, false) >= 0, H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG) >= 0,
-      H5Pset_file_image_callbacks(access.id, &inPlace) >= 0, H5Pset_file_image(access.id, base, image.count) >= 0
-    else { throw Library.failure(.internal, "HDF5 cannot read memory") }
-    // The name means nothing, but HDF5 takes two files in memory for one if their names are the same.
-    let file = H5Fopen("diffeo-\(getpid())-\(serial)", UInt32(CHDF5_READ_ONLY), access.id)
+    let access = try Handle(cstorage_memory_access(image.baseAddress, image.count))
+    guard H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG) >= 0 else {
+      throw Library.failure(.internal, "HDF5 cannot read memory")
+    }
+    let file = H5Fopen(Library.name(serial), UInt32(CHDF5_READ_ONLY), access.id)
     guard file >= 0 else { throw Library.failure(.format, "this is not an HDF5 file that can be read") }
     root = try Handle(file)
     self.image = image

@@ -47,7 +47,7 @@ final class Writer {
       H5Pset_char_encoding(attributeCreation.id, H5T_CSET_UTF8) >= 0
     else { throw Library.failure(.internal, "HDF5 cannot write to memory") }
     root = try Handle(
-      H5Fcreate("diffeo-\(getpid())-\(serial)", UInt32(CHDF5_TRUNCATE), creation.id, access.id), failing: .memory)
+      H5Fcreate(Library.name(serial), UInt32(CHDF5_TRUNCATE), creation.id, access.id), failing: .memory)
   }
 
   func group(_ name: String, of parent: borrowing Handle) throws(DiffeoError) -> Handle {

@@ -981,6 +981,7 @@ typedef struct {
 } reading_state;
 static int give_f64(void *user, int64_t first, int64_t count, double *x, double *context, double *weights) {
   reading_state *state = user;
+  CHECK(is_at_home(), "read runs in another floating-point environment");
   if (++state->calls == state->fails) return -7;
   for (int64_t r = 0; r < count; r++) {
     uint64_t seed = (uint64_t)(first + r) + (state->never_same ? (uint64_t)state->calls : 0);

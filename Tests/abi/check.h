@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "diffeo_loader.h"
+#include "hostile.h"
 
 static diffeo_api D;
 static int checks_passed, checks_failed;
@@ -33,9 +34,11 @@ static int checks_passed, checks_failed;
 
 static inline void load_library(void) {
   char error[512];
-  if (diffeo_api_load(NULL, &D, error, sizeof error) == 0) return;
-  printf("cannot load the library: %s\n", error);
-  exit(2);
+  if (diffeo_api_load(NULL, &D, error, sizeof error) != 0) {
+    printf("cannot load the library: %s\n", error);
+    exit(2);
+  }
+  become_hostile(&D);
 }
 
 /* A program has parts. It runs all of them or, for slow machinery, those its last arguments name; "parts" lists them. */
@@ -56,6 +59,7 @@ static inline int wanted(const char *name) {
   if (wanted(#name)) name()
 
 static inline int checks_end(const char *name) {
+  checks_failed += hostile_failures();
   CHECK(parts_named_count <= 0 || parts_found == parts_named_count, "%d of %d parts are there", parts_found, parts_named_count);
   printf("%s: %d passed, %d failed\n", name, checks_passed, checks_failed);
   return checks_failed == 0 ? 0 : 1;

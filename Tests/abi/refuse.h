@@ -63,7 +63,7 @@ static inline int begin_call(const char *file, int line, const char *what) {
 static inline void end_call(void) {
   if (no_fork) return;
   fflush(stdout);
-  _exit(checks_failed != 0);
+  _exit(checks_failed != 0 || hostile_failures() > 0);
 }
 
 /* expected; a piece that the text must contain, "" for any; the call. */

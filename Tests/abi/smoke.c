@@ -225,6 +225,7 @@ static void pullbacks(const char *kind, int64_t dim, int64_t context_dim) {
 
 /* Normal numbers around the context, with standard deviation 1/2, and a constant that the evidence is to find. */
 static int target_f64(void *user, int64_t n, const double *x, const double *context, double *log_density, double *gradient) {
+  CHECK(is_at_home(), "the target runs in another floating-point environment");
   ++*(int *)user;
   for (int64_t i = 0; i < n; i++) {
     log_density[i] = 2.5 - 2 * 0.22579135264472743236;  /* log sqrt(2 pi) - log 2 */
@@ -237,6 +238,7 @@ static int target_f64(void *user, int64_t n, const double *x, const double *cont
   return 0;
 }
 static int target_f32(void *user, int64_t n, const float *x, const float *context, float *log_density, float *gradient) {
+  CHECK(is_at_home(), "the target runs in another floating-point environment");
   ++*(int *)user;
   for (int64_t i = 0; i < n; i++) {
     log_density[i] = 2.5f - 2 * 0.22579135f;
@@ -752,6 +754,7 @@ static void turns(void) {
 static int epochs_seen;
 static int stop_after_two(const diffeo_train_report *report, void *user) {
   (void)user;
+  CHECK(is_at_home(), "on_progress runs in another floating-point environment");
   epochs_seen = (int)report->epoch;
   return report->epoch == 2;
 }

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support import HERE, LENGTH, needs, run
+from support import HERE, INCLUDE, LENGTH, PROJECT, WARNINGS, compilers, needs, run
 
 MEMCHECK = (
     "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite "
@@ -38,7 +38,21 @@ if platform.machine() != "x86_64":
     HAS = {"portable": True}
 
 
-@pytest.mark.parametrize("name", ["smoke", "abuse", "threads", "allocations", "determinism", "instructions"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "smoke",
+        "abuse",
+        "threads",
+        "allocations",
+        "scarce",
+        "forks",
+        "names",
+        "other_hdf5",
+        "determinism",
+        "instructions",
+    ],
+)
 def test_compiles(name, program):
     if name == "instructions" and not Path("/usr/include/valgrind/callgrind.h").exists():
         pytest.skip("valgrind/callgrind.h not installed: scripts/setup-tests installs what tests use")
@@ -64,6 +78,39 @@ def test_allocations(program, tmp_path):
     run(program("allocations"), cwd=tmp_path)
 
 
+def test_files_that_ended_a_process_are_refused(library, tmp_path):
+    """What `make fuzz` found, on a heap that is full of what was there before, and one file of every kind."""
+    files = sorted(PROJECT.glob("Tests/fuzz/corpus/*.h5")) + sorted(PROJECT.glob("Tests/files/*/*.h5"))
+    fuzz = tmp_path / "fuzz"
+    found = compilers("cc", "gcc", "clang")
+    if not found:
+        pytest.skip("there is no C compiler (scripts/setup-system installs one)")
+    run(found[0], "-O2", "-std=gnu11", *WARNINGS, *INCLUDE, HERE.parent / "fuzz/fuzz.c", "-o", fuzz, "-ldl")
+    run(fuzz, 0, 1, tmp_path, *files, env=os.environ | {"MALLOC_PERTURB_": "165"})
+
+
+def test_scarce_memory(program, tmp_path):
+    run(program("scarce"), tmp_path)
+
+
+@pytest.mark.long
+def test_forks(program, tmp_path):
+    run(program("forks"), 40 * LENGTH, tmp_path)
+
+
+def test_names(program, tmp_path):
+    run(program("names"), tmp_path)
+
+
+# A host that traps floating-point exceptions, rounds upwards and flushes denormal numbers: see hostile.h.
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="for x86-64")
+@pytest.mark.parametrize(("name", "arguments"), [("smoke", ["."]), ("abuse", [".", "0"]), ("threads", ["4"])])
+def test_leaves_the_floating_point_environment_alone(name, arguments, program, tmp_path):
+    run(program(name), *arguments, cwd=tmp_path, env=os.environ | {"HOSTILE": "1"})
+
+
 # ----------------------------------------------------------------------------------------------------- determinism
 # FMA instruction sets give the same bits, the baseline has its own, emulated machines give those of real ones.
 
@@ -86,6 +133,11 @@ def checksums(program):
 @pytest.mark.parametrize("isa", HAS)
 def test_determinism(isa, checksums):
     assert checksums(DIFFEO_MAX_ISA=isa)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="for x86-64")
+def test_a_hostile_host_gets_the_bits_of_others(checksums):
+    assert checksums("26", HOSTILE="1") == checksums("26")
 
 
 @pytest.mark.skipif(not HAS.get("avx512"), reason="this machine has no AVX-512")

@@ -129,11 +129,41 @@ static void forked(void) {
   D.workspace_destroy(of_parent);
 }
 
+/* 64 KiB of stack are enough for everything, the first opening of a file among it. */
+static void *on_small_stack(void *kind) {
+  static double rows[100 * DIM], gradient[100 * DIM], values[100];
+  diffeo_flow *made = make_flow(kind, DIM, 0, DIFFEO_F32), *loaded = NULL;
+  size_t size = 0;
+  make_rows(rows, 100, DIM, 3);
+  CHECK_OK(D.flow_save_memory(made, NULL, 0, &size));
+  void *bytes = malloc(size);
+  CHECK_OK(D.flow_save_memory(made, bytes, size, &size));
+  CHECK_OK(D.flow_load_memory(bytes, size, &loaded));
+  CHECK_OK(D.flow_log_prob_gradient_f64(loaded, rows, 100, NULL, 0, NULL, values, gradient, NULL));
+  CHECK_OK(D.flow_sample_f64(loaded, 1, 0, 100, NULL, 0, NULL, rows, values));
+  free(bytes);
+  D.flow_destroy(made), D.flow_destroy(loaded);
+  return NULL;
+}
+
+static void small_stack(void) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  CHECK(pthread_attr_setstacksize(&attributes, 64 << 10) == 0, "a stack of 64 KiB");
+  for (int i = 0; i < COUNT(all_flows); i++) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, &attributes, on_small_stack, (void *)(uintptr_t)all_flows[i]) == 0, "no thread");
+    pthread_join(thread, NULL);
+  }
+  pthread_attr_destroy(&attributes);
+}
+
 int main(int argc, char **argv) {
   if (argc > 1) rounds = atoi(argv[1]);
   load_library();
   make_rows(x, N, DIM, 1);
   flow = make_flow("maf", DIM, 0, DIFFEO_F32);
+  if (getenv("NO_FORK") == NULL) small_stack(); /* valgrind and the sanitizers want more */
   soak();
   cancellation(1);
   cancellation(2);

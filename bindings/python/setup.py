@@ -45,7 +45,8 @@ class PlatformWheel(bdist_wheel):
     """A wheel for one platform and any Python 3: ctypes needs no Python ABI."""
 
     def get_tag(self) -> tuple[str, str, str]:
-        return "py3", "none", super().get_tag()[2]
+        # scripts/dist says what the library runs on; else it is this system.
+        return "py3", "none", os.environ.get("DIFFEO_PLATFORM") or super().get_tag()[2]
 
 
 class PlatformDistribution(Distribution):

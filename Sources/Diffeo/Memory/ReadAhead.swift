@@ -1,4 +1,5 @@
 import CLibrary
+import CShims
 
 /// Numbered things that are made before somebody needs them, by a thread of its own. Number n is in slot n modulo their
 /// count, so that making the next one ends only what lies that many numbers back.
@@ -20,6 +21,8 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
   private let changed: UnsafeMutablePointer<pthread_cond_t>
   private var thread: pthread_t?
+  /// A child that was forked has no such thread, and perhaps a lock that nobody will open.
+  private let process = getpid()
   // Under the lock, by slot.
   private var numbers: [Int]
   private var states: [State]
@@ -30,6 +33,8 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
   private var isOpen = false
   private var waiters = 0
   private var quit = false
+  /// In which the host's functions run that it calls: that of who has asked last.
+  private var environment = cshims_environment_of_host()
 
   /// make fills a slot. It calls isWanted between pieces of its work, which may take its time; false: it is to give up.
   init(slots: [Slot], make: @escaping Make) {
@@ -60,6 +65,7 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
     let i = n % slots.count
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
+    environment = cshims_environment_of_host()
     while true {
       if numbers[i] == n, case .made = states[i] { break }
       if numbers[i] == n, case .failed(let error) = states[i] {
@@ -145,6 +151,7 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
       let i = number % slots.count
       guard case .waiting(let job) = states[i] else { break }
       isBusy = true
+      cshims_environment_adopt(environment)
       pthread_mutex_unlock(lock)
       var state = State.made
       do throws(DiffeoError) { try make(job, slots[i], { self.rest() }) } catch { state = .failed(error) }
@@ -169,6 +176,7 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
   }
 
   deinit {
+    if getpid() != process { return }
     locked {
       quit = true
       pthread_cond_broadcast(changed)

@@ -1,4 +1,5 @@
 import CLibrary
+import CShims
 import Synchronization
 
 /// Some threads that wait for work. Member 0 is the caller; the others live as long as the team.
@@ -8,8 +9,12 @@ final class Team: @unchecked Sendable {
   private let wake: UnsafeMutablePointer<pthread_cond_t>
   private let idle: UnsafeMutablePointer<pthread_cond_t>
   private var threads: [pthread_t] = []
+  /// A child that was forked has the team, but not its threads.
+  private let process = getpid()
   /// What to do in the present round; nil: to end. Written when all have done that of the round before.
   private var job: Job?
+  /// Of the host, whose functions members may call.
+  private var environment = cshims_environment_of_host()
   private let round = Atomic<Int>(0)
   private let busy = Atomic<Int>(0)
   // Who has spun in vain sleeps, and says so before it looks a last time; who changes what it waits for does that before it
@@ -78,6 +83,7 @@ final class Team: @unchecked Sendable {
 
   private func begin(_ job: Job?) {
     self.job = job
+    environment = cshims_environment_of_host()
     round.wrappingAdd(1, ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) == 0 { return }
     pthread_mutex_lock(lock)
@@ -91,6 +97,7 @@ final class Team: @unchecked Sendable {
       if !spin(until: { round.load(ordering: .acquiring) != seen }) { sleep(seen) }
       seen += 1
       guard let job else { return }
+      cshims_environment_adopt(environment)
       job.run(job.data, member)
       if busy.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue == 0,
         callerSleeps.load(ordering: .sequentiallyConsistent)
@@ -112,6 +119,7 @@ final class Team: @unchecked Sendable {
   }
 
   deinit {
+    if getpid() != process { return }
     begin(nil)
     for thread in threads { pthread_join(thread, nil) }
     pthread_mutex_destroy(lock)
