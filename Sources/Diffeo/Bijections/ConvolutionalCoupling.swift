@@ -174,7 +174,6 @@ struct ConvolutionalCoupling<S: Scalar>: Bijection {
   func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape { try run(&pass, inverse: false) }
   func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape { try run(&pass, inverse: true) }
 
-  @inline(__always)
   private func run(_ pass: inout Pass<S>, inverse: Bool) throws(DiffeoError) -> Tape {
     let (stride, scratch, tile) = (pass.stride, pass.scratch, MapTile(map, pass.stride))
     let mark = scratch.mark
@@ -263,7 +262,6 @@ struct ConvolutionalCoupling<S: Scalar>: Bijection {
     try pullback(&adjoint, tape, inverse: true)
   }
 
-  @inline(__always)
   private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse: Bool) throws(DiffeoError) {
     let (stride, scratch, tile) = (adjoint.stride, adjoint.scratch, MapTile(map, adjoint.stride))
     let mark = scratch.mark

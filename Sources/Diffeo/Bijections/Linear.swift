@@ -199,7 +199,6 @@ struct Linear<S: Scalar>: Bijection {
     try pullback(&adjoint, tape, inverse: true)
   }
 
-  @inline(__always)
   private func pullback(_ adjoint: inout Adjoint<S>, _ tape: Tape, inverse isInverse: Bool) throws(DiffeoError) {
     let scratch = adjoint.scratch
     let mark = scratch.mark

@@ -301,7 +301,6 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
   }
 
   /// All of a run but for the adding up.
-  @inline(__always)
   private func computeUnits(
     _ run: Run, _ places: Range<Int>, _ input: UnsafePointer<S>, side: UnsafePointer<S>?, _ buffers: Buffers,
     _ stride: Int

@@ -43,7 +43,7 @@ struct Neighbours<S: Scalar>: BitwiseCopyable {
   }
 
   /// To a buffer whose rows have `lanes` numbers. outside: what is there in place of neighbours that are not.
-  @inline(__always)
+  @inline(never)
   func gather(
     _ places: Range<Int>, _ channels: Int, _ map: UnsafePointer<S>, _ stride: Int, outside: S = 0,
     _ buffer: UnsafeMutablePointer<S>, _ lanes: Int
@@ -65,7 +65,7 @@ struct Neighbours<S: Scalar>: BitwiseCopyable {
 
   /// Adds a buffer to a map. Taps in this order, and pieces of the map by ascending places, add what a place of the map
   /// gets by ascending places that it comes from: the same bits for any pieces.
-  @inline(__always)
+  @inline(never)
   func addUp(
     _ places: Range<Int>, _ channels: Int, _ buffer: UnsafePointer<S>, _ lanes: Int, _ map: UnsafeMutablePointer<S>,
     _ stride: Int
