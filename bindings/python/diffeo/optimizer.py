@@ -41,8 +41,8 @@ class Optimizer(Stepping[F]):
 
     It begins with the weights of `flow`, which is not changed. Options are those of `fit`; `schedule` may be
     "constant", "cosine", which falls to 0 over `total_steps` (1 or more), or a function of step and total_steps that
-    gives what `lr` is multiplied by. Layers that are set from data and are not yet become the identity; `Trainer(flow, x).current`
-    is the flow with them set from x. Used by one thread at a time.
+    gives what `lr` is multiplied by. Layers that are set from data and are not yet become the identity;
+    `Trainer(flow, x).current` is the flow with them set from x. Used by one thread at a time.
 
     Raises
     ------

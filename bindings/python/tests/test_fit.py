@@ -440,12 +440,10 @@ def test_the_validation_of_an_average_is_reported_where_it_is_better(moons):
     # Steps so long that the weights jump about the best ones.
     options = {"validation": two_moons(1000, seed=22), "lr": 0.03, "batch_size": 32, "max_epochs": 4, "ema_decay": 0.99}
     trainer = diffeo.Trainer(flow, moons, **options)
-    now = []
-    for report in trainer:
-        now.append(trainer.current.log_prob(options["validation"]).mean())
+    now = [trainer.current.log_prob(options["validation"]).mean() for _ in trainer]
     history = fit(flow, moons, **options)
-    assert report.averaged
-    assert history.validation_log_prob[history.best_epoch - 1] == history.best_log_prob == report.best_log_prob
+    assert trainer.report.averaged
+    assert history.validation_log_prob[history.best_epoch - 1] == history.best_log_prob == trainer.report.best_log_prob
     assert history.best_log_prob == max(history.validation_log_prob)
     assert flow.log_prob(options["validation"]).mean() == pytest.approx(history.best_log_prob, abs=1e-5)
     assert (np.array(history.validation_log_prob) > np.array(now) - 1e-5).all()
