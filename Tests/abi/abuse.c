@@ -1295,12 +1295,16 @@ static void images(void) {
   REFUSED(DIFFEO_EINVAL, "one channel", D.spec_add_image_coupling(odd, NULL));
   REFUSED(DIFFEO_EINVAL, "one channel", D.spec_add_split(odd, NULL));
   ISOLATED("layers in an order that is wrong") {
-    CHECK_OK(D.spec_add_squeeze(spec, DIFFEO_SQUEEZE_DIAGONALS));
-    CHECK_STATUS(D.spec_invert(spec), DIFFEO_ESTATE);
-    CHECK_STATUS(D.spec_add_squeeze(spec, DIFFEO_SQUEEZE_DIAGONALS), DIFFEO_EINVAL);
-    for (int i = 0; i < 3; i++) CHECK_OK(D.spec_add_split(spec, NULL));
-    CHECK_STATUS(D.spec_add_split(spec, NULL), DIFFEO_EINVAL);
-    CHECK_STATUS(D.spec_add_image_coupling(spec, NULL), DIFFEO_EINVAL);
+    diffeo_spec *other = NULL;
+    CHECK_OK(D.spec_create_image(2, 2, 2, 0, DIFFEO_F32, &other));
+    CHECK_OK(D.spec_add_squeeze(other, DIFFEO_SQUEEZE_DIAGONALS));
+    CHECK_STATUS(D.spec_invert(other), DIFFEO_ESTATE);
+    CHECK_STATUS(D.spec_add_squeeze(other, DIFFEO_SQUEEZE_DIAGONALS), DIFFEO_EINVAL);
+    for (int i = 0; i < 3; i++) CHECK_OK(D.spec_add_split(other, NULL));
+    CHECK_STATUS(D.spec_invert(other), DIFFEO_ESTATE);
+    CHECK_STATUS(D.spec_add_split(other, NULL), DIFFEO_EINVAL);
+    CHECK_STATUS(D.spec_add_image_coupling(other, NULL), DIFFEO_EINVAL);
+    D.spec_destroy(other);
   }
   diffeo_spec *wide = NULL;
   CHECK_OK(D.spec_create(4097, 0, DIFFEO_F32, &wide));
