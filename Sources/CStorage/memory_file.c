@@ -6,10 +6,16 @@
 
 /* A file that is in memory, for reading. HDF5's own driver for that copies it, looks whether a file of its name exists, and
  * lets addresses that lead nowhere through to where they end the process. */
+enum { RECENT = 64 };
 typedef struct memory_file {
   H5FD_t head;
   const unsigned char *bytes;
   haddr_t size, end;
+  /* Of the latest pieces of structure that were read. */
+  struct {
+    haddr_t from, to;
+  } read[RECENT];
+  unsigned reads;
 } memory_file;
 
 typedef struct memory_info {
@@ -38,12 +44,25 @@ static herr_t set_end(H5FD_t *file, H5FD_mem_t type, haddr_t end) { return (void
 
 static haddr_t get_size(const H5FD_t *file, H5FD_mem_t type) { return (void)type, ((const memory_file *)file)->size; }
 
+/* HDF5 reads what is missing before or behind a piece that it has. */
+static bool is_beside_another(const memory_file *file, haddr_t from, haddr_t to) {
+  const unsigned count = file->reads < RECENT ? file->reads : RECENT;
+  for (unsigned i = 0; i < count; i++)
+    if (file->read[i].to == from || file->read[i].from == to) return true;
+  return false;
+}
+
 static herr_t read_bytes(H5FD_t *of, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size, void *target) {
   (void)transfer;
   enum { LEAST = 8 }; /* of structure, with its signature and checksum: HDF5 subtracts the latter without looking */
-  const memory_file *file = (const memory_file *)of;
+  memory_file *file = (memory_file *)of;
   if (at > file->size || size > file->size - at) return -1;
-  if (size < LEAST && type != H5FD_MEM_DRAW && type != H5FD_MEM_SUPER) return -1;
+  if (type != H5FD_MEM_DRAW && type != H5FD_MEM_SUPER) {
+    if (size < LEAST && !is_beside_another(file, at, at + size)) return -1;
+    const unsigned i = file->reads++ % RECENT;
+    file->read[i].from = at;
+    file->read[i].to = at + size;
+  }
   memcpy(target, file->bytes + at, size);
   return 0;
 }

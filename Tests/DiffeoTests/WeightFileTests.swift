@@ -97,6 +97,8 @@ import Testing
 
   @Test("the host's HDF5 handler and error stack are as they were")
   func host() throws {
+    // HDF5 is opened when a file is first used.
+    _ = try WeightFile.image(of: .sample(.f32))
     H5open()
     var function: H5E_auto2_t?
     var data: UnsafeMutableRawPointer?
