@@ -55,6 +55,10 @@ final class Model<S: Scalar>: @unchecked Sendable {
 
   var denseLayers: [DenseLayer<S>] { (0..<layerCount).flatMap { layers[$0].denseLayers } + base.denseLayers }
 
+  /// Of a tile of so many rows, over which sums run that show in the results. Where places are lanes as well these are
+  /// summed in pieces: so it is the same for all kernels there.
+  func sumStride(_ rows: Int) -> Int { isImage ? Tiling.imageRows : Tiling.wholeVectors(rows, S.self) }
+
   /// A pass for a tile whose x and context the caller fills in, raw, before it calls begin.
   func newPass(_ stride: Int, recording: Bool, _ scratch: Scratch) throws(DiffeoError) -> Pass<S> {
     try Pass(

@@ -126,7 +126,7 @@ struct PullbackTask<S: Scalar, T: Scalar>: IndexedTask {
     let tileRange = Tiling.range(tile, piece.count, tileRows: tileRows)
     let range = piece.lowerBound + tileRange.lowerBound..<piece.lowerBound + tileRange.upperBound
     // Sums over rows want whole vectors.
-    let stride = sums == nil ? Tiling.stride(range.count, S.self) : Tiling.wholeVectors(range.count, S.self)
+    let stride = sums == nil ? Tiling.stride(range.count, S.self) : model.sumStride(range.count)
     var pass = try model.newPass(stride, recording: true, scratch)
     pass.load(batch, range, contextDim: model.contextDim)
     pass.repeatLastRow(range.count)

@@ -181,7 +181,7 @@ final class LikelihoodGradient<S: Scalar> {
     let scratch = scratches[goesAlone ? i % workspace.threads : i]
     scratch.releaseAll()
     let rows = Tiling.range(i, piece.count, tileRows: tileRows)
-    var pass = try model.newPass(Tiling.wholeVectors(rows.count, S.self), recording: true, scratch)
+    var pass = try model.newPass(model.sumStride(rows.count), recording: true, scratch)
     pass.minibatch = number
     pass.dropout = Dropout(seed: seed, minibatch: number, firstRow: piece.lowerBound + rows.lowerBound)
     try load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)

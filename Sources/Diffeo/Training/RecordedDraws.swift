@@ -59,7 +59,7 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
   private func record(_ i: Int, _ scratch: Scratch) throws(DiffeoError) -> Model<S>.Recording {
     let (model, range) = (flow.model, tileRange(i))
     let batch = Batch<T>(rows: rows, x: nil, context: source.context, contextIsShared: false)
-    var pass = try model.newPass(Tiling.wholeVectors(range.count, S.self), recording: true, scratch)
+    var pass = try model.newPass(model.sumStride(range.count), recording: true, scratch)
     pass.load(batch, range, contextDim: model.contextDim)
     pass.repeatLastRow(range.count)
     model.begin(&pass)
