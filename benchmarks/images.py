@@ -22,6 +22,7 @@ from typing import Any
 import diffeo
 import h5py
 import numpy as np
+from report import Table, markdown, plain, write
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "benchmarks/results/images"
@@ -110,24 +111,16 @@ def run(name: str, images: Images, minutes: float, threads: int) -> dict[str, An
     return result
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """In Markdown, for the page."""
-    lines = ["| model | parameters | minutes of one core | test bits | ± | published |", "|---|---|---|---|---|---|"]
+def table(results: list[dict[str, Any]]) -> Table:
+    """A line a model."""
+    lines = [["model", "parameters", "minutes of one core", "test bits", "±", "published"]]
     for each in results:
         published = PUBLISHED.get(each["model"]) if each["data"].startswith("mnist") else None
-        lines.append(
-            f"| {each['model']} | {each['parameters']:,} | {each['minutes']:.0f} | {each['test']:.3f} | "
-            f"{each['two_errors']:.3f} | {published or ''} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def write(text: str) -> None:
-    """Put the table between its marks in the page."""
-    before, rest = PAGE.read_text().split("<!-- images -->\n")
-    PAGE.write_text(
-        f"{before}<!-- images -->\n{text}<!-- images end -->\n{rest.split('<!-- images end -->' + chr(10))[1]}"
-    )
+        lines.append([
+            each["model"], f"{each['parameters']:,}", f"{each['minutes']:.0f}", f"{each['test']:.3f}",
+            f"{each['two_errors']:.3f}", str(published or ""),
+        ])  # fmt: skip
+    return lines
 
 
 def main() -> None:
@@ -150,9 +143,9 @@ def main() -> None:
             continue
         if given.minutes > 0 or given.quick:
             results.append(run(name, images, QUICK_MINUTES if given.quick else given.minutes, given.threads))
-    print(table(results))
+    print(plain(table(results)))
     if given.write:
-        write(table(results))
+        write(PAGE, {"images": markdown(table(results))})
 
 
 if __name__ == "__main__":

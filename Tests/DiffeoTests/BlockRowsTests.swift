@@ -40,7 +40,7 @@ private final class MadeRows: RowReader, @unchecked Sendable {
 }
 
 @Suite struct BlockRowsTests {
-  private let settings = RowSettings<Double>(
+  private let settings = RowSettings(
     seed: 3, dequantizes: false, noise: 0, moves: nil, negativeWeights: false)
 
   private func flow(_ dim: Int = 1, contextDim: Int = 0, threads: Int = 1) throws -> FlowInTraining<Double> {

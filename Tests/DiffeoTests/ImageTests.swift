@@ -239,7 +239,7 @@ import Testing
   /// Images are moved as a whole, by as far as was asked for, with their borders behind them.
   @Test func movesOfImages() throws {
     let map = FeatureMap(channels: 2, height: 4, width: 5)
-    let moves = try #require(ImageMoves<Double>(map, shift: 1, flips: true, seed: 3))
+    let moves = try #require(ImageMoves(map, shift: 1, flips: true, seed: 3))
     let scratch = Scratch()
     defer { scratch.destroy() }
     var seen = Set<[Int]>()
@@ -269,7 +269,7 @@ import Testing
       }
     }
     #expect(seen.count == 18)
-    #expect(ImageMoves<Double>(map, shift: 0, flips: false, seed: 1) == nil)
+    #expect(ImageMoves(map, shift: 0, flips: false, seed: 1) == nil)
   }
 
   /// Counts that are none, in the rows of a training.

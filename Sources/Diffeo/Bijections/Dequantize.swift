@@ -14,6 +14,11 @@ struct DequantizeSpec: BijectionSpec {
   /// Up to so many levels, all are numbers of float32.
   static let maxLevels = 1 << 24
 
+  /// Whether a number is one that the layer is for.
+  static func isCount<T: Scalar>(_ value: T, levels: Int) -> Bool {
+    value >= 0 && value < T(levels) && value == value.rounded(.down)
+  }
+
   init(dim: Int, levels: Int) throws(DiffeoError) {
     try Limit.check("dequantize.levels", levels)
     self.dim = dim

@@ -129,12 +129,8 @@ struct Linear<S: Scalar>: Bijection {
     map = spec.map
     self.slot = slot
     let n = map.channels
-    let order = Array(0..<Int32(n))
-    let limits = [Int32](repeating: Int32(n), count: n)
-    matrix = try DenseLayer(
-      offset: offset, slot: slot, rowOrder: order, columnOrder: order, limits: limits, pool: pool)
-    inverseMatrix = try DenseLayer(
-      offset: offset, slot: slot, rowOrder: order, columnOrder: order, limits: limits, pool: pool)
+    matrix = try DenseLayer(full: n, n, offset: offset, slot: slot, pool: pool)
+    inverseMatrix = try DenseLayer(full: n, n, offset: offset, slot: slot, pool: pool)
     factors = try pool.take(n * n)
     inverse = try pool.take(n * n)
     inverseWeights = try pool.take(n * n)

@@ -2,10 +2,10 @@ import KernelInterface
 
 /// Space to depth: squares of 2 x 2 places of a channel become four channels of one place each, and a map of
 /// c x h x w one of 4 c x h/2 x w/2. Dinh, Sohl-Dickstein and Bengio 2017, section 3.6. Inverted it is depth to space.
-struct SqueezeSpec: BijectionSpec {
+struct SqueezeSpec: ColumnMoveSpec {
   static let kind = "squeeze"
-  typealias F32 = Squeeze<Float>
-  typealias F64 = Squeeze<Double>
+  typealias F32 = ColumnMove<SqueezeSpec, Float>
+  typealias F64 = ColumnMove<SqueezeSpec, Double>
 
   private let dim: Int
   /// Before.
@@ -35,8 +35,6 @@ struct SqueezeSpec: BijectionSpec {
     return record
   }
 
-  var slots: [ParameterSlot] { [] }
-
   var squeezed: FeatureMap {
     FeatureMap(start: map.start, channels: 4 * map.channels, height: map.height / 2, width: map.width / 2)
   }
@@ -47,7 +45,6 @@ struct SqueezeSpec: BijectionSpec {
       + (map.start > 0 ? ", from column \(map.start)" : "")
   }
 
-  /// z_i = x_{sources[i]}, all columns of a row.
   var sources: [Int32] {
     var sources = Array(0..<Int32(dim))
     let (h, w) = (map.height / 2, map.width / 2)
@@ -81,27 +78,4 @@ package enum SqueezeOrder: Int32, Sendable {
 
   static let names = Names<SqueezeOrder>([(.channels, "channels"), (.places, "places"), (.diagonals, "diagonals")])
   var name: String { SqueezeOrder.names.name(self) }
-}
-
-struct Squeeze<S: Scalar>: Bijection {
-  private let columns: ColumnMove<S>
-
-  init(_ spec: SqueezeSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
-    columns = try ColumnMove(spec.sources, pool: pool)
-  }
-
-  func prepare(_ parameters: UnsafePointer<S>) {}
-
-  struct Tape: BitwiseCopyable {}
-
-  func forward(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    try columns.forward(&pass)
-    return Tape()
-  }
-  func inverse(_ pass: inout Pass<S>) throws(DiffeoError) -> Tape {
-    try columns.inverse(&pass)
-    return Tape()
-  }
-  func forwardPullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) { try columns.inverse(&adjoint) }
-  func inversePullback(_ adjoint: inout Adjoint<S>, _ tape: Tape) throws(DiffeoError) { try columns.forward(&adjoint) }
 }

@@ -14,7 +14,6 @@ package struct FeatureMap: Equatable, Sendable, BitwiseCopyable {
   /// Columns.
   var count: Int { channels * places }
   package var shape: [Int] { [channels, height, width] }
-  var end: Int { start + count }
 
   /// All columns of a row that is no image.
   init(columns: Int) { self.init(start: 0, channels: columns, height: 1, width: 1) }
@@ -26,8 +25,14 @@ package struct FeatureMap: Equatable, Sendable, BitwiseCopyable {
     self.width = width
   }
 
-  /// [channels, height, width], every value of which is suspect.
-  init(start: Int = 0, shape: [Int], dim: Int) throws(DiffeoError) {
+  /// Of a layer, every value of whose record is suspect; the whole row where it does not say.
+  init(_ record: Record, dim: Int) throws(DiffeoError) {
+    guard record["shape"] != nil else {
+      self.init(columns: dim)
+      return
+    }
+    let shape = try record.ints("shape")
+    let start = try record["start"] == nil ? 0 : record.int("start")
     guard shape.count == 3, shape.allSatisfy({ 1...dim ~= $0 }), shape[0] * shape[1] <= dim,
       start >= 0, start <= dim - shape[0] * shape[1] * shape[2]
     else {
@@ -35,16 +40,6 @@ package struct FeatureMap: Equatable, Sendable, BitwiseCopyable {
         .format, "a map of shape \(shape) from column \(start) on is not within the \(dim) columns of the flow")
     }
     self.init(start: start, channels: shape[0], height: shape[1], width: shape[2])
-  }
-
-  /// Of a layer; the whole row where the record does not say.
-  init(_ record: Record, dim: Int) throws(DiffeoError) {
-    guard record["shape"] != nil else {
-      self.init(columns: dim)
-      return
-    }
-    try self.init(
-      start: record["start"] == nil ? 0 : record.int("start"), shape: record.ints("shape"), dim: dim)
   }
 
   func describe(_ record: inout Record, dim: Int) {
@@ -84,16 +79,6 @@ struct MapTile: BitwiseCopyable {
     if count == total { return }
     y.update(from: x, count: offset)
     (y + offset + count).update(from: x + offset + count, count: total - offset - count)
-  }
-
-  /// Sums of a map over its places: [channels][stride].
-  @inline(__always)
-  func sumPlaces<S: Scalar>(_ map: UnsafePointer<S>, _ sums: UnsafeMutablePointer<S>) {
-    for c in 0..<channels {
-      let sum = sums + c * stride
-      sum.update(from: map + c * lanes, count: stride)
-      for p in 1..<max(places, 1) { S.kernels.add(stride, map + c * lanes + p * stride, sum) }
-    }
   }
 }
 

@@ -10,13 +10,13 @@ package struct BitsPerDim: Sendable {
 
   package init(_ spec: FlowSpec, seed: UInt64, draws: Int) throws(DiffeoError) {
     try Limit.check("bits_per_dim.draws", draws)
-    guard let first = spec.layers.first, let layer = first.spec as? DequantizeSpec, !first.inverted else {
+    guard let levels = spec.levels else {
       throw DiffeoError(
         .invalid, "bits per dimension are of counts, and the first layer of this flow is no dequantisation")
     }
     noise = DequantizationNoise(seed: seed)
     self.draws = draws
-    levels = layer.levels
+    self.levels = levels
   }
 
   /// Of the rows of a pass that has begun.
@@ -53,7 +53,7 @@ package struct BitsPerDim: Sendable {
     for row in rows {
       for i in 0..<dim {
         let value = x[row * dim + i]
-        guard value >= 0, value < T(levels), value == value.rounded(.down) else {
+        guard DequantizeSpec.isCount(value, levels: levels) else {
           throw DiffeoError(
             .invalid,
             "x is \(value) in row \(row), column \(i): bits per dimension are of counts, integers 0 to \(levels - 1)")

@@ -154,6 +154,12 @@ package struct FlowSpec: Equatable, Sendable {
     base.spec.limitsSupport || layers.contains { $0.spec.limitsSupport }
   }
 
+  /// Of a flow of counts, 0 to levels - 1: its first layer dequantises.
+  var levels: Int? {
+    guard let first = layers.first, !first.inverted else { return nil }
+    return (first.spec as? DequantizeSpec)?.levels
+  }
+
   /// So many layers, from the data on, decide which rows have a density; nil: all of them and the base.
   var limitingLayers: Int? {
     base.spec.limitsSupport ? nil : (layers.lastIndex { $0.spec.limitsSupport } ?? -1) + 1

@@ -18,8 +18,9 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
   private let runCount: Int
   private let contextInputs: Int
   private let context: DenseLayer<S>?
-  /// Of the last link, its weights and biases with the gains in them, and the gains.
+  /// Of the last link, its weights and biases with the gains in them; and the gains.
   private let gained: UnsafeMutablePointer<S>
+  private let gains: UnsafeMutablePointer<S>
   private let gainOffset: Int?
   private let gainSlot: Int
 
@@ -88,12 +89,9 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
       let addsUp = runs.contains { $0.last == i && $0.first < i }
       let taps = link.kernel * link.kernel
       let isOutside = c.onesOutside && i == chain.count - 1
-      let matrix =
-        addsUp
-        ? try DenseLayer<S>(
-          whole: link.outputs * taps, link.inputs, offset: offset, slot: slot, hasBias: false, pool: pool)
-        : try DenseLayer<S>(
-          whole: link.outputs, link.inputs * taps, offset: offset, slot: slot, hasBias: true, pool: pool)
+      let matrix = try DenseLayer<S>(
+        full: addsUp ? link.outputs * taps : link.outputs, addsUp ? link.inputs : link.inputs * taps, offset: offset,
+        slot: slot, hasBias: !addsUp, wholeVectors: true, pool: pool)
       let count = link.outputs * taps * link.inputs
       links.append(
         Link(
@@ -109,11 +107,9 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     }
     contextInputs = spec.contextInputs
     if contextInputs > 0 {
-      let size = (spec.contextOutputs, spec.contextInputs)
       context = try DenseLayer(
-        offset: offset, slot: slot, rowOrder: Array(0..<Int32(size.0)), columnOrder: Array(0..<Int32(size.1)),
-        limits: [Int32](repeating: Int32(size.1), count: size.0), hasBias: false, pool: pool)
-      offset += size.0 * size.1
+        full: spec.contextOutputs, contextInputs, offset: offset, slot: slot, hasBias: false, pool: pool)
+      offset += spec.contextOutputs * contextInputs
       slot += 1
     } else {
       context = nil
@@ -121,7 +117,8 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     gainOffset = c.gain ? offset : nil
     gainSlot = slot
     let last = links[links.count - 1]
-    gained = try pool.take(c.gain ? last.matrix.outputs * last.matrix.inputs + 2 * last.outputs : 0)
+    gained = try pool.take(c.gain ? last.matrix.outputs * last.matrix.inputs + last.outputs : 0)
+    gains = try pool.take(c.gain ? last.outputs : 0)
     linkCount = links.count
     runCount = runs.count
     self.links = try pool.take(linkCount)
@@ -141,7 +138,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
           let gain = S(exp(3 * Double(parameters[gainOffset + o])))
           for k in o * each..<(o + 1) * each { gained[k] = gain * weights[k] }
           gained[link.outputs * each + o] = gain * bias[o]
-          gained[link.outputs * (each + 1) + o] = gain
+          gains[o] = gain
         }
         (weights, bias) = (UnsafePointer(gained), UnsafePointer(gained + link.outputs * each))
       }
@@ -204,9 +201,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
   /// Where one convolution is all there is, the outputs are multiplied by their gains with what the context adds to them.
   private func multiplySide(_ side: UnsafeMutablePointer<S>, _ stride: Int) {
     guard gainOffset != nil, linkCount == 1 else { return }
-    let link = links[0]
-    let gains = gained + link.matrix.outputs * link.matrix.inputs + link.outputs
-    for o in 0..<link.outputs {
+    for o in 0..<outputs {
       for r in 0..<stride { side[o * stride + r] *= gains[o] }
     }
   }
@@ -463,7 +458,6 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
         }
         gGain[o] = S(3 * product)
       }
-      let gains = gained + count + link.outputs
       for o in 0..<link.outputs {
         for k in o * each..<(o + 1) * each { sums.weights[k] *= gains[o] }
         bias[o] *= gains[o]

@@ -59,11 +59,15 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
     }
   }
 
-  /// A matrix [outputs, inputs] that sees all of its inputs, in tiles of whole vectors.
-  init(whole outputs: Int, _ inputs: Int, offset: Int, slot: Int, hasBias: Bool, pool: Pool) throws(DiffeoError) {
+  /// A matrix [outputs, inputs] that sees all of its inputs.
+  init(
+    full outputs: Int, _ inputs: Int, offset: Int, slot: Int, hasBias: Bool = true, wholeVectors: Bool = false,
+    pool: Pool
+  ) throws(DiffeoError) {
     try self.init(
       offset: offset, slot: slot, rowOrder: Array(0..<Int32(outputs)), columnOrder: Array(0..<Int32(inputs)),
-      limits: [Int32](repeating: Int32(inputs), count: outputs), hasBias: hasBias, wholeVectors: true, pool: pool)
+      limits: [Int32](repeating: Int32(inputs), count: outputs), hasBias: hasBias, wholeVectors: wholeVectors,
+      pool: pool)
   }
 
   /// Packs the present parameters of the flow.

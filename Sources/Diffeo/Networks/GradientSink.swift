@@ -30,21 +30,9 @@ struct GradientSink<S: Scalar>: BitwiseCopyable {
   ) throws(DiffeoError) {
     if layer.hasBias { sum(layer.slot + 1, d, layer.outputs, stride) }
     let mark = scratch.mark
-    var d = d
-    if stride != outerStride {
-      let copy = try scratch.take(layer.outputs * outerStride, of: S.self)
-      for o in 0..<layer.outputs { (copy + o * outerStride).update(from: d + o * stride, count: rows) }
-      d = UnsafePointer(copy)
-    }
-    let width = S.kernels.outerColumns
-    let blocks = try scratch.take((layer.inputs + width - 1) / width * width * rows, of: S.self)
-    for k in Swift.stride(from: 0, to: layer.inputs, by: width) {
-      S.kernels.transpose(x + k * stride, min(width, layer.inputs - k), stride, rows, blocks + k * rows, width)
-    }
+    let operands = try OuterOperands(layer, d, x, rows, stride, scratch)
     let slot = first + layer.slot
-    turns.take(slot, turn: tile) {
-      S.kernels.outer(rows, d, layer.outputs, layer.limits, blocks, layer.inputs, sums[slot], layer.inputs, adds)
-    }
+    turns.take(slot, turn: tile) { operands.multiply(into: sums[slot], adds: adds) }
     scratch.release(to: mark)
   }
 
@@ -67,5 +55,39 @@ struct GradientSink<S: Scalar>: BitwiseCopyable {
     turns.take(slot, turn: tile) {
       if adds { S.kernels.add(count, values, sums[slot]) } else { sums[slot].update(from: values, count: count) }
     }
+  }
+}
+
+/// d and x of the gradient of a dense layer, over some rows of two tiles, as `KernelTable.outer` wants them: in scratch
+/// memory, where they are not so already.
+struct OuterOperands<S: Scalar>: BitwiseCopyable {
+  private let layer: DenseLayer<S>
+  private let rows: Int
+  private let d: UnsafePointer<S>
+  private let blocks: UnsafeMutablePointer<S>
+
+  /// rows: at most outerStride.
+  init(
+    _ layer: DenseLayer<S>, _ d: UnsafePointer<S>, _ x: UnsafePointer<S>, _ rows: Int, _ stride: Int,
+    _ scratch: Scratch
+  ) throws(DiffeoError) {
+    self.layer = layer
+    self.rows = rows
+    if stride == outerStride {
+      self.d = d
+    } else {
+      let copy = try scratch.take(layer.outputs * outerStride, of: S.self)
+      for o in 0..<layer.outputs { (copy + o * outerStride).update(from: d + o * stride, count: rows) }
+      self.d = UnsafePointer(copy)
+    }
+    let width = S.kernels.outerColumns
+    blocks = try scratch.take((layer.inputs + width - 1) / width * width * rows)
+    for k in Swift.stride(from: 0, to: layer.inputs, by: width) {
+      S.kernels.transpose(x + k * stride, min(width, layer.inputs - k), stride, rows, blocks + k * rows, width)
+    }
+  }
+
+  func multiply(into sums: UnsafeMutablePointer<S>, adds: Bool) {
+    S.kernels.outer(rows, d, layer.outputs, layer.limits, blocks, layer.inputs, sums, layer.inputs, adds)
   }
 }

@@ -34,22 +34,9 @@ struct LaneSums<S: Scalar>: BitwiseCopyable {
     if layer.hasBias { S.kernels.rowSums(layer.outputs, d, width, lanes, bias, true) }
     if layer.inputs == 0 { return }
     let mark = scratch.mark
-    let columns = S.kernels.outerColumns
-    let blocks = try scratch.take(
-      (layer.inputs + columns - 1) / columns * columns * min(lanes, outerStride), of: S.self)
     for first in Swift.stride(from: 0, to: lanes, by: outerStride) {
-      let count = min(outerStride, lanes - first)
-      var d = d
-      if width != outerStride {
-        let copy = try scratch.take(layer.outputs * outerStride, of: S.self)
-        for o in 0..<layer.outputs { (copy + o * outerStride).update(from: d + o * width + first, count: count) }
-        d = UnsafePointer(copy)
-      }
-      for k in Swift.stride(from: 0, to: layer.inputs, by: columns) {
-        S.kernels.transpose(
-          x + k * width + first, min(columns, layer.inputs - k), width, count, blocks + k * count, columns)
-      }
-      S.kernels.outer(count, d, layer.outputs, layer.limits, blocks, layer.inputs, weights, layer.inputs, true)
+      try OuterOperands(layer, d + first, x + first, min(outerStride, lanes - first), width, scratch)
+        .multiply(into: weights, adds: true)
     }
     scratch.release(to: mark)
   }

@@ -7,7 +7,7 @@ final class BlockRows<S: Scalar>: RowSource {
   let effectiveCount: Double
   private let file: BlockFile<S>
   private let selection: RowSelection
-  private let settings: RowSettings<S>
+  private let settings: RowSettings
   private let memory: BlockMemory
   /// Gives weights a mean of 1.
   private let weightFactor: S
@@ -22,7 +22,7 @@ final class BlockRows<S: Scalar>: RowSource {
 
   /// All rows of a reader, which are read once. bytes: of memory that this, and what is split from it, may take.
   convenience init(
-    _ reader: any RowReader, name: String, _ settings: RowSettings<S>, bytes: Int
+    _ reader: any RowReader, name: String, _ settings: RowSettings, bytes: Int
   ) throws(DiffeoError) {
     let memory = BlockMemory(reader, S.self, bytes: bytes)
     let file = try BlockFile<S>(
@@ -31,7 +31,7 @@ final class BlockRows<S: Scalar>: RowSource {
   }
 
   private init(
-    _ file: BlockFile<S>, _ selection: RowSelection, _ settings: RowSettings<S>, _ memory: BlockMemory
+    _ file: BlockFile<S>, _ selection: RowSelection, _ settings: RowSettings, _ memory: BlockMemory
   ) throws(DiffeoError) {
     (self.file, self.selection, self.settings, self.memory) = (file, selection, settings, memory)
     dequantization = settings.dequantizes ? DequantizationNoise(seed: settings.seed) : nil
@@ -68,7 +68,7 @@ final class BlockRows<S: Scalar>: RowSource {
   }
 
   private static func plan(
-    _ epoch: Int, _ file: BlockFile<S>, _ selection: RowSelection, _ settings: RowSettings<S>, _ memory: BlockMemory
+    _ epoch: Int, _ file: BlockFile<S>, _ selection: RowSelection, _ settings: RowSettings, _ memory: BlockMemory
   ) -> WindowPlan {
     WindowPlan(
       epoch: epoch, blocks: file.blocks, windowRows: memory.leastWindowRows(of: selection.count), seed: settings.seed

@@ -6,7 +6,7 @@ final class DataRows<S: Scalar>: RowSource {
   private let seed: UInt64
   private let dequantization: DequantizationNoise?
   private let noise: DataNoise<S>?
-  private let moves: ImageMoves<S>?
+  private let moves: ImageMoves?
   /// Gives weights a mean of 1.
   private let weightFactor: S
   let effectiveCount: Double
@@ -17,7 +17,7 @@ final class DataRows<S: Scalar>: RowSource {
   private let pool = Pool()
 
   /// All rows.
-  convenience init(_ data: DataSet<S>, _ settings: RowSettings<S>) throws(DiffeoError) {
+  convenience init(_ data: DataSet<S>, _ settings: RowSettings) throws(DiffeoError) {
     let (seed, noise) = (settings.seed, settings.noise)
     try self.init(
       data, 0..<Int32(data.rows), seed, settings.dequantizes ? DequantizationNoise(seed: seed) : nil,
@@ -27,7 +27,7 @@ final class DataRows<S: Scalar>: RowSource {
   /// sorted: numbers of rows.
   private init(
     _ data: DataSet<S>, _ sorted: some Collection<Int32>, _ seed: UInt64, _ dequantization: DequantizationNoise?,
-    _ noise: DataNoise<S>?, _ moves: ImageMoves<S>?
+    _ noise: DataNoise<S>?, _ moves: ImageMoves?
   ) throws(DiffeoError) {
     self.data = data
     self.seed = seed

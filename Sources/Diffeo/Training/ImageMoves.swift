@@ -2,7 +2,7 @@ import KernelInterface
 
 /// What training does to images: moves them by some places, with their borders behind them, and mirrors half of them. By the
 /// seed, the epoch and the row of the data, and nothing else.
-struct ImageMoves<S: Scalar> {
+struct ImageMoves {
   private let random: RowRandom
   private let map: FeatureMap
   private let shift: Int
@@ -17,7 +17,9 @@ struct ImageMoves<S: Scalar> {
     self.flips = flips
   }
 
-  func apply(to pass: inout Pass<S>, _ order: UnsafePointer<Int32>, _ count: Int, epoch: Int) throws(DiffeoError) {
+  func apply<S: Scalar>(
+    to pass: inout Pass<S>, _ order: UnsafePointer<Int32>, _ count: Int, epoch: Int
+  ) throws(DiffeoError) {
     let (scratch, stride) = (pass.scratch, pass.stride)
     let mark = scratch.mark
     let (height, width, places) = (map.height, map.width, map.places)

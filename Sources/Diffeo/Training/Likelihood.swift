@@ -53,8 +53,7 @@ final class Likelihood<S: Scalar>: Objective {
   @_specialize(where S == Double)
   func check(_ rows: any RowSource<S>) throws(DiffeoError) {
     if !flow.spec.limitsSupport { return }
-    let layers = flow.spec.limitingLayers
-    let levels = flow.spec.layers.first.flatMap { $0.inverted ? nil : ($0.spec as? DequantizeSpec)?.levels }
+    let (layers, levels) = (flow.spec.limitingLayers, flow.spec.levels)
     try flow.eachTile(of: rows, flow.workspace) { range, pass throws(DiffeoError) in
       if let levels { try checkCounts(pass, range, levels, rows) }
       if let layers {
@@ -81,7 +80,7 @@ final class Likelihood<S: Scalar>: Objective {
     for i in 0..<pass.dim {
       for r in 0..<range.count {
         let value = pass.x[i * pass.stride + r]
-        guard value >= 0, value < S(levels), value == value.rounded(.down) else {
+        guard DequantizeSpec.isCount(value, levels: levels) else {
           throw DiffeoError(
             .numeric,
             "\(rows.name(of: range.lowerBound + r)) has \(value) in column \(i): this flow is of counts, integers 0 to "

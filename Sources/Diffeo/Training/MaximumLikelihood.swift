@@ -70,7 +70,7 @@ extension FlowInTraining {
     return try BlockRows(reader, name: name, settings, bytes: bytes)
   }
 
-  private func settings(_ options: TrainOptions) throws(DiffeoError) -> RowSettings<S> {
+  private func settings(_ options: TrainOptions) throws(DiffeoError) -> RowSettings {
     guard spec.isImage || options.imageShift == 0 && !options.imageFlip else {
       throw DiffeoError(
         .invalid, "image_shift and image_flip are for images, and this flow is of \(spec.dim) columns without a shape")

@@ -51,13 +51,13 @@ extension RowSource {
 }
 
 /// What a training does with its rows.
-struct RowSettings<S: Scalar> {
+struct RowSettings {
   /// Of the split, the orders and the noise.
   let seed: UInt64
   /// Whether whole numbers have noise.
   let dequantizes: Bool
   /// Added in training, in standard deviations of each column.
   let noise: Double
-  let moves: ImageMoves<S>?
+  let moves: ImageMoves?
   let negativeWeights: Bool
 }
