@@ -94,20 +94,25 @@ static inline void set_default_environment(cshims_environment now) {
   change_environment(now, none);
 }
 #else
+/* Zero is the default: to nearest, nothing flushed, nothing trapped, no flag up. */
 static _Thread_local cshims_environment host;
 
 static inline cshims_environment current_environment(void) {
-  cshims_environment now = {.is_known = 1};
-  fegetenv(&now.all);
+  cshims_environment now;
+  __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(now.control), "=r"(now.status));
   return now;
 }
 
+/* A change of the control register waits for what is being computed. */
 static inline void change_environment(cshims_environment now, cshims_environment to) {
-  (void)now;
-  if (to.is_known) fesetenv(&to.all);
+  if (now.control != to.control) __asm__ volatile("msr fpcr, %0" : : "r"(to.control));
+  if (now.status != to.status) __asm__ volatile("msr fpsr, %0" : : "r"(to.status));
 }
 
-static inline void set_default_environment(cshims_environment now) { (void)now, fesetenv(FE_DFL_ENV); }
+static inline void set_default_environment(cshims_environment now) {
+  const cshims_environment none = {0, 0};
+  change_environment(now, none);
+}
 #endif
 
 cshims_environment cshims_environment_enter(void) {

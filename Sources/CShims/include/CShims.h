@@ -4,9 +4,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#if !defined(__x86_64__)
-#include <fenv.h>
-#endif
 
 /* 0: x86-64 baseline, or another machine. 1: AVX2 and FMA (x86-64-v3). 2: AVX-512 F, BW, CD, DQ, VL (x86-64-v4).
  * What both the processor and the operating system support. */
@@ -25,14 +22,14 @@ int cshims_open(const char *path, int flags, int mode);
 int cshims_is_regular(unsigned mode);
 
 /* The floating-point environment of a thread: how it rounds, what it traps, which flags are up, what becomes of denormal
- * numbers. The library computes in the default one whatever its host has. fegetenv and fesetenv would take 60 ns a call. */
+ * numbers. The library computes in the default one whatever its host has. fegetenv and fesetenv would take 60 ns a call, and
+ * bare metal, which the tests compile the kernels for, has no <fenv.h>. */
 typedef struct cshims_environment {
 #if defined(__x86_64__)
   uint32_t vector;          /* MXCSR */
   uint16_t control, status; /* of the x87, which does long double */
-#else
-  fenv_t all;
-  int is_known;
+#else                       /* 64-bit ARM */
+  uint64_t control, status; /* FPCR and FPSR */
 #endif
 } cshims_environment;
 
