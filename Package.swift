@@ -31,12 +31,16 @@ let kernels: [Target] = instructionSets.flatMap { isa in
 let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
 let chosen: [SwiftSetting] = isPortable ? [.define("PORTABLE")] : []
 
-// DIFFEO_HDF5: where a static HDF5 is that goes into the library (scripts/hdf5-static), for `make dist`.
-let staticHDF5 = Context.environment["DIFFEO_HDF5"]
-let hdf5Headers: [SwiftSetting] = staticHDF5.map { [.unsafeFlags(["-Xcc", "-I\($0)/include"])] } ?? []
-let hdf5Flags: [CSetting] = staticHDF5.map { [.define("CHDF5_STATIC"), .unsafeFlags(["-I\($0)/include"])] } ?? []
-let hdf5Libraries = staticHDF5.map {
-  ["-Xlinker", "\($0)/lib/libhdf5.a", "-Xlinker", "\($0)/lib/libz.a", "-Xlinker", "--exclude-libs=ALL"]
+// DIFFEO_STATIC: where there is what goes into the library in `make dist`: HDF5, and Swift's own so that it can be cut
+// (scripts/hdf5-static, scripts/swift-core).
+let staticParts = Context.environment["DIFFEO_STATIC"]
+let hdf5Headers: [SwiftSetting] = staticParts.map { [.unsafeFlags(["-Xcc", "-I\($0)/include"])] } ?? []
+let hdf5Flags: [CSetting] = staticParts.map { [.define("CHDF5_STATIC"), .unsafeFlags(["-I\($0)/include"])] } ?? []
+let staticLibraries = staticParts.map {
+  [
+    "\($0)/lib/Swift.o", "-Xlinker", "\($0)/lib/libhdf5.a", "-Xlinker", "\($0)/lib/libz.a", "-Xlinker",
+    "--exclude-libs=ALL",
+  ]
 }
 // Memory of the library and of the Swift runtime in it: CMemory says why.
 let wrapped = [
@@ -79,7 +83,7 @@ let package = Package(
             "-soname=libdiffeo.so.0.2",
             // Functions that come to the same code, as those of Float and Double that only move memory do, are one: 2 %.
             "-Xlinker", "--icf=all",
-          ] + wrapped.flatMap { ["-Xlinker", "--wrap=\($0)"] } + (hdf5Libraries ?? []))
+          ] + wrapped.flatMap { ["-Xlinker", "--wrap=\($0)"] } + (staticLibraries ?? []))
       ]),
     .testTarget(
       name: "KernelTests", dependencies: ["CShims", "KernelInterface"] + kernels.map { .byName(name: $0.name) },
