@@ -346,7 +346,9 @@ typedef struct diffeo_architecture_options {
   int32_t dtype;         /* DIFFEO_F32 */
   int32_t scale;         /* 0: the flow's own default: skewed clip of realnvp, glow, made and maf, soft clip of iaf */
   int32_t random_order;  /* 0: orders alternate natural and reversed, masks even and odd. 1: random, from the seed */
-  int32_t standardize;   /* 1: first a layer that standardises data and context, learned when training begins */
+  /* DIFFEO_STANDARDIZE_*: first a layer that standardises the data, and the context, set when training begins; 0: none.
+   * DIFFEO_STANDARDIZE_DEVIATION */
+  int32_t standardize;
   int32_t actnorm;       /* 0. 1: an actnorm layer before each transform (glow has them anyway) */
   int32_t batch_norm;    /* 0. 1: batch normalisation after each transform */
   int32_t periodic;      /* splines: 0. 1: all columns are angles of period 2 bound */
@@ -561,6 +563,17 @@ DIFFEO_API diffeo_status diffeo_spec_add_split(diffeo_spec *spec, const diffeo_s
 /* Channels, height and width of the map, three values; of a spec that is no image dim, 1 and 1. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_spec_map(const diffeo_spec *spec, int64_t *map);
 
+/* How standardize takes mean and std from the data: layers, and the context's, that are added from now on. At first
+ * DIFFEO_STANDARDIZE_DEVIATION. Since: 0.2 */
+enum {
+  DIFFEO_STANDARDIZE_DEVIATION = 1, /* mean and standard deviation */
+  DIFFEO_STANDARDIZE_ROBUST = 2,    /* the median, and half the distance between the quantiles 0.1587 and 0.8413, which
+                                     * a few wild values do not move, and which are the same of a normal distribution;
+                                     * where these are equal the standard deviation. Of at most 65536 rows, evenly, and
+                                     * 2^24 numbers */
+};
+DIFFEO_API diffeo_status diffeo_spec_set_standardization(diffeo_spec *spec, int32_t standardization);
+
 /* Layers that know the data. z = (x - mean) / std, not trained. mean and std have dim values, std > 0; both NULL: from
  * the data when training begins */
 DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const double *mean, const double *std);
@@ -689,7 +702,8 @@ DIFFEO_API diffeo_status diffeo_flow_from_noise_f64(const diffeo_flow *flow, con
 
 /* Samples number first_row .. first_row + n - 1 of the seed: each depends on the seed and its own number only
  * (Philox4x32-10, Salmon et al. 2011), so that a long run may be cut into pieces, over threads or machines, and give
- * the same rows. x: n rows of dim; log_prob: their n log-densities, or NULL. Since: 0.1 */
+ * the same rows. Numbers beyond 2^64 - 1 are DIFFEO_EINVAL. x: n rows of dim; log_prob: their n log-densities, or NULL.
+ * Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_flow_sample_f32(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
     const float *context, int64_t n_context, diffeo_workspace *workspace, float *x, float *log_prob);
 DIFFEO_API diffeo_status diffeo_flow_sample_f64(const diffeo_flow *flow, uint64_t seed, uint64_t first_row, int64_t n,
@@ -890,7 +904,9 @@ typedef struct diffeo_train_report {
   double validation_robust_log_prob;  /* without the worst thousandth of the rows, rounded up */
   double worst_log_prob;              /* of this epoch's rows so far, as seen while training */
   int64_t worst_row;                  /* its row of x; -1 before there is one */
-  double best_log_prob;               /* best validation (without validation: training) value so far, see judge */
+  /* Best validation value so far, see judge. Without validation: of training, in the steps of the epoch; with batch_norm
+   * after them, of all rows and as the flow is used, as rows of a minibatch see one another. */
+  double best_log_prob;
   int64_t best_epoch;                 /* the epoch it was reached in; 0: the weights it began with */
   double gradient_norm;               /* of the latest step, before clipping */
   double learning_rate;               /* of the latest step */

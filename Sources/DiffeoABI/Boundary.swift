@@ -107,9 +107,14 @@ func batch<T: Scalar>(
   let given = try count(contextRows, "n_context")
   if spec.contextDim == 0 {
     guard given == 0, context == nil else {
-      throw DiffeoError(.shape, "this flow has no context, but n_context is \(given)")
+      let what = given == 0 ? "context is not NULL" : "n_context is \(given)"
+      throw DiffeoError(.shape, "this flow has no context, but \(what)")
     }
   } else {
+    guard given > 0 || rows == 0 || context != nil else {
+      throw DiffeoError(
+        .shape, "this flow has a context of \(spec.contextDim) columns, but context is NULL and n_context 0")
+    }
     guard given == rows || given == 1 else {
       throw DiffeoError(
         .shape,
@@ -122,6 +127,13 @@ func batch<T: Scalar>(
   return Batch(
     rows: rows, x: name == nil ? nil : x, context: spec.contextDim == 0 ? nil : context,
     contextIsShared: given == 1)
+}
+
+/// Rows of a seed, whose numbers have 64 bits.
+func checkNumbers(_ first: UInt64, _ rows: Int) throws(DiffeoError) {
+  guard rows == 0 || UInt64(rows - 1) <= UInt64.max - first else {
+    throw DiffeoError(.invalid, "first_row is \(first), with \(rows) rows: their numbers go beyond 2^64 - 1")
+  }
 }
 
 /// Some integers of the caller's.
@@ -174,7 +186,10 @@ func choice<T>(_ value: Int32, _ name: String, _ meanings: [Int: T]) throws(Diff
 }
 
 private func known<T>(_ choice: T?, _ value: Int32, _ name: String) throws(DiffeoError) -> T {
-  guard let choice else { throw DiffeoError(.invalid, "\(name) is \(value), which is not known") }
+  guard let choice else {
+    let hint = value == 0 ? " (has its struct been filled by its _init function?)" : ""
+    throw DiffeoError(.invalid, "\(name) is \(value), which is not known\(hint)")
+  }
   return choice
 }
 

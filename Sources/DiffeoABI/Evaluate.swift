@@ -75,6 +75,7 @@ private func sample<T: Scalar>(
     let flow = try FlowHandle.from(flow).flow
     let batch = try batch(flow.spec, nil, nil, n, context, n_context)
     try Limit.check("sample_tempered.temperature", temperature)
+    try checkNumbers(first_row, batch.rows)
     let workspace = try Workspace.orTemporary(workspace)
     if batch.rows > 0 {
       try flow.run(

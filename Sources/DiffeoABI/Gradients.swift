@@ -24,6 +24,7 @@ private struct Request<T: Scalar> {
       let flow = try FlowHandle.from(flow).flow
       let batch = try batch(flow.spec, rows, rowsName, n, context, contextCount)
       try checkSize(batch.rows, flow.spec.contextDim, "grad_context", of: T.self)
+      if case .sample(_, let first) = function { try checkNumbers(first, batch.rows) }
       let workspace = try Workspace.orTemporary(workspace)
       var pullback = Pullback<T>(function)
       pullback.rowCotangents = .init(gRows)

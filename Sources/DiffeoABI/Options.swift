@@ -181,6 +181,10 @@ func columnOrder(_ value: Int32, _ given: UnsafePointer<Int64>?, dim: Int) throw
     [DIFFEO_ORDER_NATURAL: .natural, DIFFEO_ORDER_REVERSED: .reversed, DIFFEO_ORDER_RANDOM: .random])
 }
 
+func standardization(_ value: Int32, _ name: String) throws(DiffeoError) -> SpecBuilder.Standardization {
+  try choice(value, name, [DIFFEO_STANDARDIZE_DEVIATION: .deviation, DIFFEO_STANDARDIZE_ROBUST: .robust])
+}
+
 func randomDegrees(_ value: Int32) throws(DiffeoError) -> Bool {
   try choice(value, "degrees", [DIFFEO_DEGREES_SEQUENTIAL: false, DIFFEO_DEGREES_RANDOM: true])
 }
@@ -190,7 +194,7 @@ func randomDegrees(_ value: Int32) throws(DiffeoError) -> Bool {
 extension diffeo_architecture_options: SizedStruct {
   mutating func setDefaults() {
     dtype = Int32(DIFFEO_F32)
-    standardize = 1
+    standardize = Int32(DIFFEO_STANDARDIZE_DEVIATION)
     conditional = Int32(DIFFEO_MADE_GAUSSIAN)
     masks = 1
     bins = 8
@@ -206,7 +210,7 @@ extension diffeo_architecture_options: SizedStruct {
       a.dtype = try DiffeoABI.dtype(dtype)
       if scale != 0 { a.scale = try choice(scale, "scale") }
       a.randomOrder = try flag(random_order, "random_order")
-      a.standardize = try flag(standardize, "standardize")
+      a.standardize = standardize == 0 ? nil : try standardization(standardize, "standardize")
       a.actNorm = try flag(actnorm, "actnorm")
       a.batchNorm = try flag(batch_norm, "batch_norm")
       a.conditional = try madeConditional(

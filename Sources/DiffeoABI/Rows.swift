@@ -214,6 +214,7 @@ public func diffeo_flow_sample_file(
     let flow = try FlowHandle.from(flow).flow
     let rows = try count(n, "n")
     try checkSize(rows, flow.spec.dim, "x", of: Double.self)
+    try checkNumbers(first_row, rows)
     let context = context == nil ? nil : try RowsHandle.from(context).reader
     let workspace = try Workspace.orTemporary(workspace)
     let writer = try DataFileWriter(

@@ -244,6 +244,13 @@ public func diffeo_spec_set_base_made(
   }
 }
 
+@implementation @_cdecl("diffeo_spec_set_standardization")
+public func diffeo_spec_set_standardization(_ spec: OpaquePointer?, _ standardization: Int32) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try SpecHandle.from(spec).builder.standardization = DiffeoABI.standardization(standardization, "standardization")
+  }
+}
+
 @implementation @_cdecl("diffeo_spec_add_standardize")
 public func diffeo_spec_add_standardize(
   _ spec: OpaquePointer?, _ mean: UnsafePointer<Double>?, _ std: UnsafePointer<Double>?

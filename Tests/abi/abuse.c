@@ -806,10 +806,12 @@ static void gradients(void) {
       CHECK_OK(D.flow_log_prob_vjp_f64(conditional, far, 2, c, 2, far, NULL, NULL, gx, gc, gradient));
       CHECK_OK(D.flow_to_noise_vjp_f64(conditional, far, 2, c, 1, far, far, NULL, NULL, NULL, gx, gc, gradient));
       CHECK_OK(D.flow_from_noise_vjp_f64(conditional, far, 2, c, 2, far, far, NULL, NULL, NULL, gx, gc, gradient));
-      CHECK_OK(D.flow_sample_vjp_f64(conditional, 1, UINT64_MAX, 2, c, 2, far, far, NULL, NULL, NULL, gc, gradient));
+      CHECK_OK(D.flow_sample_vjp_f64(conditional, 1, UINT64_MAX - 1, 2, c, 2, far, far, NULL, NULL, NULL, gc, gradient));
     }
     free(gradient);
   }
+  REFUSED(DIFFEO_EINVAL, "first_row",
+          D.flow_sample_vjp_f64(flow, 1, UINT64_MAX, 2, NULL, 0, NULL, NULL, NULL, OUT(2), NULL, NULL, NULL));
   ISOLATED("samples without a derivative") {
     diffeo_architecture_options o;
     diffeo_flow *binary = NULL;

@@ -100,9 +100,11 @@ static void TYPED(evaluation)(void) {
       CHECK_OK(F(flow_from_noise)(conditional, x, n, context, n, NULL, o, NULL));
       CHECK(only_first(0, one * DIM) && only_first(1, 0), "%d rows", (int)n);
       paint_outputs();
-      CHECK_OK(F(flow_sample)(flow, UINT64_MAX, UINT64_MAX - 3, n, NULL, 0, NULL, o, p));
+      CHECK_OK(F(flow_sample)(flow, UINT64_MAX, UINT64_MAX - (uint64_t)n + 1, n, NULL, 0, NULL, o, p));
       CHECK(only_first(0, one * DIM) && only_first(1, one), "%d rows", (int)n);
     }
+
+  REFUSED(DIFFEO_EINVAL, "first_row", F(flow_sample)(flow, 1, UINT64_MAX, 2, NULL, 0, NULL, OUT(2), NULL));
 
   /* numbers that no data has */
   ISOLATED("extreme values") {

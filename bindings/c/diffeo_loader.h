@@ -30,11 +30,11 @@
   X(spec_add_permutation) X(spec_add_reverse) X(spec_add_random_permutation) X(spec_add_lu) X(spec_add_linear) \
   X(spec_add_householder) X(spec_add_actnorm) X(spec_add_elementwise_affine) X(spec_add_batch_norm) X(spec_add_planar) \
   X(spec_add_radial) X(spec_add_elementwise) X(spec_add_squeeze) X(spec_add_unsqueeze) X(spec_add_image_coupling) \
-  X(spec_add_split) X(spec_map) X(spec_add_standardize) X(spec_standardize_context) X(spec_add_domain) \
-  X(spec_add_wrap) X(spec_add_dequantize) X(spec_set_base) X(spec_set_base_made) X(flow_create) X(flow_destroy) \
-  X(flow_load) X(flow_save) X(flow_load_memory) X(flow_save_memory) X(flow_dim) X(flow_context_dim) X(flow_shape) \
-  X(flow_dtype) X(flow_layer_count) X(flow_parameter_count) X(flow_describe) X(flow_set_metadata) X(flow_metadata) \
-  X(flow_metadata_count) X(flow_metadata_key) X(flow_parameters_f32) X(flow_parameters_f64) \
+  X(spec_add_split) X(spec_map) X(spec_set_standardization) X(spec_add_standardize) X(spec_standardize_context) \
+  X(spec_add_domain) X(spec_add_wrap) X(spec_add_dequantize) X(spec_set_base) X(spec_set_base_made) X(flow_create) \
+  X(flow_destroy) X(flow_load) X(flow_save) X(flow_load_memory) X(flow_save_memory) X(flow_dim) X(flow_context_dim) \
+  X(flow_shape) X(flow_dtype) X(flow_layer_count) X(flow_parameter_count) X(flow_describe) X(flow_set_metadata) \
+  X(flow_metadata) X(flow_metadata_count) X(flow_metadata_key) X(flow_parameters_f32) X(flow_parameters_f64) \
   X(flow_with_parameters_f32) X(flow_with_parameters_f64) X(flow_trained_parameters) X(flow_log_prob_f32) \
   X(flow_log_prob_f64) X(flow_log_prob_gradient_f32) X(flow_log_prob_gradient_f64) X(flow_to_noise_f32) \
   X(flow_to_noise_f64) X(flow_from_noise_f32) X(flow_from_noise_f64) X(flow_sample_f32) X(flow_sample_f64) \

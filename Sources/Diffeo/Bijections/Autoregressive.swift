@@ -52,6 +52,9 @@ struct AutoregressiveSpec: BijectionSpec {
 
   var limitsSupport: Bool { map.limitsSupport }
 
+  func preimages(of z: [Interval]) -> [Interval?] { z.map(invertsMap ? map.image : map.preimage) }
+  func images(of x: [Interval]) -> [Interval?] { x.map(invertsMap ? map.preimage : map.image) }
+
   var summary: String { "\(invertsMap ? "inverse of the " : "")\(map.summary), \(parameters.summary)" }
 }
 

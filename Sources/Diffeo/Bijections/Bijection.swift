@@ -12,12 +12,20 @@ protocol BijectionSpec: ComponentSpec {
   /// Prepared for the kernels, in either type.
   associatedtype F32: Bijection where F32.S == Float, F32.Spec == Self
   associatedtype F64: Bijection where F64.S == Double, F64.Spec == Self
+  /// Where its columns have to be so that it takes them to these intervals, or more than that; nil where it does not reach
+  /// all of one.
+  func preimages(of z: [Interval]) -> [Interval?]
+  /// The same of its inverse.
+  func images(of x: [Interval]) -> [Interval?]
   // Requirements, so that each is compiled for its layer.
   func layer32(inverted: Bool, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Layer<Float>
   func layer64(inverted: Bool, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Layer<Double>
 }
 
 extension BijectionSpec {
+  func preimages(of z: [Interval]) -> [Interval?] { z.map { _ in .line } }
+  func images(of x: [Interval]) -> [Interval?] { x.map { _ in .line } }
+
   func layer32(inverted: Bool, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Layer<Float> {
     try Layer(F32(self, offset: offset, slot: slot, pool: pool), inverted: inverted, pool: pool)
   }

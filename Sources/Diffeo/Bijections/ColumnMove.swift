@@ -8,6 +8,13 @@ protocol ColumnMoveSpec: BijectionSpec {
 
 extension ColumnMoveSpec {
   var slots: [ParameterSlot] { [] }
+
+  func preimages(of z: [Interval]) -> [Interval?] {
+    var x = [Interval?](z)
+    for (i, source) in sources.enumerated() { x[Int(source)] = z[i] }
+    return x
+  }
+  func images(of x: [Interval]) -> [Interval?] { sources.map { x[Int($0)] } }
 }
 
 /// Such a layer prepared: neighbours that stay together move together.

@@ -102,6 +102,14 @@ struct ConvolutionalCouplingSpec: BijectionSpec {
 
   var limitsSupport: Bool { transformer.limitsSupport }
 
+  func preimages(of z: [Interval]) -> [Interval?] { z.replacing(map.columns) { orKept($0, transformer.preimage) } }
+  func images(of x: [Interval]) -> [Interval?] { x.replacing(map.columns) { orKept($0, transformer.image) } }
+
+  /// Of the columns some are transformed and some are kept.
+  private func orKept(_ interval: Interval, _ side: (Interval) -> Interval?) -> Interval? {
+    side(interval).map { $0.contains(interval) ? $0 : .line }
+  }
+
   var summary: String {
     let words: String
     switch mask {

@@ -97,6 +97,9 @@ struct CouplingSpec: BijectionSpec {
 
   var limitsSupport: Bool { map.limitsSupport }
 
+  func preimages(of z: [Interval]) -> [Interval?] { z.replacing(moved, map.preimage) }
+  func images(of x: [Interval]) -> [Interval?] { x.replacing(moved, map.image) }
+
   var summary: String {
     "\(map.summary), \(kept.count) kept, \(moved.count) transformed, \(network.summary)"
       + (scaleNetwork.map { ", of the scales \($0.activation.name)" } ?? "")

@@ -77,6 +77,20 @@ struct DomainSpec: BijectionSpec {
 
   var limitsSupport: Bool { map.limitsSupport }
 
+  func preimages(of z: [Interval]) -> [Interval?] {
+    var x = [Interval?](z)
+    for (i, column) in columns.enumerated() { x[column] = domain(i) }
+    return x
+  }
+  func images(of x: [Interval]) -> [Interval?] {
+    var z = [Interval?](x)
+    for (i, column) in columns.enumerated() { z[column] = domain(i).contains(x[column]) ? .line : nil }
+    return z
+  }
+  private func domain(_ i: Int) -> Interval {
+    map.limitsSupport ? Interval(low[i], map.constants.count > 1 ? high[i] : .infinity) : .line
+  }
+
   var summary: String {
     "\(map.rawValue) of \(columns.count == dim ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
   }
@@ -286,6 +300,9 @@ struct Domain<S: Scalar>: Bijection {
   private let columnCount: Int
   private let low: UnsafeMutablePointer<S>
   private let high: UnsafeMutablePointer<S>
+  /// The least and the greatest number that is mapped: the ends have no density.
+  private let least: UnsafeMutablePointer<S>
+  private let greatest: UnsafeMutablePointer<S>
 
   init(_ spec: DomainSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     map = spec.map
@@ -294,12 +311,16 @@ struct Domain<S: Scalar>: Bijection {
     columnCount = spec.columns.count
     low = try pool.take(columnCount)
     high = try pool.take(columnCount)
+    least = try pool.take(columnCount)
+    greatest = try pool.take(columnCount)
   }
 
   func prepare(_ parameters: UnsafePointer<S>) {
     for i in 0..<columnCount {
       low[i] = map.constants.isEmpty ? -.infinity : parameters[offset + i]
       high[i] = map.constants.count > 1 ? parameters[offset + columnCount + i] : .infinity
+      least[i] = map.limitsSupport ? low[i].nextUp : -.infinity
+      greatest[i] = high[i].isFinite ? high[i].nextDown : high[i]
     }
   }
 
@@ -317,7 +338,7 @@ struct Domain<S: Scalar>: Bijection {
     let (stride, recording, scratch, logDet) = (pass.stride, pass.recording, pass.scratch, pass.logDet)
     let kept = recording ? columnCount * stride : 0
     let tape = Tape(inverse: inverse, slope: try scratch.take(kept), bend: try scratch.take(kept))
-    let (count, isBounded) = (pass.count, map.limitsSupport)
+    let count = pass.count
     try pass.replace { x, y in
       y.update(from: x, count: count)
       for i in 0..<columnCount {
@@ -329,9 +350,9 @@ struct Domain<S: Scalar>: Bijection {
             ? map.inverse(Double(column[r]), low: low, high: high)
             : map.forward(Double(column[r]), low: low, high: high)
           column[r] = S(value.result)
-          // Rounding may have led past an end.
-          if inverse, isBounded, column[r] < self.low[i] { column[r] = self.low[i] }
-          if inverse, isBounded, column[r] > self.high[i] { column[r] = self.high[i] }
+          // Rounding may have led to an end, or past it.
+          if inverse, column[r] < least[i] { column[r] = least[i] }
+          if inverse, column[r] > greatest[i] { column[r] = greatest[i] }
           logDet[r] += value.logSlope
           if recording {
             tape.slope[i * stride + r] = S(value.slope)

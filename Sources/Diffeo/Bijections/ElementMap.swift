@@ -19,8 +19,10 @@ protocol MapRule: Equatable, Sendable, BitwiseCopyable {
   var parameterCount: Int { get }
   /// What the parameters begin with: the biases of the last layer of the network. None: zeros.
   var initialParameters: [Double] { get }
-  /// Whether the map, or its inverse, is not defined everywhere.
-  var limitsSupport: Bool { get }
+  /// The numbers that it takes to those of an interval, or a few more; nil where it does not reach all of these.
+  func preimage(of y: Interval) -> Interval?
+  /// The same of its inverse.
+  func image(of x: Interval) -> Interval?
   /// What a network sees of the columns that the map is for.
   var encoding: ColumnEncoding { get }
   var summary: String { get }
@@ -32,7 +34,10 @@ protocol MapRule: Equatable, Sendable, BitwiseCopyable {
 
 extension MapRule {
   var initialParameters: [Double] { [] }
-  var limitsSupport: Bool { false }
+  func preimage(of y: Interval) -> Interval? { .line }
+  func image(of x: Interval) -> Interval? { .line }
+  /// Whether the map, or its inverse, is not defined everywhere.
+  var limitsSupport: Bool { preimage(of: .line) == nil || image(of: .line) == nil }
   var encoding: ColumnEncoding { .numbers }
 }
 
@@ -98,6 +103,8 @@ struct ElementMapSpec: Equatable, Sendable {
   var parameterCount: Int { rule.parameterCount }
   var initialParameters: [Double] { rule.initialParameters }
   var limitsSupport: Bool { rule.limitsSupport }
+  func preimage(of y: Interval) -> Interval? { rule.preimage(of: y) }
+  func image(of x: Interval) -> Interval? { rule.image(of: x) }
   var encoding: ColumnEncoding { rule.encoding }
   var summary: String { rule.summary }
 

@@ -53,6 +53,9 @@ struct ElementwiseSpec: BijectionSpec {
 
   var limitsSupport: Bool { map.limitsSupport }
 
+  func preimages(of z: [Interval]) -> [Interval?] { z.replacing(columns, map.preimage) }
+  func images(of x: [Interval]) -> [Interval?] { x.replacing(columns, map.image) }
+
   var summary: String {
     "\(map.summary), of \(columns.count == dim ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
       + (parameters.network == nil ? "" : ", " + parameters.summary)

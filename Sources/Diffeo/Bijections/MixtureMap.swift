@@ -70,8 +70,9 @@ extension MixtureRule: MapRule {
     }
   }
 
-  /// Of the inverse.
-  var limitsSupport: Bool { target == .uniform }
+  func preimage(of y: Interval) -> Interval? { reached.contains(y) ? .line : nil }
+  func image(of x: Interval) -> Interval? { reached }
+  private var reached: Interval { target == .uniform ? Interval(0, 1) : .line }
 
   var kernels32: MapKernels<Float> { Float.kernels.mixture }
   var kernels64: MapKernels<Double> { Double.kernels.mixture }

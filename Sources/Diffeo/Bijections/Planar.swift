@@ -37,10 +37,15 @@ struct PlanarSpec: BijectionSpec {
 
   var slots: [ParameterSlot] { parameters.slots }
 
-  /// w random, and u so that v is nearly 0.
+  /// w random, and u so that v is nearly 0. Of a context w has the length 1: it moves with that, and where it goes through
+  /// 0 v has a pole.
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
-    let w = (0..<dim).map { _ in random.normal() / Double(dim).squareRoot() }
-    let squares = w.reduce(0) { $0 + $1 * $1 }
+    var w = (0..<dim).map { _ in random.normal() / Double(dim).squareRoot() }
+    var squares = w.reduce(0) { $0 + $1 * $1 }
+    if self.parameters.network != nil {
+      w = w.map { $0 / squares.squareRoot() }
+      squares = 1
+    }
     let softplusIsOne = log(expm1(1.0))
     let u = w.map { softplusIsOne * $0 / squares + 0.01 * random.normal() }
     self.parameters.initialise(parameters, &random, values: u + w + [0])

@@ -106,7 +106,12 @@ extension SplineRule: MapRule {
 
   var summary: String { "\(SplineRule.boundaries.name(boundary)) spline of \(bins) bins on [\(low), \(high)]" }
 
-  var limitsSupport: Bool { boundary == .interval }
+  /// The box goes to itself.
+  func preimage(of y: Interval) -> Interval? {
+    let box = Interval(low, high)
+    return box.contains(y) ? box : boundary == .interval ? nil : .line
+  }
+  func image(of x: Interval) -> Interval? { preimage(of: x) }
 
   var encoding: ColumnEncoding {
     boundary == .periodic && encodesAngles ? .circle(low: low, high: high) : .numbers

@@ -1,14 +1,16 @@
 import CLibrary
 import KernelInterface
 
-/// z = (x - mean) / std by column, with constants: given, or taken from the data when training begins. Makes a flow
-/// speak in the units of its data. Used for the context, too.
+/// z = (x - mean) / std by column, with constants: given, or taken from the data when training begins, where they are
+/// mean and standard deviation, or what a few wild values cannot rule. Makes a flow speak in the units of its data. Used
+/// for the context, too.
 struct StandardizeSpec: BijectionSpec {
   static let kind = "standardize"
   typealias F32 = Standardize<Float>
   typealias F64 = Standardize<Double>
 
   let dim: Int
+  let wantsQuantiles: Bool
   /// What a new flow begins with, if it is not to come from the data.
   private let given: Given?
 
@@ -17,13 +19,15 @@ struct StandardizeSpec: BijectionSpec {
     let deviation: [Double]
   }
 
-  init(dim: Int) {
+  init(dim: Int, robust: Bool) {
     self.dim = dim
+    wantsQuantiles = robust
     given = nil
   }
 
   init(mean: [Double], deviation: [Double]) throws(DiffeoError) {
     dim = mean.count
+    wantsQuantiles = false
     given = Given(mean: mean, deviation: deviation)
     for i in 0..<dim where !mean[i].isFinite || !(deviation[i] > 0 && deviation[i].isFinite) {
       throw DiffeoError(
@@ -33,9 +37,16 @@ struct StandardizeSpec: BijectionSpec {
     }
   }
 
-  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) { self.init(dim: dim) }
+  init(_ record: Record, dim: Int, contextDim: Int) throws(DiffeoError) {
+    try self.init(dim: dim, robust: record["robust"] == nil ? false : record.bool("robust"))
+  }
 
-  var record: Record { Record(kind: StandardizeSpec.kind) }
+  /// What goes without saying is not said, so that older libraries read it, too.
+  var record: Record {
+    var record = Record(kind: StandardizeSpec.kind)
+    if wantsQuantiles { record["robust"] = .bool(true) }
+    return record
+  }
 
   var slots: [ParameterSlot] {
     [
@@ -44,7 +55,7 @@ struct StandardizeSpec: BijectionSpec {
     ]
   }
 
-  var summary: String { "by column" }
+  var summary: String { "by column" + (wantsQuantiles ? ", by quantiles" : "") }
 
   func initialise<S: Scalar>(_ parameters: UnsafeMutablePointer<S>, _ random: inout Philox) {
     for i in 0..<dim {
@@ -74,7 +85,8 @@ struct StandardizeSpec: BijectionSpec {
         throw DiffeoError(
           .numeric,
           "column \(i) has mean \(mean[i]) and standard deviation \(deviation[i]) in \(S.dtype.name), the dtype of this "
-            + "flow: it cannot be standardised. A constant column has no density; leave it out or add noise")
+            + "flow: it cannot be standardised. A constant column has no density: leave it out or add noise. (From a "
+            + "large offset subtract it, or use float64.)")
       }
       // Beyond, neighbouring numbers are more than a hundredth of a standard deviation apart in float32.
       guard abs(m) * S.ulpOfOne < s * S(0.01) else {

@@ -49,6 +49,12 @@ struct WrapSpec: BijectionSpec {
     }
   }
 
+  func preimages(of z: [Interval]) -> [Interval?] {
+    let turn = Interval(low, high)
+    return z.map { turn.contains($0) ? turn : nil }
+  }
+  func images(of x: [Interval]) -> [Interval?] { preimages(of: x) }
+
   var summary: String { "to [\(low), \(high))" }
 }
 

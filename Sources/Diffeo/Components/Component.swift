@@ -21,6 +21,9 @@ protocol ComponentSpec: Equatable, Sendable {
   func wantsStatistics<S: Scalar>(_ parameters: UnsafePointer<S>) -> Bool
   func setStatistics<S: Scalar>(
     _ parameters: UnsafeMutablePointer<S>, mean: [Double], deviation: [Double]) throws(DiffeoError)
+  /// Whether it wants the median instead, and half the distance between the quantiles that are one standard deviation
+  /// from the mean of a normal distribution.
+  var wantsQuantiles: Bool { get }
   /// Before that: columns that share parameters share their statistics.
   func pool(_ statistics: inout ColumnStatistics)
 }
@@ -33,6 +36,7 @@ extension ComponentSpec {
   func setStatistics<S: Scalar>(
     _ parameters: UnsafeMutablePointer<S>, mean: [Double], deviation: [Double]
   ) throws(DiffeoError) {}
+  var wantsQuantiles: Bool { false }
   func pool(_ statistics: inout ColumnStatistics) {}
 }
 

@@ -13,6 +13,7 @@ package struct FeatureMap: Equatable, Sendable, BitwiseCopyable {
   var places: Int { height * width }
   /// Columns.
   var count: Int { channels * places }
+  var columns: Range<Int> { start..<start + count }
   package var shape: [Int] { [channels, height, width] }
 
   /// All columns of a row that is no image.

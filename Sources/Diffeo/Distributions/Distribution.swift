@@ -6,12 +6,17 @@ protocol DistributionSpec: ComponentSpec {
   /// Prepared for the kernels, in either type.
   associatedtype F32: Distribution where F32.S == Float, F32.Spec == Self
   associatedtype F64: Distribution where F64.S == Double, F64.Spec == Self
+  /// Where it has a density, whatever the parameters: in every column.
+  var support: Interval { get }
   // Requirements, so that each is compiled for its distribution.
   func base32(offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Base<Float>
   func base64(offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Base<Double>
 }
 
 extension DistributionSpec {
+  var support: Interval { .line }
+  var limitsSupport: Bool { support != .line }
+
   func base32(offset: Int, slot: Int, pool: Pool) throws(DiffeoError) -> Base<Float> {
     try Base(F32(self, offset: offset, slot: slot, pool: pool), pool: pool)
   }

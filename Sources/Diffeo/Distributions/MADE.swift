@@ -121,7 +121,7 @@ struct MADESpec: DistributionSpec {
     network.initialise(parameters, outputs: conditional.initialParameters, &random)
   }
 
-  var limitsSupport: Bool { conditional == .bernoulli }
+  var support: Interval { conditional == .bernoulli ? Interval(0, 1) : .line }
 
   var summary: String {
     let ordered =

@@ -36,7 +36,7 @@ struct UniformSpec: ChosenDistributionSpec {
     return record
   }
   var slots: [ParameterSlot] { [] }
-  var limitsSupport: Bool { true }
+  var support: Interval { Interval(low, high) }
   var summary: String { "on [\(low), \(high)]" }
 
   /// The ends are rounded to the flow's type.
@@ -96,8 +96,9 @@ struct Uniform<S: Scalar>: Distribution {
     let u = try pass.scratch.take(pass.count, of: Double.self)
     S.kernels.uniforms(seed, firstRow, pass.dim, pass.stride, u)
     let (start, width) = (Double(low), Double(high) - Double(low))
-    // Rounding must not lead out of the support.
-    for i in 0..<pass.count { pass.x[i] = min(max(S(start + width * u[i]), low), high) }
+    // Rounding must not lead to an end, where a layer may have no value, or past it.
+    let (least, greatest) = (low.nextUp, high.nextDown)
+    for i in 0..<pass.count { pass.x[i] = min(max(S(start + width * u[i]), least), greatest) }
     return Draw()
   }
 

@@ -12,7 +12,8 @@ package struct Architecture: Sendable {
   /// nil: the default of the architecture.
   package var scale: ScaleRule.Kind?
   package var randomOrder = false
-  package var standardize = true
+  /// nil: not at all.
+  package var standardize: SpecBuilder.Standardization? = .deviation
   package var actNorm = false
   package var batchNorm = false
   package var seed: UInt64 = 0
@@ -69,7 +70,7 @@ package struct Architecture: Sendable {
   package func made() throws(DiffeoError) -> FlowSpec {
     if base != nil { throw DiffeoError(.invalid, "made is a base itself, and takes no other") }
     var plain = self
-    plain.standardize = standardize && !conditional.isBernoulli
+    if conditional.isBernoulli { plain.standardize = nil }
     return try plain.build { builder, random throws(DiffeoError) in
       try setBaseMADE(&builder, conditional, &random)
     }
@@ -196,7 +197,8 @@ package struct Architecture: Sendable {
     try Limit.check("architecture.transforms", transforms)
     try Limit.check("architecture.components", components)
     var builder = try SpecBuilder(dim: dim, contextDim: contextDim, dtype: dtype)
-    if standardize {
+    if let standardize {
+      builder.standardization = standardize
       if contextDim > 0 { try builder.standardizeContext(nil) }
       try builder.addStandardize(nil)
     }
@@ -228,11 +230,14 @@ package struct Architecture: Sendable {
       return try build { builder, random throws(DiffeoError) in try body(self, &builder, &random) }
     }
     var plain = self
-    plain.standardize = false
+    plain.standardize = nil
     plain.actNorm = false
     plain.batchNorm = false
     return try plain.build { builder, random throws(DiffeoError) in
-      if standardize, contextDim > 0 { try builder.standardizeContext(nil) }
+      if let standardize, contextDim > 0 {
+        builder.standardization = standardize
+        try builder.standardizeContext(nil)
+      }
       try body(plain, &builder, &random)
       try builder.setBase(.uniform(low: -splineBound, high: splineBound))
     }

@@ -154,6 +154,34 @@ package struct FlowSpec: Equatable, Sendable {
     base.spec.limitsSupport || layers.contains { $0.spec.limitsSupport }
   }
 
+  /// Layers have to reach all of where what follows them has a density: else the density of the flow does not integrate
+  /// to 1, and samples are nowhere. (By what new layers are given; a file is taken as it is.)
+  func checkSupports() throws(DiffeoError) {
+    var supports = [Interval](repeating: base.spec.support, count: dim)
+    var next = "the base \(base.spec.kind)"
+    for (i, layer) in layers.enumerated().reversed() {
+      let name = "layer \(i) (\(layer.inverted ? "inverse " : "")\(layer.spec.kind): \(layer.spec.summary))"
+      let before = layer.inverted ? layer.spec.images(of: supports) : layer.spec.preimages(of: supports)
+      for (column, interval) in before.enumerated() {
+        guard let interval else {
+          throw DiffeoError(
+            .invalid,
+            "\(name) does not reach all of where \(next) wants column \(column), \(supports[column]): the density "
+              + "would not integrate to 1, and samples would be NaN")
+        }
+        supports[column] = interval
+      }
+      next = name
+    }
+  }
+
+  /// Whether a column of x is still itself, scaled at most, before a layer.
+  func keepsColumns(before layer: Int) -> Bool {
+    layers[..<layer].allSatisfy {
+      $0.spec is StandardizeSpec || $0.spec is DomainSpec || $0.spec is DequantizeSpec || $0.spec is ElementwiseSpec
+    }
+  }
+
   /// Of a flow of counts, 0 to levels - 1: its first layer dequantises.
   var levels: Int? {
     guard let first = layers.first, !first.inverted else { return nil }
@@ -209,7 +237,7 @@ package struct FlowSpec: Equatable, Sendable {
         + "\(dtype.name), \(layers.count) layer\(layers.count == 1 ? "" : "s"), "
         + "\(count) parameter\(count == 1 ? "" : "s")"
     ]
-    if context != nil { lines.append("  context  standardize") }
+    if let context { lines.append("  context  standardize" + (context.wantsQuantiles ? ": by quantiles" : "")) }
     for (i, layer) in layers.enumerated() {
       let number = String(i)
       let parameters = layer.spec.parameterCount

@@ -6,6 +6,8 @@ package struct SpecBuilder: Sendable {
   /// What layers that go by channel work on: all columns, until a squeeze gives them another shape and a split leaves some
   /// behind.
   package internal(set) var map: FeatureMap
+  /// How what standardizes, and is added from now on, takes its constants from the data.
+  package var standardization = Standardization.deviation
   /// So many layers there were after the latest split.
   var splitAfter: Int?
   /// Layers and a base whose choices have no seed of their own, to be drawn again for the seed of a flow.
@@ -24,7 +26,8 @@ package struct SpecBuilder: Sendable {
     map = spec.map
   }
 
-  /// The spec as a flow of this seed has it: choices without a seed of their own depend on it and the layer's number.
+  /// The spec as a flow of this seed has it: choices without a seed of their own depend on it and the layer's number. Its
+  /// parts have to fit together.
   package func spec(seed: UInt64) throws(DiffeoError) -> FlowSpec {
     var spec = spec
     for (i, make) in unseededLayers {
@@ -35,6 +38,7 @@ package struct SpecBuilder: Sendable {
       var random = SpecBuilder.draws(seed, part: SpecBuilder.basePart)
       try spec.setBase(unseededBase(&random))
     }
+    try spec.checkSupports()
     return spec
   }
 
@@ -57,6 +61,13 @@ package struct SpecBuilder: Sendable {
     var random = SpecBuilder.draws(seed ?? 0, part: seed == nil ? SpecBuilder.basePart : 0)
     try spec.setBase(make(&random))
     unseededBase = seed == nil ? make : nil
+  }
+
+  package enum Standardization: Sendable {
+    /// Mean and standard deviation.
+    case deviation
+    /// Median, and half the distance between two quantiles.
+    case robust
   }
 
   package enum Order: Sendable {
@@ -252,20 +263,20 @@ package struct SpecBuilder: Sendable {
   package mutating func addStandardize(_ given: (mean: [Double], deviation: [Double])?)
     throws(DiffeoError)
   {
-    try spec.append(LayerSpec(SpecBuilder.standardize(given, dim: spec.dim)))
+    try spec.append(LayerSpec(standardize(given, dim: spec.dim)))
   }
   package mutating func standardizeContext(_ given: (mean: [Double], deviation: [Double])?)
     throws(DiffeoError)
   {
-    try spec.standardizeContext(SpecBuilder.standardize(given, dim: spec.contextDim))
+    try spec.standardizeContext(standardize(given, dim: spec.contextDim))
   }
-  private static func standardize(
+  private func standardize(
     _ given: (mean: [Double], deviation: [Double])?, dim: Int
   ) throws(DiffeoError) -> StandardizeSpec {
     if let given {
       try StandardizeSpec(mean: given.mean, deviation: given.deviation)
     } else {
-      StandardizeSpec(dim: dim)
+      StandardizeSpec(dim: dim, robust: standardization == .robust)
     }
   }
 }

@@ -66,9 +66,7 @@ final class Likelihood<S: Scalar>: Objective {
         try logProb(&pass)
       }
       for r in 0..<range.count where !pass.logDet[r].isFinite {
-        throw DiffeoError(
-          .numeric,
-          "\(rows.name(of: range.lowerBound + r)) has no density: it is outside of the support of this flow")
+        throw flow.noDensity(rows, range.lowerBound + r)
       }
     }
   }

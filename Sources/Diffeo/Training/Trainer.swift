@@ -26,6 +26,12 @@ final class Trainer<S: Scalar> {
     self.objective = objective
     (rows, validation) = try data.split(
       held: min(Int(options.validationFraction * Double(data.count)), data.count - 1))
+    guard rows.count >= 2 else {
+      throw DiffeoError(
+        .shape,
+        "x has \(data.count) rows, of which validation_fraction \(options.validationFraction) holds out "
+          + "\(data.count - rows.count): training needs 2 at least")
+    }
     best = try BestWeights(descent.flow.parameters, patience: options.patience)
     try begin()
   }
@@ -43,6 +49,14 @@ final class Trainer<S: Scalar> {
   }
 
   private func begin() throws(DiffeoError) {
+    let batchSize = min(options.batchSize, rows.count)
+    report.batchesPerEpoch = (rows.count + batchSize - 1) / batchSize
+    guard !normalisesMinibatches || rows.count / report.batchesPerEpoch >= 2 else {
+      throw DiffeoError(
+        .invalid,
+        "batch_norm takes the variance of each minibatch, and one row has none: batch_size is \(options.batchSize), of "
+          + "\(rows.count) rows")
+    }
     try flow.setFromData(rows)
     try objective.check(rows)
     if let validation { try objective.check(validation) }
@@ -51,8 +65,6 @@ final class Trainer<S: Scalar> {
     report.trainRows = rows.count
     report.validationRows = validation?.count ?? 0
     report.effectiveRows = rows.effectiveCount
-    let batchSize = min(options.batchSize, rows.count)
-    report.batchesPerEpoch = (rows.count + batchSize - 1) / batchSize
     report.baseLearningRate = options.learningRate
     report.learningRate = options.learningRate
     if options.maxEpochs == 0 { report.state = .maxEpochs }
@@ -77,8 +89,8 @@ final class Trainer<S: Scalar> {
       sums.seconds += elapsed
       report.setSpeed(sums, maxEpochs: options.maxEpochs)
     }
-    if report.steps == 0, let validation {
-      best.begin(flow.parameters, score: try objective.scores(validation).value(options.judge))
+    if report.steps == 0, let judged {
+      best.begin(flow.parameters, score: try objective.scores(judged).value(options.judge))
       report.bestLogProb = best.score
     }
     if report.batch == report.batchesPerEpoch || report.steps == 0 { beginEpoch() }
@@ -143,24 +155,32 @@ final class Trainer<S: Scalar> {
     }
   }
 
-  /// The present weights or their average, whichever is better: its validation is that of the epoch. Without validation
-  /// both have the score of the epoch's steps.
+  private var normalisesMinibatches: Bool { !flow.model.batchNorms.isEmpty }
+
+  /// The rows by which weights are judged, as they are used outside of a training; nil: the steps of an epoch say enough,
+  /// which is not so where rows of a minibatch see one another.
+  private var judged: (any RowSource<S>)? { validation ?? (normalisesMinibatches ? rows : nil) }
+
+  /// The present weights or their average, whichever is better: its validation is that of the epoch. Where the steps judge
+  /// both have their score.
   private func judge() throws(DiffeoError) {
     let averaged = descent.averaged
-    guard let validation else {
+    guard let judged else {
       report.averaged = averaged != nil
       best.judge(averaged?.parameters ?? flow.parameters, score: sums.scores.value(options.judge), epoch: report.epoch)
       return
     }
-    var candidate = (parameters: flow.parameters, scores: try objective.scores(validation), averaged: false)
+    var candidate = (parameters: flow.parameters, scores: try objective.scores(judged), averaged: false)
     if let averaged {
-      let scores = try flow.with(averaged.parameters) { () throws(DiffeoError) in try objective.scores(validation) }
+      let scores = try flow.with(averaged.parameters) { () throws(DiffeoError) in try objective.scores(judged) }
       if scores.value(options.judge).isBetter(than: candidate.scores.value(options.judge)) {
         candidate = (averaged.parameters, scores, true)
       }
     }
-    report.validationLogProb = candidate.scores.mean
-    report.validationRobustLogProb = candidate.scores.robustMean
+    if validation != nil {
+      report.validationLogProb = candidate.scores.mean
+      report.validationRobustLogProb = candidate.scores.robustMean
+    }
     if best.judge(candidate.parameters, score: candidate.scores.value(options.judge), epoch: report.epoch) {
       report.averaged = candidate.averaged
     }

@@ -102,8 +102,9 @@ def check(flow: str, dtype: np.dtype[Any], x: Part, context: Part | None, noise:
     layers = dict(re.findall(r"^ +(\d+|base|context)  (.*)$", flow, flags=re.MULTILINE))
     # Without a density, or with noise, values may repeat; those of a context may always.
     discrete = noise or "bernoulli" in layers["base"] or any(it.startswith("dequantize") for it in layers.values())
-    scaled = layers.get("0", "").startswith(("standardize", "actnorm"))
-    for part, may_repeat, is_scaled in (x, discrete, scaled), (context, True, "context" in layers):
+    scaled = layers.get("0", "").startswith(("standardize", "actnorm")) and "by quantiles" not in layers["0"]
+    context_scaled = "context" in layers and "by quantiles" not in layers["context"]
+    for part, may_repeat, is_scaled in (x, discrete, scaled), (context, True, context_scaled):
         if part is None or len(part.rows) < _COUNT:
             continue  # nothing can be said of so few, nor of one context for all
         sample = part.sample()
@@ -121,8 +122,8 @@ def check(flow: str, dtype: np.dtype[Any], x: Part, context: Part | None, noise:
             if is_scaled:
                 part.tell(
                     _outlying(part, sample),
-                    "So few rows rule the scale, and squeeze all others: leave them out, clip them, or train on a "
-                    "logarithm.",
+                    "So few rows rule the scale, and squeeze all others: leave them out, clip them, train on a "
+                    'logarithm, or make the flow with standardize="robust".',
                 )
 
 

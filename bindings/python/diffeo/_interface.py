@@ -36,6 +36,7 @@ BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "studen
 CONDITIONALS = {"gaussian": 1, "mixture": 2, "bernoulli": 3}
 SQUEEZES = {"channels": 1, "places": 2, "diagonals": 3}
 IMAGE_MASKS = {"first": 1, "last": 2, "even": 3, "odd": 4, "none": 5, "given": 6}
+STANDARDIZES = {"deviation": 1, "robust": 2}
 DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4, "leaky_tanh": 5, "leaky_relu": 6, "log_tanh": 7}
 OPTIMIZERS = {"adam": 1, "sgd": 2}
 SCHEDULES = {"constant": 1, "cosine": 2, "exponential": 3, "plateau": 4}
@@ -493,6 +494,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_spec_add_image_coupling": (Status, Spec, POINTER(ImageCouplingOptions)),
     "diffeo_spec_add_split": (Status, Spec, POINTER(SplitOptions)),
     "diffeo_spec_map": (Status, Spec, Int64s),
+    "diffeo_spec_set_standardization": (Status, Spec, c_int32),
     "diffeo_spec_add_standardize": (Status, Spec, Float64s, Float64s),
     "diffeo_spec_standardize_context": (Status, Spec, Float64s, Float64s),
     "diffeo_spec_add_domain": (Status, Spec, c_int32, Int64s, c_int64, Float64s, Float64s),

@@ -27,5 +27,6 @@ Scale: TypeAlias = Literal[
 ]  # fmt: skip
 Schedule: TypeAlias = Literal["constant", "cosine", "exponential", "plateau"]
 Squeeze: TypeAlias = Literal["channels", "places", "diagonals"]
+Standardization: TypeAlias = Literal["deviation", "robust"]
 Target: TypeAlias = Literal["logistic", "uniform"]
 Transformer: TypeAlias = Literal["affine", "spline", "mixture", "sinh_arcsinh"]

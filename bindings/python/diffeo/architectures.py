@@ -13,7 +13,7 @@ import numpy.typing as npt
 from . import _abi
 from ._abi import lib
 from ._arrays import Integers, choice, dtype_code, image_shape, integer, real, seed64
-from ._words import Activation, Base, Blocks, Conditional, Scale
+from ._words import Activation, Base, Blocks, Conditional, Scale, Standardization
 from .flow import Flow
 from .spec import _convolution, _network
 
@@ -70,7 +70,8 @@ _MEANINGS = {
     "base": "The distribution of the noise, in place of the flow's own: see `Spec.set_base`; parameters are trained. "
     "{base}",
     "standardize": "Begin with a layer that standardises the data, if they are no angles, and the context, set when "
-    "training begins.",
+    "training begins: by mean and standard deviation, or, robust, by the median and half the distance between the "
+    "quantiles 0.1587 and 0.8413, which a few wild values do not move.",
     "shape": "Channels, height and width; 65536 numbers at most.",
     "levels": "Scales, each of half the height and width of the one before. {levels_default}",
     "steps": "Of each level: {steps_meaning}.",
@@ -125,6 +126,8 @@ def _kind(parameter: inspect.Parameter) -> str:
         kind += " or numpy dtype" if name == "dtype" else ", optional" if default is None else ""
     elif name == "hidden":
         kind = f"sequence of int, or one int, each {_range(name)}"
+    elif name == "standardize":
+        kind = 'bool, "deviation" (as True) or "robust"'
     elif name == "shape":
         kind = "(int, int, int)"
     elif name == "kernels":
@@ -166,6 +169,8 @@ def _options(arguments: Mapping[str, Any]) -> Any:
             base = _abi.defaults(_abi.BaseOptions, lib.diffeo_base_options_init)
             base.base = choice(value, _abi.BASES, name)
             options.base = pointer(base)
+        elif name == "standardize" and isinstance(value, str):
+            options.standardize = choice(value, _abi.STANDARDIZES, name)
         elif name in _CHOICES:
             setattr(options, name, choice(value, _CHOICES[name], name))
         elif name in _LIMITS:  # what is too much the library tells
@@ -214,7 +219,7 @@ def nice(
     actnorm: bool = False,
     batch_norm: bool = False,
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -249,7 +254,7 @@ def realnvp(
     actnorm: bool = False,
     batch_norm: bool = False,
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -276,7 +281,7 @@ def glow(
     dropout: float = 0.0,
     scale: Scale = "skewed_clip",
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -304,7 +309,7 @@ def made(
     components: SupportsIndex = 8,
     masks: SupportsIndex = 1,
     random_order: bool = False,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -337,7 +342,7 @@ def maf(
     actnorm: bool = False,
     batch_norm: bool = False,
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -370,7 +375,7 @@ def iaf(
     actnorm: bool = False,
     batch_norm: bool = False,
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -398,7 +403,7 @@ def planar(
     actnorm: bool = False,
     batch_norm: bool = False,
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -427,7 +432,7 @@ def radial(
     actnorm: bool = False,
     batch_norm: bool = False,
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -456,7 +461,7 @@ def cdf_flow(
     components: SupportsIndex = 8,
     random_order: bool = False,
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -485,7 +490,7 @@ def spline_coupling(
     bound: float | None = None,
     periodic: bool = False,
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:
@@ -517,7 +522,7 @@ def spline_autoregressive(
     periodic: bool = False,
     random_order: bool = False,
     base: Base | None = None,
-    standardize: bool = True,
+    standardize: bool | Standardization = True,
     dtype: npt.DTypeLike = "float32",
     seed: SupportsIndex = 0,
 ) -> Flow:

@@ -731,26 +731,40 @@ class Spec:
         """
         return self._add("dequantize", integer(levels, "levels"))
 
-    def add_standardize(self, mean: npt.ArrayLike | None = None, std: npt.ArrayLike | None = None) -> Spec:
+    def add_standardize(
+        self, mean: npt.ArrayLike | None = None, std: npt.ArrayLike | None = None, *, robust: bool = False
+    ) -> Spec:
         """Add z = (x - mean) / std, which is not trained; by default taken from the data when training begins.
 
         Parameters
         ----------
         mean, std : array_like of `dim` values, or both None
             std > 0.
+        robust : bool, default False
+            Take from the data the median and half the distance between the quantiles 0.1587 and 0.8413, which a few
+            wild values do not move, in place of mean and standard deviation.
         """
+        self._standardization(robust)
         return self._add("standardize", *_both(mean, std, self._dim))
 
-    def standardize_context(self, mean: npt.ArrayLike | None = None, std: npt.ArrayLike | None = None) -> Spec:
+    def standardize_context(
+        self, mean: npt.ArrayLike | None = None, std: npt.ArrayLike | None = None, *, robust: bool = False
+    ) -> Spec:
         """Standardise the context before any layer sees it; at most once.
 
         Parameters
         ----------
         mean, std : array_like of `context_dim` values, or both None
             As in `add_standardize`.
+        robust : bool, default False
+            As in `add_standardize`.
         """
+        self._standardization(robust)
         lib.diffeo_spec_standardize_context(self._handle, *_both(mean, std, self._context_dim))
         return self
+
+    def _standardization(self, robust: bool) -> None:
+        lib.diffeo_spec_set_standardization(self._handle, _abi.STANDARDIZES["robust" if robust else "deviation"])
 
     def invert(self) -> Spec:
         """Turn the layer that was added last the other way round: any layer can be."""
