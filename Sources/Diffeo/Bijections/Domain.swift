@@ -92,7 +92,7 @@ struct DomainSpec: BijectionSpec {
   }
 
   var summary: String {
-    "\(map.rawValue) of \(columns.count == dim ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
+    "\(map.rawValue) of \(columns.count == dim && dim > 1 ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
   }
 }
 

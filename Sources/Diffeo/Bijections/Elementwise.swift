@@ -57,7 +57,7 @@ struct ElementwiseSpec: BijectionSpec {
   func images(of x: [Interval]) -> [Interval?] { x.replacing(columns, map.image) }
 
   var summary: String {
-    "\(map.summary), of \(columns.count == dim ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
+    "\(map.summary), of \(columns.count == dim && dim > 1 ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
       + (parameters.network == nil ? "" : ", " + parameters.summary)
   }
 }

@@ -79,10 +79,7 @@ final class Likelihood<S: Scalar>: Objective {
       for r in 0..<range.count {
         let value = pass.x[i * pass.stride + r]
         guard DequantizeSpec.isCount(value, levels: levels) else {
-          throw DiffeoError(
-            .numeric,
-            "\(rows.name(of: range.lowerBound + r)) has \(value) in column \(i): this flow is of counts, integers 0 to "
-              + "\(levels - 1)")
+          throw flow.noCount(rows, range.lowerBound + r, value, column: i, levels: levels)
         }
       }
     }
