@@ -163,10 +163,12 @@ static inline herr_t chdf5_read_reference(hid_t attribute, uint8_t reference[16]
   return status;
 }
 
-/* A plain link to an object in this file; not a soft, external or user-defined one. */
-static inline bool chdf5_is_hard_link(hid_t group, const char *name) {
+/* Where a plain link to an object in this file leads; nowhere, if it is soft, external or user-defined. */
+static const uint64_t chdf5_nowhere = UINT64_MAX;
+static inline uint64_t chdf5_address(hid_t group, const char *name) {
   H5L_info_t info;
-  return H5Lget_info(group, name, &info, H5P_DEFAULT) >= 0 && info.type == H5L_TYPE_HARD;
+  if (H5Lget_info(group, name, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_HARD) return chdf5_nowhere;
+  return info.u.address;
 }
 
 /* Calls visit with the name of every link, in the order of the names, while it returns 0. */

@@ -123,7 +123,7 @@ final class DataSet {
       guard H5Lexists(file.id, path, CH5P_DEFAULT()) > 0 else {
         throw DiffeoError(.invalid, "there is no data set '\(name)' in the file")
       }
-      guard chdf5_is_hard_link(file.id, path) else {
+      guard chdf5_address(file.id, path) != chdf5_nowhere else {
         throw DiffeoError(.unsupported, "'\(path)' is a soft or external link, which is not followed")
       }
     }

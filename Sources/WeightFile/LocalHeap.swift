@@ -18,19 +18,14 @@ enum LocalHeap {
   /// At 0 there is "HEAP" and version 0, at 8 the size of the heap's data, at 16 the place in them of the first free block, at 24 their address. A free
   /// block has at least 16 bytes: the place of the next, or 1, and its size.
   private static func isCircular(_ image: UnsafeRawBufferPointer, at heap: Int) -> Bool {
-    guard let signature = number(image, at: heap), signature & 0xFF_FFFF_FFFF == 0x5041_4548,
-      let size = number(image, at: heap + 8), var block = number(image, at: heap + 16),
-      let data = number(image, at: heap + 24), data <= image.count
+    guard let signature = image.number(heap, width: 8), signature & 0xFF_FFFF_FFFF == 0x5041_4548,
+      let size = image.number(heap + 8, width: 8), var block = image.number(heap + 16, width: 8),
+      let data = image.number(heap + 24, width: 8), data <= image.count
     else { return false }
     for _ in 0...min(size, UInt64(image.count)) / 16 {
-      guard block != 1, block <= image.count, let next = number(image, at: Int(data + block)) else { return false }
+      guard block != 1, block <= image.count, let next = image.number(Int(data + block), width: 8) else { return false }
       block = next
     }
     return true
-  }
-
-  private static func number(_ image: UnsafeRawBufferPointer, at offset: Int) -> UInt64? {
-    guard offset <= image.count - 8 else { return nil }
-    return UInt64(littleEndian: image.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
 }

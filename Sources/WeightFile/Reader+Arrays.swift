@@ -119,8 +119,7 @@ extension Reader {
 
   /// The list of integers or truth values of this name; nil when there is none, or something else.
   func list(_ name: String, of group: borrowing Handle) throws(DiffeoError) -> [Int]? {
-    guard chdf5_is_hard_link(group.id, name) else { return nil }
-    let dataset = try Handle(H5Oopen(group.id, name, CH5P_DEFAULT()), "\(group.path)/\(name)")
+    guard let dataset = try plainChild(name, of: group, "\(group.path)/\(name)") else { return nil }
     guard H5Iget_type(dataset.id) == H5I_DATASET else { return nil }
     let element = try Element(Handle(H5Dget_type(dataset.id), dataset.path))
     guard element == .integer || element == .truth else { return nil }

@@ -50,9 +50,17 @@ extension Reader {
   func child(_ name: String, of group: borrowing Handle) throws(DiffeoError) -> Handle? {
     let path = "\(group.path)/\(name)"
     guard H5Lexists(group.id, name, CH5P_DEFAULT()) > 0 else { return nil }
-    guard chdf5_is_hard_link(group.id, name) else {
+    guard let child = try plainChild(name, of: group, path) else {
       throw DiffeoError(.format, "'\(path)' is a soft or external link, which a weight file must not have")
     }
+    return child
+  }
+
+  /// nil where there is no such link, or another kind of link.
+  func plainChild(_ name: String, of group: borrowing Handle, _ path: String) throws(DiffeoError) -> Handle? {
+    let address = chdf5_address(group.id, name)
+    if address == chdf5_nowhere { return nil }
+    try ObjectHeader.check(image, at: address, path)
     return try Handle(H5Oopen(group.id, name, CH5P_DEFAULT()), path)
   }
 

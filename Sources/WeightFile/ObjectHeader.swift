@@ -1,0 +1,183 @@
+import Diffeo
+
+/// What an HDF5 object is made of, looked at before it is opened. HDF5 1.10 takes some of what it reads there as it is: it
+/// divides by the sides of chunks, and copies values that are longer than what is said to hold them.
+/// (HDF5 File Format Specification 3.0, IV.A.)
+struct ObjectHeader {
+  private let image: UnsafeRawBufferPointer
+  private let isDamaged: DiffeoError
+  /// Of messages: as many as there can be are looked at, so that headers that go in circles end.
+  private var left: Int
+  /// Of the array, and of its chunks.
+  private var rank: UInt64?
+  private var chunkRank: UInt64?
+
+  /// What links to it says, for messages.
+  static func check(_ image: UnsafeRawBufferPointer, at address: UInt64, _ path: String) throws(DiffeoError) {
+    var header = ObjectHeader(
+      image: image, isDamaged: DiffeoError(.format, "'\(path)' has an HDF5 object header that is damaged"),
+      left: image.count / 4)
+    try header.check(at: address)
+    // A chunk has one side more, the size of an element.
+    if let rank = header.rank, let chunkRank = header.chunkRank, chunkRank != rank + 1 { throw header.isDamaged }
+  }
+
+  private enum Format {
+    case first
+    /// With the order of creation in front of each message, or without.
+    case second(ordered: Bool)
+
+    var messageHead: Int {
+      switch self {
+      case .first: 8
+      case .second(let ordered): ordered ? 6 : 4
+      }
+    }
+  }
+
+  private mutating func check(at address: UInt64) throws(DiffeoError) {
+    guard let start = Int(exactly: address) else { throw isDamaged }
+    if try number(start, 4) == 0x5244_484F {  // "OHDR", version 2, flags, times, phases, the size of the messages
+      let flags = try number(start + 5, 1)
+      let sizeAt = start + 6 + (flags & 0x20 != 0 ? 16 : 0) + (flags & 0x10 != 0 ? 4 : 0)
+      let width = 1 << Int(flags & 3)
+      try messages(from: sizeAt + width, size: number(sizeAt, width), .second(ordered: flags & 4 != 0))
+    } else {  // version 1, 0, number of messages (2), references (4), their size (4), 4 bytes
+      guard try number(start, 1) == 1 else { throw isDamaged }
+      try messages(from: start + 16, size: number(start + 8, 4), .first)
+    }
+  }
+
+  private mutating func messages(from start: Int, size: UInt64, _ format: Format) throws(DiffeoError) {
+    guard let size = Int(exactly: size), start <= image.count, size <= image.count - start else { throw isDamaged }
+    var at = start
+    let end = start + size
+    while end - at >= format.messageHead {
+      left -= 1
+      guard left > 0 else { throw isDamaged }
+      let type: UInt64
+      let flags: UInt64
+      let bytes: Int
+      switch format {
+      case .first: (type, bytes, flags) = (try number(at, 2), Int(try number(at + 2, 2)), try number(at + 4, 1))
+      case .second: (type, bytes, flags) = (try number(at, 1), Int(try number(at + 1, 2)), try number(at + 3, 1))
+      }
+      let data = at + format.messageHead
+      guard bytes <= end - data else { throw isDamaged }
+      try check(type, isShared: flags & 2 != 0, data..<data + bytes, format)
+      at = data + bytes
+    }
+  }
+
+  private mutating func check(_ type: UInt64, isShared: Bool, _ data: Range<Int>, _ format: Format) throws(DiffeoError)
+  {
+    switch type {
+    case 0x01, 0x04, 0x05, 0x08:
+      // No file that this library reads has a table of shared messages.
+      guard !isShared else { throw isDamaged }
+      var message = Message(image: image, data: data, isDamaged: isDamaged)
+      switch type {
+      case 0x01: rank = try message.space()
+      case 0x04: try message.take(message.next(4))
+      case 0x05: try message.fill()
+      default: chunkRank = try message.layout()
+      }
+    case 0x10:  // goes on elsewhere: address, size
+      guard data.count >= 16, let start = Int(exactly: try number(data.lowerBound, 8)) else { throw isDamaged }
+      let size = try number(data.lowerBound + 8, 8)
+      switch format {
+      case .first: try messages(from: start, size: size, format)
+      case .second:  // "OCHK", messages, checksum
+        guard size >= 8 else { throw isDamaged }
+        try messages(from: start.addingReportingOverflow(4).partialValue, size: size - 8, format)
+      }
+    default: break
+    }
+  }
+
+  private func number(_ at: Int, _ width: Int) throws(DiffeoError) -> UInt64 {
+    guard let value = image.number(at, width: width) else { throw isDamaged }
+    return value
+  }
+
+  /// One message, from front to back.
+  private struct Message {
+    let image: UnsafeRawBufferPointer
+    var data: Range<Int>
+    let isDamaged: DiffeoError
+
+    mutating func next(_ width: Int) throws(DiffeoError) -> UInt64 {
+      guard width <= data.count, let value = image.number(data.lowerBound, width: width) else { throw isDamaged }
+      data = data.lowerBound + width..<data.upperBound
+      return value
+    }
+
+    mutating func take(_ bytes: UInt64) throws(DiffeoError) {
+      guard bytes <= UInt64(data.count) else { throw isDamaged }
+      data = data.lowerBound + Int(bytes)..<data.upperBound
+    }
+
+    /// Version, rank, flags (1: there are greatest sizes too), and sizes of 8 bytes.
+    mutating func space() throws(DiffeoError) -> UInt64 {
+      let (version, rank, flags) = (try next(1), try next(1), try next(1))
+      try take(version == 1 ? 5 : 1)
+      try take(8 * rank * (flags & 1 != 0 ? 2 : 1))
+      return rank
+    }
+
+    /// The value that stands for what was never written, behind its size, if there is one.
+    mutating func fill() throws(DiffeoError) {
+      let version = try next(1)
+      if version < 3 {
+        try take(2)
+        let isDefined = try next(1) != 0
+        if version == 1 || isDefined { try take(next(4)) }
+      } else if try next(1) & 0x20 != 0 {
+        try take(next(4))
+      }
+    }
+
+    /// Where the numbers are: kind 0 here, 1 in one piece, 2 in chunks, whose rank it gives.
+    mutating func layout() throws(DiffeoError) -> UInt64? {
+      let version = try next(1)
+      if version < 3 {
+        let (rank, kind) = (try next(1), try next(1))
+        try take(kind == 0 ? 5 : 13)
+        try sides(rank, width: 4, areChunks: kind == 2)
+        if kind == 0 { try take(next(4)) }
+        return kind == 2 ? rank : nil
+      }
+      switch try next(1) {
+      case 0: try take(next(2))
+      case 1: try take(16)
+      case 2 where version == 3:
+        let rank = try next(1)
+        try take(8)
+        try sides(rank, width: 4, areChunks: true)
+        return rank
+      case 2:
+        _ = try next(1)
+        let (rank, width) = (try next(1), Int(try next(1)))
+        guard 1...8 ~= width else { throw isDamaged }
+        try sides(rank, width: width, areChunks: true)
+        return rank
+      default: break
+      }
+      return nil
+    }
+
+    private mutating func sides(_ rank: UInt64, width: Int, areChunks: Bool) throws(DiffeoError) {
+      for _ in 0..<rank {
+        if try next(width) == 0, areChunks { throw isDamaged }
+      }
+    }
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Of 1 to 8 bytes, the lowest first; nil where there are not as many.
+  func number(_ at: Int, width: Int) -> UInt64? {
+    guard at >= 0, at <= count - width else { return nil }
+    return (0..<width).reversed().reduce(0) { $0 << 8 | UInt64(self[at + $1]) }
+  }
+}
