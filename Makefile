@@ -54,14 +54,16 @@ test-long: python ## the tests that have a long form, in it: damaged files, kill
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(PYTEST) -m long bindings/python
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/inference
 
-# Files, and the seed of their mutations.
+# Files, sequences of calls, and the seed of both.
 FILES ?= 200000
-SEED ?= $(shell date +%s)
+CALLS ?= 200000
+FUZZ_SEED ?= $(shell date +%s)
 
-fuzz: lib ## loads FILES=200000 mutated files, their checksums repaired, and keeps in build/fuzz what ends a process
+fuzz: lib ## loads FILES=200000 mutated files, their checksums repaired, and makes CALLS=200000 sequences of calls; keeps in build/fuzz what ends a process
 	@mkdir -p build/fuzz
 	cc -O2 -Wall -Wextra -Iinclude -Ibindings/c Tests/fuzz/fuzz.c -o build/fuzz/fuzz -ldl
-	$(WITH_LIBRARY) build/fuzz/fuzz $(FILES) $(SEED) build/fuzz Tests/files/*/*.h5 Tests/fuzz/corpus/*.h5
+	$(WITH_LIBRARY) build/fuzz/fuzz $(CALLS) $(FUZZ_SEED) build/fuzz
+	$(WITH_LIBRARY) build/fuzz/fuzz $(FILES) $(FUZZ_SEED) build/fuzz Tests/files/*/*.h5 Tests/fuzz/corpus/*.h5
 
 test-portable: system ## the tests of the core as it is on 64-bit ARM, on x86-64; compiles the kernels for ARM
 	DIFFEO_KERNELS=portable swift test -c release --disable-testable-imports --scratch-path .build-portable $(FMA) --skip WeightFile

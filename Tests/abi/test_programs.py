@@ -48,6 +48,7 @@ if platform.machine() != "x86_64":
         "scarce",
         "forks",
         "names",
+        "soak",
         "other_hdf5",
         "determinism",
         "instructions",
@@ -96,6 +97,11 @@ def test_scarce_memory(program, tmp_path):
 @pytest.mark.long
 def test_forks(program, tmp_path):
     run(program("forks"), 40 * LENGTH, tmp_path)
+
+
+@pytest.mark.long
+def test_soak(program, tmp_path):
+    run(program("soak"), 5 * LENGTH, tmp_path)
 
 
 def test_names(program, tmp_path):

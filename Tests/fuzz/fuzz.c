@@ -1,8 +1,9 @@
-/* Hostile files and calls. Two programs from one source:
+/* Hostile files and calls. Programs from one source:
  *
- *   with -DLIBFUZZER, for clang -fsanitize=fuzzer: inputs are files, or calls decoded from bytes, guided by coverage;
+ *   with -DLIBFUZZER, for clang -fsanitize=fuzzer: inputs are files, or with -DCALLS as well calls decoded from bytes
+ *   (calls.h), guided by the coverage of what is instrumented;
  *   alone: fuzz COUNT SEED FOLDER FILE...: loads files, mutates them, a child for every few hundred, and keeps in
- *   FOLDER what ended one.
+ *   FOLDER what ended one. Without files: sequences of calls.
  *
  * The mutator knows what an HDF5 file is made of and repairs the checksums behind itself, as an attacker would. */
 #define _GNU_SOURCE
@@ -18,6 +19,8 @@
 
 static diffeo_api D;
 enum { LARGEST = 1 << 18 };
+
+#include "calls.h"
 
 static void open_library(void) {
   char error[512];
@@ -189,6 +192,12 @@ int LLVMFuzzerInitialize(int *count, char ***arguments) {
   return 0;
 }
 
+#ifdef CALLS
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { return calls(data, size), 0; }
+
+#else
+
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) {
@@ -203,6 +212,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { return load(data, size), 0; }
 
+#endif
 #else
 
 static struct {
@@ -218,12 +228,30 @@ static unsigned char *read_file(const char *path, size_t *size) {
   return bytes;
 }
 
+static int files;
+static unsigned char **bytes;
+static size_t *sizes;
+static unsigned char input[LARGEST + 64];
+
+/* Input number i of a seed: gives its size, and where it came from. */
+static size_t make_input(uint64_t seed, uint64_t i, int *file) {
+  state = (seed << 40) + i * 0x9e3779b97f4a7c15u;
+  if (files == 0) {
+    const size_t size = 64 + (size_t)draw(448);
+    for (size_t j = 0; j < size; j++) input[j] = (unsigned char)draw(256);
+    return size;
+  }
+  *file = (int)draw((uint64_t)files);
+  memcpy(input, bytes[*file], sizes[*file]);
+  return mutate(input, sizes[*file], LARGEST);
+}
+
 int main(int count, char **arguments) {
-  if (count < 5) return fprintf(stderr, "fuzz COUNT SEED FOLDER FILE...\n"), 2;
+  if (count < 4) return fprintf(stderr, "fuzz COUNT SEED FOLDER [FILE...]\n"), 2;
   const uint64_t wanted = strtoull(arguments[1], NULL, 10), seed = strtoull(arguments[2], NULL, 10);
-  const int files = count - 4;
-  unsigned char **bytes = malloc(sizeof *bytes * (size_t)files);
-  size_t *sizes = malloc(sizeof *sizes * (size_t)files);
+  files = count - 4;
+  bytes = malloc(sizeof *bytes * (size_t)(files + 1));
+  sizes = malloc(sizeof *sizes * (size_t)(files + 1));
   for (int i = 0; i < files; i++) bytes[i] = read_file(arguments[4 + i], &sizes[i]);
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   open_library();
@@ -231,7 +259,7 @@ int main(int count, char **arguments) {
   for (int i = 0; i < files; i++) load(bytes[i], sizes[i]);
 
   uint64_t ended = 0, slow = 0;
-  static unsigned char input[LARGEST + 64];
+  int file = 0;
   const time_t start = time(NULL);
   while (shared->done < wanted) {
     fflush(stdout);
@@ -243,12 +271,9 @@ int main(int count, char **arguments) {
       if (from / 500 % 2) mallopt(M_PERTURB, 1 + (int)(from % 254)); /* as a heap is that was used before */
       const uint64_t to = from + 500 < wanted ? from + 500 : wanted;
       while (shared->done < to) {
-        state = (seed << 40) + shared->done * 0x9e3779b97f4a7c15u;
-        const int i = (int)draw((uint64_t)files);
-        memcpy(input, bytes[i], sizes[i]);
-        const size_t size = mutate(input, sizes[i], LARGEST);
+        const size_t size = make_input(seed, shared->done, &file);
         alarm(60);
-        shared->loaded += (uint64_t)load(input, size);
+        shared->loaded += (uint64_t)(files == 0 ? calls(input, size) : load(input, size));
         shared->done++;
       }
       _exit(0);
@@ -257,25 +282,23 @@ int main(int count, char **arguments) {
     waitpid(child, &status, 0);
     if (status == 0) continue;
     /* The input once more, to keep it. */
-    state = (seed << 40) + shared->done * 0x9e3779b97f4a7c15u;
-    const int i = (int)draw((uint64_t)files);
-    memcpy(input, bytes[i], sizes[i]);
-    const size_t size = mutate(input, sizes[i], LARGEST);
+    const size_t size = make_input(seed, shared->done, &file);
     char path[700];
     const int is_slow = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
-    snprintf(path, sizeof path, "%s/%s-%llu-%llu.h5", arguments[3], is_slow ? "slow" : "ended",
-             (unsigned long long)seed, (unsigned long long)shared->done);
-    FILE *file = fopen(path, "wb");
-    if (file != NULL) fwrite(input, 1, size, file), fclose(file);
+    snprintf(path, sizeof path, "%s/%s-%llu-%llu.%s", arguments[3], is_slow ? "slow" : "ended", (unsigned long long)seed,
+             (unsigned long long)shared->done, files == 0 ? "calls" : "h5");
+    FILE *kept = fopen(path, "wb");
+    if (kept != NULL) fwrite(input, 1, size, kept), fclose(kept);
     const int reason = WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
-    printf("%s: signal %d, from %s\n", path, reason, arguments[4 + i]);
+    printf("%s: signal %d%s%s\n", path, reason, files == 0 ? "" : ", from ", files == 0 ? "" : arguments[4 + file]);
     if (is_slow) slow++;
     else ended++;
     shared->done++;
   }
-  printf("%llu mutated files in %ld s: %llu loaded, %llu ended the process, %llu took 60 s\n",
-         (unsigned long long)wanted, (long)(time(NULL) - start), (unsigned long long)shared->loaded,
-         (unsigned long long)ended, (unsigned long long)slow);
+  printf("%llu %s in %ld s: %llu %s, %llu ended the process, %llu took 60 s\n", (unsigned long long)wanted,
+         files == 0 ? "sequences of calls" : "mutated files", (long)(time(NULL) - start),
+         (unsigned long long)shared->loaded, files == 0 ? "made a flow" : "loaded", (unsigned long long)ended,
+         (unsigned long long)slow);
   return ended + slow > 0;
 }
 #endif

@@ -26,12 +26,6 @@ final class Trainer<S: Scalar> {
     self.objective = objective
     (rows, validation) = try data.split(
       held: min(Int(options.validationFraction * Double(data.count)), data.count - 1))
-    guard rows.count >= 2 else {
-      throw DiffeoError(
-        .shape,
-        "x has \(data.count) rows, of which validation_fraction \(options.validationFraction) holds out "
-          + "\(data.count - rows.count): training needs 2 at least")
-    }
     best = try BestWeights(descent.flow.parameters, patience: options.patience)
     try begin()
   }
@@ -57,7 +51,13 @@ final class Trainer<S: Scalar> {
         "batch_norm takes the variance of each minibatch, and one row has none: batch_size is \(options.batchSize), of "
           + "\(rows.count) rows")
     }
-    try flow.setFromData(rows)
+    do throws(DiffeoError) { try flow.setFromData(rows) } catch {
+      if rows.count > 1 { throw error }
+      throw DiffeoError(
+        .shape,
+        "x has \(data.count) rows, of which validation_fraction \(options.validationFraction) holds out "
+          + "\(data.count - rows.count): what is left says nothing of the scale of the data")
+    }
     try objective.check(rows)
     if let validation { try objective.check(validation) }
     best.begin(flow.parameters, score: .nan)
