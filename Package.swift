@@ -38,15 +38,16 @@ let hdf5Headers: [SwiftSetting] = staticParts.map { [.unsafeFlags(["-Xcc", "-I\(
 let hdf5Flags: [CSetting] = staticParts.map { [.define("CHDF5_STATIC"), .unsafeFlags(["-I\($0)/include"])] } ?? []
 let staticLibraries = staticParts.map {
   [
-    "\($0)/lib/Swift.o", "-Xlinker", "\($0)/lib/libhdf5.a", "-Xlinker", "\($0)/lib/libz.a", "-Xlinker",
+    // The folder has no other libstdc++ than a static one.
+    "\($0)/lib/Swift.o", "-L\($0)/lib", "-Xlinker", "\($0)/lib/libhdf5.a", "-Xlinker", "\($0)/lib/libz.a", "-Xlinker",
     "--exclude-libs=ALL",
   ]
 }
 // Memory of the library and of the Swift runtime in it: CMemory says why.
-let wrapped = [
-  "malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "free", "malloc_usable_size", "strdup", "_Znwm",
-  "_ZdlPv", "_ZdlPvm",
-]
+let wrapped =
+  ["malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "free", "malloc_usable_size", "strdup"]
+  + (staticParts == nil ? ["_Znwm", "_ZdlPv", "_ZdlPvm"] : [])
+let memoryFlags: [CSetting] = staticParts == nil ? [] : [.define("CMEMORY_STATIC")]
 
 let package = Package(
   name: "Diffeo",
@@ -56,7 +57,7 @@ let package = Package(
     .systemLibrary(name: "CHDF5", providers: [.apt(["libhdf5-dev"])]),
     .target(name: "CShims"),
     .target(name: "CStorage", dependencies: ["CHDF5"], cSettings: hdf5Flags),
-    .target(name: "CMemory"),
+    .target(name: "CMemory", cSettings: memoryFlags),
     .target(name: "CLibrary"),
     .target(name: "KernelInterface", swiftSettings: testable),
     .target(

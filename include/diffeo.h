@@ -611,7 +611,8 @@ DIFFEO_API diffeo_status diffeo_spec_set_base_made(diffeo_spec *spec, const diff
 /* ----------------------------------------------------------------------------------------------- 5. Flows */
 
 /* The spec with random initial weights near the identity: seed decides them, and what has no seed in the spec. The spec
- * stays yours. Since: 0.1 */
+ * stays yours. DIFFEO_EINVAL if a layer does not reach all of where what follows it has a density, as a mixture CDF to
+ * [0, 1] under a base on the whole line. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_flow_create(const diffeo_spec *spec, uint64_t seed, diffeo_flow **flow);
 DIFFEO_API void diffeo_flow_destroy(diffeo_flow *flow); /* NULL is a no-op */
 

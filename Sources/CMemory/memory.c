@@ -65,12 +65,15 @@ void *__real_aligned_alloc(size_t alignment, size_t size);
 int __real_posix_memalign(void **block, size_t alignment, size_t size);
 void __real_free(void *block);
 size_t __real_malloc_usable_size(void *block);
-/* new and delete of C++, for the Swift runtime. The host may have its own. */
+#if !defined(CMEMORY_STATIC)
+/* new and delete of C++, for the Swift runtime. The host may have its own. (Those of a static library call malloc and free
+ * here anyway.) */
 void *__real__Znwm(size_t size);
 void __real__ZdlPv(void *block);
 void __real__ZdlPvm(void *block, size_t size);
 extern const char _ZSt7nothrow;
 void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow);
+#endif
 
 void *__wrap_malloc(size_t size) {
   void *block = __real_malloc(size);
@@ -132,6 +135,7 @@ char *__wrap_strdup(const char *text) {
   return copy != NULL ? memcpy(copy, text, size) : NULL;
 }
 
+#if !defined(CMEMORY_STATIC)
 void *__wrap__Znwm(size_t size) {
   void *block = _ZnwmRKSt9nothrow_t(size, &_ZSt7nothrow);
   if (block == NULL) block = take(size, HEAD);
@@ -147,3 +151,4 @@ void __wrap__ZdlPvm(void *block, size_t size) {
   if (is_reserved(block)) give_back();
   else __real__ZdlPvm(block, size);
 }
+#endif

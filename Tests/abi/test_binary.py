@@ -60,9 +60,11 @@ def test_searches_nowhere_but_beside_itself(dynamic):
     assert not [path for path in paths if path != "$ORIGIN"]
 
 
-def test_at_most_11_mb_stripped(library, tmp_path):
+def test_size_stripped(library, tmp_path):
+    """At most 11 MB, and 12 with HDF5 and libstdc++ inside."""
     run("strip", "--strip-unneeded", "-o", tmp_path / "libdiffeo.so", library)
-    assert (tmp_path / "libdiffeo.so").stat().st_size <= 11e6
+    bytes_ = (tmp_path / "libdiffeo.so").read_bytes()
+    assert len(bytes_) <= (12e6 if b"H5Dchunk.c" in bytes_ else 11e6)
 
 
 def test_no_foundation_inside(library):
