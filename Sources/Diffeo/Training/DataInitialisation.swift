@@ -21,7 +21,8 @@ extension FlowInTraining {
         do throws(DiffeoError) {
           try component.setStatistics(own, mean: statistics.mean, deviation: statistics.deviation)
         } catch {
-          throw DiffeoError(error.code, (layer < 0 ? "context: " : layer == 0 ? "x: " : "layer \(layer): ") + error.message)
+          throw DiffeoError(
+            error.code, (layer < 0 ? "context: " : layer == 0 ? "x: " : "layer \(layer): ") + error.message)
         }
         model.prepare(parameters.pointer)
       }
