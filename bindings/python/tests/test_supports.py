@@ -44,7 +44,9 @@ CASES = {
     "interval coupling": (spec(2).add_coupling((4,), transformer=UNIT), "column 1"),
     "interval coupling, permuted": (spec(2).add_coupling((4,), transformer=UNIT).add_permutation([1, 0]), "column 1"),
     "interval coupling, uniform": (
-        uniform(spec(2).add_coupling((4,), transformer=UNIT).add_permutation([1, 0]).add_coupling((4,), transformer=UNIT)),
+        uniform(
+            spec(2).add_coupling((4,), transformer=UNIT).add_permutation([1, 0]).add_coupling((4,), transformer=UNIT)
+        ),
         None,
     ),
     "interval coupling, then a scale": (
