@@ -568,6 +568,7 @@ static void building(void) {
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_dequantize(NULL, 2));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_base(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_base_made(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_standardization(NULL, DIFFEO_STANDARDIZE_ROBUST));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_standardize(NULL, NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_standardize_context(NULL, NULL, NULL));
 

@@ -555,7 +555,7 @@ LATER = {
     "log": lambda s: s.add_domain("log", [1], low=-9),
     "softplus": lambda s: s.add_domain("softplus", low=[-8, -8.5, -9, -9.5]),
     "logistic_to_normal": lambda s: s.add_domain("logistic_to_normal", [3]),
-    "wrap": lambda s: s.add_wrap(-1, 1, random_shift=True),
+    "wrap": lambda s: s.add_wrap(-1, 1, random_shift=True).set_base("uniform", low=-1, high=1),
     "dequantize": lambda s: s.add_dequantize(5),
     "batch_norm": lambda s: s.add_batch_norm(1e-2, 0.3),
     "elementwise affine": lambda s: s.add_elementwise_affine(),
@@ -567,10 +567,11 @@ LATER = {
     "periodic splines": lambda s: s.add_coupling(**SMOOTH, transformer=diffeo.Spline(5, -2, 3, "periodic"))
     .add_autoregressive(**SMOOTH, order="random", transformer=diffeo.Spline(4, -1, 7, "periodic")),
     "interval splines": lambda s: s.add_coupling(**SMOOTH, transformer=diffeo.Spline(5, -9, 9, "interval"))
-    .add_autoregressive(**SMOOTH, transformer=diffeo.Spline(4, -9, 9, "interval")),
+    .add_autoregressive(**SMOOTH, transformer=diffeo.Spline(4, -9, 9, "interval")).set_base("uniform", low=-9, high=9),
     "mixtures": lambda s: s.add_autoregressive(**SMOOTH, transformer=diffeo.Mixture(3, scale_bound=2))
-    .add_coupling(**SMOOTH, transformer=diffeo.Mixture(2, "logistic", "uniform")),
-    "mixture to uniform": lambda s: s.add_autoregressive(**SMOOTH, transformer=diffeo.Mixture(3, target="uniform")),
+    .add_coupling(**SMOOTH, transformer=diffeo.Mixture(2, "logistic", "uniform")).add_domain("logit", [1, 3], 0, 1),
+    "mixture to uniform": lambda s: s.add_autoregressive(**SMOOTH, transformer=diffeo.Mixture(3, target="uniform"))
+    .set_base("uniform"),
     "normal": lambda s: s.set_base("normal"),
     "normal of the context": lambda s: s.set_base("normal", hidden=(5,)),
     "logistic": lambda s: s.set_base("logistic"),
@@ -641,7 +642,7 @@ IMAGES = {
     .add_image_coupling(**NETWORK, kernels=(1, 1, 3), gain=True, ones_outside=True, mask="even"),
     "residual blocks": lambda s: s.add_image_coupling(**RESIDUAL, blocks="residual", gain=True)
     .add_image_coupling(**RESIDUAL, blocks="preactivation", mask="even", kernels=(1, 3, 3)),
-    "mixtures": lambda s: s.add_image_coupling(**NETWORK, transformer=diffeo.Mixture(2, target="uniform", scale_bound=2)),
+    "mixtures": lambda s: s.add_image_coupling(**NETWORK, transformer=diffeo.Mixture(2, scale_bound=2)),
     "splines on a checkerboard": lambda s: s.add_image_coupling(**NETWORK, transformer=diffeo.Spline(4), mask="odd"),
     "splits": lambda s: s.add_squeeze().add_split("last").add_actnorm().add_linear().add_split(prior=False)
     .add_permutation([1, 0]).add_lu(seed=4).add_image_coupling(**NETWORK, mask="even")

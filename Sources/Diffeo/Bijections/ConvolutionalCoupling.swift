@@ -102,12 +102,18 @@ struct ConvolutionalCouplingSpec: BijectionSpec {
 
   var limitsSupport: Bool { transformer.limitsSupport }
 
-  func preimages(of z: [Interval]) -> [Interval?] { z.replacing(map.columns) { orKept($0, transformer.preimage) } }
-  func images(of x: [Interval]) -> [Interval?] { x.replacing(map.columns) { orKept($0, transformer.image) } }
+  func preimages(of z: [Interval]) -> [Interval?] { z.replacing(moved, transformer.preimage) }
+  func images(of x: [Interval]) -> [Interval?] { x.replacing(moved, transformer.image) }
 
-  /// Of the columns some are transformed and some are kept.
-  private func orKept(_ interval: Interval, _ side: (Interval) -> Interval?) -> Interval? {
-    side(interval).map { $0.contains(interval) ? $0 : .line }
+  /// The columns that are transformed.
+  private var moved: [Int] {
+    map.columns.filter { column in
+      let (channel, place) = (column - map.start).quotientAndRemainder(dividingBy: map.places)
+      return switch mask {
+      case .channels(let kept): !kept[channel]
+      case .checkerboard(let even): ((place / map.width + place % map.width) % 2 == 0) != even
+      }
+    }
   }
 
   var summary: String {

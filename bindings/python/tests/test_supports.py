@@ -53,6 +53,18 @@ CASES = {
         uniform(spec(2).add_coupling((4,), transformer=UNIT).add_actnorm()),
         "layer 0",
     ),
+    "image coupling to [0, 1], logit": (
+        Spec(shape=(2, 2, 2), dtype="float64").add_image_coupling((4,), transformer=TO_UNIT)
+        .add_domain("logit", range(4, 8), 0, 1), None,
+    ),
+    "checkerboard to [0, 1], logit": (
+        Spec(shape=(1, 2, 2), dtype="float64").add_image_coupling((4,), mask="even", transformer=TO_UNIT)
+        .add_domain("logit", [1, 2], 0, 1), None,
+    ),
+    "checkerboard to [0, 1], logit of the others": (
+        Spec(shape=(1, 2, 2), dtype="float64").add_image_coupling((4,), mask="odd", transformer=TO_UNIT)
+        .add_domain("logit", [1, 2], 0, 1), "column 0",
+    ),
     "inverted log": (spec().add_domain("log", low=[0]).invert(), "layer 0"),
     "inverted logit": (spec().add_domain("logit", low=[-1], high=[1]).invert(), "layer 0"),
     "inverted logit, uniform": (uniform(spec().add_domain("logit", low=[-1], high=[1]).invert(), -1), None),
