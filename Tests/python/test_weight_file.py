@@ -642,7 +642,9 @@ IMAGES = {
     .add_image_coupling(**NETWORK, kernels=(1, 1, 3), gain=True, ones_outside=True, mask="even"),
     "residual blocks": lambda s: s.add_image_coupling(**RESIDUAL, blocks="residual", gain=True)
     .add_image_coupling(**RESIDUAL, blocks="preactivation", mask="even", kernels=(1, 3, 3)),
-    "mixtures": lambda s: s.add_image_coupling(**NETWORK, transformer=diffeo.Mixture(2, scale_bound=2)),
+    "mixtures": lambda s: s.add_image_coupling(**NETWORK, transformer=diffeo.Mixture(2, target="uniform", scale_bound=2))
+    .add_image_coupling(**NETWORK, mask="last", transformer=diffeo.Mixture(2, target="uniform", scale_bound=2))
+    .set_base("uniform"),
     "splines on a checkerboard": lambda s: s.add_image_coupling(**NETWORK, transformer=diffeo.Spline(4), mask="odd"),
     "splits": lambda s: s.add_squeeze().add_split("last").add_actnorm().add_linear().add_split(prior=False)
     .add_permutation([1, 0]).add_lu(seed=4).add_image_coupling(**NETWORK, mask="even")
