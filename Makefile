@@ -104,7 +104,7 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 	test -f $(LIBRARY) || $(MAKE) lib
 	scripts/install $(LIBRARY) "$(PREFIX)" "$(DESTDIR)"
 
-dist: ## builds what is given to people: a tarball and a wheel that need the C library alone, in dist/ (some minutes)
+dist: ## builds what is given to people: a tarball and a wheel that need the C library and libgcc alone, in dist/ (some minutes)
 	scripts/dist
 
 format: ## formats the sources in place

@@ -31,8 +31,8 @@ let kernels: [Target] = instructionSets.flatMap { isa in
 let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
 let chosen: [SwiftSetting] = isPortable ? [.define("PORTABLE")] : []
 
-// DIFFEO_STATIC: where there is what goes into the library in `make dist`: HDF5, and Swift's own so that it can be cut
-// (scripts/hdf5-static, scripts/swift-core).
+// DIFFEO_STATIC: where scripts/dist puts what goes into the library there: HDF5, libstdc++, and Swift's own so that it
+// can be cut (scripts/swift-core).
 let staticParts = Context.environment["DIFFEO_STATIC"]
 let hdf5Headers: [SwiftSetting] = staticParts.map { [.unsafeFlags(["-Xcc", "-I\($0)/include"])] } ?? []
 let hdf5Flags: [CSetting] = staticParts.map { [.define("CHDF5_STATIC"), .unsafeFlags(["-I\($0)/include"])] } ?? []

@@ -871,7 +871,8 @@ typedef struct diffeo_train_options {
                                  0 or more, below 1; 0 for not: 0.9 */
   double ema_decay;           /* of an exponential moving average of the weights, judged beside them after each epoch:
                                  the better of the two is the epoch's. 0 or more, below 1; 0 for none: 0. At step t it is
-                                 (1 + t) / (10 + t) at most. Without validation the average is always the epoch's */
+                                 (1 + t) / (10 + t) at most. Without validation the average is always the epoch's, but
+                                 for flows with batch_norm */
   double x_noise;             /* normal noise added to x, new in each epoch, in standard deviations of the column,
                                  0 or more; not where the flow lives on a part of the numbers: 0 */
   int32_t negative_weights;   /* 1: rows may have weights below 0, whose likelihood is made small; 0: refused: 0 */

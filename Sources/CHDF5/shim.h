@@ -4,6 +4,8 @@
 #ifndef CHDF5_SHIM_H
 #define CHDF5_SHIM_H
 
+/* In newer releases, too, names mean what they mean in HDF5 1.10: there links lead to addresses. */
+#define H5_USE_110_API
 #if __has_include(<hdf5.h>)
 #include <hdf5.h>
 #else

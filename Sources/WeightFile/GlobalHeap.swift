@@ -38,8 +38,6 @@ enum GlobalHeap {
 
   /// A size, if that much is there.
   private static func size(_ collection: UnsafeRawBufferPointer, at offset: Int) -> Int? {
-    guard offset + 8 <= collection.count else { return nil }
-    let size = UInt64(littleEndian: collection.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-    return Int(exactly: size).flatMap { $0 <= collection.count ? $0 : nil }
+    collection.number(offset, width: 8).flatMap(Int.init(exactly:)).flatMap { $0 <= collection.count ? $0 : nil }
   }
 }

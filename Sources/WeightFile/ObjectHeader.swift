@@ -5,21 +5,26 @@ import Diffeo
 /// (HDF5 File Format Specification 3.0, IV.A.)
 struct ObjectHeader {
   private let image: UnsafeRawBufferPointer
-  private let isDamaged: DiffeoError
-  /// Of messages: as many as there can be are looked at, so that headers that go in circles end.
-  private var left: Int
+  private let damaged: DiffeoError
+  private var format = Format.first
+  /// Pieces of the header that are still to be looked at: in a row, not one within the other, as a file that leads in
+  /// circles would need any amount of the host's stack.
+  private var pieces: [Range<Int>] = []
   /// Of the array, and of its chunks.
   private var rank: UInt64?
   private var chunkRank: UInt64?
 
-  /// What links to it says, for messages.
+  private static let maxMessages = 1 << 16
+
+  /// path: of the object, for messages.
   static func check(_ image: UnsafeRawBufferPointer, at address: UInt64, _ path: String) throws(DiffeoError) {
     var header = ObjectHeader(
-      image: image, isDamaged: DiffeoError(.format, "'\(path)' has an HDF5 object header that is damaged"),
-      left: image.count / 4)
-    try header.check(at: address)
+      image: image, damaged: DiffeoError(.format, "'\(path)' has an HDF5 object header that is damaged"))
+    try header.begin(at: address)
+    var left = maxMessages
+    while let piece = header.pieces.popLast() { try header.check(piece, &left) }
     // A chunk has one side more, the size of an element.
-    if let rank = header.rank, let chunkRank = header.chunkRank, chunkRank != rank + 1 { throw header.isDamaged }
+    if let rank = header.rank, let chunkRank = header.chunkRank, chunkRank != rank + 1 { throw header.damaged }
   }
 
   private enum Format {
@@ -35,68 +40,65 @@ struct ObjectHeader {
     }
   }
 
-  private mutating func check(at address: UInt64) throws(DiffeoError) {
-    guard let start = Int(exactly: address) else { throw isDamaged }
+  private mutating func begin(at address: UInt64) throws(DiffeoError) {
+    guard let start = Int(exactly: address) else { throw damaged }
     if try number(start, 4) == 0x5244_484F {  // "OHDR", version 2, flags, times, phases, the size of the messages
       let flags = try number(start + 5, 1)
       let sizeAt = start + 6 + (flags & 0x20 != 0 ? 16 : 0) + (flags & 0x10 != 0 ? 4 : 0)
       let width = 1 << Int(flags & 3)
-      try messages(from: sizeAt + width, size: number(sizeAt, width), .second(ordered: flags & 4 != 0))
+      format = .second(ordered: flags & 4 != 0)
+      try add(UInt64(sizeAt + width), size: number(sizeAt, width))
     } else {  // version 1, 0, number of messages (2), references (4), their size (4), 4 bytes
-      guard try number(start, 1) == 1 else { throw isDamaged }
-      try messages(from: start + 16, size: number(start + 8, 4), .first)
+      guard try number(start, 1) == 1 else { throw damaged }
+      try add(UInt64(start + 16), size: number(start + 8, 4))
     }
   }
 
-  private mutating func messages(from start: Int, size: UInt64, _ format: Format) throws(DiffeoError) {
-    guard let size = Int(exactly: size), start <= image.count, size <= image.count - start else { throw isDamaged }
-    var at = start
-    let end = start + size
-    while end - at >= format.messageHead {
+  /// before, behind: what of these bytes is no message.
+  private mutating func add(_ start: UInt64, size: UInt64, before: UInt64 = 0, behind: UInt64 = 0) throws(DiffeoError) {
+    let count = UInt64(image.count)
+    guard start <= count, size <= count - start, size >= before + behind else { throw damaged }
+    pieces.append(Int(start + before)..<Int(start + size - behind))
+  }
+
+  private mutating func check(_ piece: Range<Int>, _ left: inout Int) throws(DiffeoError) {
+    var at = piece.lowerBound
+    while piece.upperBound - at >= format.messageHead {
       left -= 1
-      guard left > 0 else { throw isDamaged }
-      let type: UInt64
-      let flags: UInt64
-      let bytes: Int
-      switch format {
-      case .first: (type, bytes, flags) = (try number(at, 2), Int(try number(at + 2, 2)), try number(at + 4, 1))
-      case .second: (type, bytes, flags) = (try number(at, 1), Int(try number(at + 1, 2)), try number(at + 3, 1))
-      }
+      guard left > 0 else { throw damaged }
+      let (type, size, flags) =
+        switch format {
+        case .first: (try number(at, 2), Int(try number(at + 2, 2)), try number(at + 4, 1))
+        case .second: (try number(at, 1), Int(try number(at + 1, 2)), try number(at + 3, 1))
+        }
       let data = at + format.messageHead
-      guard bytes <= end - data else { throw isDamaged }
-      try check(type, isShared: flags & 2 != 0, data..<data + bytes, format)
-      at = data + bytes
+      guard size <= piece.upperBound - data else { throw damaged }
+      try check(type, isShared: flags & 2 != 0, data..<data + size)
+      at = data + size
     }
   }
 
-  private mutating func check(_ type: UInt64, isShared: Bool, _ data: Range<Int>, _ format: Format) throws(DiffeoError)
-  {
+  private mutating func check(_ type: UInt64, isShared: Bool, _ data: Range<Int>) throws(DiffeoError) {
+    var message = Message(image: image, data: data, damaged: damaged)
+    // No file that this library reads has a table of shared messages.
+    if isShared, [0x01, 0x04, 0x05, 0x08].contains(type) { throw damaged }
     switch type {
-    case 0x01, 0x04, 0x05, 0x08:
-      // No file that this library reads has a table of shared messages.
-      guard !isShared else { throw isDamaged }
-      var message = Message(image: image, data: data, isDamaged: isDamaged)
-      switch type {
-      case 0x01: rank = try message.space()
-      case 0x04: try message.take(message.next(4))
-      case 0x05: try message.fill()
-      default: chunkRank = try message.layout()
-      }
+    case 0x01: rank = try message.space()
+    case 0x04: try message.take(message.next(4))
+    case 0x05: try message.fill()
+    case 0x08: chunkRank = try message.layout()
     case 0x10:  // goes on elsewhere: address, size
-      guard data.count >= 16, let start = Int(exactly: try number(data.lowerBound, 8)) else { throw isDamaged }
-      let size = try number(data.lowerBound + 8, 8)
+      let (start, size) = (try message.next(8), try message.next(8))
       switch format {
-      case .first: try messages(from: start, size: size, format)
-      case .second:  // "OCHK", messages, checksum
-        guard size >= 8 else { throw isDamaged }
-        try messages(from: start.addingReportingOverflow(4).partialValue, size: size - 8, format)
+      case .first: try add(start, size: size)
+      case .second: try add(start, size: size, before: 4, behind: 4)  // "OCHK", checksum
       }
     default: break
     }
   }
 
   private func number(_ at: Int, _ width: Int) throws(DiffeoError) -> UInt64 {
-    guard let value = image.number(at, width: width) else { throw isDamaged }
+    guard let value = image.number(at, width: width) else { throw damaged }
     return value
   }
 
@@ -104,16 +106,16 @@ struct ObjectHeader {
   private struct Message {
     let image: UnsafeRawBufferPointer
     var data: Range<Int>
-    let isDamaged: DiffeoError
+    let damaged: DiffeoError
 
     mutating func next(_ width: Int) throws(DiffeoError) -> UInt64 {
-      guard width <= data.count, let value = image.number(data.lowerBound, width: width) else { throw isDamaged }
+      guard width <= data.count, let value = image.number(data.lowerBound, width: width) else { throw damaged }
       data = data.lowerBound + width..<data.upperBound
       return value
     }
 
     mutating func take(_ bytes: UInt64) throws(DiffeoError) {
-      guard bytes <= UInt64(data.count) else { throw isDamaged }
+      guard bytes <= UInt64(data.count) else { throw damaged }
       data = data.lowerBound + Int(bytes)..<data.upperBound
     }
 
@@ -158,7 +160,7 @@ struct ObjectHeader {
       case 2:
         _ = try next(1)
         let (rank, width) = (try next(1), Int(try next(1)))
-        guard 1...8 ~= width else { throw isDamaged }
+        guard 1...8 ~= width else { throw damaged }
         try sides(rank, width: width, areChunks: true)
         return rank
       default: break
@@ -168,7 +170,7 @@ struct ObjectHeader {
 
     private mutating func sides(_ rank: UInt64, width: Int, areChunks: Bool) throws(DiffeoError) {
       for _ in 0..<rank {
-        if try next(width) == 0, areChunks { throw isDamaged }
+        if try next(width) == 0, areChunks { throw damaged }
       }
     }
   }

@@ -22,7 +22,6 @@ static values expected[FLOWS];
 static double *trained;
 static int64_t trained_count;
 static _Atomic int stop;
-static const char *folder = ".";
 
 typedef struct worker {
   pthread_t thread;
@@ -119,7 +118,7 @@ static double resident(void) {
 
 int main(int count, char **arguments) {
   const double seconds = count > 1 ? atof(arguments[1]) : 5;
-  if (count > 2) folder = arguments[2];
+  const char *folder = count > 2 ? arguments[2] : ".";
   load_library();
   make_rows(x, ROWS, DIM, 1);
   for (int i = 0; i < FLOWS; i++) {

@@ -79,15 +79,18 @@ def test_allocations(program, tmp_path):
     run(program("allocations"), cwd=tmp_path)
 
 
+@pytest.mark.long
 def test_files_that_ended_a_process_are_refused(library, tmp_path):
-    """What `make fuzz` found, on a heap that is full of what was there before, and one file of every kind."""
+    """What `make fuzz` found, on a heap that is full of what was there before, one file of every kind, and calls."""
     files = sorted(PROJECT.glob("Tests/fuzz/corpus/*.h5")) + sorted(PROJECT.glob("Tests/files/*/*.h5"))
     fuzz = tmp_path / "fuzz"
     found = compilers("cc", "gcc", "clang")
     if not found:
         pytest.skip("there is no C compiler (scripts/setup-system installs one)")
     run(found[0], "-O2", "-std=gnu11", *WARNINGS, *INCLUDE, HERE.parent / "fuzz/fuzz.c", "-o", fuzz, "-ldl")
-    run(fuzz, 0, 1, tmp_path, *files, env=os.environ | {"MALLOC_PERTURB_": "165"})
+    with_little_stack = "sh", "-c", 'ulimit -s 256; exec "$@"', "sh"
+    run(*with_little_stack, fuzz, 0, 1, tmp_path, *files, env=os.environ | {"MALLOC_PERTURB_": "165"})
+    run(fuzz, 1000 * LENGTH, 2, tmp_path)  # sequences of calls
 
 
 def test_scarce_memory(program, tmp_path):

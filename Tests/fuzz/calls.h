@@ -262,7 +262,7 @@ static void use(diffeo_flow **flow) {
 }
 
 /* Whether a flow came of them. */
-static int calls(const unsigned char *bytes, size_t size) {
+static inline int calls(const unsigned char *bytes, size_t size) {
   next_byte = bytes, last_byte = bytes + size;
   diffeo_flow *flow = make_flow();
   if (flow == NULL) return 0;
