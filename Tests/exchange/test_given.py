@@ -264,3 +264,30 @@ def test_activations_are_listed():
     part = AffineCouplingTransform(torch.tensor([0, 1, 0]), network)
     with pytest.raises(ConversionError, match="one activation between all of them, of relu, tanh, elu"):
         diffeo.convert(Flow(part, StandardNormal([3])))
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("before", [False, True])
+def test_rows_of_a_condition(soft, before):
+    """FrEIA takes cond=[0, 1, ...] of a tensor to be its rows; rotations are matrices in float32."""
+    framework, modules = pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules")
+
+    def net(inputs, outputs):
+        return torch.nn.Sequential(torch.nn.Linear(inputs, 8), torch.nn.Tanh(), torch.nn.Linear(8, outputs))
+
+    torch.manual_seed(0)
+    theirs = framework.SequenceINN(5)
+    words = {"subnet_constructor": net, "permute_soft": soft, "reverse_permutation": before}
+    for _ in range(3):
+        theirs.append(modules.AllInOneBlock, cond=list(range(20)), cond_shape=(2,), **words)
+    flow = diffeo.convert(theirs, dtype="float64")
+    assert ("determinants" in str(diffeo.exchange.report(flow))) == soft
+    x, context = torch.randn(20, 5), torch.randn(20, 2)
+    with torch.no_grad():
+        z, log_det = theirs.double().eval()(x.double(), c=context.double())
+    ours = flow.to_noise(x.double().numpy(), context.double().numpy())
+    np.testing.assert_allclose(ours[0], z.numpy(), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(ours[1], log_det.numpy(), rtol=1e-6, atol=1e-6)
+    theirs.conditions[1] = [1, 0]
+    with pytest.raises(ConversionError, match=r"the rows \[1, 0\] of a tensor"):
+        diffeo.convert(theirs)

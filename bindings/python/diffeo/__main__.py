@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from .errors import Error
-from .exchange import ConversionError, convert
+from .exchange import ConversionError, convert, report
 from .exchange._checkpoint import loaded
 
 
@@ -49,6 +49,7 @@ def _convert(options: argparse.Namespace) -> None:
     flow = convert(loaded(_built(options.like), options.checkpoint, options.key), options.dtype)
     flow.save(options.output)
     print(f"{options.output}: {flow!r}")
+    print(report(flow))
 
 
 def _built(name: str) -> Any:

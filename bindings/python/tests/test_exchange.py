@@ -5,6 +5,7 @@ With the libraries: Tests/exchange.
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import diffeo
 import numpy as np
@@ -13,6 +14,7 @@ from diffeo.exchange import ConversionError, _layers, _probe
 from diffeo.exchange._check import Source, Step, convert, reverse
 from diffeo.exchange._layers import Layer
 from diffeo.exchange._network import Block, Dense, Network
+from diffeo.exchange._report import small_scales
 
 
 def random_dense(rng, outputs, inputs, mask=None):
@@ -191,6 +193,90 @@ def test_the_first_part_that_differs_is_named():
     with pytest.raises(ConversionError, match=r"chain.1 \(Affine\): its results differ") as caught:
         convert(chain(steps))
     assert caught.value.path == "chain.1"
+
+
+def test_the_report_goes_with_the_flow(tmp_path):
+    source = chain([affine_step("0", 2.0, 1.0)])
+    source.by_hand, source.in_float32 = ("a box around it",), lambda x, context: source.log_prob(x, context) + 1e-5
+    source.dtype = "float32"
+    convert(source).save(tmp_path / "flow.h5")
+    report = diffeo.exchange.report(diffeo.load(tmp_path / "flow.h5"))
+    assert (report.source, report.dtype, report.rows, report.left_out) == ("a library: Chain", "float32", 320, 0)
+    assert report.float64 < 1e-14 < report.float32 < 1e-6 < report.source_float32 < 1e-5
+    assert report.by_hand == ("a box around it",)
+    lines = str(report).splitlines()
+    assert lines[0] == "a library: Chain, on 320 rows"
+    assert lines[-1] == "by hand: a box around it"
+
+
+def test_flows_without_a_report():
+    flow = _layers.flow([], Layer("standard_normal"), 2)
+    with pytest.raises(ValueError, match="no 'conversion' in its metadata"):
+        diffeo.exchange.report(flow)
+    flow.metadata["conversion"] = "words"
+    with pytest.raises(ValueError, match="is none of a conversion"):
+        diffeo.exchange.report(flow)
+
+
+@pytest.mark.parametrize("lost", [0.0, 1e-3, 1.0])
+def test_float32_is_held_to_what_the_library_loses(lost):
+    source = chain([affine_step("0", 1.0, -3e5), affine_step("1", 1.0, 1e5)])
+    source.in_float32 = lambda x, context: source.log_prob(x, context) * (1 + lost)
+    if lost < 1:
+        with pytest.raises(ConversionError, match=r"in float32 is off by .*, its own by .*dtype='float64'"):
+            convert(source, "float32")
+    else:
+        report = diffeo.exchange.report(convert(source, "float32"))
+        assert 1e-4 < report.float32 < 4 * report.source_float32
+    source.in_float32 = None
+    with pytest.raises(ConversionError, match="this flow needs more digits"):
+        convert(source, "float32")
+
+
+@pytest.mark.parametrize("far", [1.5, 0.0])
+def test_rows_out_of_range_are_left_out(far):
+    """Where the library overflows there is nothing to compare; if that is everywhere, nothing at all."""
+    step = affine_step("0", 2.0, 1.0)
+
+    def forward(x, context):
+        z, log_det = step.forward(x, context)
+        return np.where(np.abs(z) > far, np.inf, z), log_det
+
+    source = chain([replace(step, forward=forward)])
+    if far:
+        report = diffeo.exchange.report(convert(source))
+        assert report.left_out == 64 - report.rows > 0
+    else:
+        with pytest.raises(ConversionError, match="0 of 64 rows stay in the range of float64 on both sides"):
+            convert(source)
+
+
+@pytest.mark.parametrize(
+    ("scale", "words", "note"),
+    [
+        ("exp", {}, "without a bound"),
+        ("tanh", {"bound": 6.0}, "to 0.002"),
+        ("tanh", {"bound": 4.0}, None),
+        ("softplus", {"epsilon": 1e-3}, "to 0.001"),
+        ("softplus", {"epsilon": 0.1}, None),
+        ("sigmoid", {"epsilon": 1e-3}, "to 0.001"),
+        ("additive", {}, None),
+    ],
+)
+@pytest.mark.parametrize("inverse", [False, True])
+def test_small_scales_are_noted(scale, words, note, inverse):
+    transformer = _layers.affine(scale, **words)
+    layer = _layers.coupling([1, 0], transformer, Network((Dense.of(np.zeros((transformer.parameters, 1))),)))
+    if inverse:
+        layer = layer.inverted()
+        note = {"softplus": "without a bound", "sigmoid": None}.get(scale, note)
+    notes = small_scales([layer, _layers.permutation([1, 0])])
+    if note is None:
+        assert notes == ()
+    else:
+        assert notes == (
+            f"the scale of 1 affine layer can fall below 0.01, {note}: samples can lie far from the data there",
+        )
 
 
 def test_another_density_is_refused():

@@ -25,9 +25,11 @@ from ._dispatch import source_of as _source_of
 from ._error import ConversionError
 from ._read import parts as _parts
 from ._read import to_numpy
+from ._report import Report, report
 
 __all__ = [
     "ConversionError",
+    "Report",
     "convert",
     "from_distrax",
     "from_flowjax",
@@ -38,6 +40,7 @@ __all__ = [
     "from_pyro",
     "from_tfp",
     "from_zuko",
+    "report",
     "source_of",
     "to_nflows",
     "to_numpy",
@@ -49,8 +52,8 @@ __all__ = [
 def convert(flow: Any, dtype: npt.DTypeLike | None = None) -> Flow:
     """Turn a flow of another library into one of Diffeo, which computes the same.
 
-    Both sides are compared on random rows in float64: densities, noise, and the way back. The library is found by the
-    class of the flow; see docs/exchange.md for what converts.
+    Both sides are compared on random rows in float64: densities, noise, and the way back; `report` says what was found.
+    The library is found by the class of the flow; see docs/exchange.md for what converts.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -14,14 +14,18 @@ from . import _layers
 from ._error import ConversionError
 from ._layers import Layer
 from ._network import Mask, Network, Real, real
+from ._report import Report, small_scales
 
 Mapped: TypeAlias = tuple[Real, Real]
 Map: TypeAlias = Callable[[Real, Real | None], Mapped]
 Rows: TypeAlias = tuple[Real, "Real | None"]  # and their context
 ROWS = 64
+SAMPLES = 256  # on which float32 is judged
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23}
 CONDITIONED = 1e-6  # where rounding changes more than this of a row, there is nothing to compare
+COMPARED = 0.25  # of the rows at least
+OWN_ERROR = 4  # times what the library itself loses to float32 is allowed in float32
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,11 @@ class Source:
     context_layer: Layer | None = None
     box: tuple[float, float] | None = None  # where data lies, if it is bounded
     shape: tuple[int, ...] = ()  # of images: channels, height, width. What is compared are their rows
-    notes: dict[str, str] = field(default_factory=dict)
+    # Contexts that the flow is made for: these, and this matrix times standard normal numbers. None: such numbers
+    contexts: tuple[Real, Real] | None = None
+    in_float32: Callable[[Real, Real | None], Real] | None = None  # log_prob as the library has it in float32
+    by_hand: tuple[str, ...] = ()  # sentences on what its holder did and the flow does not
+    notes: tuple[str, ...] = ()  # sentences on what else there is to know
 
     @property
     def context_dim(self) -> int:
@@ -113,15 +121,71 @@ class Source:
 
 def convert(source: Source, dtype: str | None = None) -> Flow:
     """The flow of Diffeo that computes what the source does; a `ConversionError` if it does not."""
-    x, context, log_prob = agree(source, source.flow("float64"))
-    chosen = dtype or source.dtype
-    metadata = {"converted_from": f"{source.library}: {source.name}", **source.notes}
-    if chosen != "float64" and (
-        worst := _differ(source.flow(chosen).log_prob(x, context), log_prob, TOLERANCE[chosen])
-    ):
-        reason = f"log_prob in {chosen} is off by {worst:.1e}: this flow needs more digits, dtype='float64'"
-        raise ConversionError("", source.name, reason)
+    wide, chosen = source.flow("float64"), dtype or source.dtype
+    found = agree(source, wide)
+    report = Report(f"{source.library}: {source.name}", chosen, len(found.x), found.left_out, found.error)
+    if chosen == "float32":
+        report = _in_float32(source, source.flow(chosen), wide, found, report)
+    notes = source.notes + small_scales(layer for step in source.steps for layer in step.layers)
+    report = replace(report, by_hand=source.by_hand, notes=notes)
+    metadata = {"converted_from": report.source, "conversion": report.to_json()}
     return source.flow(chosen, metadata=metadata, shape=source.shape)
+
+
+def _in_float32(source: Source, flow: Flow, wide: Flow, found: Agreement, report: Report) -> Report:
+    """The report with the errors of both sides in float32; an error if ours is too large for the library's own.
+
+    On samples: far out both may lose what they like.
+    """
+    x, context, exact = _scored_samples(source, wide) or (found.x, found.context, found.log_prob)
+    with np.errstate(all="ignore"):
+        ours, theirs = real(flow.log_prob(x, context)), _own_float32(source, x, context)
+        noise, log_det = flow.to_noise(x, context)
+    inside = _finite(noise, log_det) & ~np.isnan(ours) & (np.abs(exact) <= np.finfo(np.float32).max)
+    if theirs is not None:
+        inside &= np.isfinite(theirs)
+    _enough(source, inside, "float32")
+    own = None if theirs is None else _differ(theirs[inside], exact[inside], 0.0)
+    error = _differ(ours[inside], exact[inside], 0.0)
+    if not error <= max(TOLERANCE["float32"], OWN_ERROR * (own or 0.0)):
+        reason = f"log_prob in float32 is off by {error:.1e}" + ("" if own is None else f", its own by {own:.1e}")
+        raise ConversionError("", source.name, f"{reason}: this flow needs more digits, dtype='float64'")
+    rows, left_out = report.rows + int(inside.sum()), report.left_out + int((~inside).sum())
+    return replace(report, rows=rows, left_out=left_out, float32=error, source_float32=own)
+
+
+def _scored_samples(source: Source, flow: Flow) -> tuple[Real, Real | None, Real] | None:
+    """Samples in the support of both sides, their context, and what the library makes of them in float64, if it can."""
+    context = contexts(flow, source.contexts, SAMPLES)
+    x = real(flow.sample(SAMPLES, context, seed=1))
+    try:
+        exact = source.log_prob(x, context)
+    except Exception:  # of samples at the end of the support, or of all
+        return None
+    inside = _finite(x, exact)
+    return (x[inside], None if context is None else context[inside], exact[inside]) if inside.any() else None
+
+
+def _own_float32(source: Source, x: Real, context: Real | None) -> Real | None:
+    """What the library computes in float32, or nothing if it cannot."""
+    if source.in_float32 is None:
+        return None
+    try:
+        return source.in_float32(x, context)
+    except Exception:  # libraries raise what they like for rows beyond the support, which may be a rounding away
+        return None
+
+
+def _finite(*values: Real) -> Mask:
+    """The rows whose numbers all are."""
+    found: Mask = np.logical_and.reduce([np.isfinite(each).reshape(len(each), -1).all(axis=1) for each in values])
+    return found
+
+
+def _enough(source: Source, inside: Mask, dtype: str) -> None:
+    if inside.mean() < COMPARED:
+        reason = f"{inside.sum()} of {len(inside)} rows stay in the range of {dtype} on both sides: nothing to compare"
+        raise ConversionError("", source.name, reason)
 
 
 def same_density(
@@ -142,15 +206,41 @@ def same_density(
         raise ConversionError("", name, f"log_prob in {flow.dtype} differs from that of {library} by {worst:.1e}")
 
 
-def rows(flow: Flow, box: tuple[float, float] | None = None) -> Rows:
-    """Samples of the flow and wide rows in turn, so that all parts see their data and what else they may meet."""
-    rng = np.random.default_rng(0)
-    context = rng.normal(size=(ROWS, flow.context_dim)) if flow.context_dim else None
+def rows(
+    flow: Flow, box: tuple[float, float] | None = None, given: tuple[Real, Real] | None = None
+) -> tuple[Real, Real | None, Mask]:
+    """Samples of the flow and wide rows in turn, so that all parts see their data and what else they may meet.
+
+    Wide rows are up to some deviations of the samples from their middle, column by column; `box` is where there are
+    data at all. Also their context, and which rows are samples.
+    """
+    context, rng = contexts(flow, given), np.random.default_rng(0)
+    made = samples(flow, context)
     if box is not None:
         wide = rng.uniform(*box, (ROWS, flow.dim))
     else:
-        wide = np.linspace(0.3, 2.5, ROWS)[:, None] * rng.normal(size=(ROWS, flow.dim))
-    return _in_turn(samples(flow, context), wide), context
+        centre, spread = _spread(made)
+        wide = centre + spread * np.linspace(0.3, 2.5, ROWS)[:, None] * rng.normal(size=(ROWS, flow.dim))
+    x, own = _in_turn(made, wide)
+    return x, context, own
+
+
+def contexts(flow: Flow, given: tuple[Real, Real] | None, count: int = ROWS) -> Real | None:
+    """Standard normal numbers, or what a matrix makes of them around a centre."""
+    if not flow.context_dim:
+        return None
+    centre, matrix = given or (np.zeros(flow.context_dim), np.eye(flow.context_dim))
+    made: Real = centre + np.random.default_rng(2).normal(size=(count, matrix.shape[1])) @ matrix.T
+    return made
+
+
+def _spread(made: Real) -> tuple[Real, Real]:
+    """The middle of each column and half the width of the middle two thirds: a normal one's standard deviation."""
+    finite = made[np.isfinite(made).all(axis=1)]
+    if len(finite) < 2:
+        return np.zeros(made.shape[1]), np.ones(made.shape[1])
+    low, centre, high = np.quantile(finite, [0.16, 0.5, 0.84], axis=0)
+    return centre, np.where(high > low, 0.5 * (high - low), 1.0)
 
 
 def samples(flow: Flow, context: Real | None) -> Real:
@@ -158,53 +248,79 @@ def samples(flow: Flow, context: Real | None) -> Real:
     return real(flow.sample(ROWS, context, seed=0))
 
 
-def _in_turn(own: Real, wide: Real) -> Real:
+def _in_turn(own: Real, wide: Real) -> tuple[Real, Mask]:
+    """Every other row of each, and which are the own ones, which must be finite."""
     odd: Mask = np.arange(len(own)) % 2 == 1
     usable: Mask = np.logical_and(odd, np.isfinite(own).all(axis=1))
-    return np.where(usable[:, None], own, wide)
+    return np.where(usable[:, None], own, wide), usable
 
 
-def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
-    """Raise where the two sides differ; the rows, their context, and their log-densities by the library.
+@dataclass(frozen=True)
+class Agreement:
+    """Rows on which both sides agree, with the densities of the library."""
 
-    Neither side is held to digits that the flow loses to rounding. On the way back a library
-    may be unable to go, or it and we may be right to different digits, where a small change of the noise is a large
-    one of the data: then what we found must be taken to the same noise by the library. One that can only sample is
-    compared on what it samples.
+    x: Real
+    context: Real | None
+    log_prob: Real
+    left_out: int  # other rows: a side left the range of float64, or rounding most of its digits
+    error: float  # the largest of log_prob, relative to 1 + |log_prob|
+
+
+def agree(source: Source, flow: Flow) -> Agreement:
+    """Raise where the two sides differ; otherwise the rows.
+
+    Rows where the noise or the log-determinant of either side is not finite are left out: beyond the support, or of
+    the range of float64. Neither side is held to digits that the flow loses to rounding. On the way back, from noise
+    at most twice as far out as that of samples, a library may be unable to go, or it and we may be right to different
+    digits, where a small change of the noise is a large one of the data: then what we found must be taken to the same
+    noise by the library. One that can only sample is compared on what it samples.
     """
-    x, context = rows(flow, source.box)
-    own = samples(flow, context)
+    x, context, own = rows(flow, source.box, source.contexts)
+    made = samples(flow, context)
 
     def scored(x: Real, context: Real | None) -> tuple[Real, ...]:
         return *source.to_noise(x, context), source.log_prob(x, context)
 
+    with np.errstate(all="ignore"):
+        if source.box is None:  # a library may raise where there is no density
+            inside = _finite(*flow.to_noise(x, context)) | own
+            x, own, given = x[inside], own[inside], None if context is None else context[inside]
+        else:
+            inside, given = np.ones(ROWS, bool), context
+        try:
+            z, log_det, log_prob = scored(x, given)
+        except NotImplementedError:
+            inside, given = np.ones(ROWS, bool), context
+            z, own = _in_turn(real(flow.to_noise(made, context)[0]), rows(flow, source.box)[0])
+            x, back = source.from_noise(z, context)
+            log_det = -back
+            log_prob = source.base_log_prob(z, context) + log_det
+        except Exception:  # libraries raise what they like for rows beyond the support
+            inside, given, x, own = np.ones(ROWS, bool), context, made, np.ones(ROWS, bool)
+            z, log_det, log_prob = scored(x, context)
+        noise, log_det_ours = flow.to_noise(x, given)
+        ours_log_prob = real(flow.log_prob(x, given))
+    known = _finite(z, log_det, noise, log_det_ours) & ~np.isnan(log_prob) & ~np.isnan(ours_log_prob)
+    _enough(source, known, "float64")
+    x, z, log_det, log_prob, own = x[known], z[known], log_det[known], log_prob[known], own[known]
+    context = None if given is None else given[known]
+    ours = {
+        "to_noise": noise[known], "the log-determinant": log_det_ours[known], "log_prob": ours_log_prob[known]
+    }  # fmt: skip
     try:
-        beyond: Mask = np.logical_not(np.isfinite(source.to_noise(x, context)[0]).all(axis=1))
-        x = np.where(beyond[:, None], own, x)
-        z, log_det, log_prob = scored(x, context)
-    except NotImplementedError:
-        z = _in_turn(real(flow.to_noise(own, context)[0]), x)
-        x, back = source.from_noise(z, context)
-        log_det = -back
-        log_prob = source.base_log_prob(z, context) + log_det
-    except Exception:  # libraries raise what they like for rows beyond the support
-        x = own
-        z, log_det, log_prob = scored(x, context)
-    known = ~np.isnan(z).any(axis=1)
-    if known.mean() >= 0.25:  # of samples that the library has no numbers for there is nothing to compare
-        x, z, log_det, log_prob = x[known], z[known], log_det[known], log_prob[known]
-        context = None if context is None else context[known]
-    noise, log_det_ours = flow.to_noise(x, context)
-    ours = {"to_noise": noise, "the log-determinant": log_det_ours, "log_prob": flow.log_prob(x, context)}
-    try:
-        _compare(source, ours, (z, log_det, log_prob), source.rounding(x, context, strict=True))
+        clear = _compare(source, ours, (z, log_det, log_prob), source.rounding(x, context, strict=True))
     except ConversionError:
         _blame(source, x, context, z)
         raise
+    x, z, own, log_prob = x[clear], z[clear], own[clear], log_prob[clear]
+    context = None if context is None else context[clear]
+    error = _differ(ours["log_prob"][clear], log_prob, 0.0)
 
-    finite = np.isfinite(z).all(axis=1)
-    z, given = z[finite], None if context is None else context[finite]
-    found, log_det = flow.from_noise(z, given)
+    found, log_det = flow.from_noise(z, context)
+    reached = 2 * np.max(np.abs(z[own]), axis=0, initial=0.0) if own.any() else np.inf
+    back = _finite(found, log_det) & (np.abs(z) <= reached).all(axis=1)
+    _enough(source, back, "float64")
+    z, found, log_det, given = z[back], found[back], log_det[back], None if context is None else context[back]
     try:
         ours = {"from_noise": found, "the log-determinant of from_noise": log_det}
         _compare(source, ours, source.from_noise(z, given))
@@ -212,7 +328,7 @@ def agree(source: Source, flow: Flow) -> tuple[Real, Real | None, Real]:
         again, log_det_again = source.to_noise(found, given)
         ours = {"the noise of what from_noise finds": z, "the log-determinant of from_noise": -log_det}
         _compare(source, ours, (again, log_det_again), source.rounding(found, given))
-    return x, context, log_prob
+    return Agreement(x, context, log_prob, ROWS - len(x), error)
 
 
 @dataclass(frozen=True)
@@ -272,13 +388,16 @@ def _differ(ours: Real, theirs: Real, tolerance: float = TOLERANCE["float64"], l
 
 def _compare(
     source: Source, ours: Mapping[str, Real], theirs: Sequence[Real], rounding: Rounding | None = None
-) -> None:
+) -> Mask:
+    """Raise for what differs; which rows keep enough digits to be compared."""
+    clear: Mask = np.ones(len(theirs[0]), bool)
     if not any(_differ(a, b) for a, b in zip(ours.values(), theirs, strict=True)):
-        return
+        return clear
     lost = rounding.lost() if rounding is not None else [np.zeros(1)] * 3
     for (what, values), expected, rounded in zip(ours.items(), theirs, lost, strict=False):
         if worst := _differ(values, expected, lost=rounded):
             raise ConversionError("", source.name, f"{what} differs from that of {source.library} by {worst:.1e}")
+    return clear & np.isfinite(lost[-1])
 
 
 def _blame(source: Source, x: Real, context: Real | None, z: Real) -> None:

@@ -77,10 +77,10 @@ def export(library: Library, parts: Parts) -> Any:
     if parts.base.kind == "uniform":
         source.box = float(real(words["low"])), float(real(words["high"]))
     wide = _read.in_float64(parts.flow)
-    x, context, _ = agree(source, wide)
+    found = agree(source, wide)
     if parts.flow.dtype == np.float32:
         flow = flow.float()
-        same_density(library.name, name, log_prob(flow), parts.flow, wide, (x, context))
+        same_density(library.name, name, log_prob(flow), parts.flow, wide, (found.x, found.context))
     return flow
 
 

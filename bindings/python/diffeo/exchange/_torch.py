@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -37,9 +38,34 @@ def in_double(module: Any) -> tuple[Any, str]:
         return copy.deepcopy(module).cpu().double().eval(), "float64" if torch.float64 in names else "float32"
 
 
+_DTYPE = ContextVar("dtype", default="float64")
+
+
 def double() -> AbstractContextManager[None]:
-    """What libraries make on the way is in float64, without gradients."""
-    return computing("float64")
+    """What libraries make on the way is in float64, or in float32 in a function by `in_float32`, without gradients."""
+    return computing(_DTYPE.get())
+
+
+def in_float32(
+    make: Callable[[], Any], density: Callable[[Any], Callable[[Real, Real | None], Real]]
+) -> Callable[[Real, Real | None], Real]:
+    """What a library itself computes in float32: `make` gives its flow in it, `density` the log_prob of a flow."""
+
+    def run(x: Real, context: Real | None) -> Real:
+        token = _DTYPE.set("float32")
+        try:
+            with double():
+                narrow = make()
+            return density(narrow)(x, context)
+        finally:
+            _DTYPE.reset(token)
+
+    return run
+
+
+def narrowed(module: Any) -> Callable[[], Any]:
+    """What makes a copy in float32 and evaluation mode on the CPU."""
+    return lambda: copy.deepcopy(module).cpu().float().eval()
 
 
 @contextmanager
@@ -68,7 +94,10 @@ def tensor(values: Real | None) -> Any:
     """From NumPy."""
     import torch
 
-    return None if values is None else torch.from_numpy(np.array(values))
+    if values is None:
+        return None
+    made = torch.from_numpy(np.array(values))
+    return made.float() if _DTYPE.get() == "float32" and made.is_floating_point() else made
 
 
 def mapped(function: Callable[..., Any]) -> Map:

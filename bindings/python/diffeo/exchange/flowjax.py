@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -26,14 +27,30 @@ MODULES = ("flowjax",)
 Reader: TypeAlias = Callable[[Any, str], list[Step]]
 
 
+_DTYPE = ContextVar("dtype", default="float64")
+
+
 @contextmanager
 def double() -> Iterator[None]:
-    """JAX in float64."""
+    """JAX in float64, or in float32 in a function by `in_float32`."""
     import jax
 
     home = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")
-    with home.enable_x64(True):
+    with home.enable_x64(_DTYPE.get() == "float64"):
         yield
+
+
+def in_float32(function: Callable[[Real, Real | None], Real]) -> Callable[[Real, Real | None], Real]:
+    """What a library itself computes in float32: there JAX makes it of whatever is in float64."""
+
+    def run(x: Real, context: Real | None) -> Real:
+        token = _DTYPE.set("float32")
+        try:
+            return function(x, context)
+        finally:
+            _DTYPE.reset(token)
+
+    return run
 
 
 def in_double(tree: Any) -> tuple[Any, str]:
@@ -55,6 +72,20 @@ def in_double(tree: Any) -> tuple[Any, str]:
         return leaf
 
     return jax.tree_util.tree_map(wide, tree, is_leaf=constants), "float64" if "float64" in found else "float32"
+
+
+def _single(tree: Any) -> Any:
+    """The same in float32, where that is what is computed in."""
+    import jax
+    import jax.numpy as jnp
+
+    if _DTYPE.get() == "float64":
+        return tree
+
+    def narrow(leaf: Any) -> Any:
+        return leaf.astype(jnp.float32) if isinstance(leaf, jax.Array) and leaf.dtype == np.float64 else leaf
+
+    return jax.tree_util.tree_map(narrow, tree)
 
 
 def mapped(function: Callable[..., Any]) -> Map:
@@ -457,9 +488,8 @@ def _source(flow: Any) -> Source:
     def density(of: Any) -> Callable[[Real, Real | None], Real]:
         def run(x: Real, context: Real | None) -> Real:
             with double():
-                if of.cond_shape is None:
-                    return real(jax.vmap(of._log_prob)(x))
-                return real(jax.vmap(of._log_prob)(x, context))
+                score = _single(of)._log_prob
+                return real(jax.vmap(score)(x) if of.cond_shape is None else jax.vmap(score)(x, context))
 
         return run
 
@@ -473,6 +503,7 @@ def _source(flow: Any) -> Source:
         density(rest),
         *maps,
     )
+    made.in_float32 = in_float32(made.log_prob)
     made.dtype, made.context = dtype, _context(whole)
     if base.kind == "uniform" and not toward_noise:
         made.box = float(str(base.attributes["low"])), float(str(base.attributes["high"]))

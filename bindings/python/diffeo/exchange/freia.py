@@ -6,13 +6,14 @@ It is no distribution: the noise is taken to be standard normal. Networks are wh
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from . import _layers
-from ._check import Map, Source, Step, reverse
+from ._check import Map, Mapped, Source, Step, reverse
 from ._error import ConversionError
 from ._images import FeatureMap, plain_convolutions, squeeze
 from ._images import coupling as convolutional
@@ -21,7 +22,7 @@ from ._layers import Layer, Transformer
 from ._network import Real
 from ._probe import Scale
 from ._probe import scale as probe_scale
-from ._torch import Reader, array, double, in_double, integers, plain, read, tensor
+from ._torch import Reader, array, double, in_double, in_float32, integers, narrowed, plain, read, tensor
 from .nflows import with_scale
 from .normflows import as_wide
 
@@ -155,7 +156,35 @@ def _all_in_one(part: Any, path: str) -> list[Step]:
         _layers.elementwise_affine(np.log(scale), array(part.global_offset).ravel()),
         _orthogonal(matrix),
     ]
-    return _leaf(part, path, *([_orthogonal(matrix.T)] if part.reverse_pre_permute else []), *layers)
+    layers = [*([_orthogonal(matrix.T)] if part.reverse_pre_permute else []), *layers]
+    counted = _plus(_uncounted(part))
+    return [
+        replace(step, forward=counted(step.forward), backward=_plus(-_uncounted(part))(step.backward))
+        for step in _leaf(part, path, *layers)
+    ]
+
+
+def _uncounted(part: Any) -> float:
+    """The log-determinant of its rotations as they are stored, which FrEIA takes to be 0: they are rounded."""
+    if getattr(part, "w_perm", None) is None or part.householder:
+        return 0.0
+    matrix = array(part.w_perm)
+    log_det = float(np.linalg.slogdet(matrix.reshape(len(matrix), -1))[1])
+    places = int(np.prod(part.shape_in[1:]))
+    return places * log_det * (2 if part.reverse_pre_permute else 1)
+
+
+def _plus(constant: float) -> Callable[[Map], Map]:
+    """A map with a constant more in its log-determinant."""
+
+    def more(function: Map) -> Map:
+        def run(x: Real, context: Real | None) -> Mapped:
+            z, log_det = function(x, context)
+            return z, log_det + constant
+
+        return run
+
+    return more
 
 
 def _orthogonal(matrix: Real) -> Layer:
@@ -224,41 +253,73 @@ TABLE: dict[str, Reader] = {
 }
 
 
+def _conditions(flow: Any) -> list[int | None]:
+    """Which condition each part has, 0 for the only one.
+
+    A list stands for rows of a tensor, as some have it: for the tensor itself if it counts them all.
+    """
+    found = []
+    for each in flow.conditions:
+        rows = isinstance(each, list)
+        if rows and each != list(range(len(each))):
+            raise ConversionError("", flow, f"its condition is the rows {each} of a tensor, not all of them in order")
+        found.append(None if each is None else -1 if rows else int(each))
+    if len(set(found) - {None}) > 1:
+        raise ConversionError("", flow, "it has several conditions")
+    return [None if each is None else 0 for each in found]
+
+
+def _given(flow: Any, conditions: list[int | None]) -> Any:
+    """A copy with these conditions."""
+    made = copy.copy(flow)
+    made.__dict__ = {**flow.__dict__, "conditions": conditions}
+    return made
+
+
 def source(flow: Any) -> Source:
     """What a SequenceINN is."""
-    flow, dtype = in_double(flow)
     if not hasattr(flow, "module_list"):
         raise ConversionError("", flow, "only a SequenceINN is converted")
+    original = flow
+    flow, dtype = in_double(flow)
     shapes = [tuple(int(size) for size in shape) for shape in flow.shapes]
     if len(shapes[0]) not in (1, 3):
         raise ConversionError("", flow, f"its inputs have the shape {shapes[0]}, not that of vectors or images")
-    if len({each for each in flow.conditions if each is not None}) > 1:
-        raise ConversionError("", flow, "it has several conditions")
+    conditions = _conditions(flow)
+    original, flow.conditions = _given(original, conditions), conditions
     for i, each in enumerate(flow.module_list):
         each.shape_in, each.shape_out = shapes[i], shapes[i + 1]
-        if getattr(each, "w_perm", None) is not None:  # a rotation that float32 has rounded
-            left, _, right = np.linalg.svd(array(each.w_perm).reshape(len(each.w_perm), -1))
-            rotation = np.round(left @ right, 15)
-            each.w_perm.data = tensor(rotation.reshape(each.w_perm.shape))
-            each.w_perm_inv.data = tensor(rotation.T.reshape(each.w_perm.shape))
     steps = [step for i, each in enumerate(flow.module_list) for step in read(TABLE, each, f"module_list.{i}")]
 
-    def run(rev: bool) -> Map:
-        given = any(each is not None for each in flow.conditions)
+    uncounted = sum(_uncounted(each) for each in flow.module_list if type(each).__name__ == "AllInOneBlock")
+
+    def run(module: Any, rev: bool) -> Map:
+        given = any(each is not None for each in conditions)
         at = FeatureMap(int(np.prod(shapes[0])), shapes[-1] if rev else shapes[0])
-        return at.run(lambda x, context: flow(x, **({"c": [context] * 9} if given else {}), rev=rev))
+        whole = at.run(lambda x, context: module(x, **({"c": [context]} if given else {}), rev=rev))
+        return _plus(-uncounted if rev else uncounted)(whole)
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         total: Real = -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1)
         return total
 
-    forward = run(False)
+    def density(module: Any) -> Callable[[Real, Real | None], Real]:
+        forward = run(module, False)
 
-    def log_prob(x: Real, context: Real | None) -> Real:
-        z, log_det = forward(x, context)
-        return base_log_prob(z, context) + log_det
+        def log_prob(x: Real, context: Real | None) -> Real:
+            z, log_det = forward(x, context)
+            return base_log_prob(z, context) + log_det
+
+        return log_prob
 
     dim, base = int(np.prod(shapes[0])), Layer("standard_normal")
-    made = Source("FrEIA", "SequenceINN", dim, steps, base, log_prob, base_log_prob, forward, run(True), dtype)
+    maps = run(flow, False), run(flow, True)
+    made = Source("FrEIA", "SequenceINN", dim, steps, base, density(flow), base_log_prob, *maps, dtype)
+    made.in_float32 = in_float32(narrowed(original), density)
+    if abs(uncounted) > 1e-12:
+        made.notes = (
+            f"FrEIA takes the determinants of its soft permutations to be 1; as they are stored, the logarithms add up "
+            f"to {uncounted:.1e}, which log_prob has here and has not there",
+        )
     made.shape = shapes[0] if len(shapes[0]) == 3 else ()
     return made

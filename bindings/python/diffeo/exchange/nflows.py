@@ -27,10 +27,12 @@ from ._torch import (
     double,
     exported,
     in_double,
+    in_float32,
     integers,
     is_linear,
     leaf,
     linear,
+    narrowed,
     network_of,
     normalisation,
     plain,
@@ -538,22 +540,32 @@ def _affine(net: Any, width: int) -> tuple[Real, Real]:
     """The matrix and the shift of an embedding that is affine, by what it computes."""
     first = next((module for module in net.modules() if is_linear(module)), None)
     inputs = width if first is None else first.weight.shape[1]
-    far = 1024.0 * np.eye(inputs)
     x = np.random.default_rng(0).normal(size=(32, inputs))
-    with double():
-        y = array(net(tensor(np.concatenate([np.zeros((1, inputs)), far, -far, x]))))
-    shift, matrix = y[0], (y[1 : inputs + 1] - y[inputs + 1 : 2 * inputs + 1]).T / 2048
-    if y.shape[1:] != (width,) or not np.allclose(y[2 * inputs + 1 :], x @ matrix.T + shift, rtol=1e-9, atol=1e-9):
-        raise ValueError("it is not affine")
-    return matrix, shift
+
+    def around(centre: Real) -> tuple[Real, Real]:
+        far = 1024.0 * np.eye(inputs)
+        with double():
+            y = array(net(tensor(centre + np.concatenate([np.zeros((1, inputs)), far, -far, x]))))
+        matrix = (y[1 : inputs + 1] - y[inputs + 1 : 2 * inputs + 1]).T / 2048
+        if y.shape[1:] != (width,) or not np.allclose(y[2 * inputs + 1 :], x @ matrix.T + y[0], rtol=1e-9, atol=1e-9):
+            raise ValueError("it is not affine")
+        return matrix, y[0] - matrix @ centre
+
+    matrix, shift = around(np.zeros(inputs))
+    return around(-np.linalg.pinv(matrix) @ shift)  # where it gives small numbers, with all their digits
 
 
-def _embedded(net: Any, steps: list[Step], base: Layer) -> tuple[list[Step], Layer, Layer | None]:
-    """The same of a context that the flow embeds: standardised, or with the embedding in the first matrices."""
+def _embedded(
+    net: Any, steps: list[Step], base: Layer
+) -> tuple[list[Step], Layer, Layer | None, tuple[Real, Real] | None]:
+    """The same of a context that the flow embeds: standardised, or with the embedding in the first matrices.
+
+    Also the contexts that it makes standard normal numbers of.
+    """
     layers = [base, *(layer for step in steps for layer in step.layers)]
     width = max((layer.network.context for layer in layers if layer.network is not None), default=0)
     if net is None or not width:
-        return steps, base, None
+        return steps, base, None, None
     try:
         matrix, shift = _affine(net, width)
     except (TypeError, ValueError, RuntimeError, IndexError) as error:
@@ -572,15 +584,18 @@ def _embedded(net: Any, steps: list[Step], base: Layer) -> tuple[list[Step], Lay
     steps = [replace(step, forward=given(step.forward), backward=given(step.backward)) for step in steps]
     scale = np.diag(matrix)
     if np.array_equal(matrix, np.eye(width)) and not shift.any():
-        return steps, base, None
+        return steps, base, None, None
+    back = np.linalg.pinv(matrix)
+    contexts = -back @ shift, back
     if matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.diag(scale)) and (scale > 0).all():
         values = {"mean": -shift / scale, "std": 1 / scale, "initialized": np.ones(1)}
-        return steps, base, Layer("standardize", parameters=values)
+        return steps, base, Layer("standardize", parameters=values), contexts
 
     def folded(layer: Layer) -> Layer:
         return layer if layer.network is None else replace(layer, network=layer.network.embedding(matrix, shift))
 
-    return [replace(step, layers=[folded(each) for each in step.layers]) for step in steps], folded(base), None
+    steps = [replace(step, layers=[folded(each) for each in step.layers]) for step in steps]
+    return steps, folded(base), None, contexts
 
 
 # Constants that follow from others and are kept rounded to float32: always, or once the flow was cast
@@ -592,6 +607,7 @@ DERIVED: dict[str, Callable[[Any], Any]] = {
 
 def source(flow: Any) -> Source:
     """What a flow of nflows is."""
+    original = flow
     flow, dtype = in_double(flow)
     for part in flow.modules():
         for constant, value in DERIVED.items():
@@ -606,7 +622,7 @@ def source(flow: Any) -> Source:
         steps = read(TABLE, flow._transform, "_transform")
     else:
         steps, _ = read_images(flow._transform, "_transform", FeatureMap(int(np.prod(shape)), shape))
-    steps, base, embedding = _embedded(getattr(flow, "_embedding_net", None), steps, base)
+    steps, base, embedding, contexts = _embedded(getattr(flow, "_embedding_net", None), steps, base)
 
     def embedded(function: Any) -> Any:
         def run(x: Any, context: Any) -> Any:
@@ -615,10 +631,13 @@ def source(flow: Any) -> Source:
 
         return run
 
-    def log_prob(x: Any, context: Any) -> Any:
-        with double():
-            given = () if context is None else (tensor(context),)
-            return array(flow.log_prob(tensor(x.reshape(len(x), *shape)), *given))
+    def density(module: Any) -> Any:
+        def log_prob(x: Any, context: Any) -> Any:
+            with double():
+                given = () if context is None else (tensor(context),)
+                return array(module.log_prob(tensor(x.reshape(len(x), *shape)), *given))
+
+        return log_prob
 
     def base_log_prob(z: Any, context: Any) -> Any:
         with double():
@@ -639,8 +658,8 @@ def source(flow: Any) -> Source:
         (float(real(base.attributes["low"])), float(real(base.attributes["high"]))) if base.kind == "uniform" else None
     )
     return Source(
-        library, name, dim, steps, base, log_prob, base_log_prob, forward, backward, dtype, None, embedding, box,
-        shape if len(shape) == 3 else (),
+        library, name, dim, steps, base, density(flow), base_log_prob, forward, backward, dtype, None, embedding, box,
+        shape if len(shape) == 3 else (), contexts, in_float32(narrowed(original), density),
     )  # fmt: skip
 
 

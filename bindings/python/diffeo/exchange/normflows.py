@@ -27,10 +27,12 @@ from ._torch import (
     chain,
     double,
     in_double,
+    in_float32,
     integers,
     is_linear,
     linear,
     mapped,
+    narrowed,
     normalisation,
     plain,
     read,
@@ -528,12 +530,13 @@ def _shape(base: Any) -> tuple[int, ...]:
 
 def source(flow: Any) -> Source:
     """What a flow of normflows is."""
+    original = flow
     flow, dtype = in_double(flow)
     if type(flow.q0).__name__ == "Uniform":  # its constants are no buffers: they stay in float32
         flow.q0.low, flow.q0.high = flow.q0.low.double(), flow.q0.high.double()
         flow.q0.log_prob_val = -flow.q0.d * (flow.q0.high - flow.q0.low).log()
     if hasattr(flow, "merges"):
-        return _multiscale(flow, dtype)
+        return _multiscale(flow, dtype, original)
     base, noise = _base(flow.q0, "q0"), _shape(flow.q0)
     dim = int(np.prod(noise))
     toward_data, data = _read_all(flow.flows, "flows", FeatureMap(dim, noise))
@@ -544,16 +547,21 @@ def source(flow: Any) -> Source:
             given = () if context is None else (tensor(context),)
             return array(flow.q0.log_prob(tensor(z.reshape(len(z), *noise)), *given))
 
-    def log_prob(x: Real, context: Real | None) -> Real:
-        with double():
-            given = () if context is None else (tensor(context),)
-            return array(flow.log_prob(tensor(x.reshape(len(x), *data.shape)), *given))
+    def density(module: Any) -> Callable[[Real, Real | None], Real]:
+        def log_prob(x: Real, context: Real | None) -> Real:
+            with double():
+                given = () if context is None else (tensor(context),)
+                return array(module.log_prob(tensor(x.reshape(len(x), *data.shape)), *given))
+
+        return log_prob
 
     name = type(flow).__qualname__
     if name != "ConditionalNormalizingFlow":
         steps = _without_context(steps)
     box = None if base.kind != "uniform" else (float(str(base.attributes["low"])), float(str(base.attributes["high"])))
-    made = Source("normflows", name, dim, steps, base, log_prob, base_log_prob, chained(steps), chained(reverse(steps)))
+    maps = chained(steps), chained(reverse(steps))
+    made = Source("normflows", name, dim, steps, base, density(flow), base_log_prob, *maps)
+    made.in_float32 = in_float32(narrowed(original), density)
     made.dtype, made.box, made.shape = dtype, box, data.shape if len(data.shape) == 3 else ()
     return made
 
@@ -580,7 +588,7 @@ def _without_context(steps: list[Step]) -> list[Step]:
     return [replace(step, forward=deaf(step.forward), backward=deaf(step.backward)) for step in steps]
 
 
-def _multiscale(flow: Any, dtype: str) -> Source:
+def _multiscale(flow: Any, dtype: str, original: Any) -> Source:
     """Levels from noise to data: each is merged with new channels behind those that it has, or before them."""
     shapes = [_shape(base) for base in flow.q0]
     modes = [merge.mode for merge in flow.merges]
@@ -614,12 +622,16 @@ def _multiscale(flow: Any, dtype: str) -> Source:
                 total += array(q.log_prob(tensor(z[:, each.columns].reshape(len(z), *each.shape)), *given))
             return total
 
-    def log_prob(x: Real, context: Real | None) -> Real:
-        with double():
-            return array(flow.log_prob(tensor(x.reshape(len(x), *data.shape)), tensor(context)))
+    def density(module: Any) -> Callable[[Real, Real | None], Real]:
+        def log_prob(x: Real, context: Real | None) -> Real:
+            with double():
+                return array(module.log_prob(tensor(x.reshape(len(x), *data.shape)), tensor(context)))
+
+        return log_prob
 
     runs = chained(steps), chained(reverse(steps))
-    made = Source("normflows", "MultiscaleFlow", data.dim, steps, base, log_prob, base_log_prob, *runs)
+    made = Source("normflows", "MultiscaleFlow", data.dim, steps, base, density(flow), base_log_prob, *runs)
+    made.in_float32 = in_float32(narrowed(original), density)
     made.dtype, made.shape = dtype, data.shape if len(data.shape) == 3 else ()
     return made
 

@@ -7,7 +7,7 @@ their own kind in torch: ConditionalTransformedDistribution is read likewise.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from ._check import Map, Source, Step, reverse
 from ._error import ConversionError
 from ._layers import Layer, Transformer
 from ._network import Network, Real, real
-from ._torch import Reader, activation, array, double, integers, linear, mapped, read, tensor
+from ._torch import Reader, activation, array, double, in_float32, integers, linear, mapped, read, tensor
 from .nflows import spline_outputs
 
 MODULES = ("pyro", "torch")
@@ -281,21 +281,23 @@ def _base(base: Any) -> tuple[Layer, int]:
     raise ConversionError("base_dist", inside, "Diffeo has no such base distribution")
 
 
-def _in_double(value: Any, seen: set[int]) -> Any:
-    """Tensors of distributions and transforms, which are no modules, too."""
+def _cast(value: Any, dtype: str, seen: set[int]) -> Any:
+    """In this dtype; tensors of distributions and transforms, which are no modules, too."""
+    import torch
+
     if hasattr(value, "double") and hasattr(value, "eval"):
-        return value.double().eval()
+        return value.to(getattr(torch, dtype)).eval()
     if hasattr(value, "detach"):
-        return value.detach().double() if value.is_floating_point() else value
+        return value.detach().to(getattr(torch, dtype)) if value.is_floating_point() else value
     if id(value) in seen:
         return value
     seen.add(id(value))
     for name, inner in list(getattr(value, "__dict__", {}).items()):
         kind = type(inner).__module__
         if hasattr(inner, "detach") or kind.startswith(("torch.distributions", "pyro.distributions")):
-            value.__dict__[name] = _in_double(inner, seen)
+            value.__dict__[name] = _cast(inner, dtype, seen)
         elif isinstance(inner, (list, tuple)):
-            value.__dict__[name] = type(inner)(_in_double(each, seen) for each in inner)
+            value.__dict__[name] = type(inner)(_cast(each, dtype, seen) for each in inner)
     return value
 
 
@@ -305,8 +307,9 @@ def source(flow: Any) -> Source:
         raise ConversionError("", flow, "only a TransformedDistribution is converted")
     parameters = [p for t in flow.transforms for p in getattr(getattr(t, "transform", t), "parameters", list)()]
     dtype = "float64" if any("float64" in str(p.dtype) for p in parameters) else "float32"
+    original = flow
     with double():
-        flow = _in_double(copy.deepcopy(flow), set())
+        flow = _cast(copy.deepcopy(flow), "float64", set())
     toward_data = _chain(flow.transforms, "transforms")
     known = flow.base_dist
     if type(known).__name__ == "ConstantConditionalDistribution":
@@ -334,5 +337,16 @@ def source(flow: Any) -> Source:
         z, log_det = forward(x, context)
         return base_log_prob(z, context) + log_det
 
+    def density(of: Any) -> Callable[[Real, Real | None], Real]:
+        def run(x: Real, context: Real | None) -> Real:
+            with double():
+                given = of if context is None else of.condition(tensor(context))
+                log_prob = array(given.log_prob(tensor(x)))
+            return log_prob.sum(axis=1) if log_prob.ndim > 1 else log_prob
+
+        return run
+
     name, library = type(flow).__qualname__, type(flow).__module__.partition(".")[0]
-    return Source(library, name, dim, steps, base, log_prob, base_log_prob, forward, chain(toward_data), dtype)
+    made = Source(library, name, dim, steps, base, log_prob, base_log_prob, forward, chain(toward_data), dtype)
+    made.in_float32 = in_float32(lambda: _cast(copy.deepcopy(original), "float32", set()), density)
+    return made

@@ -18,7 +18,7 @@ from ._check import Source, reverse
 from ._error import ConversionError
 from ._layers import Layer
 from ._network import Real, real
-from .flowjax import chained, double
+from .flowjax import chained, double, in_float32
 
 MODULES = ("tensorflow_probability",)
 JAX = "tensorflow_probability.substrates.jax"
@@ -142,6 +142,7 @@ def sourced(library: str, flow: Any, context: int) -> Source:
 
     maps = chained(steps)
     made = Source(library, named(value), part.dim, steps, base, density(part), density(rest), *maps)
+    made.in_float32 = in_float32(made.log_prob)
     made.dtype, made.context = "float64" if "float64" in dtypes else "float32", context
     if base.kind == "uniform":
         made.box = float(str(base.attributes["low"])), float(str(base.attributes["high"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ from ._torch import (
     double,
     exported,
     in_double,
+    in_float32,
     integers,
     is_linear,
     linear,
     mapped,
+    narrowed,
     network_of,
     plain,
     read,
@@ -237,6 +240,7 @@ def _base(base: Any, path: str) -> Layer:
 
 def source(flow: Any) -> Source:
     """What a flow of zuko is."""
+    original = flow
     flow, dtype = in_double(flow)
     if hasattr(flow, "transform"):
         noise, steps, maps = flow.base, read(TABLE, flow.transform, "transform"), _maps(flow.transform)
@@ -244,15 +248,17 @@ def source(flow: Any) -> Source:
     else:  # a base by itself
         noise, steps, maps, base = flow, [], (_identity, _identity), _base(flow, "")
 
-    def log_prob(x: Real, context: Real | None) -> Real:
-        with double():
-            return array(flow(tensor(context)).log_prob(tensor(x)))
+    def density(of: Any) -> Callable[[Real, Real | None], Real]:
+        def log_prob(x: Real, context: Real | None) -> Real:
+            with double():
+                return array(of(tensor(context)).log_prob(tensor(x)))
 
-    def base_log_prob(z: Real, context: Real | None) -> Real:
-        with double():
-            return array(noise(tensor(context)).log_prob(tensor(z)))
+        return log_prob
 
-    return Source("zuko", type(flow).__qualname__, _dim(noise), steps, base, log_prob, base_log_prob, *maps, dtype)
+    name = type(flow).__qualname__
+    made = Source("zuko", name, _dim(noise), steps, base, density(flow), density(noise), *maps, dtype)
+    made.in_float32 = in_float32(narrowed(original), density)
+    return made
 
 
 def _identity(x: Real, context: Real | None) -> Mapped:
