@@ -49,7 +49,7 @@ def test_columns_of_their_own_units(dtype):
     base = pytest.importorskip("nflows.distributions").StandardNormal([3])
     torch.manual_seed(0)
     parts = [transforms.PointwiseAffineTransform(torch.tensor([-300.0, 0.0, 2.0]), torch.tensor([100.0, 0.01, 1.0]))]
-    for _ in range(8):
+    for _ in range(3):
         made = transforms.MaskedAffineAutoregressiveTransform(3, 32)
         parts += [made, transforms.ReversePermutation(3)]
     theirs = flows.Flow(transforms.CompositeTransform(parts), base)
