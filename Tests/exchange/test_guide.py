@@ -134,11 +134,25 @@ def prefixed(prefix, state):
     return {prefix + name: value for name, value in state.items()}
 
 
+def renamed(pattern, by, state):
+    return {re.sub(pattern, by, name): value for name, value in state.items()}
+
+
+def numbered(match):
+    return {"loc": "base._0", "scale": "base._1"}[match[1]]
+
+
 CHECKPOINTS = {
     "plain": (lambda state: state, ()),
     "DataParallel": (lambda state: prefixed("module.", state), ()),
     "torch.compile": (lambda state: prefixed("_orig_mod.", state), ()),
     "both": (lambda state: prefixed("module._orig_mod.", state), ()),
+    "arguments of a base by their number": (lambda state: renamed(r"base\.(loc|scale)", numbered, state), ()),
+    "transforms of zuko before 1.0": (lambda state: renamed(r"^transform\.transforms", "transforms", state), ()),
+    "both of these, in DataParallel": (
+        lambda state: prefixed("module.", renamed(r"^transform\.", "", renamed(r"base\.(loc|scale)", numbered, state))),
+        (),
+    ),
     "Lightning": (
         lambda state: {"epoch": 3, "state_dict": {**prefixed("flow.", state), "loss": next(iter(state.values()))}},
         ("--key", "state_dict.flow"),
@@ -200,6 +214,12 @@ def test_checkpoints(command, name, like, capsys):
             {},
             r"the shape of \S+ is \(5, \d\), that of the flow \(4, \d\)",
         ),
+        (
+            lambda t, flow: t.save(renamed(r"hyper\.0", "hyper.first", flow.state_dict()), "checkpoint.pt"),
+            {},
+            r"the shapes are the same, in this order: if only names have changed, rename \S+hyper\.first\.weight to "
+            r"\S+hyper\.0\.weight, .* more$",
+        ),
         (lambda t, flow: None, {"like": "my_flow:sized"}, "it wants features; a function without arguments"),
         (lambda t, flow: None, {"like": "zuko.flows:MAF"}, "it wants features"),
         (lambda t, flow: None, {"like": "my_flow:width"}, "it is int, not a function"),
@@ -214,5 +234,5 @@ def test_what_the_command_line_says(command, store, words, reason, capsys):
     assert command(*key, like=words.get("like", "my_flow:build")) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert len(said) < 400
+    assert len(said) < 600
     assert re.search(reason, said.strip()), said

@@ -9,6 +9,9 @@ from typing import Any
 from ._dispatch import unwrapped
 
 WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile, before every name
+# Names in earlier versions and in those of today, wherever all that is wanted fits then
+RENAMED = ((r"^transforms\.", "transform.transforms."),)  # zuko before 1.0
+DERIVED = ("_log_z",)  # constants that some versions of nflows store
 
 
 def loaded(flow: Any, path: str, key: str | None) -> Any:
@@ -17,7 +20,7 @@ def loaded(flow: Any, path: str, key: str | None) -> Any:
     if hasattr(flow, "load_state_dict"):
         stored, wanted = _names(_tensors(path)), flow.state_dict()
         found = _under(stored, f"{key.rstrip('.')}." if key else "")
-        found = unprefixed(found, wanted)
+        found = _renamed(unprefixed(found, wanted), wanted)
         try:
             flow.load_state_dict(found)
         except RuntimeError as error:
@@ -40,6 +43,32 @@ def unprefixed(found: Mapping[str, Any], wanted: Mapping[str, Any] | None = None
         if (wanted is None or found.keys() != wanted.keys()) and all(name.startswith(prefix) for name in found):
             found = _under(found, prefix)
     return dict(found)
+
+
+def _renamed(found: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """With the names of today, if those of an earlier version can be told: then all that is wanted is there."""
+    kept = {name: value for name, value in found.items() if name in wanted or name.rpartition(".")[2] not in DERIVED}
+    for pattern, today in (("", ""), *RENAMED):
+        new = {re.sub(pattern, today, name) if pattern else name: value for name, value in kept.items()}
+        new = _named(new, wanted)
+        if new.keys() == wanted.keys():
+            return new
+    return found
+
+
+def _named(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """With names in place of numbers: zuko had the arguments of a distribution or transform as _0, _1 and so on."""
+    names: dict[str, str] = {}
+    for owner in {name.rpartition("._")[0] for name in found if re.search(r"(^|\.)_\d+$", name)}:
+        old = sorted((n for n in found if re.fullmatch(re.escape(owner) + r"\._\d+", n)), key=_number)
+        new = [name for name in wanted if name.rpartition(".")[0] == owner and name not in found]
+        if [found[name].shape for name in old] == [wanted[name].shape for name in new]:
+            names |= dict(zip(old, new, strict=True))
+    return {names.get(name, name): value for name, value in found.items()}
+
+
+def _number(name: str) -> int:
+    return int(name.rpartition("_")[2])
 
 
 def _tensors(path: str) -> Any:
@@ -76,7 +105,13 @@ def _misfit(wanted: Mapping[str, Any], found: Mapping[str, Any], stored: Mapping
         return f"{path} has nothing there; {_hint(wanted, stored)}"
     if missing or unknown:
         differ = [f"{what} {_few(names)}" for what, names in (("lacks", missing), ("has besides", unknown)) if names]
-        return f"{path} does not fit the flow: it {' and '.join(differ)}; {_hint(wanted, stored)}"
+        hint = _hint(wanted, stored)
+        if not hint.endswith("does") and [found[name].shape for name in unknown] == [
+            wanted[name].shape for name in missing
+        ]:
+            pairs = _few([f"{old} to {new}" for old, new in zip(unknown, missing, strict=True)])
+            hint = f"the shapes are the same, in this order: if only names have changed, rename {pairs}"
+        return f"{path} does not fit the flow: it {' and '.join(differ)}; {hint}"
     for name, value in wanted.items():
         if value.shape != found[name].shape:
             shapes = f"{tuple(found[name].shape)}, that of the flow {tuple(value.shape)}"
