@@ -28,6 +28,7 @@ and `diffeo.errors`; warnings: `diffeo.TrainingWarning`.
 
 from . import diagnostics, errors, exchange, targets
 from ._abi import VERSION_STRING as __version__
+from ._columns import Column
 from ._importance import Importance, importance
 from ._threads import get_num_threads, set_num_threads
 from ._vjp import Gradients
@@ -55,6 +56,7 @@ from .train import History, Report, Trainer
 from .variational import TargetHistory, TargetReport, TargetTrainer
 
 __all__ = [
+    "Column",
     "Error",
     "Flow",
     "Gradients",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import nullcontext
 from ctypes import byref
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
@@ -14,20 +13,21 @@ from typing import Any, Protocol, SupportsIndex, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, _rows, _vjp, train
+from . import _abi, _columns, _rows, _vjp, train
 from ._abi import Array, lib, typed
 from ._arrays import Image, Rows, context_rows, integer, labels, pointer_and_count, real, rows, seed64, vector
+from ._columns import Cells, Column, FrameName
 from ._files import Path, encoded, folder, missing_is
 from ._signals import StopSignals
 from ._threads import workspace
 from ._training import Schedule
 from ._vjp import ALL, Gradients, Of
 from ._words import Estimator, Judge, Optimizer
-from .errors import InvalidArgumentError, ShapeError
+from .errors import InvalidArgumentError, ShapeError, UnsupportedError
 from .variational import Target, TargetHistory, TargetTrainer
 from .variational import run as run_to_target
 
-_COLUMNS, _CONTEXT_COLUMNS = "diffeo.columns", "diffeo.context_columns"  # keys of metadata: lists in JSON
+_COLUMNS, _CONTEXT_COLUMNS = "diffeo.columns", "diffeo.context_columns"  # keys of metadata
 _LONGEST = 65535  # bytes of a value of metadata
 _DTYPES = {code: np.dtype(name) for name, code in _abi.DTYPES.items()}
 
@@ -74,7 +74,15 @@ class Flow:
     and samples are [n, channels, height, width]. Counts are taken as they are, 0 to levels - 1 in any dtype.
 
     **Columns.** A flow that was trained on a data frame (of pandas, polars or another library) remembers the names of
-    its columns. Data frames in another order are put right then, and those with other names are refused.
+    its columns. Data frames in another order are put right then, and those with other names are refused. Where a frame
+    of pandas or polars comes in, a frame with the flow's columns, in their order, goes out, with the index it had;
+    what is one number a row stays an array.
+
+    **Kinds.** `columns` may have kinds, as `diffeo.for_table` gives them. Then samples have whole numbers for counts
+    and categories, and angles within their turn. A whole number n of such a column stands for the cell from n to n + 1:
+    densities, noise and gradients are those at its middle, log_prob about that of the probability of n, and training
+    has a place in each cell, by the number of the row. `sample_and_log_prob` has the densities of the samples before
+    they became whole numbers. The functions of C know nothing of that: they take and give n + u, u in [0, 1).
 
     **Bits.** A row's result depends on nothing but the flow, the row and its context: not on the batch, nor on the
     number of threads. A row with NaN gives NaN in that row, one with an infinity has log-density -inf.
@@ -83,10 +91,12 @@ class Flow:
     interpreter lock. Flows pickle and copy.
     """
 
-    __slots__ = ("__weakref__", "_handle")
+    __slots__ = ("__weakref__", "_handle", "_read")
 
     def __init__(self, handle: _abi.Handle) -> None:
         self._handle = handle
+        # What metadata say of columns, and of which handle: they are read for each call else.
+        self._read: tuple[_abi.Handle | None, dict[str, tuple[Column, ...] | None]] = (None, {})
 
     # -------------------------------------------------------------------------------------------------- facts
 
@@ -122,14 +132,33 @@ class Flow:
         return int(lib.diffeo_flow_parameter_count(self._handle))
 
     @property
-    def columns(self) -> tuple[str, ...] | None:
-        """Names of the columns of the data frame that the flow was trained on, which are saved with it; or None."""
+    def columns(self) -> tuple[Column, ...] | None:
+        """The columns of the data, by name: those of the data frame it was trained on, or that were set; or None.
+
+        Each is a str that knows its kind and its unit (`diffeo.Column`). They are saved with the flow, as metadata. To
+        set them, give names, some of them as `Column`, or a mapping from names to kinds.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=2)
+        >>> flow.columns = ["mass", diffeo.Column("phi", "angle", unit="rad")]
+        >>> flow.columns == ("mass", "phi"), flow.columns[1].period
+        (True, 6.283185307179586)
+        """
         return self._stored(_COLUMNS)
 
+    @columns.setter
+    def columns(self, columns: Iterable[str] | Mapping[str, Any] | None) -> None:
+        self._store(_COLUMNS, _columns.named(columns, self.dim, "columns"))
+
     @property
-    def context_columns(self) -> tuple[str, ...] | None:
+    def context_columns(self) -> tuple[Column, ...] | None:
         """Likewise of the context."""
         return self._stored(_CONTEXT_COLUMNS)
+
+    @context_columns.setter
+    def context_columns(self, columns: Iterable[str] | Mapping[str, Any] | None) -> None:
+        self._store(_CONTEXT_COLUMNS, _columns.named(columns, self.context_dim, "context_columns"))
 
     @property
     def metadata(self) -> MutableMapping[str, str]:
@@ -154,8 +183,11 @@ class Flow:
         )
 
     def __str__(self) -> str:
-        """A summary, one line a layer."""
-        return _abi.read_text(lib.diffeo_flow_describe, self._handle)
+        """A summary, one line a layer, and one a column that has a name."""
+        lines = [_abi.read_text(lib.diffeo_flow_describe, self._handle).rstrip("\n")]
+        for word, columns in ("column", self.columns), ("column of the context", self.context_columns):
+            lines += [f"  {word} {i}: {column.describe()}" for i, column in enumerate(columns or ())]
+        return "\n".join(lines) + "\n"
 
     # -------------------------------------------------------------------------------------------- evaluation
 
@@ -210,12 +242,13 @@ class Flow:
 
         Returns
         -------
-        array of the shape and dtype of `x`
+        array of the shape and dtype of `x`, or a data frame
         """
         data, given = self._inputs(x, context)
         gradient = np.empty_like(data.array)
         self._evaluate("log_prob_gradient", data, given, None, gradient, None)
-        return _shaped(gradient, data.batch + data.event)
+        found: Array = self._as_given(x, gradient, data)
+        return found
 
     def grad_log_prob_context(self, x: npt.ArrayLike, context: npt.ArrayLike) -> Array:
         """Gradient of the log-density with respect to the context, d log p(x | context) / d context.
@@ -247,7 +280,7 @@ class Flow:
 
         Returns
         -------
-        z : array of the shape and dtype of `x`
+        z : array of the shape and dtype of `x`, or a data frame
             Standard normal, were the flow exact.
         log_det : array [n], or a number for a single row
             log abs(det dz/dx), in nats.
@@ -264,7 +297,7 @@ class Flow:
 
         Returns
         -------
-        x : array of the shape and dtype of `z`
+        x : array of the shape and dtype of `z`, or a data frame
         log_det : array [n], or a number for a single row
             log abs(det dx/dz), in nats.
         """
@@ -383,7 +416,7 @@ class Flow:
             given = Rows(np.repeat(given.array, count, axis=0), given.batch, given.event)
         x = np.empty_like(path.array)
         self._evaluate("from_noise", path, given, x, None)
-        return _shaped(x, path.batch + path.event)
+        return _shaped(_columns.as_data(x, self.columns), path.batch + path.event)
 
     def sample(
         self,
@@ -393,7 +426,8 @@ class Flow:
         temperature: float = 1.0,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
-    ) -> Array:
+        frame: FrameName | None = None,
+    ) -> Any:
         """Draw samples number first_row to first_row + n - 1 of a seed.
 
         A sample depends on the flow, the seed, its own number and its context alone [1]_: a long run may be cut into
@@ -412,10 +446,13 @@ class Flow:
             0 to 2**64 - 1. By default a fresh one from the entropy of the operating system: no two calls are alike.
         first_row : int
             Number of the first sample.
+        frame : {"pandas", "polars"}, optional
+            Give a data frame of this library, with the columns of the flow by name, or by number where they have none.
+            By default that is so where the context is a data frame.
 
         Returns
         -------
-        array [n, dim], or [n, channels, height, width]
+        array [n, dim], or [n, channels, height, width], or a data frame
             In the dtype of the flow.
 
         Raises
@@ -436,7 +473,7 @@ class Flow:
         True
         """
         x, _ = self._sample(n, context, temperature, seed, first_row, want_log_prob=False)
-        return x
+        return self._framed(x, context, frame)
 
     def sample_and_log_prob(
         self,
@@ -446,22 +483,24 @@ class Flow:
         temperature: float = 1.0,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
-    ) -> tuple[Array, Array]:
+        frame: FrameName | None = None,
+    ) -> tuple[Any, Array]:
         """Draw samples and give their log-densities, for less than the cost of both.
 
         Parameters
         ----------
-        n, context, temperature, seed, first_row
+        n, context, temperature, seed, first_row, frame
             As in `sample`.
 
         Returns
         -------
-        x : array [n, dim], or [n, channels, height, width]
+        x : array [n, dim], or [n, channels, height, width], or a data frame
         log_prob : array [n]
             In nats. With a temperature other than 1, of the distribution that these samples are drawn from, which is
             not the flow's.
         """
-        return self._sample(n, context, temperature, seed, first_row, want_log_prob=True)
+        x, log_prob = self._sample(n, context, temperature, seed, first_row, want_log_prob=True)
+        return self._framed(x, context, frame), log_prob
 
     def sample_to(
         self,
@@ -493,6 +532,8 @@ class Flow:
         if os.fsdecode(path).endswith(".npy"):
             self._sample_to_npy(path, count, context, number, first)
             return
+        if any(column.discrete or column.kind == "angle" for column in self.columns or ()):
+            raise UnsupportedError("samples of counts, categories and angles go to .npy files")
         rows = None
         if context is not None or self.context_dim:
             rows = _rows.context_source(context, self.context_dim, count, dtype, self.context_columns)
@@ -592,7 +633,7 @@ class Flow:
         Gradients
             As in `log_prob_vjp`; `rows` are those of z.
         """
-        data, given = self._inputs(z, context, "z")
+        data, given = self._inputs(z, context, "z", of_data=False)
         return self._pulled_back("from_noise", data, given, self._cotangents(data, g_x, "g_x", g_log_det), of)
 
     def sample_vjp(
@@ -968,12 +1009,35 @@ class Flow:
         context_name: str = "context",
         names: train.Names | None = None,
         many: bool = False,
+        of_data: bool = True,
+        in_training: bool = False,
     ) -> tuple[Rows, Rows | None]:
-        """many: the first axis of x counts rows."""
+        """many: the first axis of x counts rows. of_data: x is no noise."""
         columns, context_columns = names or self._names(x, context)
+        if of_data:
+            x = _columns.table(x, self.columns, name)
         data = rows(x, self.dim, self.dtype, name, "dim", columns, self._image, many or _rows.is_lazy(x))
+        if of_data and (cells := Cells(self.columns or ())):
+            moved = cells.spread(data.array, name) if in_training else cells.middle(data.array, name)
+            data = Rows(moved, data.batch, data.event)
+        context = _columns.table(context, self.context_columns, context_name)
         given = context_rows(context, self.context_dim, len(data), data.dtype, name, context_name, context_columns)
         return data, given
+
+    def _as_given(self, written: Any, values: Array, data: Rows, *, of_data: bool = False) -> Any:
+        """Rows in the shape that x came in, or as a frame where it was one."""
+        if of_data:
+            values = _columns.as_data(values, self.columns)
+        if _columns.is_frame(written):
+            columns = self.columns or labels(written, self.dim)
+            return _columns.like(written, values, columns if of_data or not columns else [*map(str, columns)])
+        return _shaped(values, data.batch + data.event)
+
+    def _framed(self, x: Array, context: Any, frame: FrameName | None) -> Any:
+        names = self.columns or [str(i) for i in range(self.dim)]
+        if frame is not None:
+            return _columns.frame(frame, x.reshape(len(x), -1), names)
+        return _columns.like(context, x, names) if _columns.is_frame(context) and x.ndim == 2 else x
 
     def _names(self, x: object, context: object) -> train.Names:
         """What columns of data frames must be called; what these are called where the flow knows no names."""
@@ -986,8 +1050,9 @@ class Flow:
         """Rows that are read when they are needed, and the names of their columns."""
         expected = names[0] or self.columns, names[1] or self.context_columns
         rows, (of_x, of_context) = _rows.source(
-            x, context, weights, (self.dim, self.context_dim), self.dtype, expected, of, self._image
-        )
+            x, context, weights, (self.dim, self.context_dim), self.dtype, expected, of, self._image,
+            Cells(self.columns or ()),
+        )  # fmt: skip
         return rows, (names[0] or of_x, names[1] or of_context)
 
     def _log_prob_by_the_piece(self, x: Any, context: Any, out: Any) -> Any:
@@ -1028,25 +1093,38 @@ class Flow:
                 os.unlink(temporary)
             raise
 
-    def _stored(self, key: str) -> tuple[str, ...] | None:
-        return tuple(json.loads(self.metadata[key])) if key in self.metadata else None
+    def _stored(self, key: str) -> tuple[Column, ...] | None:
+        if self._read[0] is not self._handle:
+            text, known = self.metadata, {}
+            for each, count in (_COLUMNS, self.dim), (_CONTEXT_COLUMNS, self.context_dim):
+                found = _columns.loaded(text[each]) if each in text else None
+                known[each] = found if len(found or ()) == count else None
+            self._read = self._handle, known
+        return self._read[1].get(key)
+
+    def _store(self, key: str, columns: tuple[str, ...] | None) -> None:
+        """Names of columns, but for those that are too long for metadata."""
+        text = _columns.dumped(columns or ())
+        if columns and len(text.encode()) <= _LONGEST and "\0" not in text:
+            self.metadata[key] = text
+        elif columns is None and key in self.metadata:
+            del self.metadata[key]
 
     def _remember(self, of: train.Names) -> None:
-        """Names of columns, but for those that are too long for metadata."""
         for key, names in zip((_COLUMNS, _CONTEXT_COLUMNS), of, strict=True):
-            text = json.dumps(names, ensure_ascii=False)
-            if names and len(text.encode()) <= _LONGEST and "\0" not in text:
-                self.metadata[key] = text
+            if names:
+                self._store(key, names)
 
     def _evaluate(self, name: str, data: Rows, given: Rows | None, *outputs: Array | None) -> None:
         function = typed(f"diffeo_flow_{name}", data.dtype)
         function(self._handle, data.array, len(data), *pointer_and_count(given), workspace(), *outputs)
 
     def _map(self, direction: str, x: npt.ArrayLike, context: npt.ArrayLike | None, name: str) -> tuple[Array, Array]:
-        data, given = self._inputs(x, context, name)
+        to_data = direction == "from_noise"
+        data, given = self._inputs(x, context, name, of_data=not to_data)
         mapped, log_det = np.empty_like(data.array), np.empty(len(data), data.dtype)
         self._evaluate(direction, data, given, mapped, log_det)
-        return _shaped(mapped, data.batch + data.event), _shaped(log_det, data.batch)
+        return self._as_given(x, mapped, data, of_data=to_data), _shaped(log_det, data.batch)
 
     def _cotangents(
         self, data: Rows, of_rows: npt.ArrayLike | None, name: str, of_log_det: npt.ArrayLike | None
@@ -1074,6 +1152,7 @@ class Flow:
     ) -> tuple[Array, Array]:
         count, dtype = integer(n, "n", 0), self.dtype
         names = self._names(None, context)[1]
+        context = _columns.table(context, self.context_columns, "context")
         given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
         number = secrets.randbits(64) if seed is None else seed64(seed)
         first = integer(first_row, "first_row", 0, 2**64 - 1)
@@ -1089,7 +1168,7 @@ class Flow:
             x,
             log_prob if want_log_prob else None,
         )
-        return x, log_prob
+        return _columns.as_data(x, self.columns), log_prob
 
 
 class Metadata(MutableMapping[str, str]):
@@ -1106,11 +1185,13 @@ class Metadata(MutableMapping[str, str]):
 
     def __setitem__(self, key: str, value: str) -> None:
         lib.diffeo_flow_set_metadata(self._flow._handle, _utf8(key, "key"), _utf8(value, "value"))
+        self._flow._read = None, {}
 
     def __delitem__(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
         lib.diffeo_flow_set_metadata(self._flow._handle, _utf8(key, "key"), None)
+        self._flow._read = None, {}
 
     def __iter__(self) -> Iterator[str]:
         keys = [_abi.read_text(lib.diffeo_flow_metadata_key, self._flow._handle, index) for index in range(len(self))]
