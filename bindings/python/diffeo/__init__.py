@@ -52,6 +52,7 @@ from .exchange import convert
 from .flow import Flow, from_bytes, load
 from .optimizer import Optimizer, OptimizerReport
 from .spec import Mixture, Spec, Spline
+from .table import for_table
 from .train import History, Report, Trainer
 from .variational import TargetHistory, TargetReport, TargetTrainer
 
@@ -79,6 +80,7 @@ __all__ = [
     "diagnostics",
     "errors",
     "exchange",
+    "for_table",
     "from_bytes",
     "get_num_threads",
     "glow",

@@ -32,7 +32,7 @@ class Column(str):
     low, high : float, optional
         Of positive by default 0; an interval needs both; a turn is by default from -pi to pi.
     levels : int, optional
-        Of a category, 2 or more.
+        Of a category, 2 or more; `diffeo.for_table` takes them from the data where they are not given.
     values : sequence of str, optional
         What the numbers 0, 1, ... of a category stand for, in place of `levels`.
     unit : str, optional
@@ -80,9 +80,11 @@ class Column(str):
         return self
 
     def _check(self) -> None:
-        wanted = {"positive": ("low",), "interval": ("low", "high"), "angle": ("low", "high"), "category": ("levels",)}
+        wanted = {"positive": ("low",), "interval": ("low", "high"), "angle": ("low", "high")}
         for name in ("low", "high", "levels"):
             value = getattr(self, name)
+            if name == "levels" and self.kind == "category":
+                continue
             if (value is not None) != (name in wanted.get(self.kind, ())):
                 problem = f"needs {name}" if value is None else f"has no {name}"
                 raise ValueError(f"column {str(self)!r}: the kind {self.kind!r} {problem}")
@@ -135,6 +137,11 @@ class Column(str):
         return self.high - self.low if self.kind == "angle" and self.high is not None and self.low is not None else None
 
     @property
+    def width(self) -> int:
+        """Columns that a context has for it: one for each level of a category, cosine and sine of an angle."""
+        return (self.levels or 1) if self.kind == "category" else 2 if self.kind == "angle" else 1
+
+    @property
     def discrete(self) -> bool:
         """Whether there is a number in each cell [n, n + 1) only."""
         return self.kind in ("count", "category")
@@ -175,7 +182,7 @@ class Column(str):
                 return f"{text}: angle of {self.low:g} to {self.high:g}"
             case "count":
                 return f"{text}: count"
-        return f"{text}: one of {', '.join(self.values) if self.values else self.levels}"
+        return f"{text}: one of {', '.join(self.values) if self.values else self.levels or 'some'}"
 
 
 Columns: TypeAlias = tuple[Column, ...]
@@ -213,17 +220,56 @@ def table(value: Any, columns: Columns | None, name: str) -> Any:
     return rows
 
 
+def encoded(value: Any, columns: Columns | None, count: int, name: str) -> Any:
+    """A context of these columns as the numbers that a flow with `count` columns of it reads; what they are stays.
+
+    A category becomes levels columns of 0 and one 1, an angle its cosine and its sine.
+    """
+    if value is None or not columns or not widened(columns, count):
+        return table(value, columns, name)
+    if is_frame(value):
+        check_names(tuple(map(str, value.columns)), columns, name)
+        rows = np.stack([codes(value[str(column)], column, name) for column in columns], axis=1)
+    else:
+        rows = np.asarray(value)
+        if rows.ndim == 0 or rows.shape[-1] != len(columns) or rows.dtype.kind not in "biuf":
+            return value
+        rows = rows.astype(float)
+    return np.concatenate([_encoded(rows[..., j], column, name) for j, column in enumerate(columns)], axis=-1)
+
+
+def widened(columns: Sequence[Column], count: int) -> bool:
+    """Whether so many columns of a context are what these become."""
+    return count != len(columns) and count == sum(column.width for column in columns)
+
+
+def _encoded(values: Array, column: Column, name: str) -> Array:
+    if column.kind == "angle":
+        turns = (values - (column.low or 0.0)) * (2 * math.pi / (column.period or 1))
+        return np.stack([np.cos(turns), np.sin(turns)], axis=-1)
+    if column.kind == "category" and column.levels is not None:
+        check_rows(values.reshape(-1, 1), (column,), name)
+        one_hot: Array = (values[..., None] == np.arange(column.levels)).astype(float)
+        return one_hot
+    return values[..., None]
+
+
 def codes(words: Any, column: Column, name: str) -> Array:
     """The numbers of words; those that are numbers already stay."""
     found = np.asarray(words)
-    if found.dtype.kind in "biuf":
+    if found.dtype.kind in "biuf" or not column.values:
         return found.astype(float)
     numbers = {word: float(i) for i, word in enumerate(column.values or ())}
-    rows = [i for i, word in enumerate(found) if word is not None and str(word) not in numbers]
+    rows = [i for i, word in enumerate(found) if not missing(word) and str(word) not in numbers]
     if rows:
         text = f"{str(found[rows[0]])!r} in {listed(rows)}"
         raise InvalidArgumentError(f"{name} has {text}, column {str(column)!r}, none of {', '.join(numbers)}")
-    return np.array([numbers[str(word)] if word is not None else math.nan for word in found])
+    return np.array([math.nan if missing(word) else numbers[str(word)] for word in found])
+
+
+def missing(word: Any) -> bool:
+    """None, NaN, and NA of pandas, of which nobody knows whether it is itself."""
+    return word is None or (not isinstance(word, str) and (type(word).__name__ == "NAType" or bool(word != word)))
 
 
 def check_names(given: Sequence[str], expected: Sequence[str], name: str) -> None:
@@ -387,14 +433,14 @@ def _whole(values: Array) -> bool:
 
 
 def named(columns: Iterable[str] | Mapping[str, Any] | None, count: int, of: str) -> Columns | None:
-    """Columns from names, texts for `Column.parse`, or names with kinds; None for none."""
+    """Columns from names, or from names with kinds; None for none."""
     if columns is None:
         return None
     if isinstance(columns, Mapping):
         found = tuple(Column.of(name, kind) for name, kind in columns.items())
     else:
         found = tuple(each if isinstance(each, Column) else Column(each) for each in columns)
-    if len(found) != count:
+    if len(found) != count and not (of == "context_columns" and widened(found, count)):
         raise ShapeError(f"{of} has {len(found)} names, this flow has {count} columns")
     if len(set(found)) < len(found):
         raise ValueError(f"{of}: names are not all different")

@@ -153,7 +153,11 @@ class Flow:
 
     @property
     def context_columns(self) -> tuple[Column, ...] | None:
-        """Likewise of the context."""
+        """Likewise of the context.
+
+        Where `context_dim` is the sum of their widths, a category has as many columns as levels, 0 but for a 1, and an
+        angle has its cosine and its sine; contexts are then given with one column each.
+        """
         return self._stored(_CONTEXT_COLUMNS)
 
     @context_columns.setter
@@ -1020,7 +1024,7 @@ class Flow:
         if of_data and (cells := Cells(self.columns or ())):
             moved = cells.spread(data.array, name) if in_training else cells.middle(data.array, name)
             data = Rows(moved, data.batch, data.event)
-        context = _columns.table(context, self.context_columns, context_name)
+        context = _columns.encoded(context, self.context_columns, self.context_dim, context_name)
         given = context_rows(context, self.context_dim, len(data), data.dtype, name, context_name, context_columns)
         return data, given
 
@@ -1098,7 +1102,8 @@ class Flow:
             text, known = self.metadata, {}
             for each, count in (_COLUMNS, self.dim), (_CONTEXT_COLUMNS, self.context_dim):
                 found = _columns.loaded(text[each]) if each in text else None
-                known[each] = found if len(found or ()) == count else None
+                wide = each == _CONTEXT_COLUMNS and found is not None and _columns.widened(found, count)
+                known[each] = found if wide or len(found or ()) == count else None
             self._read = self._handle, known
         return self._read[1].get(key)
 
@@ -1152,7 +1157,7 @@ class Flow:
     ) -> tuple[Array, Array]:
         count, dtype = integer(n, "n", 0), self.dtype
         names = self._names(None, context)[1]
-        context = _columns.table(context, self.context_columns, "context")
+        context = _columns.encoded(context, self.context_columns, self.context_dim, "context")
         given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
         number = secrets.randbits(64) if seed is None else seed64(seed)
         first = integer(first_row, "first_row", 0, 2**64 - 1)

@@ -46,6 +46,9 @@ class Trainable(_training.Trainable, Protocol):
     def columns(self) -> tuple[Column, ...] | None: ...
 
     @property
+    def context_columns(self) -> tuple[Column, ...] | None: ...
+
+    @property
     def _image(self) -> Image: ...
 
     def _inputs(
@@ -419,13 +422,16 @@ class Trainer(Training[F, Report]):
                 *pointer_and_count(given),
                 given_weights,
             )
-            # As they are, numbers of cells may repeat.
+            # What the library gets, where that is something else: numbers of cells, of which each is many times there.
             written = data.array if any(column.discrete for column in flow.columns or ()) else x
+            encoded = given and any(column.width > 1 for column in flow.context_columns or ())
             _checks.check(
                 str(flow),
                 flow.dtype,
                 _checks.Part("x", written, data, names[0], given_weights),
-                _checks.Part("context", cast(Any, context), given, names[1], given_weights) if given else None,
+                _checks.Part("context", given.array if encoded else cast(Any, context), given, names[1], given_weights)
+                if given
+                else None,
                 noise=options.x_noise > 0,
             )
         if held_out:

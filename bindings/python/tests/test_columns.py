@@ -70,7 +70,6 @@ def test_a_column_is_read_from_text(text, kind, numbers, unit):
         ("x:interval:0:1:2", "column 'x': 'interval:0:1:2' is no kind with its numbers"),
         ("x:positive:0:1", "column 'x': the kind 'positive' has no high"),
         ("x:real:0", "column 'x': the kind 'real' has no low"),
-        ("x:category", "column 'x': the kind 'category' needs levels"),
         ("x:category:1", "column 'x' has 1 levels; it must be 2 to"),
         ("x:category:a,a", "column 'x': values are not all different"),
         ("x[m:positive", "a unit ends with"),
