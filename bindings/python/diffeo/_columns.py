@@ -101,7 +101,7 @@ class Column(str):
     def parse(cls, text: str) -> Column:
         """Make one of ``name[unit]:kind:numbers``: ``mass[GeV]:positive``, ``x:interval:0:1``, ``phi:angle:0:360``.
 
-        Numbers are low and high, of positive low, of a category levels, or its values: ``colour:category:red,green``.
+        Numbers are low and high, of positive low, of a category levels, or its values: ``colour:category:red|green``.
         """
         name, *rest = text.split(":")
         name, bracket, unit = name.partition("[")
@@ -123,7 +123,7 @@ class Column(str):
         try:
             if kind == "category" and len(numbers) == 1:
                 levels = str(numbers[0])
-                more |= {"values": levels.split(",")} if "," in levels else {"levels": int(levels)}
+                more |= {"values": levels.split("|")} if "|" in levels else {"levels": int(levels)}
             else:
                 more |= dict(zip(("low", "high"), map(float, numbers), strict=len(numbers) > 2))
         except ValueError:
@@ -343,7 +343,7 @@ class Cells:
 
     def spread(self, array: Array, name: str, first: int = 0) -> Array:
         """A place in each cell, by the number of the row and of the column alone: uniform dequantisation."""
-        return self._moved(array, name, first, _uniform)
+        return self._moved(array, name, first, uniform)
 
     def _moved(self, array: Array, name: str, first: int, place: Callable[[npt.NDArray[np.uint64]], Array]) -> Array:
         moved = array.copy()
@@ -358,7 +358,7 @@ class Cells:
         return moved
 
 
-def _uniform(numbers: npt.NDArray[np.uint64]) -> Array:
+def uniform(numbers: npt.NDArray[np.uint64]) -> Array:
     """SplitMix64 of whole numbers as the middles of 2^20 parts of [0, 1): Steele, Lea, Flood, OOPSLA 2014."""
     with np.errstate(over="ignore"):
         bits = numbers * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x9E3779B97F4A7C15)

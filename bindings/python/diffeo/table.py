@@ -353,6 +353,7 @@ _LAYERS: dict[str, Callable[[Spec, Any], None]] = {
     "planar": _planar,
     "radial": _radial,
 }
+FLOWS = tuple(_LAYERS)
 
 
 # ------------------------------------------------------------------------------------------------------- the data

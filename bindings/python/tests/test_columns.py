@@ -43,7 +43,7 @@ def frame_of(library, values, names=NAMES):
         ("x[deg]:angle:0:360", "angle", (0, 360, None), "deg"),
         ("x:count", "count", (None, None, None), None),
         ("x:category:4", "category", (None, None, 4), None),
-        ("x:category:a,b,c", "category", (None, None, 3), None),
+        ("x:category:a|b|c", "category", (None, None, 3), None),
     ],
 )
 def test_a_column_is_read_from_text(text, kind, numbers, unit):
@@ -71,7 +71,7 @@ def test_a_column_is_read_from_text(text, kind, numbers, unit):
         ("x:positive:0:1", "column 'x': the kind 'positive' has no high"),
         ("x:real:0", "column 'x': the kind 'real' has no low"),
         ("x:category:1", "column 'x' has 1 levels; it must be 2 to"),
-        ("x:category:a,a", "column 'x': values are not all different"),
+        ("x:category:a|a", "column 'x': values are not all different"),
         ("x[m:positive", "a unit ends with"),
     ],
 )
@@ -82,7 +82,7 @@ def test_what_no_column_is(text, message):
 
 def test_columns_are_kept_in_the_file():
     made = flow(COLUMNS, context_dim=1)
-    made.context_columns = {"colour": ("category", "red,green")}
+    made.context_columns = {"colour": ("category", "red|green")}
     again = diffeo.from_bytes(made.to_bytes())
     assert again.columns == NAMES
     assert [vars(column) for column in again.columns] == [vars(column) for column in COLUMNS]
