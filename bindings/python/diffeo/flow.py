@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import nullcontext
 from ctypes import byref
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
@@ -13,9 +13,9 @@ from typing import Any, Protocol, SupportsIndex, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, _columns, _rows, _vjp, train
+from . import _abi, _columns, _conditional, _rows, _vjp, train
 from ._abi import Array, lib, typed
-from ._arrays import Image, Rows, context_rows, integer, labels, pointer_and_count, real, rows, seed64, vector
+from ._arrays import Image, Rows, choice, context_rows, integer, labels, pointer_and_count, real, rows, seed64, vector
 from ._columns import Cells, Column, FrameName
 from ._files import Path, encoded, folder, missing_is
 from ._signals import StopSignals
@@ -196,7 +196,12 @@ class Flow:
     # -------------------------------------------------------------------------------------------- evaluation
 
     def log_prob(
-        self, x: npt.ArrayLike, context: npt.ArrayLike | None = None, *, out: Sliceable | None = None
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        cross: bool = False,
+        out: Sliceable | None = None,
     ) -> Array:
         """Log-density of each row, log p(x | context), in nats.
 
@@ -207,6 +212,8 @@ class Flow:
             are images in whole numbers; that on disk, of images of one channel, may also be [n, height, width].
         context : array_like, [n, context_dim] or [context_dim], optional
             Required where the flow has a context.
+        cross : bool
+            Give each of n rows with each of m contexts, [m, context_dim], in place of row by row: [n, m].
         out : array or data set, [n], optional
             What takes slices: an array, a memory map, a data set of h5py. The log-densities are written to it, some at
             a time, and it is returned.
@@ -226,7 +233,16 @@ class Flow:
         >>> flow = diffeo.maf(dim=2)
         >>> flow.log_prob([[0.0, 1.0], [2.0, 3.0]]).shape
         (2,)
+        >>> conditional = diffeo.maf(dim=2, context_dim=1)
+        >>> conditional.log_prob(np.zeros((5, 2)), np.zeros((3, 1)), cross=True).shape
+        (5, 3)
         """
+        if cross:
+            if out is not None:
+                raise ValueError("cross gives [n, m] in memory: leave out out, and give it some rows at a time")
+            data, _ = self._inputs(x, np.zeros(self.context_dim) if self.context_dim else None)
+            each = _conditional.crossed(self, data, self._context(context, data.dtype))
+            return _shaped(each, (*data.batch, each.shape[1]))
         counts = _rows.is_counts(x) and np.shape(x)[1:] == self._image and not any(self._names(x, context))
         if out is not None or counts or _rows.is_lazy(x) or _rows.is_lazy(context):
             by_the_piece: Array = self._log_prob_by_the_piece(x, context, out)
@@ -430,6 +446,7 @@ class Flow:
         temperature: float = 1.0,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
+        per_context: bool = False,
         frame: FrameName | None = None,
     ) -> Any:
         """Draw samples number first_row to first_row + n - 1 of a seed.
@@ -450,6 +467,8 @@ class Flow:
             0 to 2**64 - 1. By default a fresh one from the entropy of the operating system: no two calls are alike.
         first_row : int
             Number of the first sample.
+        per_context : bool
+            Draw n for each of m contexts, [m, context_dim]: sample j of context i is number first_row + i n + j.
         frame : {"pandas", "polars"}, optional
             Give a data frame of this library, with the columns of the flow by name, or by number where they have none.
             By default that is so where the context is a data frame.
@@ -457,7 +476,7 @@ class Flow:
         Returns
         -------
         array [n, dim], or [n, channels, height, width], or a data frame
-            In the dtype of the flow.
+            In the dtype of the flow. With `per_context` an array with one axis more in front, [m, n, ...].
 
         Raises
         ------
@@ -476,8 +495,8 @@ class Flow:
         >>> bool((flow.sample(4, seed=1, first_row=6) == whole[6:]).all())
         True
         """
-        x, _ = self._sample(n, context, temperature, seed, first_row, want_log_prob=False)
-        return self._framed(x, context, frame)
+        x, _ = self._sample(n, context, temperature, seed, first_row, False, per_context)
+        return x if per_context else self._framed(x, context, frame)
 
     def sample_and_log_prob(
         self,
@@ -487,24 +506,130 @@ class Flow:
         temperature: float = 1.0,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
+        per_context: bool = False,
         frame: FrameName | None = None,
     ) -> tuple[Any, Array]:
         """Draw samples and give their log-densities, for less than the cost of both.
 
         Parameters
         ----------
-        n, context, temperature, seed, first_row, frame
+        n, context, temperature, seed, first_row, per_context, frame
             As in `sample`.
 
         Returns
         -------
         x : array [n, dim], or [n, channels, height, width], or a data frame
-        log_prob : array [n]
+        log_prob : array [n], or [m, n]
             In nats. With a temperature other than 1, of the distribution that these samples are drawn from, which is
             not the flow's.
         """
-        x, log_prob = self._sample(n, context, temperature, seed, first_row, want_log_prob=True)
-        return self._framed(x, context, frame), log_prob
+        x, log_prob = self._sample(n, context, temperature, seed, first_row, True, per_context)
+        return x if per_context else self._framed(x, context, frame), log_prob
+
+    def quantiles(
+        self,
+        q: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        draws: SupportsIndex = 10_000,
+        seed: SupportsIndex = 0,
+    ) -> Array:
+        """Quantiles of each column given each context, by sampling.
+
+        Parameters
+        ----------
+        q : float or sequence of float
+            0 to 1.
+        context : array_like, [m, context_dim] or [context_dim], optional
+            Required where the flow has a context.
+        draws : int
+            Samples a context. A quantile q has the standard error sqrt(q (1 - q) / draws) in q.
+        seed : int
+            Of the samples: those of `sample` with `per_context`.
+
+        Returns
+        -------
+        array [m, len(q), dim], float64
+            Without the first axis for a single context, without the second for a single q. Those of an angle are
+            counted from its circular mean, half a turn to both sides, and may lie outside of its turn.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=2, context_dim=1)
+        >>> flow.quantiles([0.16, 0.5, 0.84], np.zeros((5, 1)), draws=100).shape
+        (5, 3, 2)
+        """
+        levels, count = _conditional.checked_quantiles(q), integer(draws, "draws", 2)
+        found = [
+            (_conditional.quantiles(samples, np.atleast_1d(levels), self.columns), batch)
+            for samples, batch in _conditional.many_samples(self, context, count, seed64(seed))
+        ]
+        return self._of_contexts(found, (*levels.shape, self.dim))
+
+    def credible_intervals(
+        self,
+        level: float = 0.9,
+        context: npt.ArrayLike | None = None,
+        *,
+        kind: _conditional.Interval = "central",
+        draws: SupportsIndex = 10_000,
+        seed: SupportsIndex = 0,
+    ) -> Array:
+        """Intervals that hold each column with a probability given each context, by sampling.
+
+        Parameters
+        ----------
+        level : float
+            The probability, above 0 and below 1.
+        context, draws, seed
+            As in `quantiles`.
+        kind : {"central", "shortest"}
+            Between the quantiles (1 - level) / 2 and (1 + level) / 2, or the shortest one.
+
+        Returns
+        -------
+        array [m, dim, 2], float64
+            Lower and upper ends; without the first axis for a single context.
+        """
+        part, count = _conditional.checked_level(level), integer(draws, "draws", 2)
+        choice(kind, {"central": 0, "shortest": 1}, "kind")
+        found = [
+            (_conditional.intervals(samples, part, kind, self.columns), batch)
+            for samples, batch in _conditional.many_samples(self, context, count, seed64(seed))
+        ]
+        return self._of_contexts(found, (self.dim, 2))
+
+    def given(self, columns: Sequence[Any]) -> _conditional.Given:
+        """Return the distribution of the other columns given these: exact, for columns that come first.
+
+        The noise of the columns must depend on nothing but them: in an autoregressive flow they come first in the order
+        of every layer, and nothing mixes them with others. Then the noise of the others is independent of theirs. Flows
+        by name take turns with natural and reversed orders: one with `transforms=1`, or a `Spec` with the same order
+        in all layers, is such a flow.
+
+        Parameters
+        ----------
+        columns : sequence of str or int
+            By name or number, in any order.
+
+        Returns
+        -------
+        Given
+            With `log_prob` and `sample`. It is no flow that can be saved or trained.
+
+        Raises
+        ------
+        NotImplementedError
+            Where their noise depends on others, and for other bases than standard_normal, logistic and uniform.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=3, transforms=1)
+        >>> last = flow.given([0, 1])
+        >>> last.log_prob([[0.5]], [[1.0, 2.0]]).shape, last.sample(10, [1.0, 2.0], seed=1).shape
+        ((1,), (10, 1))
+        """
+        return _conditional.Given(self, columns)
 
     def sample_to(
         self,
@@ -1037,6 +1162,23 @@ class Flow:
             return _columns.like(written, values, columns if of_data or not columns else [*map(str, columns)])
         return _shaped(values, data.batch + data.event)
 
+    def _context(self, context: npt.ArrayLike | None, dtype: np.dtype[Any] | None = None) -> Rows:
+        """Contexts by themselves, one or many."""
+        if self.context_dim == 0:
+            raise ShapeError("this flow has no context: its context_dim is 0")
+        if context is None:
+            raise ShapeError(f"context is missing: this flow has context_dim {self.context_dim}")
+        names = self._names(None, context)[1]
+        written = _columns.encoded(context, self.context_columns, self.context_dim, "context")
+        found = rows(written, self.context_dim, self.dtype, "context", "context_dim", names)
+        return Rows(np.require(found.array, dtype or self.dtype), found.batch, found.event)
+
+    def _of_contexts(self, found: list[tuple[Array, tuple[int, ...]]], shape: tuple[int, ...]) -> Array:
+        """What belongs to each context, in the axes that contexts came in."""
+        batch = found[0][1] if found else (0,)
+        parts = [part for part, _ in found] or [np.empty((0, *shape))]
+        return np.concatenate(parts).reshape(*batch, *shape)
+
     def _framed(self, x: Array, context: Any, frame: FrameName | None) -> Any:
         names = self.columns or [str(i) for i in range(self.dim)]
         if frame is not None:
@@ -1154,8 +1296,19 @@ class Flow:
         seed: SupportsIndex | None,
         first_row: SupportsIndex,
         want_log_prob: bool,
+        per_context: bool = False,
     ) -> tuple[Array, Array]:
         count, dtype = integer(n, "n", 0), self.dtype
+        if per_context:
+            each = self._context(context)
+            many = Rows(_conditional.repeated(each, count), (), ())
+            x, log_prob = (
+                self._sample(len(many), many.array, temperature, seed, first_row, want_log_prob)
+                if len(many)
+                else (np.empty((0, *self.shape), dtype), np.empty(0, dtype))
+            )
+            shape = (len(each), count)
+            return x.reshape(*shape, *self.shape), log_prob.reshape(shape) if want_log_prob else log_prob
         names = self._names(None, context)[1]
         context = _columns.encoded(context, self.context_columns, self.context_dim, "context")
         given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
