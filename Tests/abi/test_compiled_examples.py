@@ -9,7 +9,7 @@ from support import INCLUDE, PROJECT, SONAME, WARNINGS, compilers, needs, run
 
 LANGUAGES = {
     "c": (["cc", "gcc", "clang"], ["-std=c99", *WARNINGS, *INCLUDE]),
-    "cpp": (["c++", "g++", "clang++"], ["-std=c++11", *WARNINGS, *INCLUDE]),
+    "cpp": (["c++", "g++", "clang++"], ["-std=c++17", *WARNINGS, *INCLUDE]),
     "f90": (["gfortran"], ["-std=f2008"]),
 }
 

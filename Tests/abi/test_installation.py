@@ -10,11 +10,18 @@ PROGRAM = """#include <diffeo.h>
 #include <string.h>
 int main(void) { return strcmp(diffeo_version_string(), DIFFEO_VERSION_STRING); }
 """
+CPP_PROGRAM = """#include <diffeo.hpp>
+int main() { return diffeo::spec(2).add_coupling().build().dim() != 2; }
+"""
 CMAKE_LISTS = """cmake_minimum_required(VERSION 3.16)
-project(user C)
+project(user C CXX)
 find_package(diffeo 0.2 REQUIRED)
 add_executable(user user.c)
-target_link_libraries(user PRIVATE diffeo::diffeo)
+add_executable(user_cpp user.cpp)
+foreach(program user user_cpp)
+  target_link_libraries(${program} PRIVATE diffeo::diffeo)
+endforeach()
+target_compile_features(user_cpp PRIVATE cxx_std_17)
 """
 
 
@@ -34,11 +41,14 @@ def installed(prefix):
 @pytest.fixture
 def source(tmp_path):
     (tmp_path / "user.c").write_text(PROGRAM)
+    (tmp_path / "user.cpp").write_text(CPP_PROGRAM)
     (tmp_path / "CMakeLists.txt").write_text(CMAKE_LISTS)
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["include/diffeo.h", "include/diffeo_loader.h", "lib/libdiffeo.so", f"lib/{SONAME}"])
+@pytest.mark.parametrize(
+    "name", ["include/diffeo.h", "include/diffeo.hpp", "include/diffeo_loader.h", "lib/libdiffeo.so", f"lib/{SONAME}"]
+)
 def test_installs_into_destdir(name, installed):
     assert (installed / name).exists()
 
@@ -56,15 +66,16 @@ def test_a_program_builds_with_pkg_config_and_runs(installed, source):
     run(source / "user", env=os.environ | {"LD_LIBRARY_PATH": str(installed / "lib")})
 
 
-@needs("cmake", "make")
+@needs("cmake", "make", "g++")
 def test_a_program_builds_with_cmake_and_runs(installed, source):
     build = source / "build"
     run("cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={installed}")
     run("cmake", "--build", build)
     run(build / "user")
+    run(build / "user_cpp")
 
 
-@needs("cmake", "make")
+@needs("cmake", "make", "g++")
 def test_cmake_refuses_another_minor_version(installed, source):
     (source / "CMakeLists.txt").write_text(CMAKE_LISTS.replace("diffeo 0.2", "diffeo 0.1"))
     command = ["cmake", "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={installed}"]
