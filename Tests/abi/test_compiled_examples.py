@@ -10,7 +10,7 @@ from support import INCLUDE, PROJECT, SONAME, WARNINGS, compilers, needs, run
 LANGUAGES = {
     "c": (["cc", "gcc", "clang"], ["-std=c99", *WARNINGS, *INCLUDE]),
     "cpp": (["c++", "g++", "clang++"], ["-std=c++17", *WARNINGS, *INCLUDE]),
-    "f90": (["gfortran"], ["-std=f2008"]),
+    "f90": (["gfortran"], ["-std=f2018", PROJECT / "include/diffeo.f90"]),
 }
 
 

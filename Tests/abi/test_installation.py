@@ -47,7 +47,15 @@ def source(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["include/diffeo.h", "include/diffeo.hpp", "include/diffeo_loader.h", "lib/libdiffeo.so", f"lib/{SONAME}"]
+    "name",
+    [
+        "include/diffeo.h",
+        "include/diffeo.hpp",
+        "include/diffeo.f90",
+        "include/diffeo_loader.h",
+        "lib/libdiffeo.so",
+        f"lib/{SONAME}",
+    ],
 )
 def test_installs_into_destdir(name, installed):
     assert (installed / name).exists()

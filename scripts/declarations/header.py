@@ -118,6 +118,12 @@ class Header:
         return self.all(Function)
 
     @property
+    def numbers(self) -> dict[str, str]:
+        """Constants that are macros: those of the version, and others."""
+        sources = "\n".join(each.source for each in self.all(Macro))
+        return dict(re.findall(r"#define (DIFFEO_\w+) (\S+)", sources))
+
+    @property
     def enums(self) -> list[Enum]:
         return self.all(Enum)
 
