@@ -1,10 +1,10 @@
 ! diffeo.f90 - diffeo.h for Fortran 2018: every function, struct and constant. Written by scripts/generate-interface.
 !
 ! diffeo.h says what they mean. Of Fortran:
-!   - A batch of n rows of dim values is an array x(dim, n). What may be NULL in C may be left out: all arrays, structs and
-!     strings are optional. Arguments after one that is left out have their keywords. (Where C writes one number, such as low of
-!     diffeo_option_bounds, it is an array of one.)
-!   - Handles are type(c_ptr). Functions of yours are passed as c_funloc(...), with the abstract interface of their type.
+!   - A batch of n rows of dim values is an array x(dim, n).
+!   - What may be NULL in C may be left out: all arrays, structs and strings are optional. Arguments after one that is
+!     left out have their keywords. (Where C writes one number, as low of diffeo_option_bounds, it is an array of one.)
+!   - Handles are type(c_ptr). Functions of yours are passed as c_funloc(...); their types are abstract interfaces.
 !   - Strings end with a 0: trim(path)//c_null_char. diffeo_text makes one of C's a Fortran string.
 !   - A status that is not DIFFEO_OK is an error, and diffeo_message() is what was wrong, in words.
 !   - Fortran has no unsigned integers: seeds beyond 2^63 - 1 are the negative numbers with their bits.

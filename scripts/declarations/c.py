@@ -64,6 +64,14 @@ def linked(name: str) -> Callable[[Header], str]:
     return lambda header: re.sub(r"libdiffeo\.so\.[0-9.]*[0-9]", header.soname, (PROJECT / name).read_text())
 
 
+def versioned(name: str) -> Callable[[Header], str]:
+    """The description of a package, which is written by hand but for the version."""
+    place = re.compile(r"^(version\W+)[0-9.]+(?=\W*$)", re.M | re.I)
+    return lambda header: place.sub(
+        lambda match: match[1] + header.macros["VERSION_STRING"].strip('"'), (PROJECT / name).read_text(), count=1
+    )
+
+
 def loader(header: Header) -> str:
     """The loader with its table written anew."""
     lines = [" "]

@@ -34,18 +34,17 @@ def options_struct(struct: Struct) -> str:
     for each in struct.fields:
         if each.name == "struct_size" or each.name.startswith("reserved") or each.name in counts:
             continue
-        base = each.type.removeprefix("const ").rstrip("* ")
-        if not each.type.endswith("*"):
-            kind = NUMBERS[base]
+        if not each.pointers:
+            kind = NUMBERS[each.base]
             declared.append(f"{kind} {each.name} = defaults().{each.name};")
             filled.append(f"c_.{each.name} = from.{each.name};")
-        elif base.startswith("diffeo_"):
-            kind = base.removeprefix("diffeo_")
+        elif each.base.startswith("diffeo_"):
+            kind = each.base.removeprefix("diffeo_")
             declared.append(f"std::optional<{kind}> {each.name}{{}};")
             held.append(f"std::optional<{kind}::in_c> {each.name}_{{}};")
             begun.append(f"if (from.{each.name}) c_.{each.name} = {each.name}_.emplace(*from.{each.name}).get();")
         else:
-            kind = f"std::vector<std::{base}>"
+            kind = f"std::vector<std::{each.base}>"
             declared.append(f"std::optional<{kind}> {each.name}{{}};")
             filled.append(f"c_.{each.name} = detail::array(from.{each.name});")
             if count := counted(struct, each):

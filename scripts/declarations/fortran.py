@@ -20,10 +20,10 @@ INTRODUCTION = """\
 ! diffeo.f90 - diffeo.h for Fortran 2018: every function, struct and constant. Written by scripts/generate-interface.
 !
 ! diffeo.h says what they mean. Of Fortran:
-!   - A batch of n rows of dim values is an array x(dim, n). What may be NULL in C may be left out: all arrays, structs and
-!     strings are optional. Arguments after one that is left out have their keywords. (Where C writes one number, such as low of
-!     diffeo_option_bounds, it is an array of one.)
-!   - Handles are type(c_ptr). Functions of yours are passed as c_funloc(...), with the abstract interface of their type.
+!   - A batch of n rows of dim values is an array x(dim, n).
+!   - What may be NULL in C may be left out: all arrays, structs and strings are optional. Arguments after one that is
+!     left out have their keywords. (Where C writes one number, as low of diffeo_option_bounds, it is an array of one.)
+!   - Handles are type(c_ptr). Functions of yours are passed as c_funloc(...); their types are abstract interfaces.
 !   - Strings end with a 0: trim(path)//c_null_char. diffeo_text makes one of C's a Fortran string.
 !   - A status that is not DIFFEO_OK is an error, and diffeo_message() is what was wrong, in words.
 !   - Fortran has no unsigned integers: seeds beyond 2^63 - 1 are the negative numbers with their bits.
@@ -73,21 +73,18 @@ def fortran(header: Header) -> str:
         return NUMBERS[alias.type if alias else kind]
 
     def argument(each: Value) -> str:
-        base = each.type.removeprefix("const ").rstrip("* ")
-        stars = each.type.count("*")
+        base, intent = each.base, "in" if each.constant else "inout"
         if base in aliases and aliases[base].arguments is not None:
             return f"type(c_funptr), value :: {each.name}"
-        if stars == 0:
+        if each.pointers == 0:
             return f"{number(base)}, value :: {each.name}"
-        if stars == 2:
+        if each.pointers == 2:
             return f"type(c_ptr), intent(out) :: {each.name}"
         if base in NUMBERS:
             # Never intent(out): a failed call leaves what is there, and some add to it.
-            intent = "in" if each.type.startswith("const ") else "inout"
             shape = "" if base == "size_t" else "(*)"  # the length of a text, and no array
             return f"{NUMBERS[base]}, intent({intent}), optional :: {each.name}{shape}"
         if base in structs:
-            intent = "in" if each.type.startswith("const ") else "inout"
             return f"type({base}), intent({intent}), optional :: {each.name}"
         return f"type(c_ptr), value :: {each.name}"
 
@@ -102,7 +99,7 @@ def fortran(header: Header) -> str:
         return [*lines, f"    end {kind}"]
 
     def field(each: Value) -> str:
-        return f"{'type(c_ptr)' if each.type.endswith('*') else number(each.type)} :: {each.name}"
+        return f"{'type(c_ptr)' if each.pointers else number(each.type)} :: {each.name}"
 
     lines = [INTRODUCTION, "module diffeo", "  use, intrinsic :: iso_c_binding", "  implicit none", "  public", ""]
     taken = {each.name for each in [*header.functions, *header.structs, *aliases.values()]}

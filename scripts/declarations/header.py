@@ -29,6 +29,19 @@ class Value:
     number: int = 0
     comment: str = ""
 
+    @property
+    def base(self) -> str:
+        """What is there when all pointers have been followed: 'float' for 'const float *'."""
+        return self.type.removeprefix("const ").rstrip("* ")
+
+    @property
+    def pointers(self) -> int:
+        return self.type.count("*")
+
+    @property
+    def constant(self) -> bool:
+        return self.type.startswith("const ")
+
 
 @dataclass
 class Enum:
