@@ -144,7 +144,7 @@ def test_julia(library, tmp_path):
     assert printed == re.search(r'DIFFEO_VERSION_STRING "(.*)"', (PROJECT / "include/diffeo.h").read_text())[1]
 
 
-# ---------------------------------------------------------------------------------------------- programs of the documents
+# -------------------------------------------------------------------------------------------- programs of the documents
 
 
 @needs("rustc")

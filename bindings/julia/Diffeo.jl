@@ -1,8 +1,9 @@
-# What diffeo.h declares, which says what it means: written by scripts/generate-interface. Not tried: there was no Julia at
-# hand when it was written.
+# What diffeo.h declares, which says what it means: written by scripts/generate-interface. Not tried: there was no Julia
+# at hand when it was written.
 #
 # A batch of n rows is an array of dim x n. Structs are given by Ref: options = Ref{diffeo_train_options}(), then
-# diffeo_train_options_init(options, sizeof(options[])). The library is that of ENV["DIFFEO_LIBRARY"], else the system's.
+# diffeo_train_options_init(options, sizeof(options[])). The library is that of ENV["DIFFEO_LIBRARY"], else that of the
+# system.
 module Diffeo
 
 const library = get(ENV, "DIFFEO_LIBRARY", "libdiffeo.so.0.2")

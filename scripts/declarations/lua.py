@@ -6,8 +6,8 @@ from .header import HEADER, Header
 
 MODULE = """\
 -- diffeo.h for LuaJIT: local diffeo, ffi = require "diffeo", require "ffi". Written by scripts/generate-interface.
--- Functions, constants and structs have their names of C: diffeo.diffeo_flow_load, diffeo.DIFFEO_OK. The library is the one
--- of the environment variable DIFFEO_LIBRARY, else that of the system.
+-- Functions, constants and structs have their names of C: diffeo.diffeo_flow_load, diffeo.DIFFEO_OK. The library is
+-- that of the environment variable DIFFEO_LIBRARY, else that of the system.
 local ffi = require "ffi"
 
 ffi.cdef [[

@@ -12,8 +12,9 @@ import java.util.Map;
 /**
  * What diffeo.h declares, which says what it means, by JNA: written by scripts/generate-interface.
  *
- * Handles are Pointers, and are ended by their destroy. Arrays are copied in and out by JNA; null is NULL. Numbers without
- * a sign have the bits of Java's. The library is that of the property diffeo.library, a path, else the system's.
+ * Handles are Pointers, and are ended by their destroy. Arrays are copied in and out by JNA; null is NULL. Numbers
+ * without a sign have the bits of Java's. The library is that of the property diffeo.library, a path, else that of the
+ * system.
  */
 public final class Diffeo {
   private Diffeo() {}
