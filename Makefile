@@ -12,7 +12,7 @@ PYTEST = .venv/bin/pytest -q -n auto --dist worksteal
 # On x86-64 fused multiply-add has to be asked for.
 FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
 # Python that ruff looks after.
-CHECKED = bindings/python scripts/generate-interface scripts/swift-core Tests/abi Tests/clients Tests/exchange Tests/inference examples
+CHECKED = bindings/python scripts/generate-interface scripts/declarations scripts/swift-core Tests/abi Tests/clients Tests/exchange Tests/inference examples
 # How many times as long the tests marked long are in `make test-long`.
 LENGTH ?= 20
 # Of the demo's weights and shuffling.
@@ -26,7 +26,7 @@ all: lib
 lib: system ## builds the library: .build/release/libdiffeo.so
 	$(SWIFT_BUILD) --product diffeo
 
-interface: ## writes what repeats include/diffeo.h: the loader, symbols, Python's structs and signatures, docs/c-api.md
+interface: ## writes what repeats include/diffeo.h: the loader, symbols, declarations of other languages, docs/c-api.md
 	scripts/generate-interface
 
 test: test-swift test-abi test-python ## builds and runs every test

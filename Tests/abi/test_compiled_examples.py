@@ -9,8 +9,8 @@ from support import INCLUDE, PROJECT, SONAME, WARNINGS, compilers, needs, run
 
 LANGUAGES = {
     "c": (["cc", "gcc", "clang"], ["-std=c99", *WARNINGS, *INCLUDE]),
-    "cpp": (["c++", "g++", "clang++"], ["-std=c++11", *WARNINGS, *INCLUDE]),
-    "f90": (["gfortran"], ["-std=f2008"]),
+    "cpp": (["c++", "g++", "clang++"], ["-std=c++17", *WARNINGS, *INCLUDE]),
+    "f90": (["gfortran"], ["-std=f2018", PROJECT / "include/diffeo.f90"]),
 }
 
 

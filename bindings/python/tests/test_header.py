@@ -18,8 +18,9 @@ pytestmark = pytest.mark.skipif(not HEADER.is_file(), reason="not in a source ch
 
 @pytest.fixture(scope="module")
 def interface():
-    """The names of scripts/generate-interface."""
-    return runpy.run_path(str(PROJECT / "scripts/generate-interface"), run_name="interface")
+    """The names of scripts/generate-interface, and of what it writes of C."""
+    script = runpy.run_path(str(PROJECT / "scripts/generate-interface"), run_name="interface")
+    return {**vars(script["c"]), **script}
 
 
 @pytest.fixture(scope="module")
