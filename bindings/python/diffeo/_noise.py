@@ -23,8 +23,8 @@ class Noise(NamedTuple):
 
     u and scores are [n, dim]: probability integral transforms, uniform on [0, 1], and the same through the inverse of
     the standard normal distribution function. `rows` of them are taken, in order, and the means over them have errors
-    as if there were `effective` ones: those of the draws that they are ranked among are in it. `independent` says whether
-    columns should be independent of each other, `how` how they were made.
+    as if there were `effective` ones: those of the draws that they are ranked among are in it. `independent` says
+    whether columns should be independent of each other, `how` how they were made.
     """
 
     u: Array

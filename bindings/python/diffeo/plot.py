@@ -1,9 +1,9 @@
 """Pictures of flows with Matplotlib: data beside samples, densities, noise, learning curves.
 
-Each function returns its `matplotlib.figure.Figure`, which Pyplot does not know of: ``figure.savefig("corner.png")``, or
-the last line of a cell in a notebook. To draw into one of your own, give `figure` or `ax`. Backgrounds are transparent;
-ink and colours have a contrast of 3 and more on white and on black, and are told apart by colour-blind readers: data are
-blue and filled, what the flow makes is orange and a line [1]_.
+Each function returns its `matplotlib.figure.Figure`, which Pyplot does not know of: ``figure.savefig("corner.png")``,
+or the last line of a cell in a notebook. To draw into one of your own, give `figure` or `ax`. Backgrounds are
+transparent; ink and colours have a contrast of 3 and more on white and on black, and are told apart by colour-blind
+readers: data are blue and filled, what the flow makes is orange and a line [1]_.
 
 Matplotlib is imported when a function is called: ``pip install "diffeo[report]"``.
 
@@ -41,6 +41,7 @@ __all__ = ["corner", "density", "history", "noise"]
 INK, DATA, FLOW = "#767676", "#0072B2", "#D55E00"
 FILL = 0.6  # opacity of what is filled
 COLOURS = (DATA, FLOW, "#009E73", "#B8609A", "#A07800")  # one for each of several flows
+_AREA = (0.23, 0.58, 0.82)  # DATA, so light that areas are seen on black, too
 _MOST = 8  # columns of a corner plot
 _LEVELS = (0.5, 0.9)  # shares of the rows inside of a contour
 _PIXELS = 160
@@ -103,7 +104,7 @@ def corner(
 ) -> Figure:
     """Histograms of all columns and of pairs of them: data in blue, samples of the flow in orange.
 
-    Contours hold half and nine tenths of the rows. Axes go over what lies between the quantiles 0.002 and 0.998 of both.
+    Contours hold half and nine tenths of the rows. Axes go over what is between the quantiles 0.002 and 0.998 of both.
 
     Parameters
     ----------
@@ -185,12 +186,12 @@ def _both_planes(ax: Axes, a: Array, b: Array, across: tuple[float, float], down
     colors = optional("matplotlib.colors", "diffeo.plot", "report")
     bins = int(np.clip(math.sqrt(len(a)) / 3, 12, 40))
     for each, color in ((a, DATA), (b, FLOW)):
-        counts, edges, more = np.histogram2d(*each.T, bins=bins, range=[across, down])
+        counts, edges, more = np.histogram2d(each[:, 0], each[:, 1], bins=bins, range=np.array([across, down]))
         if not counts.any():
             continue
         smooth = _smoothed(counts.T)
         if color == DATA:
-            faint = colors.LinearSegmentedColormap.from_list("data", [(*colors.to_rgb(DATA), 0), (*colors.to_rgb(DATA), 0.8)])
+            faint = colors.LinearSegmentedColormap.from_list("data", [(*_AREA, 0.0), (*_AREA, 0.85)])
             ax.imshow(np.sqrt(counts.T), extent=(*across, *down), origin="lower", aspect="auto", cmap=faint)
         middles = [(edge[1:] + edge[:-1]) / 2 for edge in (edges, more)]
         heights = sorted({_height(smooth, share) for share in _LEVELS})
@@ -317,8 +318,10 @@ def density(
     begin, end = _ends(flow, context, low, high, seed)
     dim = len(begin)
     words = _given_names(names, dim) or (None if callable(flow) else flow.columns) or _numbered(dim)
-    sides = [a + (np.arange(count) + 0.5) / count * (b - a)
-             for a, b, count in zip(begin, end, (4 * side,) if dim == 1 else (side, side), strict=True)]
+    sides = [
+        a + (np.arange(count) + 0.5) / count * (b - a)
+        for a, b, count in zip(begin, end, (4 * side,) if dim == 1 else (side, side), strict=True)
+    ]
     grid = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, dim)
     log_prob = flow(grid) if callable(flow) else flow.log_prob(grid, context)
     values = np.exp(np.asarray(log_prob, np.float64).reshape(-1))
@@ -499,6 +502,6 @@ def wide_range(*columns: Array) -> tuple[float, float]:
 
 def _figure_of(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
     if ax is not None:
-        return ax.figure, ax  # type: ignore[return-value]
+        return ax.figure, ax
     figure = new_figure(width, height)
     return figure, figure.add_subplot()

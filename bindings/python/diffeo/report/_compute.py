@@ -86,11 +86,21 @@ def marginals(rows: Rows) -> tuple[list[Marginal], list[Test]]:
         test = stats.ks_2samp(a, b, method="asymp")
         found.append(
             Marginal(
-                name, edges, counts / len(a), made / len(b), ratio, error,
-                float(a.mean()), float(b.mean()), math.sqrt((a.var() + b.var()) / len(a)),
-                float(a.std()), float(b.std()), float(test.statistic), float(test.pvalue),
+                name,
+                edges,
+                counts / len(a),
+                made / len(b),
+                ratio,
+                error,
+                float(a.mean()),
+                float(b.mean()),
+                math.sqrt((a.var() + b.var()) / len(a)),
+                float(a.std()),
+                float(b.std()),
+                float(test.statistic),
+                float(test.pvalue),
             )
-        )  # fmt: skip
+        )
     effects = [f"{each.name}: distribution functions are {each.distance:.3f} apart" for each in found]
     return found, [
         family(
@@ -205,11 +215,13 @@ def _mixture_log_prob(weights: Array, means: Array, covariances: Array, x: Array
             z = scipy("linalg").solve_triangular(root, (x - mean).T, lower=True).T
             log_root = np.log(np.diag(root)).sum()
         parts.append(
-            math.log(max(weight, 1e-300)) - 0.5 * (z**2).sum(axis=1) - log_root - 0.5 * x.shape[1] * math.log(2 * math.pi)
+            math.log(max(weight, 1e-300))
+            - 0.5 * (z**2).sum(axis=1)
+            - log_root
+            - 0.5 * x.shape[1] * math.log(2 * math.pi)
         )
     found: Array = scipy("special").logsumexp(parts, axis=0)
     return found
-
 
 
 # -------------------------------------------------------------------------------------------------------- noise
@@ -247,42 +259,60 @@ def noise(rows: Rows) -> tuple[NoiseSection, list[Test]]:
     error = 1 / math.sqrt(n)
     tests = [
         family(
-            "noise: mean", "noise", "the noise of each column has mean 0", "z-test",
+            "noise: mean",
+            "noise",
+            "the noise of each column has mean 0",
+            "z-test",
             2 * stats.norm.sf(np.abs(means) / error),
             [f"{name}: mean {mean:+.3f} ± {2 * error:.3f}" for name, mean in zip(rows.names, means, strict=True)],
         ),
         family(
-            "noise: spread", "noise", "the noise of each column has standard deviation 1", "chi-square of the sum of squares",
+            "noise: spread",
+            "noise",
+            "the noise of each column has standard deviation 1",
+            "chi-square of the sum of squares",
             np.minimum(1, 2 * np.minimum(stats.chi2.sf(n * squares, n), stats.chi2.cdf(n * squares, n))),
-            [f"{name}: root mean square {math.sqrt(each):.3f} ± {error * math.sqrt(2):.3f}"
-             for name, each in zip(rows.names, squares, strict=True)],
+            [
+                f"{name}: root mean square {math.sqrt(each):.3f} ± {error * math.sqrt(2):.3f}"
+                for name, each in zip(rows.names, squares, strict=True)
+            ],
         ),
-    ]  # fmt: skip
+    ]
     distances = [stats.kstest(column, "uniform").statistic for column in found.u.T]
     tests.append(
         family(
-            "noise: uniformity", "noise", "the distribution function of the noise of each column is uniform",
-            "Kolmogorov-Smirnov", [stats.kstwo.sf(each, max(1, round(n))) for each in distances],
+            "noise: uniformity",
+            "noise",
+            "the distribution function of the noise of each column is uniform",
+            "Kolmogorov-Smirnov",
+            [stats.kstwo.sf(each, max(1, round(n))) for each in distances],
             [f"{name}: {each:.3f} from uniform" for name, each in zip(rows.names, distances, strict=True)],
         )
-    )  # fmt: skip
+    )
     if found.independent:
         lengths = (g**2).sum(axis=1)
-        distance = stats.kstest(lengths, "chi2", args=(dim,)).statistic
+        distance, spread = stats.kstest(lengths, "chi2", args=(dim,)).statistic, lengths.std() / math.sqrt(n)
         tests.append(
             family(
-                "noise: distances", "noise", "squared distances |z|² have a chi-square distribution", "Kolmogorov-Smirnov",
+                "noise: distances",
+                "noise",
+                "squared distances |z|² have a chi-square distribution",
+                "Kolmogorov-Smirnov",
                 [stats.kstwo.sf(distance, max(1, round(n)))],
-                [f"mean |z|² {lengths.mean():.3f} ± {2 * lengths.std() / math.sqrt(n):.3f} for {dim}; {distance:.3f} apart"],
+                [f"mean |z|² {lengths.mean():.3f} ± {2 * spread:.3f} for {dim}; {distance:.3f} apart"],
             )
-        )  # fmt: skip
+        )
         tests.append(_directions(g, n))
     paired = np.unique(np.linspace(0, dim - 1, min(dim, _PAIRED)).round().astype(np.int64))
     words, shown = [rows.names[i] for i in paired], g[:, paired]
     of_columns = _pairs(shown, words, None, []) if found.independent else []
     of_context = [] if context is None else _pairs(shown, words, context[: found.rows], rows.context_names)
     for name, question, pairs in (
-        ("noise: correlation", "columns of the noise have no rank correlation, nor have their distances from 0", of_columns),
+        (
+            "noise: correlation",
+            "columns of the noise have no rank correlation, nor have their distances from 0",
+            of_columns,
+        ),
         ("noise: context", "the noise and its distance from 0 have no rank correlation with the context", of_context),
     ):
         if pairs:
@@ -290,9 +320,18 @@ def noise(rows: Rows) -> tuple[NoiseSection, list[Test]]:
             tests.append(family(name, "noise", question, "Spearman", p, [str(each) for each in pairs]))
     strongest = sorted(of_columns + of_context, key=lambda each: -abs(each.z))[:10]
     section = NoiseSection(
-        found.how, found.rows, found.independent, means, np.sqrt(squares), error, float((g**2).sum(axis=1).mean()),
-        len(paired), _rank_correlations(shown, shown) * math.sqrt(found.rows - 1), strongest, found,
-    )  # fmt: skip
+        found.how,
+        found.rows,
+        found.independent,
+        means,
+        np.sqrt(squares),
+        error,
+        float((g**2).sum(axis=1).mean()),
+        len(paired),
+        _rank_correlations(shown, shown) * math.sqrt(found.rows - 1),
+        strongest,
+        found,
+    )
     return section, tests
 
 
@@ -302,14 +341,19 @@ def _directions(g: Array, n: float) -> Test:
     unit = g / np.linalg.norm(g, axis=1, keepdims=True)
     mean = unit.mean(axis=0)
     rayleigh = dim * n * float(mean @ mean)
-    p, effects = [chi2.sf(rayleigh, dim)], [f"mean direction {np.linalg.norm(mean):.3f} long for {math.sqrt(1 / n):.3f}"]
+    p, effects = (
+        [chi2.sf(rayleigh, dim)],
+        [f"mean direction {np.linalg.norm(mean):.3f} long for {math.sqrt(1 / n):.3f}"],
+    )
     if dim > 1:
         second = unit.T @ unit / len(unit)
         bingham = dim * (dim + 2) / 2 * n * float((second**2).sum() - 1 / dim)
         freedom = (dim - 1) * (dim + 2) / 2
         p.append(chi2.sf(bingham, freedom))
         effects.append(f"second moments: {bingham:.1f} for {freedom:.0f} ± {2 * math.sqrt(2 * freedom):.1f}")
-    return family("noise: directions", "noise", "directions z / |z| are uniform on the sphere", "Rayleigh, Bingham", p, effects)
+    return family(
+        "noise: directions", "noise", "directions z / |z| are uniform on the sphere", "Rayleigh, Bingham", p, effects
+    )
 
 
 @dataclass(frozen=True)
@@ -361,8 +405,8 @@ def _rank_correlations(a: Array, b: Array) -> Array:
 class Classifier:
     """A classifier that has learned to tell rows from samples, on others.
 
-    accuracy: 0.5 where it cannot. ordered: how often it gives the row of a pair the higher score. scores: that a row is of
-    the data, [n] of rows and of samples.
+    accuracy: 0.5 where it cannot. ordered: how often it gives the row of a pair the higher score. scores: that a row is
+    of the data, [n] of rows and of samples.
     """
 
     accuracy: float
@@ -405,19 +449,30 @@ def classifier(rows: Rows) -> tuple[Classifier, list[Test]]:
     right = np.concatenate([of_data > 0.5, of_samples <= 0.5])
     accuracy, n = float(right.mean()), len(asked)
     section = Classifier(
-        accuracy, math.sqrt(accuracy * (1 - accuracy) / (2 * n)), ordered, math.sqrt(ordered * (1 - ordered) / n), n,
-        len(learned), width, of_data, of_samples,
-    )  # fmt: skip
+        accuracy,
+        math.sqrt(accuracy * (1 - accuracy) / (2 * n)),
+        ordered,
+        math.sqrt(ordered * (1 - ordered) / n),
+        n,
+        len(learned),
+        width,
+        of_data,
+        of_samples,
+    )
     effect = (
         f"accuracy {accuracy:.3f} ± {2 * section.accuracy_error:.3f}; "
         f"{ordered:.3f} ± {2 * section.ordered_error:.3f} of pairs told right"
     )
     return section, [
         family(
-            "classifier", "classifier", "a classifier cannot tell rows from samples", "C2ST, Wilcoxon on held-out pairs",
-            [p], [effect],
+            "classifier",
+            "classifier",
+            "a classifier cannot tell rows from samples",
+            "C2ST, Wilcoxon on held-out pairs",
+            [p],
+            [effect],
         )
-    ]  # fmt: skip
+    ]
 
 
 # ----------------------------------------------------------------------------------------- regions, calibration
@@ -458,7 +513,9 @@ def regions(rows: Rows) -> tuple[Coverage, list[Test]]:
 def posteriors(rows: Rows) -> tuple[Coverage, Calibration, list[Test]]:
     """With a context: coverage of regions of highest density, ranks by column, and TARP."""
     stats = scipy("stats")
-    chosen = np.sort(np.random.default_rng(rows.seed_of("posteriors")).permutation(np.flatnonzero(rows.inside()))[:_POSTERIORS])
+    chosen = np.sort(
+        np.random.default_rng(rows.seed_of("posteriors")).permutation(np.flatnonzero(rows.inside()))[:_POSTERIORS]
+    )
     assert rows.context is not None
     x, context = rows.x[chosen], rows.context[chosen]
     drawn = posterior_samples(rows.flow, context, _DRAWS, seed=rows.seed_of("draws")).reshape(len(x), _DRAWS, -1)
@@ -476,21 +533,30 @@ def posteriors(rows: Rows) -> tuple[Coverage, Calibration, list[Test]]:
     middle = ranks.mean(axis=0) / _DRAWS
     tests.append(
         family(
-            "ranks", "calibration", "a row has any rank among draws for its context", "SBC, chi-square of 20 bins or fewer", p,
-            [f"{name}: mean rank {each:.3f} ± {2 * math.sqrt(1 / 12 / len(x)):.3f} of 1"
-             for name, each in zip(rows.names, middle, strict=True)],
+            "ranks",
+            "calibration",
+            "a row has any rank among draws for its context",
+            "SBC, chi-square of 20 bins or fewer",
+            p,
+            [
+                f"{name}: mean rank {each:.3f} ± {2 * math.sqrt(1 / 12 / len(x)):.3f} of 1"
+                for name, each in zip(rows.names, middle, strict=True)
+            ],
         )
-    )  # fmt: skip
+    )
     fine = np.arange(_DRAWS + 2) / (_DRAWS + 1)
     _, everywhere = tarp(x, drawn, levels=fine, seed=rows.seed_of("tarp"))
     distance = float(np.abs(everywhere - fine).max())
     tests.append(
         family(
-            "random regions", "calibration", "balls around random points hold a row as often as they hold draws",
-            "TARP, Kolmogorov-Smirnov", [float(stats.kstwo.sf(distance, len(x)))],
+            "random regions",
+            "calibration",
+            "balls around random points hold a row as often as they hold draws",
+            "TARP, Kolmogorov-Smirnov",
+            [float(stats.kstwo.sf(distance, len(x)))],
             [f"coverage is {distance:.3f} off at most"],
         )
-    )  # fmt: skip
+    )
     _, covered = tarp(x, drawn, levels=_LEVELS, seed=rows.seed_of("tarp"))
     return section, Calibration(len(x), _DRAWS, _LEVELS, covered, p, ranks), tests
 
@@ -503,10 +569,14 @@ def _coverage(place: Array, samples: int, draws: int, distance: float, p: float)
     effect = "; ".join(f"regions of {level:.0%} hold {held:.1%} of the rows" for level, held in at.items())
     return Coverage(_LEVELS, covered, len(place), draws, error), [
         family(
-            "regions", "coverage", "regions of highest density hold as many rows as samples", "Kolmogorov-Smirnov", [p],
+            "regions",
+            "coverage",
+            "regions of highest density hold as many rows as samples",
+            "Kolmogorov-Smirnov",
+            [p],
             [f"{effect}; {distance:.3f} off at most"],
         )
-    ]  # fmt: skip
+    ]
 
 
 # ------------------------------------------------------------------------------------------ worst rows, support
@@ -529,7 +599,7 @@ class WorstRow:
 class Support:
     """Where rows and samples are.
 
-    lowest: of the rows and samples together, shares with the lowest density, their number, and how many of them are rows.
+    lowest: of the rows and samples together, shares with the lowest density, their number, and how many are rows.
     beyond: by column, rows beyond all samples and samples beyond all rows, below and above.
     """
 
@@ -550,11 +620,15 @@ def worst(rows: Rows, found: Noise) -> list[WorstRow]:
         column = int(np.nan_to_num(np.abs(scores)).argmax())
         table.append(
             WorstRow(
-                int(rows.numbers[i]), rows.row_names[i] if rows.row_names else "", float(rows.log_prob[i]),
+                int(rows.numbers[i]),
+                rows.row_names[i] if rows.row_names else "",
+                float(rows.log_prob[i]),
                 float(np.searchsorted(ordered, rows.log_prob[i]) / len(ordered)),
-                rows.names[column] if places[i] >= 0 else "", float(scores[column]), rows.x[i],
+                rows.names[column] if places[i] >= 0 else "",
+                float(scores[column]),
+                rows.x[i],
             )
-        )  # fmt: skip
+        )
     return table
 
 
@@ -577,22 +651,39 @@ def support(rows: Rows) -> tuple[Support, list[Test]]:
         for name, a, b in zip(rows.names, x.T, samples.T, strict=True)
     ]
     # Each of the lowest, or of those that lie beyond all others, is as likely a row as a sample.
-    tests = [
-        family(
-            "outliers", "support", "of the lowest densities half are of rows", "binomial, at 0.2, 1 and 5 %",
-            [float(stats.binomtest(of_rows, count).pvalue) for _, count, of_rows in lowest],
-            [f"of the {count} lowest densities ({share:.1%}) {of_rows} are of rows" for share, count, of_rows in lowest],
-        )
-    ] if lowest else []  # fmt: skip
-    p, effects = [float(outside == 0), float(broken == 0)], [
-        f"{outside} of {len(rows)} rows have no density", f"{broken} of {len(rows)} samples are not finite"]  # fmt: skip
+    tests = (
+        [
+            family(
+                "outliers",
+                "support",
+                "of the lowest densities half are of rows",
+                "binomial, at 0.2, 1 and 5 %",
+                [float(stats.binomtest(of_rows, count).pvalue) for _, count, of_rows in lowest],
+                [
+                    f"of the {count} lowest densities ({share:.1%}) {of_rows} are of rows"
+                    for share, count, of_rows in lowest
+                ],
+            )
+        ]
+        if lowest
+        else []
+    )
+    p, effects = (
+        [float(outside == 0), float(broken == 0)],
+        [f"{outside} of {len(rows)} rows have no density", f"{broken} of {len(rows)} samples are not finite"],
+    )
     for name, *counts in beyond:
         for count, (what, of, side) in zip(counts, _SIDES, strict=True):
             p.append(0.5**count)
             effects.append(f"{name}: {count} {what} {side} all {of}")
     tests.append(
         family(
-            "support", "support", "neither rows nor samples lie where the others never are", "sign of the extremes", p, effects
+            "support",
+            "support",
+            "neither rows nor samples lie where the others never are",
+            "sign of the extremes",
+            p,
+            effects,
         )
     )
     return Support(outside, broken, lowest, beyond), tests
@@ -626,8 +717,10 @@ def timing(rows: Rows) -> Timing:
     n = min(len(rows), 10_000)
     context = None if rows.context is None else rows.context[:n]
     x = rows.x[:n].astype(rows.flow.dtype)
-    speeds = [n / _seconds(each) for each in (
-        lambda: rows.flow.log_prob(x, context), lambda: rows.flow.sample(n, context, seed=rows.seed))]  # fmt: skip
+    speeds = [
+        n / _seconds(each)
+        for each in (lambda: rows.flow.log_prob(x, context), lambda: rows.flow.sample(n, context, seed=rows.seed))
+    ]
     return Timing(_processor(), os.cpu_count() or 1, get_num_threads(), n, speeds[0], speeds[1])
 
 

@@ -69,7 +69,9 @@ def marginals(found: list[Marginal], columns: list[int]) -> Figure:
             upper.tick_params(labelbottom=False)
             middle = (each.edges[1:] + each.edges[:-1]) / 2
             known = np.isfinite(each.ratio_error)
-            lower.errorbar(middle[known], each.ratio[known], 2 * each.ratio_error[known], fmt=".", color=DATA, ms=3, lw=1)
+            lower.errorbar(
+                middle[known], each.ratio[known], 2 * each.ratio_error[known], fmt=".", color=DATA, ms=3, lw=1
+            )
             lower.axhline(1, color=FLOW)
             lower.set(xlim=limits, ylim=(0.4, 1.6), yticks=[0.5, 1, 1.5])
             lower.locator_params(axis="x", nbins=4)
@@ -109,8 +111,8 @@ def directions(found: NoiseSection) -> Figure:
         left, right = figure.subplots(1, 2)
         angles = np.degrees(np.arctan2(g[:, 1::2][:, : g.shape[1] // 2], g[:, 0::2][:, : g.shape[1] // 2])) % 360
         plot.uniform_histogram(left, angles.ravel(), "", 24, 360)
-        left.set(xticks=[0, 90, 180, 270, 360], xlabel="angle of z in the planes of columns 0 and 1, 2 and 3, ... [degrees]")
-        left.set_title("angles")
+        left.set(xticks=[0, 90, 180, 270, 360], xlabel="angle [degrees]")
+        left.set_title("angles of z in planes of two columns")
         shown = found.matrix.copy()
         np.fill_diagonal(shown, np.nan)
         image = right.imshow(shown, cmap="PuOr", vmin=-5, vmax=5, interpolation="nearest")

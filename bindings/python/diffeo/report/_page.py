@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CORNER, _TABLE = 6, 24  # columns of data in the corner plot and in tables
+_WORDS = {True: "does not hold", False: "not refuted"}  # of what a right flow does
 
 
 def page(report: Results) -> str:
     """The whole of it."""
-    template = Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
-    sections = (_summary, _data, _history, _likelihood, _noise, _classifier, _coverage, _worst, _support, _timing, _about)
+    template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    sections = (
+        _summary,
+        _data,
+        _history,
+        _likelihood,
+        _noise,
+        _classifier,
+        _coverage,
+        _worst,
+        _support,
+        _timing,
+        _about,
+    )
     return template.substitute(title=escape(report.title), body="\n".join(each(report) for each in sections))
 
 
@@ -37,18 +50,18 @@ def _summary(report: Results) -> str:
     if report.flagged:
         comment = (
             f"A right flow would have had as bad a result in any of the {count} tests in "
-            f"{report.false_alarms:.1%} of reports at most. The sizes of the differences are beside each test: with many "
-            "rows the tests find differences that are too small to matter."
+            f"{report.false_alarms:.1%} of reports at most. The sizes of the differences are beside each test: with "
+            "many rows the tests find differences that are too small to matter."
         )
     else:
         comment = (
-            f"This is no proof. With these rows a shift of one column of the noise by {report.smallest_shift:.2g} standard "
-            "deviations would have been found nine times in ten; smaller ones may be there."
+            f"This is no proof. With these rows a shift of one column of the noise by {report.smallest_shift:.2g} "
+            "standard deviations would have been found nine times in ten; smaller ones may be there."
         )
     rows = [
         [
-            f'<span class="word">{"differs" if each.flagged else "no difference found"}</span>',
-            escape(each.name),
+            f'<span class="word">{_WORDS[each.flagged]}</span>',
+            f'<span class="word">{escape(each.name)}</span>',
             escape(each.worst),
             _p(each.p),
             _p(each.adjusted),
@@ -107,8 +120,7 @@ def _data(report: Results) -> str:
             numbers=range(1, 8),
         ),
         _note(
-            "Distance: the largest difference of the two distribution functions."
-            + _some(range(len(shown)), report.dim)
+            "Distance: the largest difference of the two distribution functions." + _some(range(len(shown)), report.dim)
         ),
     )
 
@@ -130,7 +142,11 @@ def _likelihood(report: Results) -> str:
            each.flow_more_two_errors)])
         for i, each in enumerate(found.scores)
     ]  # fmt: skip
-    left_out = f" {found.without_density} rows to which the flow gives no density are left out." if found.without_density else ""
+    left_out = (
+        f" {found.without_density} rows to which the flow gives no density are left out."
+        if found.without_density
+        else ""
+    )
     return _section(
         "Log-likelihood",
         report,
@@ -138,8 +154,8 @@ def _likelihood(report: Results) -> str:
         _figure(_draw.likelihood(found), "likelihood", "Differences of log-likelihood", "With two standard errors."),
         _table(["density", "nats a row", "the flow has more by", ""], rows, numbers=(1, 2)),
         _note(
-            f"Mean over {found.rows:,} rows, with two standard errors. The others were fitted to {found.fitted_rows:,} rows: "
-            f"{found.fitted_on}.{left_out}"
+            f"Mean over {found.rows:,} rows, with two standard errors. The others were fitted to {found.fitted_rows:,} "
+            f"rows: {found.fitted_on}.{left_out}"
         ),
     )
 
@@ -162,7 +178,13 @@ def _noise(report: Results) -> str:
         for i in sorted(some)
     ]
     pairs = [
-        [escape(each.first), escape(each.second), each.of, f"{each.correlation:+.4f} ± {each.two_errors:.4f}", f"{each.z:+.1f}"]
+        [
+            escape(each.first),
+            escape(each.second),
+            each.of,
+            f"{each.correlation:+.4f} ± {each.two_errors:.4f}",
+            f"{each.z:+.1f}",
+        ]
         for each in found.strongest
     ]
     parts = [
@@ -182,11 +204,20 @@ def _noise(report: Results) -> str:
     ]
     if found.independent and report.dim > 1:
         parts.append(
-            _figure(_draw.directions(found), "directions", "Angles and rank correlations", f"Mean |z|²: {found.mean_square:.3f}, expected {report.dim}.")
+            _figure(
+                _draw.directions(found),
+                "directions",
+                "Angles and rank correlations",
+                f"Mean |z|²: {found.mean_square:.3f}, expected {report.dim}.",
+            )
         )
     if pairs:
         parts.append(_table(["", "", "", "rank correlation", "over its error"], pairs, numbers=(3, 4)))
-        looked = f" {found.columns_paired} of {report.dim} columns were looked at." if found.columns_paired < report.dim else ""
+        looked = (
+            f" {found.columns_paired} of {report.dim} columns were looked at."
+            if found.columns_paired < report.dim
+            else ""
+        )
         parts.append(_note(f"The strongest rank correlations.{looked}"))
     return _section("Noise", report, "noise", *parts)
 
@@ -197,7 +228,12 @@ def _classifier(report: Results) -> str:
         "Classifier two-sample test",
         report,
         "classifier",
-        _figure(_draw.classifier(found), "classifier", "Scores of the classifier", "Apart where the classifier sees a difference."),
+        _figure(
+            _draw.classifier(found),
+            "classifier",
+            "Scores of the classifier",
+            "Apart where the classifier sees a difference.",
+        ),
         _table(
             ["", "", "right flow"],
             [
@@ -207,8 +243,9 @@ def _classifier(report: Results) -> str:
             numbers=(1, 2),
         ),
         _note(
-            f"Gradient boosting on {found.columns} columns{' (the context with them)' * bool(report.context_dim)}, learned from "
-            f"{found.learned_rows:,} rows and as many samples, asked of {found.rows:,} others. With two standard errors."
+            f"Gradient boosting on {found.columns} columns{', those of the context too' * bool(report.context_dim)}, "
+            f"learned from {found.learned_rows:,} rows and as many samples, asked of {found.rows:,} others. With two standard "
+            "errors."
         ),
     )
 
@@ -219,8 +256,15 @@ def _coverage(report: Results) -> str:
     rows = [[f"{found.levels[i]:.0%}", f"{found.covered[i]:.1%} ± {2 * found.error[i]:.1%}"]
             + ([f"{further.covered[i]:.1%}"] if further else []) for i in picked]  # fmt: skip
     parts = [
-        _figure(_draw.coverage(found), "coverage", "Coverage of credible regions", "Band: where 19 of 20 points of a right flow are."),
-        _table(["credibility", "highest density"] + (["random regions (TARP)"] if further else []), rows, numbers=(0, 1, 2)),
+        _figure(
+            _draw.coverage(found),
+            "coverage",
+            "Coverage of credible regions",
+            "Band: where 19 of 20 points of a right flow are.",
+        ),
+        _table(
+            ["credibility", "highest density"] + (["random regions (TARP)"] if further else []), rows, numbers=(0, 1, 2)
+        ),
     ]
     if further:
         parts += [
@@ -250,10 +294,14 @@ def _worst(report: Results) -> str:
         "Worst rows",
         report,
         None,
-        _table(header + [escape(name) for name in report.material.names[:columns]], rows, numbers=range(1 + named, 30)),
+        _table(
+            header + [escape(name) for name in report.material.names[:columns]],
+            rows,
+            numbers=[i for i in range(1 + named, 30) if i != 3 + named],
+        ),
         _note(
-            "By their number in the data, from 0, with the lowest density first. Noise in standard deviations; that of a "
-            "right flow is beyond 3 in one of 370."
+            "By their number in the data, from 0, with the lowest density first. Noise in standard deviations; that of "
+            "a right flow is beyond 3 in one of 370."
         ),
     )
 
@@ -279,7 +327,10 @@ def _support(report: Results) -> str:
             rows,
             numbers=(1, 2, 3, 4),
         ),
-        _note("Of a right flow, more than ten in one place are one in a thousand." + _some(range(len(rows)), report.dim)),
+        _note(
+            "Ten or more in one place are there in one of a thousand cases if the flow is right."
+            + _some(range(len(rows)), report.dim)
+        ),
     )
 
 
@@ -287,7 +338,8 @@ def _timing(report: Results) -> str:
     trip = report.round_trip
     parts = [
         _note(
-            f"To noise and back a row is {trip.median:.1e} standard deviations from where it was, {trip.largest:.1e} at most."
+            f"To noise and back a row is {trip.median:.1e} standard deviations from where it was, {trip.largest:.1e} "
+            "at most."
         )
     ]
     if report.timing:
@@ -302,24 +354,26 @@ def _timing(report: Results) -> str:
                 numbers=(1,),
             ),
             _note(
-                f"{escape(found.machine)}, {found.cores} cores, {found.threads} thread{'s' * (found.threads > 1)}; the best of "
-                f"three runs of {found.rows:,} rows."
+                f"{escape(found.machine)}, {found.cores} cores, {found.threads} thread{'s' * (found.threads > 1)}; the "
+                f"best of three runs of {found.rows:,} rows."
             ),
         ]
     return _section("Arithmetic and time", report, None, *parts)
 
 
 def _about(report: Results) -> str:
-    rows = [[escape(each.name), escape(each.question), escape(each.method), f"{each.members:,}"] for each in report.tests]
+    rows = [
+        [escape(each.name), escape(each.question), escape(each.method), f"{each.members:,}"] for each in report.tests
+    ]
     return _section(
         "How it was tested",
         report,
         None,
         _note(
-            "Each test asks whether something that holds for a right flow holds here. A test of many columns or pairs takes "
-            "the smallest p-value times their number (Bonferroni); those of all tests are put together by Holm's method, so "
-            f"that a right flow has a flagged test in {report.false_alarms:.1%} of reports at most, whatever the tests have in "
-            "common. Rows must be ones that the flow was not trained on, independent of each other."
+            "Each test asks whether something that holds for a right flow holds here. A test of many columns or pairs "
+            "takes the smallest p-value times their number (Bonferroni); those of all tests are put together by Holm's "
+            f"method, so that a right flow has a flagged test in {report.false_alarms:.1%} of reports at most, whatever "
+            "the tests have in common. Rows must be ones that the flow was not trained on, independent of each other."
         ),
         _table(["test", "what a right flow does", "method", "members"], rows, numbers=(3,)),
         f"<pre>{escape(report.flow)}</pre>",
@@ -337,9 +391,9 @@ def _section(title: str, report: Results, tests: str | tuple[str, ...] | None, *
 
 
 def _finding(test: Test) -> str:
-    words = "differs" if test.flagged else "no difference found"
     return (
-        f'<p class="finding{" flagged" * test.flagged}"><span class="word">{words}</span>: {escape(test.question)}. '
+        f'<p class="finding{" flagged" * test.flagged}"><span class="word">{_WORDS[test.flagged]}</span>: '
+        f"{escape(test.question)}. "
         f'<span class="soft">{escape(test.worst)}; p = {_p(test.p)}, with all tests {_p(test.adjusted)}.</span></p>'
     )
 
@@ -356,7 +410,13 @@ def _table(
     marked = flags or [False] * len(rows)
     body = [line(row, "td", flag) for row, flag in zip(rows, marked, strict=True)]
     return "\n".join(
-        ['<div class="scroll"><table>', f"<thead>{line(header, 'th')}</thead>", "<tbody>", *body, "</tbody></table></div>"]
+        [
+            '<div class="scroll"><table>',
+            f"<thead>{line(header, 'th')}</thead>",
+            "<tbody>",
+            *body,
+            "</tbody></table></div>",
+        ]
     )
 
 

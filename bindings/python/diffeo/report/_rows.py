@@ -45,7 +45,7 @@ class Rows:
     @property
     def dim(self) -> int:
         """Columns."""
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     def pairs(self) -> tuple[Array, Array, Array | None]:
         """Rows, samples and contexts where both have a density."""
@@ -106,8 +106,8 @@ def rows(
     log_prob = np.asarray(flow.log_prob(data, contexts), np.float64)
     if np.isfinite(log_prob).sum() < FEWEST:
         raise NumericError(
-            f"{np.isfinite(log_prob).sum()} of {len(data)} rows of x have a density above 0 in this flow; a report wants "
-            f"{FEWEST} at least"
+            f"{np.isfinite(log_prob).sum()} of {len(data)} rows of x have a density above 0 in this flow; a report "
+            f"wants {FEWEST} at least"
         )
     return Rows(
         flow=flow,

@@ -63,7 +63,7 @@ def family(
 
 
 def holm(tests: Sequence[Test], false_alarms: float) -> list[Test]:
-    """The same with adjusted p-values: of a right flow's reports a share of `false_alarms` at most has a flagged one."""
+    """With adjusted p-values: of a right flow's reports a share of `false_alarms` at most has a flagged one."""
     order = sorted(range(len(tests)), key=lambda i: tests[i].p)
     adjusted, highest = [0.0] * len(tests), 0.0
     for place, i in enumerate(order):
