@@ -25,10 +25,10 @@ import numpy.typing as npt
 from ._abi import Array
 from ._arrays import integer, labels, seed64
 from ._extras import optional
-from ._judged import Judged
+from ._judged import Judged, read, without_columns
 from ._noise import Noise
 from ._noise import noise as noise_of
-from .errors import InvalidArgumentError, NumericError, ShapeError
+from .errors import InvalidArgumentError, ShapeError
 from .train import History
 from .variational import TargetHistory
 
@@ -126,10 +126,9 @@ def corner(
     matplotlib.figure.Figure
     """
     words = column_names(flow, x, names)
-    data, given = matrix(flow, x, context)
-    made = np.asarray(
-        flow.sample(len(data), given, seed=seed64(seed)) if samples is None else samples, np.float64
-    ).reshape(-1, flow.dim)
+    bare, data, given, _ = read(flow, x, context, seed64(seed))
+    drawn = bare.sample(len(data), given, seed=seed64(seed)) if samples is None else samples
+    made = np.asarray(drawn, np.float64).reshape(-1, flow.dim)
     shown = list(range(min(flow.dim, _MOST))) if columns is None else [integer(each, "columns") for each in columns]
     if not shown or not all(0 <= each < flow.dim for each in shown):
         raise InvalidArgumentError(f"columns must be some of 0 to {flow.dim - 1}, not {shown}")
@@ -317,13 +316,17 @@ def density(
     side = integer(pixels, "pixels", 8, 2000)
     begin, end = _ends(flow, context, low, high, seed)
     dim = len(begin)
-    words = _given_names(names, dim) or (None if callable(flow) else flow.columns) or _numbered(dim)
+    words = _given_names(names, dim) or (_numbered(dim) if callable(flow) else column_names(flow, None, None))
+    given = None
+    if not callable(flow):
+        row = flow._inputs(np.zeros((1, dim)), context)[1]
+        flow, given = without_columns(flow), None if row is None else row.array
     sides = [
         a + (np.arange(count) + 0.5) / count * (b - a)
         for a, b, count in zip(begin, end, (4 * side,) if dim == 1 else (side, side), strict=True)
     ]
     grid = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, dim)
-    log_prob = flow(grid) if callable(flow) else flow.log_prob(grid, context)
+    log_prob = flow(grid) if callable(flow) else flow.log_prob(grid, given)
     values = np.exp(np.asarray(log_prob, np.float64).reshape(-1))
     with style():
         figure, own = _figure_of(ax, 4.6, 3.6)
@@ -408,11 +411,11 @@ def noise(
     matplotlib.figure.Figure
     """
     words = column_names(flow, x, names)
-    data, given = matrix(flow, x, context)
-    inside = np.isfinite(flow.log_prob(data, given))
+    bare, data, given, _ = read(flow, x, context, seed64(seed))
+    inside = np.isfinite(bare.log_prob(data, given))
     if inside.sum() < 10:
         raise ShapeError(f"noise wants 10 rows with a density at least; of {len(data)} rows {inside.sum()} have one")
-    found = noise_of(flow, data[inside], None if given is None else given[inside], seed64(seed), "diffeo.plot.noise")
+    found = noise_of(bare, data[inside], None if given is None else given[inside], seed64(seed), "diffeo.plot.noise")
     return noise_panels(found, words, list(range(min(flow.dim, 11))), figure)
 
 
@@ -456,23 +459,15 @@ def uniform_histogram(ax: Axes, u: Array, title: str, bins: int = 20, high: floa
 # --------------------------------------------------------------------------------------- arrays, names, figures
 
 
-def matrix(flow: Judged, x: npt.ArrayLike, context: npt.ArrayLike | None) -> tuple[Array, Array | None]:
-    """Finite rows [n, dim] in float64 and a row of context for each: refused by number where they are not."""
-    data, given = flow._inputs(x, context)
-    for rows, name in [(data, "x")] + ([] if given is None else [(given, "context")]):
-        bad = np.argwhere(~np.isfinite(rows.array))
-        if len(bad):
-            row, column = bad[0]
-            raise NumericError(f"{name} has {rows.array[row, column]} in row {row}, column {column}")
-    contexts = None
-    if given is not None:
-        contexts = np.broadcast_to(given.array, (len(data), given.array.shape[1])).astype(np.float64)
-    return data.array.astype(np.float64), contexts
-
-
 def column_names(flow: Judged, x: object, names: Sequence[str] | None) -> list[str]:
-    """Those given, those of the flow, those of a data frame, or numbers."""
-    return _given_names(names, flow.dim) or list(flow.columns or labels(x, flow.dim) or _numbered(flow.dim))
+    """Those given, those of the flow with their units, those of a data frame, or numbers."""
+    known = [_with_unit(column) for column in flow.columns or ()]
+    return _given_names(names, flow.dim) or known or list(labels(x, flow.dim) or _numbered(flow.dim))
+
+
+def _with_unit(column: str) -> str:
+    unit = getattr(column, "unit", None)
+    return f"{column} [{unit}]" if unit else str(column)
 
 
 def _given_names(names: Sequence[str] | None, dim: int) -> list[str] | None:

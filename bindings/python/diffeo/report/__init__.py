@@ -13,14 +13,13 @@ from typing import SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from .. import plot
 from .._abi import VERSION_STRING
 from .._arrays import integer, real, seed64
-from .._judged import Judged
+from .._judged import Judged, read
 from ..errors import InvalidArgumentError, ShapeError
 from . import _compute, _page
 from ._results import Histories, Results
-from ._rows import FEWEST, rows
+from ._rows import FEWEST, rows, seed_of
 from ._tests import Test, holm
 
 __all__ = ["FlowReport", "Histories", "Test", "of"]
@@ -65,11 +64,11 @@ def of(
     chosen = rows(flow, x, context, weights, names, row_names, most, number)
     known = None
     if train is not None:
-        known = plot.matrix(flow, train, train_context)
-        if len(known[0]) < FEWEST:
-            raise ShapeError(f"train has {len(known[0])} rows; a report wants {FEWEST} at least")
-        some = np.random.default_rng(number).permutation(len(known[0]))[:most]
-        known = known[0][some], None if known[1] is None else known[1][some]
+        _, other, other_context, _ = read(flow, train, train_context, seed_of(number, "train"), "train")
+        if len(other) < FEWEST:
+            raise ShapeError(f"train has {len(other)} rows; a report wants {FEWEST} at least")
+        some = np.random.default_rng(seed_of(number, "train")).permutation(len(other))[:most]
+        known = other[some], None if other_context is None else other_context[some]
     elif train_context is not None:
         raise InvalidArgumentError("train_context was given without train")
 

@@ -614,7 +614,8 @@ def worst(rows: Rows, found: Noise) -> list[WorstRow]:
     places = np.full(len(rows), -1)
     places[np.flatnonzero(rows.inside())[: found.rows]] = np.arange(found.rows)
     ordered = np.sort(rows.sample_log_prob)
-    table = []
+    values, table = rows.x.copy(), []
+    values[:, rows.counts] = np.floor(values[:, rows.counts])
     for i in np.lexsort((rows.numbers, np.nan_to_num(rows.log_prob, nan=-np.inf)))[:_WORST]:
         scores = found.scores[places[i]] if places[i] >= 0 else np.full(rows.dim, np.nan)
         column = int(np.nan_to_num(np.abs(scores)).argmax())
@@ -626,7 +627,7 @@ def worst(rows: Rows, found: Noise) -> list[WorstRow]:
                 float(np.searchsorted(ordered, rows.log_prob[i]) / len(ordered)),
                 rows.names[column] if places[i] >= 0 else "",
                 float(scores[column]),
-                rows.x[i],
+                values[i],
             )
         )
     return table

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .. import plot
 from .._abi import Array
 from .._arrays import real_array
-from .._judged import Judged, layer_kinds
+from .._judged import Judged, read
 from ..errors import InvalidArgumentError, NumericError, ShapeError
 
 FEWEST = 100  # rows of a report
@@ -22,7 +22,8 @@ FEWEST = 100  # rows of a report
 class Rows:
     """Rows of data, and for each a sample of the flow for the same context; all in float64.
 
-    numbers: of the rows in what was given, [n]. said: sentences about what was left out.
+    numbers: of the rows in what was given, [n]. counts: columns of whole numbers, here with a place from n to n + 1.
+    said: sentences about what was left out.
     """
 
     flow: Judged
@@ -34,6 +35,7 @@ class Rows:
     numbers: npt.NDArray[np.int64]
     names: list[str]
     context_names: list[str]
+    counts: list[int]
     row_names: list[str] | None
     given: int
     said: list[str]
@@ -80,7 +82,7 @@ def rows(
     """Of what a user gives."""
     words = plot.column_names(flow, x, names)
     called = list(row_names) if row_names is not None else _index(x)
-    data, contexts = plot.matrix(flow, x, context)
+    bare, data, contexts, counts = read(flow, x, context, seed_of(seed, "counts"))
     given, said = len(data), []
     if called is not None and len(called) != given:
         raise ShapeError(f"row_names has {len(called)} names, x has {given} rows")
@@ -99,31 +101,37 @@ def rows(
         left = f", {len(kept)} of them after thinning by weights" if weights is not None else ""
         raise ShapeError(f"x has {given} rows{left}; a report wants {FEWEST} at least")
     data, contexts = data[kept], None if contexts is None else contexts[kept]
-    if layer_kinds(flow)[:1] == ["dequantize"]:
-        data = data + np.random.default_rng(seed_of(seed, "counts")).random(data.shape)
-        said.append("Counts have noise from 0 to 1 added to them, by the seed, as in training.")
-    samples = flow.sample(len(data), contexts, seed=seed_of(seed, "samples")).reshape(len(data), -1).astype(np.float64)
-    log_prob = np.asarray(flow.log_prob(data, contexts), np.float64)
+    if counts:
+        said.append("A whole number n of counts and categories stands for a place from n to n + 1, drawn by the seed.")
+    samples = bare.sample(len(data), contexts, seed=seed_of(seed, "samples")).reshape(len(data), -1).astype(np.float64)
+    log_prob = np.asarray(bare.log_prob(data, contexts), np.float64)
     if np.isfinite(log_prob).sum() < FEWEST:
         raise NumericError(
             f"{np.isfinite(log_prob).sum()} of {len(data)} rows of x have a density above 0 in this flow; a report "
             f"wants {FEWEST} at least"
         )
     return Rows(
-        flow=flow,
+        flow=bare,
         x=data,
         context=contexts,
         samples=samples,
         log_prob=log_prob,
-        sample_log_prob=np.asarray(flow.log_prob(samples, contexts), np.float64),
+        sample_log_prob=np.asarray(bare.log_prob(samples, contexts), np.float64),
         numbers=kept.astype(np.int64),
         names=words,
-        context_names=list(flow.context_columns or (f"context {i}" for i in range(flow.context_dim))),
+        context_names=_context_names(flow),
+        counts=counts,
         row_names=None if called is None else [str(called[i]) for i in kept],
         given=given,
         said=said,
         seed=seed,
     )
+
+
+def _context_names(flow: Judged) -> list[str]:
+    """By number where a column of the context has become several."""
+    known = [str(column) for column in flow.context_columns or ()]
+    return known if len(known) == flow.context_dim else [f"context {i}" for i in range(flow.context_dim)]
 
 
 def _index(x: Any) -> list[object] | None:
