@@ -15,6 +15,7 @@ import numpy as np
 import diffeo
 import pictures
 import stars
+from diffeo import plot
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "demo-output"
@@ -88,13 +89,23 @@ def main(seed: int) -> int:
     print(f"A Glow of 8 x 8 digits ({digits.metadata['training']}): scored and sampled in C in "
           f"{time.perf_counter() - start:.2f} s" + (", the same bits\n" if agree else ", DIFFERENTLY\n"))
 
-    print("Pictures:")
+    print("Pictures and a report:")
     samples = {name: flow.sample(len(train), seed=3) for name, flow in flows.items()}
-    panels = {"Gaia DR3": train} | {f"{name}, samples": x for name, x in samples.items()}
-    pictures.sky(OUTPUT / "sky.png", panels)
-    pictures.colour_magnitude(OUTPUT / "colour-magnitude.png", panels)
-    pictures.digits(OUTPUT / "digits.png", digits.sample(60, temperature=0.7, seed=3))
-    pictures.learning(OUTPUT / "learning.png", histories, scores["Gaussian"].mean())
+    drawn = {
+        "sky": pictures.sky({"Gaia DR3": train} | {f"{name}, samples": x for name, x in samples.items()}),
+        "digits": pictures.digits(digits.sample(60, temperature=0.7, seed=3)),
+        "learning": plot.history(histories, reference=scores["Gaussian"].mean()),
+    }
+    for name, flow in flows.items():
+        drawn[f"corner-{name}"] = plot.corner(flow, train, samples=samples[name], names=stars.NAMES)
+        drawn[f"noise-{name}"] = plot.noise(flow, test, names=stars.NAMES)
+    for name, figure in drawn.items():
+        path = OUTPUT / f"{name.lower()}.png"
+        figure.savefig(path, dpi=110, facecolor="white")
+        print(f"  {path}")
+    report = flows["MAF"].report(test, train=train, history=histories["MAF"], names=stars.NAMES, title="MAF of stars")
+    report.save(OUTPUT / "report.html")
+    print(f"  {OUTPUT / 'report.html'}: {report.verdict}")
 
     better = all(scores[name].mean() > scores["Gaussian"].mean() + 1 for name in flows)
     return 0 if agree and better else 1

@@ -7,19 +7,19 @@ nats a row the flow falls short of the best possible: the Kullback-Leibler diver
 """
 
 import argparse
+import functools
 import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image  # Matplotlib has it with it
 
 import diffeo
+from diffeo import plot
 
 IMAGES = Path(__file__).resolve().parent / "images" / "flows"
 ROWS = 20_000
@@ -125,45 +125,44 @@ FLOWS = {
 }
 
 
-def grid(data) -> np.ndarray:
-    side = (np.arange(PIXELS) + 0.5) / PIXELS * 2 * data.half - data.half
-    return np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-
-
-def train(entry: Entry, data) -> tuple[np.ndarray, float]:
-    """The learnt density on the grid, and what is missing to the true one, in nats a row."""
+def train(entry: Entry, data) -> tuple[diffeo.Flow, float]:
+    """The flow, and what it is missing to the true density, in nats a row."""
     flow = getattr(diffeo, entry.make)(dim=2, hidden=(64, 64), seed=1, **entry.options)
     flow.fit(data.sample(ROWS, np.random.default_rng(1)), lr=entry.rate, **TRAINING)
     test = data.sample(ROWS, np.random.default_rng(2))
-    missing = float(np.mean(data.log_prob(test) - flow.log_prob(test)))
-    return np.exp(flow.log_prob(grid(data))).reshape(PIXELS, PIXELS), missing
+    return flow, float(np.mean(data.log_prob(test) - flow.log_prob(test)))
 
 
 # -------------------------------------------------------------------------------------------------------- Pictures
 
-PIXELS = 160  # a side of a density
+
+def panel(ax: Axes, density, data) -> None:
+    """The density of a flow, or that of the data: in the colours of the latter, so that what is missing looks pale."""
+    low, high = [-data.half] * 2, [data.half] * 2
+    plot.density(density, low=low, high=high, brightest=brightest(data), ax=ax)
+    ax.set_axis_off()
+    ax.set_box_aspect(1)
 
 
-def panel(ax: plt.Axes, density: np.ndarray, true: np.ndarray) -> None:
-    # The colours of the true density, so that what is missing looks pale; the root shows the faint parts.
-    ax.imshow(np.sqrt(np.minimum(density, true.max())), vmin=0, vmax=np.sqrt(true.max()), origin="lower", cmap="magma",
-              interpolation="nearest")  # fmt: skip
+@functools.cache
+def brightest(data) -> float:
+    side = np.linspace(-data.half, data.half, 320)
+    return float(np.exp(data.log_prob(np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)).max()))
 
 
-def finish(fig: plt.Figure, name: str, colours: int, folder: Path = IMAGES) -> None:
+def finish(fig: Figure, name: str, colours: int, folder: Path = IMAGES) -> None:
     """Few colours keep the file small."""
     image = io.BytesIO()
     fig.savefig(image, dpi=100)
-    plt.close(fig)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
     Image.open(image).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"  {path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def figure(rows: int, columns: int, width: float, height: float) -> tuple[plt.Figure, np.ndarray]:
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(width * columns, height * rows), squeeze=False, layout="constrained")
+def figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    fig = Figure((width * columns, height * rows), layout="constrained")
+    axes = fig.subplots(rows, columns, squeeze=False)
     fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for ax in axes.flat:
         ax.set_axis_off()
@@ -173,26 +172,26 @@ def figure(rows: int, columns: int, width: float, height: float) -> tuple[plt.Fi
 def draw(name: str, entry: Entry, results: list) -> None:
     """Data and learnt density, side by side."""
     fig, axes = figure(1, 2 * len(results), 1.66, 1.86)
-    for i, (data, true, density, missing) in enumerate(results):
+    for i, (data, flow, missing) in enumerate(results):
         for ax, shown, title in (
-            (axes[0, 2 * i], true, f"data: {data.name}"),
-            (axes[0, 2 * i + 1], density, f"learnt: {missing:.2f} nats short"),
+            (axes[0, 2 * i], data.log_prob, f"data: {data.name}"),
+            (axes[0, 2 * i + 1], flow, f"learnt: {missing:.2f} nats short"),
         ):
-            panel(ax, shown, true)
+            panel(ax, shown, data)
             ax.set_title(title, fontsize=8.5, pad=3)
     finish(fig, name, 48)
 
 
-def overview(results: dict, truth: dict) -> None:
+def overview(results: dict) -> None:
     """All flows of the plane on one picture."""
-    shown = [("Data", [(data, truth[data.name], truth[data.name], None) for data in PLANE])]
+    shown = [("Data", [(data, data.log_prob, None) for data in PLANE])]
     shown += [(FLOWS[name].title, each) for name, each in results.items() if FLOWS[name].data is PLANE]
     columns = (len(shown) + 1) // 2
     fig, axes = figure(4, columns, 0.94, 1.0)
     for i, (title, each) in enumerate(shown):
-        for j, (_, true, density, missing) in enumerate(each):
+        for j, (data, density, missing) in enumerate(each):
             ax = axes[2 * (i // columns) + j, i % columns]
-            panel(ax, density, true)
+            panel(ax, density, data)
             if j == 0:
                 ax.set_title(title, fontsize=6, pad=2)
             if missing is not None:
@@ -205,19 +204,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draws docs/images/flows/.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(FLOWS)}; by default all")
     chosen = parser.parse_args().names or list(FLOWS)
-    truth = {
-        data.name: np.exp(data.log_prob(grid(data))).reshape(PIXELS, PIXELS) for data in (*PLANE, *TORUS)
-    }
     results = {}
     start = time.perf_counter()
     for name in chosen:
         entry, begun = FLOWS[name], time.perf_counter()
-        results[name] = [(data, truth[data.name], *train(entry, data)) for data in entry.data]
-        short = ", ".join(f"{data.name} {missing:.3f}" for data, _, _, missing in results[name])
+        results[name] = [(data, *train(entry, data)) for data in entry.data]
+        short = ", ".join(f"{data.name} {missing:.3f}" for data, _, missing in results[name])
         print(f"{name}: {short} nats short, {time.perf_counter() - begun:.1f} s")
         draw(name, entry, results[name])
     if chosen == list(FLOWS):
-        overview(results, truth)
+        overview(results)
     print(f"{time.perf_counter() - start:.0f} s")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import gallery
 import h5py
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 import diffeo
 
@@ -24,7 +24,8 @@ def sheet(name: str, lines: dict[str, np.ndarray]) -> None:
     """Lines of images, each with a word before it."""
     widest = max(len(line) for line in lines.values())
     size = (0.62 * widest + 1.0, 0.66 * len(lines))
-    fig, axes = plt.subplots(len(lines), widest, figsize=size, squeeze=False, layout="constrained")
+    fig = Figure(size, layout="constrained")
+    axes = fig.subplots(len(lines), widest, squeeze=False)
     for (word, line), row in zip(lines.items(), axes, strict=True):
         row[0].set_ylabel(word, rotation=0, ha="right", va="center")
         for image, ax in zip(line, row, strict=True):

@@ -15,6 +15,7 @@ import numpy as np
 
 import diffeo
 import gallery
+from diffeo import plot
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "Tests" / "inference"))
 
@@ -65,14 +66,6 @@ def upright(picture: Picture, x: np.ndarray) -> np.ndarray:
     return x[:, ::-1] if picture.density is targets.funnel else x
 
 
-def grid(picture: Picture) -> np.ndarray:
-    sides = [
-        low + (np.arange(gallery.PIXELS) + 0.5) / gallery.PIXELS * (high - low)
-        for low, high in zip(picture.low, picture.high, strict=True)
-    ]
-    return upright(picture, np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2))
-
-
 def main() -> None:
     fig, axes = gallery.figure(1, 2 * len(PICTURES), 1.66, 1.86)
     for i, picture in enumerate(PICTURES):
@@ -83,13 +76,20 @@ def main() -> None:
         print(f"{picture.title}: ELBO {missing:.3f} nats short, k-hat {found.pareto_k:.2f}")
 
         left, right = axes[0, 2 * i : 2 * i + 2]
-        density = np.exp(picture.density(grid(picture))[0]).reshape(gallery.PIXELS, gallery.PIXELS)
-        gallery.panel(left, density, np.minimum(density, picture.brightest * density.max()))
+
+        def log_density(x: np.ndarray, picture: Picture = picture) -> np.ndarray:
+            return picture.density(upright(picture, x))[0]
+
+        sides = [np.linspace(*ends, 320) for ends in zip(picture.low, picture.high, strict=True)]
+        highest = np.exp(log_density(np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)).max())
+        ends = {"low": picture.low, "high": picture.high}
+        plot.density(log_density, **ends, brightest=picture.brightest * highest, ax=left)
         left.set_title(f"density: {picture.title}", fontsize=8.5, pad=3)
-        size = np.subtract(picture.high, picture.low)
-        place = (upright(picture, found.x) - picture.low) / size * gallery.PIXELS - 0.5
-        gallery.panel(right, np.zeros_like(density), density)
-        right.plot(*place.T, ",", color="#fc9f6f", alpha=0.7)
+        plot.density(lambda x: np.full(len(x), -np.inf), **ends, brightest=1.0, ax=right)
+        for ax in (left, right):
+            ax.set_axis_off()
+            ax.set_box_aspect(1)
+        right.plot(*upright(picture, found.x).T, ",", color="#ffea46", alpha=0.7)
         right.set(xlim=left.get_xlim(), ylim=left.get_ylim())
         right.set_title(f"samples: {missing:.2f} short, k {found.pareto_k:.2f}", fontsize=8.5, pad=3)
     gallery.finish(fig, "targets", 48, gallery.IMAGES.parent / "objectives")

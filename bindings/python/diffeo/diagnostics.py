@@ -13,16 +13,16 @@ NumPy is enough for all but `c2st` and `uniformity`, which need scikit-learn and
 from __future__ import annotations
 
 import math
-from importlib import import_module
-from typing import Any, NamedTuple, SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from ._abi import Array
 from ._arrays import integer, real, real_array, seed64
+from ._extras import optional
+from ._judged import Judged, base
 from .errors import InvalidArgumentError, NumericError, ShapeError, UnsupportedError
-from .flow import Flow
 
 __all__ = [
     "TwoSampleTest",
@@ -85,8 +85,8 @@ def c2st(a: npt.ArrayLike, b: npt.ArrayLike, seed: SupportsIndex = 0) -> TwoSamp
     """
     first, second = _pair(a, b)
     number = integer(seed, "seed", 0, 2**32 - 1)
-    selection = _optional("sklearn.model_selection", "c2st")
-    networks = _optional("sklearn.neural_network", "c2st")
+    selection = optional("sklearn.model_selection", "c2st", "diagnostics")
+    networks = optional("sklearn.neural_network", "c2st", "diagnostics")
     mean, std = first.mean(axis=0), first.std(axis=0, ddof=1) if len(first) > 1 else np.ones(first.shape[1])
     std = np.where(std > 0, std, 1.0)
     width = 10 * first.shape[1]
@@ -277,7 +277,7 @@ def _weights(log_weights: npt.ArrayLike) -> Array:
 # --------------------------------------------------------------------------------------------------- calibration
 
 
-def pit(flow: Flow, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> Array:
+def pit(flow: Judged, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> Array:
     """Probability integral transform [1]_: the noise of each row through the cumulative distribution of the base.
 
     If x has the density of the flow, the columns are uniform on [0, 1], independent of each other and of the context.
@@ -286,7 +286,7 @@ def pit(flow: Flow, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> A
     Parameters
     ----------
     flow : Flow
-        Its base standard normal or logistic.
+        Its base standard normal, logistic or uniform.
     x, context
         As in `Flow.log_prob`.
 
@@ -311,20 +311,24 @@ def pit(flow: Flow, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> A
     >>> u.shape, bool(abs(u.mean() - 0.5) < 0.05)
     ((1000, 2), True)
     """
-    base = str(flow).rstrip().rpartition("\n")[2].split(maxsplit=1)[1]
-    if base not in ("standard_normal", "logistic"):
+    kind, _, detail = base(flow).partition(":")
+    if kind not in ("standard_normal", "logistic", "uniform"):
         raise UnsupportedError(
-            f"pit takes flows whose base is standard_normal or logistic; the base of this one is {base}"
+            f"pit takes flows whose base is standard_normal, logistic or uniform; the base of this one is {kind}"
         )
     z = np.asarray(flow.to_noise(x, context)[0], np.float64)
-    if base == "logistic":
+    if kind == "logistic":
         return 0.5 * (1 + np.tanh(z / 2))
+    if kind == "uniform":
+        low, high = map(float, detail.partition("[")[2].rstrip("]").split(","))
+        placed: Array = np.clip((z - low) / (high - low), 0, 1)
+        return placed
     below = map(math.erfc, (-z.ravel() / math.sqrt(2)).tolist())  # NumPy has no error function
     return 0.5 * np.fromiter(below, np.float64, z.size).reshape(z.shape)
 
 
 def posterior_samples(
-    flow: Flow, context: npt.ArrayLike, draws: SupportsIndex = 99, *, seed: SupportsIndex = 0
+    flow: Judged, context: npt.ArrayLike, draws: SupportsIndex = 99, *, seed: SupportsIndex = 0
 ) -> Array:
     """Draw from a conditional flow so many rows for each row of the context, as `sbc_ranks` and `coverage` want them.
 
@@ -412,7 +416,7 @@ def uniformity(values: npt.ArrayLike, draws: SupportsIndex | None = None) -> Arr
     ValueError
         For values out of range, and for ranks where there are no such bins.
     """
-    stats = _optional("scipy.stats", "uniformity")
+    stats = optional("scipy.stats", "uniformity", "diagnostics")
     columns = _matrix(values, "values")
     if draws is None:
         if not ((columns >= 0) & (columns <= 1)).all():
@@ -477,14 +481,6 @@ def coverage(
 
 
 # ------------------------------------------------------------------------------------------------------- private
-
-
-def _optional(module: str, function: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        name = {"sklearn": "scikit-learn", "scipy": "SciPy"}[module.partition(".")[0]]
-        raise ImportError(f'{function} needs {name}: pip install "diffeo[diagnostics]"') from error
 
 
 def _matrix(value: npt.ArrayLike, name: str) -> Array:

@@ -24,6 +24,8 @@ from ._training import Schedule
 from ._vjp import ALL, Gradients, Of
 from ._words import Estimator, Judge, Optimizer
 from .errors import InvalidArgumentError, ShapeError, UnsupportedError
+from .report import FlowReport, Histories
+from .report import of as report_of
 from .variational import Target, TargetHistory, TargetTrainer
 from .variational import run as run_to_target
 
@@ -1065,6 +1067,88 @@ class Flow:
                 every=integer(every, "every", 1),
                 stop=stop,
             )
+
+    # ---------------------------------------------------------------------------------------------- judgement
+
+    def report(
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        history: Histories | None = None,
+        train: npt.ArrayLike | None = None,
+        train_context: npt.ArrayLike | None = None,
+        weights: npt.ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+        row_names: Sequence[object] | None = None,
+        rows_at_most: SupportsIndex = 10_000,
+        false_alarms: float = 0.01,
+        seed: SupportsIndex = 0,
+        timing: bool = True,
+        title: str = "Report on a flow",
+    ) -> FlowReport:
+        """Hold the flow against rows that it was not trained on: numbers, tests, and a page with pictures.
+
+        The page is one file with its pictures inside. The same arguments give the same report, but for the timing.
+        Needs SciPy, scikit-learn and, for the page, Matplotlib: ``pip install "diffeo[report]"``. Takes seconds.
+
+        Parameters
+        ----------
+        x, context
+            As in `log_prob`, 100 rows at least, independent of each other. Rows must be finite; those to which the flow
+            gives no density are counted.
+        history : History, TargetHistory, or a mapping of names to them, optional
+            Of the training, for its learning curve.
+        train, train_context : array_like, [m, dim] and [m, context_dim], optional
+            What a Gaussian and a mixture of up to 32 are fitted to for comparison: the rows that the flow was trained
+            on. By default one half of `x`, and densities are compared on the other.
+        weights : array_like, [n], optional
+            Of the rows, 0 or more. A row is kept with a probability of its weight over the largest one.
+        names : sequence of str, optional
+            Of the columns; by default those of the data frame, those of the flow, or numbers.
+        row_names : sequence, optional
+            Of the rows of `x`; by default the index of the data frame. The worst rows are called by them.
+        rows_at_most : int
+            100 or more. Of more rows as many are drawn, which the report says.
+        false_alarms : float
+            Between 0 and 1: the share of reports on a right flow in which any test says that it is wrong, at most.
+        seed : int
+            0 to 2**64 - 1, of all that is drawn.
+        timing : bool
+            Measure rows a second.
+        title : str
+            Of the page.
+
+        Returns
+        -------
+        FlowReport
+            ``print`` it, ask ``flagged`` and ``tests``, ``save("report.html")`` or ``save("report.json")``.
+
+        Raises
+        ------
+        ImportError
+            Without SciPy or scikit-learn.
+        ValueError
+            For wrong shapes and too few rows.
+        ArithmeticError
+            For a NaN or an infinity in x or the context, with its place, and where fewer than 100 rows have a density.
+        """
+        return report_of(
+            self,
+            x,
+            context,
+            history=history,
+            train=train,
+            train_context=train_context,
+            weights=weights,
+            names=names,
+            row_names=row_names,
+            rows_at_most=rows_at_most,
+            false_alarms=false_alarms,
+            seed=seed,
+            timing=timing,
+            title=title,
+        )
 
     # -------------------------------------------------------------------------------------- parameters, files
 

@@ -8,7 +8,7 @@ import diffeo
 import numpy as np
 import pytest
 from conftest import regression
-from diffeo import diagnostics
+from diffeo import _extras, diagnostics
 
 PHI = statistics.NormalDist().cdf
 
@@ -259,7 +259,7 @@ def test_what_is_missing_is_named(monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(diagnostics, "import_module", missing)
+    monkeypatch.setattr(_extras, "import_module", missing)
     for function, arguments in ((diagnostics.c2st, (normal(9, 0), normal(9, 1))), (diagnostics.uniformity, ([0.5],))):
         with pytest.raises(ImportError, match=r'pip install "diffeo\[diagnostics\]"'):
             function(*arguments)

@@ -1,0 +1,108 @@
+"""What is asked of a flow by all that looks at it from outside: diagnostics, pictures, reports."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from copy import copy
+from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ._abi import Array
+from ._arrays import Rows
+from .errors import NumericError
+
+
+class Judged(Protocol):
+    """The part of a `Flow` that is asked."""
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def context_dim(self) -> int: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def columns(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def metadata(self) -> MutableMapping[str, str]: ...
+
+    @property
+    def context_columns(self) -> tuple[str, ...] | None: ...
+
+    def log_prob(self, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> Array: ...
+
+    def to_noise(self, x: npt.ArrayLike, context: npt.ArrayLike | None = None) -> tuple[Array, Array]: ...
+
+    def from_noise(self, z: npt.ArrayLike, context: npt.ArrayLike | None = None) -> tuple[Array, Array]: ...
+
+    def sample(
+        self, n: SupportsIndex, context: npt.ArrayLike | None = None, *, seed: SupportsIndex | None = None
+    ) -> Array: ...
+
+    def _inputs(self, x: npt.ArrayLike, context: npt.ArrayLike | None) -> tuple[Rows, Rows | None]: ...
+
+
+F = TypeVar("F", bound=Judged)
+
+
+def base(flow: Judged) -> str:
+    """What the summary of a flow says of its base, such as ``logistic`` or ``uniform: on [0.0, 1.0]``."""
+    lines = (line.split(maxsplit=1) for line in str(flow).splitlines())
+    return next(words[1] for words in lines if words[:1] == ["base"])
+
+
+def layer_kinds(flow: Judged) -> list[str]:
+    """The kinds of the layers, first that of the data."""
+    lines = [line.split(maxsplit=1) for line in str(flow).splitlines()]
+    return [line[1].split(":")[0] for line in lines if len(line) == 2 and line[0].isdigit()]
+
+
+def without_columns(flow: F) -> F:
+    """A copy that knows nothing of its columns, so that it takes and gives all places in the cells of counts."""
+    bare = copy(flow)
+    for key in ("diffeo.columns", "diffeo.context_columns"):
+        bare.metadata.pop(key, None)
+    return bare
+
+
+class Read(NamedTuple):
+    """Rows as a flow has a density over them.
+
+    flow: as `without_columns` gives it. x: [n, dim], float64, finite; counts have a place in their cell. context:
+    [n, context_dim] or None. counts: the columns of these.
+    """
+
+    flow: Judged
+    x: Array
+    context: Array | None
+    counts: list[int]
+
+
+def read(flow: Judged, x: npt.ArrayLike, context: npt.ArrayLike | None, seed: int, name: str = "x") -> Read:
+    """Rows and a row of context for each; refused by their place where they are not finite."""
+    data, given = flow._inputs(x, context)
+    for rows, what in [(data, name)] + ([] if given is None else [(given, "context")]):
+        bad = np.argwhere(~np.isfinite(rows.array))
+        if len(bad):
+            row, column = bad[0]
+            raise NumericError(f"{what} has {rows.array[row, column]} in row {row}, column {column}")
+    values = data.array.astype(np.float64)
+    counts = [j for j, column in enumerate(flow.columns or ()) if getattr(column, "discrete", False)]
+    if layer_kinds(flow)[:1] == ["dequantize"]:
+        counts = list(range(flow.dim))
+    if counts:
+        # A flow that knows of counts has read them as the middles of their cells.
+        values[:, counts] = np.floor(values[:, counts]) + np.random.default_rng(seed).random((len(values), len(counts)))
+    contexts = None
+    if given is not None:
+        contexts = np.broadcast_to(given.array, (len(data), given.array.shape[1])).astype(np.float64)
+    return Read(without_columns(flow), values, contexts, counts)
