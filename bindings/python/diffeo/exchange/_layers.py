@@ -72,6 +72,7 @@ class Layer:
     scale_network: Network | None = None
     convolutions: Convolutions | None = None
     transformer: Transformer | None = None
+    masks: Sequence[Network] = ()  # of a base made: its network as each of the masks shows it
 
     def inverted(self) -> Layer:
         """The same the other way round."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from ._layers import Transformer
 from ._network import Dense, Integer, Mask, Network
-from ._read import scale_and_shift
+from ._formulas import scale_and_shift
 from ._torch import tensor
 
 Masked = Callable[[Mask], Any]

@@ -29,7 +29,7 @@ from zuko.transforms import (
     PermutationTransform,
 )
 
-from . import _layers, _read
+from . import _formulas, _layers, _read
 from ._error import NoCounterpartError
 from ._export import Library, affine_only, export
 from ._layers import Layer, Transformer
@@ -44,7 +44,7 @@ from .zuko import _maps
 
 def affine(shift: Any, a: Any, transformer: Transformer) -> Any:
     """The affine map with a scale that zuko has no name for."""
-    scale, shift = _read.scale_and_shift(MATHS, transformer, a, shift)
+    scale, shift = _formulas.scale_and_shift(MATHS, transformer, a, shift)
     return AffineTransform(shift, scale)
 
 
