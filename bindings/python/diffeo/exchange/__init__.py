@@ -39,6 +39,7 @@ __all__ = [
     "from_tfp",
     "from_zuko",
     "source_of",
+    "to_flowjax",
     "to_nflows",
     "to_numpy",
     "to_onnx",
@@ -208,6 +209,17 @@ def to_zuko(flow: Flow) -> Any:
     zuko.lazy.Flow
     """
     return _quietly("._to_zuko", flow)
+
+
+def to_flowjax(flow: Flow) -> Any:
+    """Turn a flow into one of flowjax 19, which computes the same: `to_nflows`, for flowjax.
+
+    Returns
+    -------
+    flowjax.distributions.Transformed
+        Of a float64 flow its arrays are float64: JAX computes in it where `jax_enable_x64` is on.
+    """
+    return _quietly("._to_flowjax", flow)
 
 
 def to_onnx(flow: Flow, path: str | os.PathLike[str], method: str = "log_prob") -> None:
