@@ -80,8 +80,9 @@ def layers():
     for name, options in DOMAINS.items():
         found[f"domain-{name}"] = spec(3, ("domain", {"domain": name, **options}))
         columns = {key: np.asarray(value).ravel()[:1] for key, value in options.items()}
-        inverse = ("-domain", {"domain": name, "columns": [1], **columns}), ("domain", {"domain": name, "columns": [1], **columns})
-        found[f"domain-{name}-inverse"] = spec(3, *inverse)
+        one = {"domain": name, "columns": [1], **columns}
+        found[f"domain-{name}-inverse"] = spec(3, ("domain", one), ("lu", {}), ("-domain", one), ("domain", one))
+    bounded = {}
     maps = {f"spline-{b}": (Spline(4, -2.0, 2.5, b), b) for b in BOUNDARIES}
     maps["spline-zuko"] = Spline(4, -2, 2, **ZUKO), "linear"
     maps["spline-pyro"] = Spline(4, -2, 2, boundary_derivative=0.9), "linear"
@@ -89,32 +90,24 @@ def layers():
     maps["spline-numbers"] = Spline(4, -2, 2, "periodic", encoding="numbers"), "periodic"
     for family in ("normal", "logistic"):
         maps[f"mixture-{family}"] = Mixture(3, family=family), "linear"
-        maps[f"mixture-{family}-uniform"] = Mixture(3, family=family, target="uniform"), "uniform"
+        bounded[f"mixture-{family}-uniform"] = Mixture(3, family=family, target="uniform")
     maps["sinh_arcsinh"] = "sinh_arcsinh", "linear"
     for name, (transformer, on) in maps.items():
         options = SMALL | {"transformer": transformer}
-        base = ("uniform", {"low": -2.0, "high": 2.5}) if on in ("interval", "periodic", "half_turn") else None
-        if on != "linear" and name in ("spline-numbers",):
-            base = "uniform", {"low": -2.0, "high": 2.0}
-        chains = {
-            "coupling": [("coupling", options | {"mask": "first"}), ("coupling", options | {"mask": "last"})],
-            "autoregressive": [("autoregressive", options | {"order": [1, 2, 0]})],
-            "elementwise": [("elementwise", {"transformer": transformer})],
-            "inverse": [("-autoregressive", options)],
-            "inverse_map": [("autoregressive", options | {"inverse_map": True})],
-            "given": [("elementwise", options | {"columns": [0, 2]})],
-        }
-        if on == "uniform":  # all columns must leave the line
-            wide = [("domain", {"domain": "logit", "low": 0, "high": 1})]
-            chains = {
-                "coupling": [("coupling", options | {"mask": [False] * 3}), *wide],
-                "autoregressive": [("autoregressive", options), *wide],
-                "elementwise": [("elementwise", {"transformer": transformer}), *wide],
-                "inverse": [("-domain", wide[0][1]), ("-autoregressive", options)],
-            }
-        for kind, chain in chains.items():
-            context = 2 if kind in ("coupling", "given") else 0
-            found[f"{name}-{kind}"] = spec(3, *chain, context=context, base=base)
+        given = "elementwise", options | {"columns": [0, 2]}
+        chain = [
+            ("coupling", options | {"mask": "first"}), ("-coupling", options | {"mask": "last"}),
+            ("autoregressive", options | {"order": [1, 2, 0]}), ("-autoregressive", options),
+            ("autoregressive", options | {"inverse_map": True}), ("elementwise", {"transformer": transformer}), given,
+        ]  # fmt: skip
+        low, high = (-2.0, 2.0) if name == "spline-numbers" else (-2.0, 2.5)
+        box = on in ("interval", "periodic", "half_turn")
+        found[name] = spec(3, *chain, context=2, base=("uniform", {"low": low, "high": high}) if box else None)
+    for name, transformer in bounded.items():  # all columns must leave the line
+        options, unit = SMALL | {"transformer": transformer}, {"domain": "logit", "low": 0, "high": 1}
+        again = ("domain", unit), ("autoregressive", options), ("domain", unit), ("elementwise", {"transformer": transformer})
+        chain = [("coupling", options | {"mask": [False] * 3}), *again]
+        found[name] = spec(3, *chain, ("domain", unit), ("-domain", unit), ("-autoregressive", options), context=2)
     for scale in SCALES:
         kinds = "coupling", "-coupling", "autoregressive", "-autoregressive"
         found[f"scale-{scale}"] = spec(3, *[(kind, SMALL | {"scale": scale}) for kind in kinds], context=1)

@@ -38,6 +38,7 @@ MATHS = SimpleNamespace(
     exp=jnp.exp, log=jnp.log, log1p=jnp.log1p, expm1=jnp.expm1, sqrt=jnp.sqrt, tanh=jnp.tanh, sin=jnp.sin,
     sigmoid=jax.nn.sigmoid, softplus=lambda a: jnp.logaddexp(a, 0.0), atan=jnp.arctan, floor=jnp.floor,
     minimum=jnp.minimum, maximum=jnp.maximum, where=jnp.where, normal_tail=_tail,
+    indicator=lambda condition, like: condition.astype(like.dtype),
     const=lambda values, like: jnp.asarray(values, like.dtype),
     nan=lambda like: jnp.full_like(like, jnp.nan),
     eps=lambda like: float(jnp.finfo(like.dtype).eps),

@@ -1,8 +1,8 @@
 """What layers and bases compute, written once, for every exporter.
 
-`m` is what computes: a graph of ONNX, PyTorch or JAX. It has the functions of one number (`exp`, `log1p`, `where` and so
-on) and those of the last axis of a tensor (`part`, `pick`, `sum`, `most`, `softmax`, `times`); everything else is +, -, *,
-/, abs and <. Numbers x have any shape; the parameters of a map of one number are along one axis more, the last.
+`m` is what computes: a graph of ONNX, PyTorch or JAX. It has the functions of one number (`exp`, `log1p`, `where` and
+so on) and those of the last axis of a tensor (`part`, `pick`, `sum`, `most`, `softmax`, `times`); everything else is +,
+-, *, /, abs and <. Numbers x have any shape; the parameters of a map of one number are along one axis more, the last.
 
 What has no formula is found in so many steps (`repeat`). Gradients do not go through these: `still` stops them, and
 `carried` gives the result those of the last step, by the theorem of implicit functions.
@@ -65,7 +65,7 @@ def log_sum(m: Maths, a: Tensor) -> Tensor:
 
 
 def soft_clip(a: Tensor, bound: float) -> Tensor:
-    """a / (1 + abs(a) / bound)."""
+    """A / (1 + abs(a) / bound)."""
     return a / (abs(a) * (1 / bound) + 1.0)
 
 
@@ -219,7 +219,7 @@ def _per(said: Mapping[str, Any]) -> int:
 
 
 def _placed(m: Maths, said: Mapping[str, Any], x: Tensor, turned: bool) -> Tensor:
-    """x in the box: on a circle by whole turns, if `turned` after the half one; else at its nearer end."""
+    """X in the box: on a circle by whole turns, if `turned` after the half one; else at its nearer end."""
     low, high = said["low"], said["high"]
     if said["boundary"] == "half_turn" and turned:
         x = x + 0.5 * (high - low)
@@ -235,10 +235,10 @@ def _spline(m: Maths, said: Mapping[str, Any], p: Tensor, x: Tensor, inverse: bo
     before = np.triu(np.ones((bins, bins)), 1)
     lefts, bottoms = (m.times(each, before) + low for each in (widths, heights))
     at = _placed(m, said, x, not inverse)
-    # 1 for each inner knot that is reached, and from that 1 for the bin
-    reached = m.where(m.wide(at) < m.part(bottoms if inverse else lefts, 1, bins), 0.0, 1.0)
-    steps = np.eye(bins)[1:] - np.eye(bins)[:-1]
-    here = m.times(reached, steps) + m.const(np.eye(bins)[0], p)
+    # 1 for each inner knot that is above, and from that 1 for the bin
+    below = m.indicator(m.wide(at) < m.part(bottoms if inverse else lefts, 1, bins), p)
+    steps = np.eye(bins)[:-1] - np.eye(bins)[1:]
+    here = m.times(below, steps) + m.const(np.eye(bins)[-1], p)
     left, width, bottom, height, d0, d1 = (
         m.sum(each * here)
         for each in (lefts, widths, bottoms, heights, m.part(slopes, 0, bins), m.part(slopes, 1, bins + 1))
@@ -313,8 +313,6 @@ def _mixture(m: Maths, said: Mapping[str, Any], p: Tensor, x: Tensor) -> Image:
     return m.where(lower < upper, m.exp(lower), m.expm1(upper) * -1.0), density
 
 
-
-
 SECTIONS = 16  # points at once, between which the root is
 
 
@@ -333,7 +331,7 @@ def _mixture_inverse(m: Maths, said: Mapping[str, Any], p: Tensor, y: Tensor) ->
         width = (high - low) * (1 / (SECTIONS + 1))
         at = m.wide(low) + m.wide(width) * m.const(np.arange(1.0, SECTIONS + 1), low)
         lower, upper, _ = _sums(m, family, between, at)
-        low = low + width * m.sum(m.where(lower - upper < m.wide(goal), 1.0, 0.0))
+        low = low + width * m.sum(m.indicator(lower - upper < m.wide(goal), low))
         return low, low + width
 
     rounds = 1 + math.ceil((2 * said["scale_bound"] + 5) / math.log(SECTIONS + 1))
@@ -361,8 +359,8 @@ def _bracket(m: Maths, family: str, parts: Sequence[Tensor], target: Tensor) -> 
         bound = m.sqrt((m.softplus(v) - math.log(2)) * 2.0)
         outer = m.minimum(v * (0.5 * ROOT_HALF_PI), bound)
         inner = outer * 0.8
-    least = m.where(0.0 < target, inner, outer * -1.0)
-    most = m.where(0.0 < target, outer, inner * -1.0)
+    least = m.where(target > 0.0, inner, outer * -1.0)
+    most = m.where(target > 0.0, outer, inner * -1.0)
     scale = m.exp(log_scales)
     low, high = m.most((scale * m.wide(least) + means) * -1.0) * -1.0, m.most(scale * m.wide(most) + means)
     margin = (abs(low) + abs(high) + m.most(abs(means))) * (m.eps(target) * 8)
@@ -504,11 +502,11 @@ def wrap(m: Maths, layer: Layer, x: Tensor, inverse: bool) -> Tensor:
 
 
 def planar(m: Maths, u: Tensor, w: Tensor, b: Tensor, x: Tensor, inverse: bool) -> Image:
-    """x + v tanh(w x + b), v such that it can be inverted (Rezende and Mohamed 2015); b has no last axis."""
+    """X + v tanh(w x + b), v such that it can be inverted (Rezende and Mohamed 2015); b has no last axis."""
     wu, ww = m.sum(w * u), m.sum(w * w)
-    sum_ = m.where(0.0 < ww, m.softplus(wu), 1.0 + ww)  # 1 + w v
+    sum_ = m.where(ww > 0.0, m.softplus(wu), 1.0 + ww)  # 1 + w v
     c = sum_ - 1.0
-    k = m.where(0.0 < ww, (m.softplus(wu * -1.0) - 1.0) / m.maximum(ww, 1e-30), ww)
+    k = m.where(ww > 0.0, (m.softplus(wu * -1.0) - 1.0) / m.maximum(ww, 1e-30), ww)
     start = m.sum(w * x) + b
     a = signed(m, _planar_root(m, abs(start), c, sum_), start) if inverse else start
     e = m.exp(abs(a) * -2.0)
@@ -520,7 +518,7 @@ def planar(m: Maths, u: Tensor, w: Tensor, b: Tensor, x: Tensor, inverse: bool) 
 
 
 def _planar_root(m: Maths, target: Tensor, c: Tensor, sum_: Tensor) -> Tensor:
-    """The a with a + c tanh(a) = target, as in Bijections/Planar.swift: both kinds of start have the root on one side."""
+    """The a with a + c tanh(a) = target, as in Bijections/Planar.swift: a start has the root on a known side."""
     size = m.maximum(c * -1.0, 1e-30)
     cube = m.exp(m.log(target * 5.0 / size + 1e-30) * (1 / 3))
     nearest = m.minimum(target - c, target / sum_)
@@ -539,7 +537,7 @@ def _planar_root(m: Maths, target: Tensor, c: Tensor, sum_: Tensor) -> Tensor:
 
 
 def radial(m: Maths, dim: int, x0: Tensor, alpha: Tensor, beta: Tensor, x: Tensor, inverse: bool) -> Image:
-    """x + (B - A) (x - x0) / (A + |x - x0|) with A and B from raw numbers, which have no last axis."""
+    """X + (B - A) (x - x0) / (A + |x - x0|) with A and B from raw numbers, which have no last axis."""
     a, total = m.softplus(alpha), m.softplus(beta)
     away = x - x0
     r = m.sqrt(m.sum(away * away) + 1e-30)

@@ -1,7 +1,7 @@
-"""A graph of ONNX that is written by arithmetic: what formulas are computed with, by operators that every runtime has.
+"""A graph of ONNX that is written by arithmetic, for formulas, with operators that every runtime has.
 
-Those of TMVA SOFIE in ROOT, which has no Floor, Softplus, Atan, CumSum or ReduceMax, and no loops; and of these the ones
-that ONNX Runtime has in float64, too.
+They are those of TMVA SOFIE in ROOT, which has no Floor, Softplus, Atan, CumSum or ReduceMax, and no loops; and of
+these the ones that ONNX Runtime has in float64, too.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Graph:
             self.constants.append(numpy_helper.from_array(array, self._names[key]))
         return Value(self, self._names[key])
 
-    # ------------------------------------------------------------------------------------------------- rows [n, columns]
+    # ------------------------------------------------------------------------------------------------ rows [n, columns]
 
     def columns(self, x: Value, index: Any) -> Value:
         """Some columns; of a matrix of indices, parameters [n, columns, parameters]."""
@@ -148,6 +148,10 @@ class Graph:
     def where(self, condition: Value, a: Operand, b: Operand) -> Value:
         """The one or the other."""
         return self.op("Where", condition, a, b)
+
+    def indicator(self, condition: Value, like: Value) -> Value:
+        """1 where it holds, else 0."""
+        return self.where(condition, 1.0, 0.0)
 
     def minimum(self, a: Operand, b: Operand) -> Value:
         """The smaller."""

@@ -13,22 +13,9 @@ import numpy as np
 import paramax
 from flowjax import bijections, distributions
 
-from . import _formulas, _layers, _read
+from . import _layers, _read
 from ._check import Map, Mapped, Source, Step, agree, same_density
-from ._equinox import (
-    Circle,
-    Constructor,
-    Fixed,
-    Given,
-    Joined,
-    Mean,
-    Whole,
-    array,
-    network,
-    new,
-    vectors,
-    words,
-)
+from ._equinox import Circle, Constructor, Fixed, Given, Joined, Mean, Whole, array, network, new, vectors, words
 from ._error import NoCounterpartError
 from ._export import maker, refuse_images
 from ._layers import Layer
@@ -108,7 +95,7 @@ def _elementwise(layer: Layer, parts: Parts) -> Any:
 
 
 def _affine(scale: Real, shift: Real) -> Any:
-    """flowjax' own are positive, a softplus; scales of -1 are not trained."""
+    """Flowjax' own are positive, a softplus; scales of -1 are not trained."""
     if (scale > 0).all():
         return bijections.Affine(array(shift), array(scale))
     made = bijections.Affine(array(shift), jnp.ones(len(shift)))
@@ -148,7 +135,7 @@ def _householder(layer: Layer, parts: Parts) -> Any:
 
 
 def _domain(layer: Layer, parts: Parts) -> Any:
-    """flowjax' own where it is one of all columns, with the same ends."""
+    """Flowjax' own where it is one of all columns, with the same ends."""
     name, p, columns = str(layer.attributes["map"]), layer.parameters, layer.lists["columns"]
     ends = {key: set(values.tolist()) for key, values in p.items()}
     shape = (parts.dim,)

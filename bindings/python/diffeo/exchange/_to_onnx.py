@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -193,7 +194,7 @@ def _vectors(m: Graph, layer: Layer, names: tuple[str, ...], sizes: tuple[int, .
         return [m.constant(layer.parameters[name][None]) for name in names]
     params = network(m, layer.network, None, state[1])
     ends = np.cumsum([0, *sizes])
-    return [m.columns(params, np.arange(*pair)) for pair in zip(ends, ends[1:], strict=False)]
+    return [m.columns(params, np.arange(*pair)) for pair in pairwise(ends)]
 
 
 def _planar(m: Graph, layer: Layer, state: State, parts: Parts) -> Image:
@@ -380,5 +381,5 @@ def _model(parts: Parts, dtype: np.dtype[Any], method: str) -> Any:
 
 def _supported(m: Graph, density: Value, x: Value) -> Value:
     """Beyond the support a map has no number: there the density is 0, unless x is not a number itself."""
-    zero = m.where(x < 0.0, 0.0, m.where(-1.0 < x, 0.0, m.nan(x)))
+    zero = m.where(x < 0.0, 0.0, m.where(x > -1.0, 0.0, m.nan(x)))
     return m.where(density < np.inf, density, _total(m, zero) - np.inf)
