@@ -42,6 +42,7 @@ __all__ = [
     "from_zuko",
     "report",
     "source_of",
+    "to_flowjax",
     "to_nflows",
     "to_numpy",
     "to_onnx",
@@ -213,16 +214,39 @@ def to_zuko(flow: Flow) -> Any:
     return _quietly("._to_zuko", flow)
 
 
-def to_onnx(flow: Flow, path: str | os.PathLike[str]) -> None:
-    """Write the log-density of a flow as an ONNX file, for runtimes that Diffeo is not on.
+def to_flowjax(flow: Flow) -> Any:
+    """Turn a flow into one of flowjax 19, which computes the same: `to_nflows`, for flowjax.
 
-    Its inputs are x [rows, dim] and, if the flow has one, context [rows, context_dim]; its output is log_prob [rows],
-    all in the dtype of the flow. The metadata of the flow are those of the model.
+    Returns
+    -------
+    flowjax.distributions.Transformed
+        Of a float64 flow its arrays are float64: JAX computes in it where `jax_enable_x64` is on.
+    """
+    return _quietly("._to_flowjax", flow)
+
+
+def to_onnx(flow: Flow, path: str | os.PathLike[str], method: str = "log_prob") -> None:
+    """Write one method of a flow as an ONNX file, for runtimes that Diffeo is not on.
+
+    A file has one method, as the flow has it: the rest of a flow is in other files.
+
+    Parameters
+    ----------
+    flow : Flow
+        Of vectors.
+    path : path-like
+        The file.
+    method : {"log_prob", "to_noise", "from_noise"}
+        log_prob: from x [rows, dim] to log_prob [rows]; to_noise: from x to z [rows, dim] and log_det [rows];
+        from_noise: from z to x and log_det. If the flow has a context, context [rows, context_dim] is an input, too.
+        All are in the dtype of the flow. The metadata of the flow are those of the model.
 
     Raises
     ------
     ConversionError
-        For a layer or a base that is not made of affine maps, by its path in the weight file.
+        For a layer of images, by its path in the weight file, or if the two sides differ.
     """
+    if method not in ("log_prob", "to_noise", "from_noise"):
+        raise ValueError(f"method is {method!r}; it must be log_prob, to_noise or from_noise")
     parts = _parts(flow)
-    import_module("._to_onnx", __package__).write(parts, path)
+    import_module("._to_onnx", __package__).write(parts, path, method)

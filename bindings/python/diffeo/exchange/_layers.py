@@ -72,6 +72,7 @@ class Layer:
     scale_network: Network | None = None
     convolutions: Convolutions | None = None
     transformer: Transformer | None = None
+    masks: Sequence[Network] = ()  # of a base made: its network as each of the masks shows it
 
     def inverted(self) -> Layer:
         """The same the other way round."""
@@ -262,9 +263,9 @@ def embed(layer: Layer, columns: npt.ArrayLike, dim: int) -> Layer | None:
         kept = chosen[layer.lists["mask"] == 1]
         place = {int(column): i for i, column in enumerate(kept)}
         inputs = np.array([place.get(int(column), -1) for column in np.flatnonzero(mask)], np.int64)
-        reads = _each(inputs, encoded)
+        reads = each_of(inputs, encoded)
         moved = chosen[layer.lists["mask"] == 0]
-        outputs = _each(np.argsort(moved), per)
+        outputs = each_of(np.argsort(moved), per)
         networks = [None if n is None else n.reading(reads) for n in (layer.network, layer.scale_network)]
         if layer.scale_network is None and networks[0] is not None:
             networks[0] = networks[0].select(outputs)
@@ -275,7 +276,7 @@ def embed(layer: Layer, columns: npt.ArrayLike, dim: int) -> Layer | None:
         lists = dict(layer.lists)
         # the columns that pass come last: their constant outputs need nothing
         lists["order"] = np.concatenate([chosen[lists["order"]], others])
-        network = layer.network.reading(_each(back, encoded)).select(_each(back, per))
+        network = layer.network.reading(each_of(back, encoded)).select(each_of(back, per))
         rest = np.zeros((dim, per))
         rest[others] = layer.transformer.identity
         network = network.with_last(lambda last: last.then(np.ones(len(last.bias)), rest.ravel()))
@@ -283,7 +284,7 @@ def embed(layer: Layer, columns: npt.ArrayLike, dim: int) -> Layer | None:
     return None
 
 
-def _each(index: npt.ArrayLike, count: int) -> Integer:
+def each_of(index: npt.ArrayLike, count: int) -> Integer:
     """Indices of `count` numbers for each entry, -1 staying -1."""
     i = np.asarray(index, np.int64)
     wide = i[:, None] * count + np.arange(count)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from ._formulas import scale_and_shift
 from ._layers import Transformer
 from ._network import Dense, Integer, Mask, Network
-from ._read import scale_and_shift
 from ._torch import tensor
 
 Masked = Callable[[Mask], Any]
@@ -30,20 +30,37 @@ ACTIVATIONS: dict[str, Callable[[], Any]] = {
 }
 
 
-def _bounded(function: Callable[[Any, Any], Any]) -> Callable[[Any, float], Any]:
-    return lambda a, bound: function(a, a.new_tensor(bound))
+def _pair(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Of tensors, or of one and a number."""
+
+    def run(a: Any, b: Any) -> Any:
+        return function(a, b if isinstance(b, torch.Tensor) else a.new_tensor(b))
+
+    return run
 
 
-# What scale_of computes with
+def _repeated(count: int, step: Callable[..., tuple[Any, ...]], state: tuple[Any, ...]) -> tuple[Any, ...]:
+    with torch.no_grad():
+        for _ in range(count):
+            state = step(*state)
+    return state
+
+
+# What formulas are computed with
 MATHS = SimpleNamespace(
-    exp=torch.exp,
-    tanh=torch.tanh,
-    sigmoid=torch.sigmoid,
-    atan=torch.atan,
-    softplus=lambda a: torch.logaddexp(a, torch.zeros_like(a)),
-    minimum=_bounded(torch.minimum),
-    maximum=_bounded(torch.maximum),
-)
+    exp=torch.exp, log=torch.log, log1p=torch.log1p, expm1=torch.expm1, sqrt=torch.sqrt, tanh=torch.tanh,
+    sigmoid=torch.sigmoid, softplus=lambda a: torch.logaddexp(a, torch.zeros_like(a)), atan=torch.atan,
+    floor=torch.floor, minimum=_pair(torch.minimum), maximum=_pair(torch.maximum), where=torch.where,
+    normal_tail=lambda u: 0.5 * torch.special.erfcx(u * 0.5**0.5),
+    indicator=lambda condition, like: condition.to(like.dtype),
+    const=lambda values, like: torch.as_tensor(values, dtype=like.dtype, device=like.device),
+    nan=lambda like: torch.full_like(like, torch.nan), eps=lambda like: torch.finfo(like.dtype).eps,
+    wide=lambda x: x.unsqueeze(-1), between=lambda x: x.unsqueeze(-2),
+    part=lambda x, start, stop: x[..., start:stop], pick=lambda x, index: x[..., index],
+    sum=lambda x: x.sum(-1), most=lambda x: x.amax(-1), softmax=lambda x: torch.softmax(x, -1),
+    times=lambda x, matrix: x @ x.new_tensor(matrix),
+    repeat=_repeated, still=torch.Tensor.detach, carried=lambda a, by: a.detach() + (by - by.detach()),
+)  # fmt: skip
 
 
 def linear(dense: Dense, masked: Masked) -> Any:

@@ -69,14 +69,19 @@ def _plain(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def in_float64(flow: Flow) -> Flow:
-    """The same weights in a flow that computes in float64."""
+def in_dtype(flow: Flow, dtype: str) -> Flow:
+    """The same weights in a flow that computes in float32 or float64."""
     file = BytesIO(flow.to_bytes())
     with _opened(file, "r+") as root:
-        root.attrs["dtype"] = "float64"
-        if "self_test" in root:  # its numbers are those of float32
+        root.attrs["dtype"] = dtype
+        if "self_test" in root:  # its numbers are those of the other dtype
             del root["self_test"]
     return from_bytes(file.getvalue())
+
+
+def in_float64(flow: Flow) -> Flow:
+    """The same weights in a flow that computes in float64."""
+    return in_dtype(flow, "float64")
 
 
 # ---------------------------------------------------------------------------------------------------------------- flow
@@ -126,7 +131,7 @@ def _component(attributes: Mapping[str, Any], arrays: Mapping[str, Any], dim: in
     said = dict(attributes)
     kind, inverse = said.pop("kind"), bool(said.pop("inverse", 0))
     if kind == "made":
-        return Layer(kind)
+        return _made(said, arrays, dim, context, path)
     if "shape" in arrays:  # a layer of images
         return Layer(kind, lists={"shape": arrays["shape"]}, inverse=inverse)
     if said.pop("direct", 0):
@@ -142,11 +147,10 @@ def _component(attributes: Mapping[str, Any], arrays: Mapping[str, Any], dim: in
             columns = int(lists["mask"].sum())
         elif kind == "autoregressive":
             columns = dim
-            rank = np.empty(dim, np.int64)
-            rank[lists["order"]] = np.arange(1, dim + 1)
-            degrees = [rank, *(lists[f"degrees_{i}"] for i in range(len(lists["hidden"])))]
-        if transformer is not None and transformer.attributes.get("boundary") == "periodic":
-            columns *= 1 if transformer.attributes.get("encoding") == "numbers" else 2
+            order, *hidden = (lists[name] for name in _masked(len(lists["hidden"])))
+            degrees = [_rank(order), *hidden]
+        if transformer is not None and on_circle(transformer):
+            columns *= 2
         network = _network(said, arrays, "network", lists["hidden"], columns, context, degrees)
         if "scale_activation" in said:
             again = {**said, "activation": said.pop("scale_activation")}
@@ -157,11 +161,42 @@ def _component(attributes: Mapping[str, Any], arrays: Mapping[str, Any], dim: in
     return Layer(kind, said, lists, parameters, inverse, network, scale, transformer=transformer)
 
 
+def _made(said: dict[str, Any], arrays: Mapping[str, Any], dim: int, context: int, path: str) -> Layer:
+    """A MADE as its masks show it: a network for each of them."""
+    if said.get("direct"):
+        raise ConversionError(path, "made", "its network has direct connections, which are not converted")
+    count, hidden = int(said.get("masks", 1)), arrays["hidden"]
+    networks = []
+    for order, *degrees in zip(*(np.split(arrays[name], count) for name in _masked(len(hidden))), strict=True):
+        networks.append(_network(said, arrays, "network", hidden, dim, context, [_rank(order), *degrees]))
+    match said["conditional"]:
+        case "gaussian":
+            transformer = _transformer(dict(said))
+        case "mixture":
+            transformer = _transformer({"transformer": "mixture_cdf", "family": "normal", "target": "uniform", **said})
+        case _:
+            transformer = Transformer({"transformer": "bernoulli"}, (0.0,))
+    orders = {"order": arrays["order"]}
+    return Layer("made", lists=orders, transformer=transformer, masks=tuple(networks))
+
+
+def _masked(hidden: int) -> list[str]:
+    return ["order", *(f"degrees_{i}" for i in range(hidden))]
+
+
+def _rank(order: Integer) -> Integer:
+    """The degrees of the columns."""
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(1, len(order) + 1)
+    return rank
+
+
 _AFFINE = ("scale", "scale_bound", "scale_epsilon", "log_scale_low", "log_scale_high")
 _SPLINE = (
     "bins", "low", "high", "boundary", "min_width", "min_height", "min_derivative",
     "logit_bound", "derivative", "derivative_bound", "boundary_derivative", "half_ends", "encoding",
 )  # fmt: skip
+_OTHERS = {"mixture_cdf": ("components", "family", "target", "scale_bound"), "sinh_arcsinh": ("scale_bound",)}
 
 
 def _transformer(said: dict[str, Any]) -> Transformer:
@@ -174,7 +209,14 @@ def _transformer(said: dict[str, Any]) -> Transformer:
     if kind == "rational_quadratic":
         words = {name: said.pop(name) for name in _SPLINE if name in said}
         return _layers.spline(words.pop("bins"), words.pop("low"), words.pop("high"), words.pop("boundary"), **words)
-    return Transformer({"transformer": kind}, ())
+    words = {name: said.pop(name) for name in _OTHERS[kind]}
+    return Transformer({"transformer": kind, **words}, (0.0,) * (3 * words.get("components", 0) or 2))
+
+
+def on_circle(transformer: Transformer) -> bool:
+    """Whether networks read the cosine and the sine of each column."""
+    said = transformer.attributes
+    return said.get("boundary") == "periodic" and said.get("encoding") != "numbers"
 
 
 def _network(
@@ -240,7 +282,8 @@ def _network(
 def _given(layer: Layer, scale: Real, shift: Real) -> Layer:
     """The same for a context c where it was made for scale c + shift."""
     networks = [None if n is None else _scaled(n, scale, shift) for n in (layer.network, layer.scale_network)]
-    return replace(layer, network=networks[0], scale_network=networks[1])
+    masks = tuple(_scaled(n, scale, shift) for n in layer.masks)
+    return replace(layer, network=networks[0], scale_network=networks[1], masks=masks)
 
 
 def _scaled(network: Network, scale: Real, shift: Real) -> Network:
@@ -277,9 +320,11 @@ def elementwise(layer: Layer) -> tuple[Real, Real]:
 
 
 def matrix(layer: Layer) -> tuple[Real, Real]:
-    """Matrix and bias of a layer `lu` or `householder`, whatever its direction."""
+    """Matrix and bias of a layer `lu`, `linear` or `householder`, whatever its direction."""
     p = layer.parameters
-    if layer.kind == "lu":
+    if layer.kind == "linear":
+        found, bias = p["weight"], p["bias"]
+    elif layer.kind == "lu":
         dim = len(p["bias"])
         lower = np.tril(p["lower"], -1) + np.eye(dim)
         upper = np.triu(p["upper"], 1) + np.diag(p["sign"] * np.exp(p["log_scale"]))
@@ -295,53 +340,25 @@ def matrix(layer: Layer) -> tuple[Real, Real]:
     return found, bias
 
 
+def log_determinant(layer: Layer) -> float:
+    """That of such a matrix."""
+    if layer.kind == "linear":
+        found = float(np.linalg.slogdet(layer.parameters["weight"])[1])
+    else:
+        found = float(layer.parameters.get("log_scale", np.zeros(1)).sum())
+    return -found if layer.inverse else found
+
+
 def as_coupling(layer: Layer, dim: int) -> Layer:
     """A layer `elementwise` as a coupling layer whose network gives the same whatever it reads."""
     columns = layer.lists["columns"]
     mask = np.ones(dim, np.int64)
     mask[columns] = 0
-    network = layer.network
+    network, transformer = layer.network, layer.transformer
+    inputs = (dim - len(columns)) * (2 if transformer is not None and on_circle(transformer) else 1)
     if network is None:
-        network = constant(layer.parameters["parameters"], dim - len(columns))
-    elif len(columns) < dim:  # it reads the context only
-        index = np.concatenate([np.full(dim - len(columns), -1), np.arange(network.context)])
+        network = constant(layer.parameters["parameters"], inputs)
+    elif inputs:  # it reads the context only
+        index = np.concatenate([np.full(inputs, -1), np.arange(network.context)])
         network = network.with_first(lambda first: first.columns(index))
     return replace(layer, kind="coupling", lists={"mask": mask}, parameters={}, network=network)
-
-
-# ------------------------------------------------------------------------------------------------------------ formulas
-
-
-def scale_of(m: Any, transformer: Transformer, a: Any) -> Any:
-    """The scale s(a) of an affine transformer, `m` being what computes: exp, tanh, sigmoid, softplus and so on."""
-    said: Mapping[str, Any] = transformer.attributes
-    bound, epsilon = said["scale_bound"], said["scale_epsilon"]
-    match said["scale"]:
-        case "soft_clip":
-            return m.exp(a / (abs(a) * (1 / bound) + 1.0))
-        case "skewed_clip":
-            return m.exp(a / (m.maximum(a, 0.0) * (1 / bound) - m.minimum(a, 0.0) * (3 / bound) + 1.0))
-        case "exp":
-            return m.exp(a)
-        case "tanh":
-            return m.exp(m.tanh(a * (1 / bound)) * bound)
-        case "softplus":
-            return m.softplus(a + float(np.log(np.expm1(1 - epsilon)))) + epsilon
-        case "sigmoid" | "gated":
-            return m.sigmoid(a + 2.0) + (epsilon if said["scale"] == "sigmoid" else 0.0)
-        case "clamped_softplus":
-            return m.minimum(m.softplus(a) + epsilon, bound)
-        case "clamped_exp":
-            return m.exp(m.maximum(m.minimum(a, said["log_scale_high"]), said["log_scale_low"]))
-        case "reciprocal_sigmoid":
-            return m.exp(m.softplus(a * -1.0))
-        case "atan":
-            return m.exp(m.atan(a) * bound)
-        case other:
-            raise ValueError(f"the scale {other}")
-
-
-def scale_and_shift(m: Any, transformer: Transformer, a: Any, t: Any) -> tuple[Any, Any]:
-    """What an affine transformer with outputs a, t makes of x is scale x + shift."""
-    scale = scale_of(m, transformer, a)
-    return scale, (scale * -1.0 + 1.0) * t if transformer.attributes["scale"] == "gated" else t

@@ -10,15 +10,18 @@ import numpy as np
 import torch
 from nflows import distributions, flows, transforms
 from nflows.transforms.made import MaskedLinear
+from torch import nn
 
-from . import _read
+from . import _layers, _read
 from ._error import NoCounterpartError
-from ._export import Library, affine_only, export
+from ._export import Library, export
 from ._layers import Layer, Transformer
+from ._modules import Noise, Uniform, Whole, circled, mapped
 from ._nets import Outputs, SoftplusScale, net
 from ._network import Mask, Network, inverse_softplus, real
 from ._read import Parts
-from ._torch import mapped, tensor
+from ._torch import mapped as maps_of
+from ._torch import tensor
 from .nflows import spline_outputs
 
 
@@ -48,22 +51,80 @@ def _pairs(networks: Sequence[Network]) -> Any:
     return np.arange(count) if len(networks) == 1 else np.arange(2 * count).reshape(2, -1)[::-1].T.ravel()
 
 
-def _spline(transformer: Transformer) -> dict[str, Any]:
-    """Arguments of a spline of nflows."""
+def _spline(transformer: Transformer) -> dict[str, Any] | None:
+    """Arguments of a spline of nflows; None where it has no such spline."""
     said: dict[str, Any] = dict(transformer.attributes)
-    if said["boundary"] != "linear":
-        raise NoCounterpartError(f"its boundary is {said['boundary']}; splines of nflows have linear tails")
-    if said["low"] != -said["high"]:
-        raise NoCounterpartError(f"its box from {said['low']} to {said['high']} is not symmetric about 0")
+    if said["transformer"] != "rational_quadratic" or said["boundary"] != "linear" or said["low"] != -said["high"]:
+        return None
     unlike = {"logit_bound": 0, "derivative": "softplus", "boundary_derivative": 1, "half_ends": 0}
-    for name, usual in unlike.items():
-        if said.get(name, usual) != usual:
-            raise NoCounterpartError(f"its {name} is {said[name]}; splines of nflows have no such attribute")
+    if any(said.get(name, usual) != usual for name, usual in unlike.items()):
+        return None
     minima = {f"min_bin_{name}": said[f"min_{name}"] for name in ("width", "height")}
     return {
         "num_bins": said["bins"], "tails": "linear", "tail_bound": said["high"], **minima,
         "min_derivative": said["min_derivative"],
     }  # fmt: skip
+
+
+class Coupling(transforms.coupling.CouplingTransform):  # type: ignore[misc]
+    """A coupling layer with a map of one number that nflows does not have."""
+
+    def __init__(self, mask: Any, network: Any, transformer: Transformer) -> None:
+        self.transformer = transformer
+        super().__init__(mask, lambda i, o: network)
+
+    def _transform_dim_multiplier(self) -> int:
+        return self.transformer.parameters
+
+    def _run(self, inputs: Any, params: Any, inverse: bool) -> tuple[Any, Any]:
+        y, log_slope = mapped(self.transformer, params.unflatten(-1, (inputs.shape[-1], -1)), inputs, inverse)
+        return y, log_slope.sum(dim=-1)
+
+    def _coupling_transform_forward(self, inputs: Any, transform_params: Any) -> tuple[Any, Any]:
+        return self._run(inputs, transform_params, False)
+
+    def _coupling_transform_inverse(self, inputs: Any, transform_params: Any) -> tuple[Any, Any]:
+        return self._run(inputs, transform_params, True)
+
+
+class Autoregressive(transforms.autoregressive.AutoregressiveTransform):  # type: ignore[misc]
+    """An autoregressive layer with such a map, or with its inverse."""
+
+    def __init__(self, network: Any, transformer: Transformer, inverted: bool) -> None:
+        super().__init__(network)
+        self.transformer, self.inverted = transformer, inverted
+
+    def _output_dim_multiplier(self) -> int:
+        return self.transformer.parameters
+
+    def _run(self, inputs: Any, params: Any, inverse: bool) -> tuple[Any, Any]:
+        p = params.unflatten(-1, (inputs.shape[-1], -1))
+        y, log_slope = mapped(self.transformer, p, inputs, inverse != self.inverted)
+        return y, log_slope.sum(dim=-1)
+
+    def _elementwise_forward(self, inputs: Any, autoregressive_params: Any) -> tuple[Any, Any]:
+        return self._run(inputs, autoregressive_params, False)
+
+    def _elementwise_inverse(self, inputs: Any, autoregressive_params: Any) -> tuple[Any, Any]:
+        return self._run(inputs, autoregressive_params, True)
+
+
+class Rows(transforms.Transform):  # type: ignore[misc]
+    """A layer of whole rows that nflows does not have."""
+
+    def __init__(self, whole: Any) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, inputs: Any, context: Any = None) -> tuple[Any, Any]:
+        """To noise."""
+        found: tuple[Any, Any] = self.whole(inputs, context)
+        return found
+
+    def inverse(self, inputs: Any, context: Any = None) -> tuple[Any, Any]:
+        """From noise."""
+        found: tuple[Any, Any] = self.whole(inputs, context, inverse=True)
+        return found
 
 
 def _spline_network(network: Network, transformer: Transformer) -> Network:
@@ -72,14 +133,16 @@ def _spline_network(network: Network, transformer: Transformer) -> Network:
 
 
 def _coupling(layer: Layer, parts: Parts) -> Any:
-    affine_only(layer)
     assert layer.transformer is not None
     transformer, networks, mask = layer.transformer, _networks(layer, parts), layer.lists["mask"]
     said = transformer.attributes
-    if said["transformer"] == "rational_quadratic":
-        arguments = _spline(transformer)
+    arguments = _spline(transformer)
+    if arguments is not None:
         made = net(_spline_network(networks[0], transformer), masked)
         return transforms.PiecewiseRationalQuadraticCouplingTransform(1 - mask, lambda i, o: made, **arguments)
+    if said["transformer"] != "affine":
+        inside = circled(net(networks[0], masked), transformer, int(mask.sum()))
+        return Coupling(1 - mask, inside, transformer)
     nets = [net(n, masked) for n in networks]
     if said["scale"] == "additive":
         return transforms.AdditiveCouplingTransform(1 - mask, lambda i, o: nets[0])
@@ -100,14 +163,13 @@ def _softplus(dim: int, network: Any, epsilon: float) -> Any:
 
 
 def _autoregressive(layer: Layer, parts: Parts) -> Any:
-    affine_only(layer)
     assert layer.transformer is not None
-    if layer.attributes.get("inverse_map", 0):
-        raise NoCounterpartError("inverse_map is 1")
     transformer, (network,), dim = layer.transformer, _networks(layer, parts), parts.dim
     said: dict[str, Any] = dict(transformer.attributes)
-    if said["transformer"] == "rational_quadratic":
-        arguments = _spline(transformer)
+    arguments, inverted = _spline(transformer), bool(layer.attributes.get("inverse_map", 0))
+    if inverted or (arguments is None and said["transformer"] != "affine"):
+        return Autoregressive(circled(net(network, masked), transformer, dim), transformer, inverted)
+    if arguments is not None:
         part = transforms.MaskedPiecewiseRationalQuadraticAutoregressiveTransform(dim, 1, num_blocks=0, **arguments)
         part.autoregressive_net = net(_spline_network(network, transformer), masked)
         return part
@@ -123,7 +185,18 @@ def _elementwise(layer: Layer, parts: Parts) -> Any:
     return _coupling(_read.as_coupling(layer, parts.dim), parts)
 
 
+def _whole(layer: Layer, parts: Parts) -> Any:
+    return Rows(Whole(layer, parts.dim, masked))
+
+
+def _dequantize(layer: Layer, parts: Parts) -> Any:
+    levels = float(str(layer.attributes["levels"]))
+    return transforms.PointwiseAffineTransform(torch.zeros(parts.dim), torch.full((parts.dim,), 1 / levels))
+
+
 def _lu(layer: Layer, parts: Parts) -> Any:
+    if layer.kind == "linear":
+        layer = _layers.linear(layer.parameters["weight"], layer.parameters["bias"])
     p, order = layer.parameters, layer.lists["permutation"]
     sign, bias = p["sign"], np.empty(parts.dim)
     bias[order] = p["bias"]
@@ -184,6 +257,12 @@ TABLE = {
     "elementwise": _elementwise,
     "permutation": lambda layer, parts: _permute(layer.lists["permutation"]),
     "lu": _lu,
+    "linear": _lu,
+    "domain": _whole,
+    "wrap": _whole,
+    "dequantize": _dequantize,
+    "planar": _whole,
+    "radial": _whole,
     "householder": lambda layer, parts: _reflections(layer.parameters["vectors"][::-1].copy()),
     "actnorm": _actnorm,
     "batch_norm": _batch_norm,
@@ -213,7 +292,69 @@ def _normal(base: Layer, parts: Parts) -> Any:
     return part
 
 
-BASES = {"standard_normal": lambda base, parts: distributions.StandardNormal([parts.dim]), "normal": _normal}
+class Base(distributions.Distribution):  # type: ignore[misc]
+    """A base that nflows does not have, as a distribution of torch given the context."""
+
+    def __init__(self, noise: Any) -> None:
+        super().__init__()
+        self.noise = noise
+
+    def _log_prob(self, inputs: Any, context: Any) -> Any:
+        return self.noise(context).log_prob(inputs)
+
+    def _sample(self, num_samples: int, context: Any) -> Any:
+        found = self.noise(context)
+        rows = found.sample((num_samples,))
+        if context is None:
+            return rows
+        return rows.transpose(0, 1) if found.batch_shape else rows.expand(len(context), *rows.shape)
+
+
+def _noise(base: Layer, parts: Parts) -> Any:
+    return Base(Noise(base, parts.dim, masked))
+
+
+class Box(nn.Module):  # type: ignore[misc]
+    """A uniform distribution, whose ends move and change their dtype with the flow, which those of torch do not."""
+
+    def __init__(self, low: Any, high: Any) -> None:
+        super().__init__()
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
+
+    def forward(self, context: Any = None) -> Any:
+        """The distribution."""
+        return Uniform(self.low, self.high)
+
+
+def _uniform(base: Layer, parts: Parts) -> Any:
+    ends = (np.full(parts.dim, float(real(base.attributes[name]))) for name in ("low", "high"))
+    return Base(Box(*map(tensor, ends)))
+
+
+def _made(base: Layer, parts: Parts) -> Any:
+    """Conditionals are maps to normal or uniform noise."""
+    assert base.transformer is not None
+    if len(base.masks) > 1:
+        raise NoCounterpartError(f"its density is a mean over {len(base.masks)} masks")
+    if base.transformer.attributes["transformer"] == "bernoulli":
+        raise NoCounterpartError("its conditionals are those of numbers 0 and 1, which are no flow")
+    noise = Layer("standard_normal")
+    if base.transformer.attributes["transformer"] == "mixture_cdf":
+        noise = Layer("uniform", {"low": 0.0, "high": 1.0})
+    layer = replace(base, kind="autoregressive", network=base.masks[0])
+    return flows.Flow(_autoregressive(layer, parts), BASES[noise.kind](noise, parts))
+
+
+BASES = {
+    "standard_normal": lambda base, parts: distributions.StandardNormal([parts.dim]),
+    "normal": _normal,
+    "uniform": _uniform,
+    "logistic": _noise,
+    "student_t": _noise,
+    "mixture": _noise,
+    "made": _made,
+}
 
 
 def _flow(chain: Sequence[Any], base: Any, dim: int) -> tuple[Any, Any]:
@@ -226,7 +367,7 @@ LIBRARY = Library(
     {kind: _directed(make, kind) for kind, make in TABLE.items()},
     BASES,
     _flow,
-    lambda part: (mapped(part.forward), mapped(part.inverse)),
+    lambda part: (maps_of(part.forward), maps_of(part.inverse)),
     lambda part, x, context: part.log_prob(x, context=context),
 )
 

@@ -11,12 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.distributions import AffineTransform
+from torch.distributions import AffineTransform, Transform, constraints
 from zuko.distributions import BoxUniform, DiagNormal
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.flows.coupling import GeneralCouplingTransform
 from zuko.flows.gaussianization import ElementWiseTransform
-from zuko.lazy import Flow, LazyComposedTransform, UnconditionalDistribution, UnconditionalTransform
+from zuko.lazy import (
+    Flow,
+    LazyComposedTransform,
+    LazyDistribution,
+    LazyTransform,
+    UnconditionalDistribution,
+    UnconditionalTransform,
+)
+from zuko.mixtures import GMM
 from zuko.nn import MaskedLinear
 from zuko.transforms import (
     AdditiveTransform,
@@ -29,12 +37,13 @@ from zuko.transforms import (
     PermutationTransform,
 )
 
-from . import _layers, _read
+from . import _formulas, _layers, _read
 from ._error import NoCounterpartError
-from ._export import Library, affine_only, export
+from ._export import Library, export
 from ._layers import Layer, Transformer
+from ._modules import Noise, Whole, circled, mapped
 from ._nets import MATHS, Outputs, net, stages
-from ._network import real
+from ._network import constant, real
 from ._read import Parts
 from ._torch import tensor
 from .zuko import _maps
@@ -44,7 +53,7 @@ from .zuko import _maps
 
 def affine(shift: Any, a: Any, transformer: Transformer) -> Any:
     """The affine map with a scale that zuko has no name for."""
-    scale, shift = _read.scale_and_shift(MATHS, transformer, a, shift)
+    scale, shift = _formulas.scale_and_shift(MATHS, transformer, a, shift)
     return AffineTransform(shift, scale)
 
 
@@ -63,13 +72,75 @@ def each(*phi: Any, univariate: Any) -> Any:
     return DependentTransform(univariate(*phi), 1)
 
 
+class ElementMap(Transform):  # type: ignore[misc]
+    """A map of one number that zuko has no name for."""
+
+    domain = constraints.real
+    codomain = constraints.real
+    bijective = True
+    sign = 1
+
+    def __init__(self, parameters: Any, transformer: Transformer) -> None:
+        super().__init__()
+        self.parameters, self.transformer = parameters, transformer
+
+    def _call(self, x: Any) -> Any:
+        return self.call_and_ladj(x)[0]
+
+    def _inverse(self, y: Any) -> Any:
+        return mapped(self.transformer, self.parameters, y, True)[0]
+
+    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+        """Of each number."""
+        return self.call_and_ladj(x)[1]
+
+    def call_and_ladj(self, x: Any) -> Any:
+        """Both."""
+        return mapped(self.transformer, self.parameters, x, False)
+
+
+class RowMap(Transform):  # type: ignore[misc]
+    """A map of rows, given the context."""
+
+    domain = constraints.real_vector
+    codomain = constraints.real_vector
+    bijective = True
+
+    def __init__(self, whole: Any, context: Any) -> None:
+        super().__init__()
+        self.whole, self.context = whole, context
+
+    def _given(self, x: Any) -> Any:
+        c = self.context
+        return c if c is None else c.expand(*x.shape[:-1], c.shape[-1])
+
+    def _call(self, x: Any) -> Any:
+        return self.call_and_ladj(x)[0]
+
+    def _inverse(self, y: Any) -> Any:
+        return self.whole(y, self._given(y), inverse=True)[0]
+
+    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+        """Of each row."""
+        return self.call_and_ladj(x)[1]
+
+    def call_and_ladj(self, x: Any) -> Any:
+        """Both."""
+        return self.whole(x, self._given(x))
+
+
 def _univariate(layer: Layer) -> tuple[Any, list[Any], Any]:
     """The map of one number, the shapes of its parameters, and which of our outputs each of them is."""
-    affine_only(layer)
     assert layer.transformer is not None
     said: dict[str, Any] = dict(layer.transformer.attributes)
-    if said["transformer"] == "rational_quadratic":
-        return _spline(said)
+    if said["transformer"] == "rational_quadratic" and _own_spline(said):
+        bound, bins, slope = said["high"], said["bins"], said["derivative_bound"]
+        univariate = MonotonicRQSTransform if said["boundary"] == "linear" else half_turn
+        shapes = [(bins,), (bins,), (bins - 1,)]
+        return partial(univariate, bound=bound, slope=math.exp(-slope)), shapes, range(3 * bins - 1)
+    if said["transformer"] != "affine":
+        per = layer.transformer.parameters
+        return partial(ElementMap, transformer=layer.transformer), [(per,)], range(per)
     if said["scale"] == "additive":
         return AdditiveTransform, [()], [0]
     if said["scale"] == "soft_clip":
@@ -77,18 +148,12 @@ def _univariate(layer: Layer) -> tuple[Any, list[Any], Any]:
     return partial(affine, transformer=layer.transformer), [(), ()], [1, 0]
 
 
-def _spline(said: dict[str, Any]) -> tuple[Any, list[Any], Any]:
-    bound, bins, slope = said["high"], said["bins"], said.get("derivative_bound", 0)
-    if said["boundary"] not in ("linear", "half_turn") or said["low"] != -bound:
-        box = f"its boundary is {said['boundary']}, from {said['low']} to {bound}"
-        raise NoCounterpartError(f"{box}; zuko has linear and half_turn, from -b to b")
+def _own_spline(said: dict[str, Any]) -> bool:
+    """Whether zuko has it: from -b to b, with its formulas."""
+    box = said["boundary"] in ("linear", "half_turn") and said["low"] == -said["high"]
     formula = said.get("derivative"), said["min_width"], said["min_height"]
-    same = formula == ("exp", 0, 0) and math.isclose(said.get("logit_bound", 0), slope / 2)
-    if not same or said.get("boundary_derivative", 1) != 1 or said.get("half_ends", 0):
-        raise NoCounterpartError("zuko has splines with derivative exp, logit_bound half of derivative_bound, minima 0")
-    univariate = MonotonicRQSTransform if said["boundary"] == "linear" else half_turn
-    shapes = [(bins,), (bins,), (bins - 1,)]
-    return partial(univariate, bound=bound, slope=math.exp(-slope)), shapes, range(3 * bins - 1)
+    same = formula == ("exp", 0, 0) and math.isclose(said.get("logit_bound", 0), said.get("derivative_bound", 0) / 2)
+    return box and same and said.get("boundary_derivative", 1) == 1 and not said.get("half_ends", 0)
 
 
 # ---------------------------------------------------------------------------------------------------------- transforms
@@ -99,16 +164,18 @@ def masked(sees: Any) -> Any:
     return MaskedLinear(torch.from_numpy(np.array(sees)))
 
 
-def _hyper(layer: Layer, parts: Parts, index: Any) -> Any:
+def _hyper(layer: Layer, parts: Parts, index: Any, columns: int) -> Any:
     """The network of a layer, with zuko's order of the outputs of a column."""
+    assert layer.transformer is not None
     first, *others = (n.given(parts.context) for n in (layer.network, layer.scale_network) if n is not None)
     if others:  # shifts, and what scales are made of
         pairs = np.arange(2 * first.outputs).reshape(2, -1).T
         return Outputs([net(n, masked) for n in (first, *others)], pairs.ravel())
     per = len(index)
     network = first.select((np.arange(first.outputs // per)[:, None] * per + np.asarray(index)).ravel())
-    if network.blocks or network.context_layer is not None:
-        return net(network, masked)
+    on_circle = columns and _read.on_circle(layer.transformer)
+    if network.blocks or network.context_layer is not None or on_circle:
+        return circled(net(network, masked), layer.transformer, columns)
     made = nn.Sequential(*stages(network, masked))
     made.in_features, made.out_features = network.inputs + network.context, network.outputs
     return made
@@ -124,7 +191,7 @@ def _autoregressive(layer: Layer, parts: Parts) -> Any:
     part = MaskedAutoregressiveTransform(
         max(parts.dim, 2), parts.context, univariate=univariate, shapes=shapes, hidden_features=()
     )
-    part.order, part.passes, part.hyper = torch.from_numpy(rank), parts.dim, _hyper(layer, parts, index)
+    part.order, part.passes, part.hyper = torch.from_numpy(rank), parts.dim, _hyper(layer, parts, index, parts.dim)
     return part
 
 
@@ -136,7 +203,7 @@ def _coupling(layer: Layer, parts: Parts) -> Any:
         part = GeneralCouplingTransform(parts.dim, parts.context, kept, univariate, shapes, hidden_features=())
     else:
         part = ElementWiseTransform(parts.dim, parts.context, univariate, shapes, hidden_features=())
-    part.hyper = _hyper(layer, parts, index)
+    part.hyper = _hyper(layer, parts, index, int(mask.sum()))
     return part
 
 
@@ -162,10 +229,32 @@ def _permutation(layer: Layer, parts: Parts) -> Any:
     return UnconditionalTransform(PermutationTransform, order, buffer=True)
 
 
+class LazyRowMap(LazyTransform):  # type: ignore[misc]
+    """A layer that zuko does not have."""
+
+    def __init__(self, whole: Any) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, c: Any = None) -> Any:
+        """Given the context."""
+        return RowMap(self.whole, c)
+
+
+def _whole(layer: Layer, parts: Parts) -> Any:
+    return LazyRowMap(Whole(layer, parts.dim, masked))
+
+
+def _dequantize(layer: Layer, parts: Parts) -> Any:
+    levels = torch.full((parts.dim,), float(str(layer.attributes["levels"])))
+    univariate = partial(affine, transformer=_layers.affine("exp"))
+    return UnconditionalTransform(each, torch.zeros(parts.dim), -levels.log(), univariate=univariate, buffer=True)
+
+
 def _linear(layer: Layer, parts: Parts) -> Any:
     """L U with the diagonal in L, then rows in their order, then the bias."""
-    if layer.kind == "householder":
-        layer = _layers.linear(_read.matrix(layer)[0])
+    if layer.kind != "lu":
+        layer = _layers.linear(*_read.matrix(layer))
     p = layer.parameters
     diagonal = p["sign"] * np.exp(p["log_scale"])
     lower = (np.tril(p["lower"], -1) + np.eye(parts.dim)) * diagonal
@@ -179,8 +268,14 @@ TABLE = {
     "coupling": _coupling,
     "autoregressive": _autoregressive,
     "elementwise": _elementwise,
+    "domain": _whole,
+    "wrap": _whole,
+    "dequantize": _dequantize,
+    "planar": _whole,
+    "radial": _whole,
     "permutation": _permutation,
     "lu": _linear,
+    "linear": _linear,
     "householder": _linear,
     "actnorm": _diagonal,
     "batch_norm": _diagonal,
@@ -199,12 +294,56 @@ def _directed(make: Any) -> Any:
 # --------------------------------------------------------------------------------------------------------------- bases
 
 
+class LazyNoise(LazyDistribution):  # type: ignore[misc]
+    """A base that zuko does not have."""
+
+    def __init__(self, noise: Any) -> None:
+        super().__init__()
+        self.noise = noise
+
+    def forward(self, c: Any = None) -> Any:
+        """Given the context."""
+        return self.noise(c)
+
+
+def _noise(base: Layer, parts: Parts) -> Any:
+    return LazyNoise(Noise(base, parts.dim, masked))
+
+
 def _normal(base: Layer, parts: Parts) -> Any:
     if base.network is not None:
-        raise NoCounterpartError("zuko has no normal distribution whose parameters depend on the context")
+        return _noise(base, parts)
     mean = base.parameters.get("mean", np.zeros(parts.dim))
     scale = np.exp(base.parameters.get("log_scale", np.zeros(parts.dim)))
     return UnconditionalDistribution(DiagNormal, tensor(mean), tensor(scale), buffer=True)
+
+
+def _mixture(base: Layer, parts: Parts) -> Any:
+    count, network = int(str(base.attributes["components"])), base.network
+    p = base.parameters
+    part = GMM(parts.dim, 0, count, "diagonal", epsilon=0.0)
+    if network is None and parts.context:  # one that is given a context reads it
+        network = constant(np.concatenate([p[name].ravel() for name in ("logits", "means", "log_scales")]))
+    if network is None:
+        part.phi = nn.ParameterList(tensor(p[name]) for name in ("logits", "means", "log_scales"))
+    else:
+        del part.phi
+        part.hyper = net(network.given(parts.context), masked)
+    return part
+
+
+def _made(base: Layer, parts: Parts) -> Any:
+    """Conditionals are maps to normal or uniform noise."""
+    assert base.transformer is not None
+    if len(base.masks) > 1:
+        raise NoCounterpartError(f"its density is a mean over {len(base.masks)} masks")
+    if base.transformer.attributes["transformer"] == "bernoulli":
+        raise NoCounterpartError("its conditionals are those of numbers 0 and 1, which are no flow")
+    noise = Layer("standard_normal")
+    if base.transformer.attributes["transformer"] == "mixture_cdf":
+        noise = Layer("uniform", {"low": 0.0, "high": 1.0})
+    layer = replace(base, kind="autoregressive", network=base.masks[0])
+    return Flow([_autoregressive(layer, parts)], BASES[noise.kind](noise, parts))
 
 
 def _uniform(base: Layer, parts: Parts) -> Any:
@@ -212,7 +351,15 @@ def _uniform(base: Layer, parts: Parts) -> Any:
     return UnconditionalDistribution(BoxUniform, tensor(low), tensor(high), buffer=True)
 
 
-BASES = {"standard_normal": _normal, "normal": _normal, "uniform": _uniform}
+BASES = {
+    "standard_normal": _normal,
+    "normal": _normal,
+    "uniform": _uniform,
+    "logistic": _noise,
+    "student_t": _noise,
+    "mixture": _mixture,
+    "made": _made,
+}
 
 
 def _flow(chain: Sequence[Any], base: Any, dim: int) -> tuple[Any, Any]:
