@@ -173,6 +173,7 @@ module diffeo
     integer(c_int32_t) :: context_mode
     integer(c_int32_t) :: normalized
     real(c_double) :: dropout
+    real(c_double) :: layer_norm_epsilon
   end type
 
   type, bind(c) :: diffeo_spline_options
@@ -286,6 +287,8 @@ module diffeo
     real(c_double) :: bound
     type(c_ptr) :: network
     type(c_ptr) :: base
+    integer(c_int64_t) :: features
+    type(c_ptr) :: embedding
   end type
 
   type, bind(c) :: diffeo_convolution_options
@@ -440,6 +443,18 @@ module diffeo
 
   ! Functions of yours.
   abstract interface
+    subroutine diffeo_job(jobs, index) bind(c)
+      import
+      type(c_ptr), value :: jobs
+      integer(c_int32_t), value :: index
+    end subroutine
+    subroutine diffeo_parallel(user, job, jobs, count) bind(c)
+      import
+      type(c_ptr), value :: user
+      type(c_funptr), value :: job
+      type(c_ptr), value :: jobs
+      integer(c_int32_t), value :: count
+    end subroutine
     function diffeo_read_rows_f32(user, first, count, x, context, weights) bind(c)
       import
       type(c_ptr), value :: user
@@ -511,6 +526,22 @@ module diffeo
       integer(c_int32_t), value :: threads
       type(c_ptr), intent(out) :: workspace
       integer(c_int32_t) :: diffeo_workspace_create
+    end function
+    function diffeo_workspace_create_hosted(threads, parallel, user, workspace) bind(c, &
+        name='diffeo_workspace_create_hosted')
+      import
+      integer(c_int32_t), value :: threads
+      type(c_funptr), value :: parallel
+      type(c_ptr), value :: user
+      type(c_ptr), intent(out) :: workspace
+      integer(c_int32_t) :: diffeo_workspace_create_hosted
+    end function
+    function diffeo_workspace_pin(workspace, processors, count) bind(c, name='diffeo_workspace_pin')
+      import
+      type(c_ptr), value :: workspace
+      integer(c_int64_t), intent(in), optional :: processors(*)
+      integer(c_int64_t), value :: count
+      integer(c_int32_t) :: diffeo_workspace_pin
     end function
     subroutine diffeo_workspace_destroy(workspace) bind(c, name='diffeo_workspace_destroy')
       import
@@ -726,6 +757,12 @@ module diffeo
       import
       type(c_ptr), value :: spec
     end subroutine
+    function diffeo_spec_set_dtype(spec, dtype) bind(c, name='diffeo_spec_set_dtype')
+      import
+      type(c_ptr), value :: spec
+      integer(c_int32_t), value :: dtype
+      integer(c_int32_t) :: diffeo_spec_set_dtype
+    end function
     function diffeo_spec_invert(spec) bind(c, name='diffeo_spec_invert')
       import
       type(c_ptr), value :: spec
@@ -874,6 +911,14 @@ module diffeo
       real(c_double), intent(in), optional :: std(*)
       integer(c_int32_t) :: diffeo_spec_standardize_context
     end function
+    function diffeo_spec_set_embedding(spec, features, network) bind(c, &
+        name='diffeo_spec_set_embedding')
+      import
+      type(c_ptr), value :: spec
+      integer(c_int64_t), value :: features
+      type(diffeo_network_options), intent(in), optional :: network
+      integer(c_int32_t) :: diffeo_spec_set_embedding
+    end function
     function diffeo_spec_add_domain(spec, domain, columns, count, low, high) bind(c, &
         name='diffeo_spec_add_domain')
       import
@@ -924,6 +969,13 @@ module diffeo
       import
       type(c_ptr), value :: flow
     end subroutine
+    function diffeo_flow_compose(first, then, flow) bind(c, name='diffeo_flow_compose')
+      import
+      type(c_ptr), value :: first
+      type(c_ptr), value :: then
+      type(c_ptr), intent(out) :: flow
+      integer(c_int32_t) :: diffeo_flow_compose
+    end function
     function diffeo_flow_load(path, flow) bind(c, name='diffeo_flow_load')
       import
       character(kind=c_char), intent(in), optional :: path(*)

@@ -100,6 +100,19 @@ typedef struct diffeo_workspace diffeo_workspace;
 
 /* threads: 0 to 256, 0 for as many as the process may run on. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_workspace_create(int32_t threads, diffeo_workspace **workspace);
+/* With threads of the host's (a pool of its own, OpenMP, TBB) in place of a team: parallel is to call job(jobs, i) for each
+ * i of 0 to count - 1, in any threads, at once or one after the other, and to return when all have returned. count is
+ * threads at most, 1 to 256, 0 for as many as the process may run on. It is called on the thread of the call that the
+ * workspace is passed to. Results have the bits that they have with a team. Since: 0.2 */
+typedef void (*diffeo_job)(void *jobs, int32_t index);
+typedef void (*diffeo_parallel)(void *user, diffeo_job job, void *jobs, int32_t count);
+DIFFEO_API diffeo_status diffeo_workspace_create_hosted(int32_t threads, diffeo_parallel parallel, void *user,
+    diffeo_workspace **workspace);
+/* Keeps each thread of the team (they are called "diffeo 1", "diffeo 2", ...) on one processor: the first one on
+ * processors[0], and so on, from the beginning again where there are fewer, 1 to 4096. The thread that calls, which works
+ * as well, stays as it is. DIFFEO_EINVAL, and some threads moved, if the process may not run on one of them; Linux only,
+ * else DIFFEO_EUNSUPPORTED. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_workspace_pin(diffeo_workspace *workspace, const int64_t *processors, int64_t count);
 DIFFEO_API void diffeo_workspace_destroy(diffeo_workspace *workspace); /* NULL is a no-op */
 DIFFEO_API int32_t diffeo_workspace_threads(const diffeo_workspace *workspace); /* 0 for NULL */
 
@@ -191,6 +204,10 @@ typedef struct diffeo_network_options {
   int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
   int32_t normalized;    /* 0. 1: with preactivation, s h + t is activated in place of h; s and t are trained */
   double dropout;        /* in training each hidden unit is left out with this probability, 0 or more, below 1: 0 */
+  /* Above 0, 1e-12 to 1: what is to be activated is normalised over the units of its layer first, this added to their
+   * variance, and each unit then scaled and shifted, trained (Ba, Kiros and Hinton 2016; usually 1e-5). Not in networks with
+   * masks, nor with normalized. 0: none. Since: 0.2 */
+  double layer_norm_epsilon;
 } diffeo_network_options;
 
 /* A monotone rational-quadratic spline (Durkan et al. 2019) through bins + 1 knots in the box [low, high] x [low, high],
@@ -361,6 +378,10 @@ typedef struct diffeo_architecture_options {
   /* NULL: the flow's own. Where columns are angles the uniform one, whose ends are theirs; else any but the uniform one,
    * as layers end on the whole line. made, and maf with components, have a MADE for a base and take no other. */
   const diffeo_base_options *base;
+  /* An embedding of the context, as of diffeo_spec_set_embedding: so many features, 0 to 65536, of this network, NULL: the
+   * defaults, hidden two of 128. 0: none. Since: 0.2 */
+  int64_t features;
+  const diffeo_network_options *embedding;
 } diffeo_architecture_options;
 
 /* Images of channels x height x width numbers (diffeo_spec_create_image): rows of channels * height * width columns, in
@@ -507,6 +528,8 @@ DIFFEO_API diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, in
 DIFFEO_API diffeo_status diffeo_spec_create_image(int64_t channels, int64_t height, int64_t width, int64_t context_dim,
     int32_t dtype, diffeo_spec **spec);
 DIFFEO_API void diffeo_spec_destroy(diffeo_spec *spec); /* NULL is a no-op */
+/* What flows of the spec that are made from now on compute in. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_spec_set_dtype(diffeo_spec *spec, int32_t dtype);
 /* Turns the layer that was added last the other way round: any layer can be. An inverted autoregressive layer is that
  * of IAF, x = s(z) z + t(z). DIFFEO_ESTATE if there is none. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_invert(diffeo_spec *spec);
@@ -579,6 +602,11 @@ DIFFEO_API diffeo_status diffeo_spec_set_standardization(diffeo_spec *spec, int3
 DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const double *mean, const double *std);
 /* The same for the context, before any layer sees it; at most once. context_dim values, or both NULL */
 DIFFEO_API diffeo_status diffeo_spec_standardize_context(diffeo_spec *spec, const double *mean, const double *std);
+/* An embedding network of the context (standardised, if it is), trained with the rest: all layers and the base read its
+ * outputs, features of them, 1 to 65536, in place of the context. network: NULL for the defaults, hidden two of 128; it
+ * has no context_mode. Where one context is given for all rows it is embedded once a tile. At most once, and before
+ * layers and the base, which are made for the features: else DIFFEO_ESTATE. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_spec_set_embedding(diffeo_spec *spec, int64_t features, const diffeo_network_options *network);
 /* From the domain of some columns to the whole line; beyond its ends log_prob is -inf. columns: count of them, ascending,
  * all others pass unchanged; NULL with count 0: all. low, high: one value for each of these columns, or NULL where not used.
  * Since: 0.1 */
@@ -615,6 +643,12 @@ DIFFEO_API diffeo_status diffeo_spec_set_base_made(diffeo_spec *spec, const diff
  * [0, 1] under a base on the whole line. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_flow_create(const diffeo_spec *spec, uint64_t seed, diffeo_flow **flow);
 DIFFEO_API void diffeo_flow_destroy(diffeo_flow *flow); /* NULL is a no-op */
+/* Two flows as one: data goes through the layers of first, then through those of then, and ends at the base of then. So a
+ * standardisation, a domain or a permutation, as a spec of its own, is put before a flow, or a base behind it. Both stay
+ * yours. They have the same dim and dtype; where both have a context, the same one, standardised and embedded alike; where
+ * one has none, it ignores that of the other. Events have the shape of first; metadata are those of both, of first where
+ * both have a key. DIFFEO_EINVAL as of diffeo_flow_create, and for other contexts. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_flow_compose(const diffeo_flow *first, const diffeo_flow *then, diffeo_flow **flow);
 
 /* One HDF5 file (docs/weight-file.md). Loading checks it against the self-test stored inside; saving is atomic:
  * after a crash the path holds the old file or the new one. Paths are UTF-8.

@@ -294,6 +294,7 @@ struct network_options {
   std::int32_t context_mode = defaults().context_mode;
   std::int32_t normalized = defaults().normalized;
   double dropout = defaults().dropout;
+  double layer_norm_epsilon = defaults().layer_norm_epsilon;
 
   network_options &set_hidden(std::vector<std::int64_t> value) { hidden = std::move(value); return *this; }
   network_options &set_activation(std::int32_t value) { activation = value; return *this; }
@@ -301,6 +302,7 @@ struct network_options {
   network_options &set_context_mode(std::int32_t value) { context_mode = value; return *this; }
   network_options &set_normalized(std::int32_t value) { normalized = value; return *this; }
   network_options &set_dropout(double value) { dropout = value; return *this; }
+  network_options &set_layer_norm_epsilon(double value) { layer_norm_epsilon = value; return *this; }
 
   class in_c {
    public:
@@ -312,6 +314,7 @@ struct network_options {
       c_.context_mode = from.context_mode;
       c_.normalized = from.normalized;
       c_.dropout = from.dropout;
+      c_.layer_norm_epsilon = from.layer_norm_epsilon;
     }
     in_c(const in_c &) = delete;
     in_c &operator=(const in_c &) = delete;
@@ -696,6 +699,8 @@ struct architecture_options {
   double bound = defaults().bound;
   std::optional<network_options> network{};
   std::optional<base_options> base{};
+  std::int64_t features = defaults().features;
+  std::optional<network_options> embedding{};
 
   architecture_options &set_dim(std::int64_t value) { dim = value; return *this; }
   architecture_options &set_context_dim(std::int64_t value) { context_dim = value; return *this; }
@@ -715,6 +720,8 @@ struct architecture_options {
   architecture_options &set_bound(double value) { bound = value; return *this; }
   architecture_options &set_network(network_options value) { network = std::move(value); return *this; }
   architecture_options &set_base(base_options value) { base = std::move(value); return *this; }
+  architecture_options &set_features(std::int64_t value) { features = value; return *this; }
+  architecture_options &set_embedding(network_options value) { embedding = std::move(value); return *this; }
 
   class in_c {
    public:
@@ -735,8 +742,10 @@ struct architecture_options {
       c_.masks = from.masks;
       c_.bins = from.bins;
       c_.bound = from.bound;
+      c_.features = from.features;
       if (from.network) c_.network = network_.emplace(*from.network).get();
       if (from.base) c_.base = base_.emplace(*from.base).get();
+      if (from.embedding) c_.embedding = embedding_.emplace(*from.embedding).get();
     }
     in_c(const in_c &) = delete;
     in_c &operator=(const in_c &) = delete;
@@ -746,6 +755,7 @@ struct architecture_options {
     diffeo_architecture_options c_ = defaults();
     std::optional<network_options::in_c> network_{};
     std::optional<base_options::in_c> base_{};
+    std::optional<network_options::in_c> embedding_{};
   };
 };
 

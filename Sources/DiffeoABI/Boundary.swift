@@ -62,8 +62,9 @@ extension Handle {
   /// To the caller, who owns it from now on.
   func passed() -> OpaquePointer { OpaquePointer(Unmanaged.passRetained(self).toOpaque()) }
 
-  static func from(_ pointer: OpaquePointer?) throws(DiffeoError) -> Self {
-    guard let pointer else { throw DiffeoError(.invalid, "\(name) is NULL") }
+  /// argument: its name, if it is not that of the type.
+  static func from(_ pointer: OpaquePointer?, _ argument: String? = nil) throws(DiffeoError) -> Self {
+    guard let pointer else { throw DiffeoError(.invalid, "\(argument ?? name) is NULL") }
     return Unmanaged<Self>.fromOpaque(UnsafeRawPointer(pointer)).takeUnretainedValue()
   }
 

@@ -120,6 +120,18 @@ public func diffeo_flow_create(
 @implementation @_cdecl("diffeo_flow_destroy")
 public func diffeo_flow_destroy(_ flow: OpaquePointer?) { FlowHandle.destroy(flow) }
 
+@implementation @_cdecl("diffeo_flow_compose")
+public func diffeo_flow_compose(
+  _ first: OpaquePointer?, _ then: OpaquePointer?, _ flow: UnsafeMutablePointer<OpaquePointer?>?
+) -> diffeo_status {
+  making(flow, "flow") { () throws(DiffeoError) in
+    let (first, then) = (try FlowHandle.from(first, "first"), try FlowHandle.from(then, "then"))
+    return FlowHandle(
+      try AnyFlow.composed(first: first.flow, then: then.flow),
+      metadata: first.metadata.merging(then.metadata) { own, _ in own })
+  }
+}
+
 // MARK: - Files
 
 @implementation @_cdecl("diffeo_flow_load")

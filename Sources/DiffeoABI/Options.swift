@@ -24,6 +24,7 @@ extension diffeo_network_options: SizedStruct {
     network.contextMode = try choice(o.context_mode, "context_mode")
     network.normalized = try flag(o.normalized, "normalized")
     network.dropout = o.dropout
+    network.layerNormEpsilon = o.layer_norm_epsilon
     return network
   }
 
@@ -221,6 +222,10 @@ extension diffeo_architecture_options: SizedStruct {
       a.bound = bound
       a.periodic = try flag(periodic, "periodic")
       if base != nil { a.base = try diffeo_base_options.read(base).choice }
+      if features != 0 { a.embedding = (Int(features), try diffeo_network_options.network(embedding)) }
+      guard features != 0 || embedding == nil else {
+        throw DiffeoError(.invalid, "embedding is given, but features, of which it makes so many, is 0")
+      }
       a.seed = seed
       return a
     }

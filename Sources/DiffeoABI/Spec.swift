@@ -271,6 +271,23 @@ public func diffeo_spec_standardize_context(
   }
 }
 
+@implementation @_cdecl("diffeo_spec_set_dtype")
+public func diffeo_spec_set_dtype(_ spec: OpaquePointer?, _ dtype: Int32) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try SpecHandle.from(spec).builder.setDType(DiffeoABI.dtype(dtype))
+  }
+}
+
+@implementation @_cdecl("diffeo_spec_set_embedding")
+public func diffeo_spec_set_embedding(
+  _ spec: OpaquePointer?, _ features: Int64, _ network: UnsafePointer<diffeo_network_options>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try SpecHandle.from(spec)
+    try handle.builder.setEmbedding(features: Int(features), network: diffeo_network_options.network(network))
+  }
+}
+
 private func columns(
   _ mean: UnsafePointer<Double>?, _ std: UnsafePointer<Double>?, _ count: Int
 ) throws(DiffeoError) -> (mean: [Double], deviation: [Double])? {

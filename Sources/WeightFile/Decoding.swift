@@ -60,12 +60,14 @@ extension Reader {
     }
     var records: [Record] = []
     for i in names.indices { records.append(try record(of: component(.layer(i)))) }
-    var context: Record?
+    var (context, embedding): (Record?, Record?)
     if let group = try group("context", of: root) { context = try record(of: group) }
+    if let group = try group("embedding", of: root) { embedding = try record(of: group) }
     let base = try record(of: component(.base))
     do {
       return try FlowSpec(
-        dtype: dtype, shape: shape, contextDim: contextDim, context: context, layers: records, base: base)
+        dtype: dtype, shape: shape, contextDim: contextDim, context: context, embedding: embedding, layers: records,
+        base: base)
     } catch {
       throw ofFile(error)
     }
@@ -86,6 +88,9 @@ extension Reader {
     case .context:
       if let group = try group("context", of: root) { return group }
       throw missing("/context")
+    case .embedding:
+      if let group = try group("embedding", of: root) { return group }
+      throw missing("/embedding")
     case .base:
       if let group = try group("base", of: root) { return group }
       throw missing("/base")

@@ -37,6 +37,9 @@ extension Writer {
       case .context:
         guard let record = flow.spec.contextRecord else { continue }
         try add(record, part.slots, flow.parameters, to: group("context", of: root))
+      case .embedding:
+        guard let record = flow.spec.embeddingRecord else { continue }
+        try add(record, part.slots, flow.parameters, to: group("embedding", of: root))
       case .layer(let i):
         guard records.indices.contains(i) else { continue }
         try add(records[i], part.slots, flow.parameters, to: group(layerName(i), of: layers))

@@ -87,6 +87,7 @@ struct ObjectHeader {
     case 0x04: try message.take(message.next(4))
     case 0x05: try message.fill()
     case 0x08: chunkRank = try message.layout()
+    case 0x0C: try message.attribute()
     case 0x10:  // goes on elsewhere: address, size
       let (start, size) = (try message.next(8), try message.next(8))
       switch format {
@@ -119,12 +120,47 @@ struct ObjectHeader {
       data = data.lowerBound + Int(bytes)..<data.upperBound
     }
 
+    /// A message within this one.
+    mutating func part(_ bytes: UInt64) throws(DiffeoError) -> Message {
+      var part = self
+      try take(bytes)
+      part.data = part.data.lowerBound..<data.lowerBound
+      return part
+    }
+
     /// Version, rank, flags (1: there are greatest sizes too), and sizes of 8 bytes.
-    mutating func space() throws(DiffeoError) -> UInt64 {
+    mutating func space() throws(DiffeoError) -> UInt64 { try sizes().rank }
+
+    mutating func sizes() throws(DiffeoError) -> (rank: UInt64, count: UInt64) {
       let (version, rank, flags) = (try next(1), try next(1), try next(1))
-      try take(version == 1 ? 5 : 1)
-      try take(8 * rank * (flags & 1 != 0 ? 2 : 1))
-      return rank
+      // In version 2 of kind 2 there is nothing.
+      let isNothing = version == 2 ? try next(1) == 2 : false
+      if version == 1 { try take(5) }
+      var count: UInt64 = isNothing ? 0 : 1
+      for _ in 0..<rank {
+        let (product, overflows) = count.multipliedReportingOverflow(by: try next(8))
+        if overflows { throw damaged }
+        count = product
+      }
+      if flags & 1 != 0 { try take(8 * rank) }
+      return (rank, count)
+    }
+
+    /// Version, flags (nothing of it is stored elsewhere), the sizes of name, type and space, and these; and the value, for
+    /// which memory is asked by what type and space say.
+    mutating func attribute() throws(DiffeoError) {
+      let (version, flags) = (try next(1), try next(1))
+      guard 1...3 ~= version, version == 1 || flags & 3 == 0 else { throw damaged }
+      let lengths = (name: try next(2), type: try next(2), space: try next(2))
+      if version == 3 { _ = try next(1) }
+      let padded = { (size: UInt64) in version == 1 ? (size + 7) & ~7 : size }
+      try take(padded(lengths.name))
+      var type = try part(padded(lengths.type))
+      var space = try part(padded(lengths.space))
+      try type.take(4)  // class, version and bits
+      let (bytes, overflows) = try type.next(4).multipliedReportingOverflow(by: space.sizes().count)
+      if overflows { throw damaged }
+      try take(bytes)
     }
 
     /// The value that stands for what was never written, behind its size, if there is one.

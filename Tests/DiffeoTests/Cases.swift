@@ -88,7 +88,8 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
   }
 
-  static let all: [Case] = layers + images + blocks + dropouts + domains + bases + mades + architectures
+  static let all: [Case] =
+    layers + images + blocks + dropouts + layerNorms + embeddings + domains + bases + mades + architectures
 
   static let layers: [Case] = {
     var cases: [Case] = []
@@ -364,6 +365,83 @@ struct Case: CustomTestStringConvertible, Sendable {
       })
     return cases
   }()
+
+  /// What is activated is normalised over the units of its layer.
+  static let layerNorms: [Case] = {
+    var cases: [Case] = []
+    for (dim, contextDim) in [(2, 0), (6, 3)] {
+      var networks: [(String, NetworkConventions)] = [
+        ("tanh", .small(hidden: [17, 9], .tanh)), ("one unit", .small(hidden: [1, 5], .silu)),
+        ("preactivation", .small(hidden: [17, 17, 8], .gelu, .preactivation)),
+        ("residual", .small(hidden: [12, 12], .elu, .residual)),
+      ]
+      if contextDim > 0 {
+        networks += [
+          ("residual, gated", .small(hidden: [12, 12], .silu, .residual, .gate)),
+          ("plain, shifted", .small(hidden: [11, 15], .sigmoid, .plain, .shift)),
+          ("preactivation, shifted", .small(hidden: [11, 11], .tanh, .preactivation, .shift)),
+        ]
+      }
+      for (name, network) in networks {
+        var conditioner = SpecBuilder.Conditioner()
+        conditioner.network = network
+        conditioner.network.layerNormEpsilon = 1e-5
+        let normalized = conditioner
+        cases.append(
+          Case("coupling, layer normalization, \(name)", dim: dim, contextDim: contextDim) {
+            try $0.addCoupling(normalized, mask: .even, seed: 0)
+          })
+      }
+    }
+    cases.append(
+      Case(
+        "planar and an embedding with layer normalization", dim: 3, contextDim: 4,
+        traits: [.trainsOtherwise, .drawsNoise]
+      ) {
+        var network = NetworkConventions.small(hidden: [9, 9], .tanh, .preactivation, dropout: 0.2)
+        network.layerNormEpsilon = 1e-3
+        try $0.setEmbedding(features: 3, network: network)
+        network.dropout = 0
+        try $0.addPlanar(network: network)
+      })
+    return cases
+  }()
+
+  /// Whatever reads the context reads an embedding in its place.
+  static let embeddings: [Case] = [
+    Case("autoregressive, planar and a mixture of an embedding", dim: 3, contextDim: 5) {
+      try $0.standardizeContext(nil)
+      try $0.setEmbedding(features: 2, network: .small(hidden: [13, 9], .tanh))
+      try $0.addAutoregressive(.small(.tanh), order: .random, randomDegrees: true, inverted: false, seed: 3)
+      try $0.addPlanar(network: .small(hidden: [7], .tanh))
+      try $0.setBase(.mixture(components: 2, .small(hidden: [6], .silu)))
+    },
+    Case("inverse autoregressive and coupling of a linear embedding", dim: 2, contextDim: 1) {
+      try $0.setEmbedding(features: 3, network: .small(hidden: [], .relu))
+      try $0.addAutoregressive(.small(.silu), order: .natural, randomDegrees: false, inverted: true, seed: 0)
+      try $0.addCoupling(.small(.gelu), mask: .even, seed: 0)
+    },
+    Case(
+      "made and coupling of an embedding with dropout", dim: 4, contextDim: 3, traits: [.trainsOtherwise, .drawsNoise]
+    ) {
+      try $0.setEmbedding(
+        features: 17, network: .small(hidden: [12, 12], .elu, .preactivation, normalized: true, dropout: 0.2))
+      try $0.addCoupling(.small(.tanh), mask: .odd, seed: 0)
+      try $0.setBaseMADE(
+        .small(.tanh), conditional: .gaussian, order: .random, randomDegrees: true, masks: 2, seed: 2)
+    },
+    Case("batch norm and coupling of an embedding", dim: 3, contextDim: 2, traits: .trainsOtherwise) {
+      try $0.setEmbedding(features: 4, network: .small(hidden: [8], .tanh))
+      try $0.addBatchNorm()
+      try $0.addCoupling(.small(.tanh), mask: .even, seed: 0)
+    },
+    Case("image coupling and split of an embedding", shape: [2, 4, 4], contextDim: 3) {
+      try $0.setEmbedding(features: 5, network: .small(hidden: [9], .silu))
+      try $0.addSqueeze(.channels)
+      try $0.addConvolutionalCoupling(.small(), transformer: .affine(), mask: .checkerboard(even: true))
+      try $0.addSplit(keepsFirst: true, prior: .small(hidden: [4]))
+    },
+  ]
 
   /// Networks whose hidden units are left out in training: wherever there is one, and every way in which units are made.
   static let dropouts: [Case] = {

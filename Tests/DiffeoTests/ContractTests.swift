@@ -327,6 +327,7 @@ import Testing
     let spec = try c.spec(.f32)
     let again = try FlowSpec(
       dtype: spec.dtype, shape: spec.shape, contextDim: spec.contextDim, context: spec.contextRecord,
+      embedding: spec.embeddingRecord,
       layers: spec.layerRecords, base: spec.baseRecord)
     #expect(again.layerRecords == spec.layerRecords)
     #expect(again.baseRecord == spec.baseRecord)

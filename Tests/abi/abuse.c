@@ -23,6 +23,7 @@ static int rounds = 4000;
  * bindings/python/tests/test_header.py holds the list to the header. */
 #define MAKERS(X)                                                    \
   X(workspace_create, (-1, OUT(0)))                                  \
+  X(workspace_create_hosted, (2, NULL, NULL, OUT(0)))                \
   X(nice_create, (NULL, OUT(0)))                                     \
   X(realnvp_create, (NULL, OUT(0)))                                  \
   X(glow_create, (NULL, OUT(0)))                                     \
@@ -39,6 +40,7 @@ static int rounds = 4000;
   X(spec_create, (0, 0, DIFFEO_F32, OUT(0)))                         \
   X(spec_create_image, (1, 0, 1, 0, DIFFEO_F32, OUT(0)))             \
   X(flow_create, (NULL, 0, OUT(0)))                                  \
+  X(flow_compose, (flow, NULL, OUT(0)))                              \
   X(flow_load, (folder, OUT(0)))                                     \
   X(flow_load_memory, (folder, 1, OUT(0)))                           \
   X(flow_with_parameters_f32, (flow, NULL, OUT(0)))                  \
@@ -73,6 +75,20 @@ static void handles(void) {
   REFUSED(DIFFEO_EINVAL, "-1", D.workspace_create(-1, w));
   REFUSED(DIFFEO_EINVAL, "257", D.workspace_create(257, w));
   REFUSED(DIFFEO_EINVAL, "2147483647", D.workspace_create(INT32_MAX, w));
+  REFUSED(DIFFEO_EINVAL, "parallel", D.workspace_create_hosted(2, NULL, NULL, w));
+  static const int64_t processors[] = {0, 123456, -1, INT64_MAX};
+  REFUSED(DIFFEO_EINVAL, "workspace", D.workspace_pin(NULL, processors, 1));
+  ISOLATED("threads are kept on processors") {
+    diffeo_workspace *team = NULL;
+    CHECK_OK(D.workspace_create(3, &team));
+    CHECK_OK(D.workspace_pin(team, processors, 1));
+    for (int i = 1; i < COUNT(processors); i++) CHECK_STATUS(D.workspace_pin(team, &processors[i], 1), DIFFEO_EINVAL);
+    CHECK_STATUS(D.workspace_pin(team, NULL, 1), DIFFEO_EINVAL);
+    CHECK_STATUS(D.workspace_pin(team, processors, 0), DIFFEO_EINVAL);
+    CHECK_STATUS(D.workspace_pin(team, processors, INT64_MIN), DIFFEO_EINVAL);
+    CHECK_STATUS(D.workspace_pin(team, processors, 4097), DIFFEO_EINVAL);
+    D.workspace_destroy(team);
+  }
   ISOLATED("NULL handles are 0 and no-ops") {
     D.workspace_destroy(NULL), D.spec_destroy(NULL), D.flow_destroy(NULL), D.trainer_destroy(NULL);
     D.trainer_cancel(NULL), D.rows_destroy(NULL), D.vi_destroy(NULL), D.vi_cancel(NULL), D.optimizer_destroy(NULL);
@@ -571,6 +587,7 @@ static void building(void) {
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_standardization(NULL, DIFFEO_STANDARDIZE_ROBUST));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_standardize(NULL, NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_standardize_context(NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_embedding(NULL, 2, NULL));
 
   static const int64_t permutations[][DIM] = {{0, 1, 3}, {0, 1, 1}, {-1, 0, 1}, {INT64_MAX, 0, 1}, {INT64_MIN, 1, 2}};
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_permutation(NULL, permutations[0]));
@@ -599,8 +616,15 @@ static void building(void) {
   CHECK_OK(D.spec_create(1, 0, DIFFEO_F32, &narrow));
   CHECK_OK(D.spec_create(DIM, 0, DIFFEO_F32, &plain));
   REFUSED(DIFFEO_EINVAL, "context", D.spec_standardize_context(plain, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "context", D.spec_set_embedding(plain, 2, NULL));
+  static const int64_t features[] = {0, -1, 65537, INT64_MAX, INT64_MIN};
+  for (int i = 0; i < COUNT(features); i++) REFUSED(DIFFEO_EINVAL, "features", D.spec_set_embedding(spec, features[i], NULL));
   REFUSED(DIFFEO_EINVAL, "1", D.spec_add_coupling(narrow, NULL));
   FIELD(diffeo_architecture_options, D.architecture_options_init, dim, 1, DIFFEO_EINVAL, "1", D.realnvp_create(&o, f));
+  CHECK_OK(D.spec_set_embedding(spec, 2, NULL));
+  REFUSED(DIFFEO_EINVAL, "already", D.spec_set_embedding(spec, 2, NULL));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_dtype(NULL, DIFFEO_F32));
+  for (int32_t dtype = 3; dtype < 6; dtype++) REFUSED(DIFFEO_EDTYPE, "", D.spec_set_dtype(spec, dtype));
   CHECK_OK(D.spec_standardize_context(spec, fine, fine));
   REFUSED(DIFFEO_EINVAL, "", D.spec_standardize_context(spec, fine, fine));
 

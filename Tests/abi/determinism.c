@@ -1,5 +1,9 @@
 /* The same bits, whatever the threads, the batches and the repetition: determinism [ROWS]. Prints a checksum of all
  * results, for comparison between instruction sets and machines. */
+#define _GNU_SOURCE
+#include <fenv.h>
+#include <pthread.h>
+
 #include "check.h"
 
 enum { DIM = 5, CONTEXT = 2, MOST = 1300 };
@@ -17,10 +21,53 @@ typedef struct results {
       sample_log_prob[MOST], gradient[MOST * DIM], gradient_context[MOST * CONTEXT];
 } results;
 
-/* All functions over all rows, in pieces of so many. */
-static void evaluate(const diffeo_flow *flow, int64_t piece, int32_t threads, results *r) {
-  diffeo_workspace *workspace = NULL;
-  if (threads > 0) CHECK_OK(D.workspace_create(threads, &workspace));
+/* Hosts with threads of their own, some of which do other things than they are asked to: each counts its calls. */
+static void in_order(void *calls, diffeo_job job, void *jobs, int32_t count) {
+  ++*(int *)calls;
+  for (int32_t i = 0; i < count; i++) job(jobs, i);
+}
+static void backwards(void *calls, diffeo_job job, void *jobs, int32_t count) {
+  ++*(int *)calls;
+  for (int32_t i = count; i-- > 0;) job(jobs, i);
+}
+static void only_the_first(void *calls, diffeo_job job, void *jobs, int32_t count) {
+  ++*(int *)calls;
+  if (count > 0) job(jobs, 0);
+}
+static void too_many(void *calls, diffeo_job job, void *jobs, int32_t count) {
+  ++*(int *)calls;
+  for (int32_t i = -3; i < count + 9; i++) job(jobs, i < 0 ? INT32_MIN : INT32_MAX);
+}
+typedef struct thread_job {
+  diffeo_job job;
+  void *jobs;
+  int32_t index;
+} thread_job;
+static void *run_thread(void *argument) {
+  const thread_job *own = argument;
+  feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
+  fesetround(FE_UPWARD);
+  own->job(own->jobs, own->index);
+  return fegetround() == FE_UPWARD ? NULL : argument;
+}
+static void in_threads(void *calls, diffeo_job job, void *jobs, int32_t count) {
+  pthread_t threads[8];
+  thread_job each[8];
+  ++*(int *)calls;
+  for (int32_t i = 0; i < count; i++) {
+    each[i] = (thread_job){job, jobs, i};
+    CHECK(pthread_create(&threads[i], NULL, run_thread, &each[i]) == 0, "thread %d of %d", (int)i, (int)count);
+  }
+  for (int32_t i = 0; i < count; i++) {
+    void *changed = NULL;
+    pthread_join(threads[i], &changed);
+    CHECK(changed == NULL, "the floating-point environment of a thread of the host was changed");
+  }
+}
+static const diffeo_parallel hosts[] = {in_order, backwards, only_the_first, too_many, in_threads};
+
+/* All functions over all rows, in pieces of so many. Destroys the workspace. */
+static void evaluate(const diffeo_flow *flow, int64_t piece, diffeo_workspace *workspace, results *r) {
   for (int64_t i = 0; i < rows; i += piece) {
     const int64_t n = rows - i < piece ? rows - i : piece;
     const double *c = context + i * CONTEXT;
@@ -34,21 +81,37 @@ static void evaluate(const diffeo_flow *flow, int64_t piece, int32_t threads, re
   D.workspace_destroy(workspace);
 }
 
+static diffeo_workspace *team(int32_t threads) {
+  diffeo_workspace *workspace = NULL;
+  CHECK_OK(D.workspace_create(threads, &workspace));
+  return workspace;
+}
+
 static void evaluation(const char *kind, int32_t dtype) {
   static results expected, got;
   static const int64_t pieces[] = {1, 2, 7, 8, 31, 64, 65, 300};
   diffeo_flow *flow = make_flow(kind, DIM, CONTEXT, dtype);
   memset(&expected, 0, sizeof expected);
   memset(&got, 0, sizeof got);
-  evaluate(flow, rows, 0, &expected);
+  evaluate(flow, rows, NULL, &expected);
   for (int32_t threads = 1; threads <= 3; threads++) {
-    evaluate(flow, rows, threads, &got);
+    evaluate(flow, rows, team(threads), &got);
     CHECK(memcmp(&got, &expected, sizeof got) == 0, "%s, dtype %d: %d threads differ", kind, dtype, threads);
+  }
+  for (int i = 0; i < COUNT(hosts); i++) {
+    int calls = 0;
+    diffeo_workspace *hosted = NULL;
+    CHECK_OK(D.workspace_create_hosted(3, hosts[i], &calls, &hosted));
+    CHECK(D.workspace_threads(hosted) == 3, "%d threads", (int)D.workspace_threads(hosted));
+    memset(&got, 0, sizeof got);
+    evaluate(flow, rows, hosted, &got);
+    CHECK(calls > 0, "host %d was not asked", i);
+    CHECK(memcmp(&got, &expected, sizeof got) == 0, "%s, dtype %d: host %d differs", kind, dtype, i);
   }
   for (int i = 0; i < COUNT(pieces); i++) {
     if (pieces[i] >= rows || (pieces[i] == 1 && rows > 200)) continue; /* the other run has them */
     memset(&got, 0, sizeof got);
-    evaluate(flow, pieces[i], 1 + i % 2, &got);
+    evaluate(flow, pieces[i], team(1 + i % 2), &got);
     CHECK(memcmp(&got, &expected, sizeof got) == 0, "%s, dtype %d: batches of %d differ", kind, dtype, (int)pieces[i]);
   }
   add(&expected, sizeof expected);

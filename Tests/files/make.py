@@ -48,9 +48,12 @@ KINDS = {
 IMAGES = {
     "squeeze": lambda s: s.add_squeeze("diagonals").add_actnorm().add_lu(seed=5).add_unsqueeze("places"),
     "linear": lambda s: s.add_squeeze().add_split("last", prior=False).add_linear().add_permutation([2, 0, 3, 1]),
-    "convolutional_coupling": lambda s: s.add_image_coupling((6, 6), blocks="preactivation", mask="odd", activation="tanh")
-    .add_squeeze("channels").add_split("last", hidden=(5,), activation="silu")
-    .add_image_coupling((6, 5), gain=True, activation="tanh", kernels=(3, 1, 5)),
+    "convolutional_coupling": lambda s: (
+        s.add_image_coupling((6, 6), blocks="preactivation", mask="odd", activation="tanh")
+        .add_squeeze("channels")
+        .add_split("last", hidden=(5,), activation="silu")
+        .add_image_coupling((6, 5), gain=True, activation="tanh", kernels=(3, 1, 5))
+    ),
 }
 TRANSFORMERS = {
     "affine": lambda s: s.add_coupling(**SMALL, scale="softplus"),
@@ -73,6 +76,10 @@ NETWORKS = {
     "preactivation": lambda s: s.add_coupling(**RESIDUAL, blocks="preactivation"),
     "gate": lambda s: s.add_coupling(**RESIDUAL, blocks="preactivation", context_mode="gate"),
     "shift": lambda s: s.add_autoregressive(**SMALL, context_mode="shift"),
+    "layer_norm_epsilon": lambda s: s.add_coupling(**RESIDUAL, blocks="preactivation", layer_norm=True).add_coupling(
+        **SMALL, layer_norm=True
+    ),
+    "network": lambda s: s.set_embedding(diffeo.Embedding(4, **SMALL)).add_coupling(**SMALL).add_planar((6,), "tanh"),
 }
 
 
@@ -80,9 +87,9 @@ def words_in(path: Path) -> set[str]:
     """The kinds of the components of a file, their transformers, scales and conventions."""
     names = ("kind", "transformer", "scale", "blocks", "context_mode")
     with h5py.File(path) as f:
-        components = [f["base"], *f["layers"].values()] + ([f["context"]] if "context" in f else [])
+        components = [f["base"], *f["layers"].values(), *(f[name] for name in ("context", "embedding") if name in f)]
         words = {c.attrs[name].decode() for c in components for name in names if name in c.attrs}
-        return words | {"dropout" for c in components if "dropout" in c.attrs}
+        return words | {word for c in components for word in ("dropout", "layer_norm_epsilon") if word in c.attrs}
 
 
 def main() -> None:

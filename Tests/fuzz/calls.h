@@ -152,6 +152,7 @@ static diffeo_flow *make_flow(void) {
         D.radial_create, D.cdf_flow_create, D.spline_coupling_create, D.spline_autoregressive_create, D.made_create};
     diffeo_architecture_options o;
     D.architecture_options_init(&o, sizeof o);
+    if (byte() % 4 == 0) o.features = 1 + byte() % 6, o.embedding = &network;
     o.dim = 1 + byte() % 6, o.context_dim = byte() % 3, o.network = &network, o.base = byte() % 3 ? NULL : &base;
     CHANGE(o, INTEGER(diffeo_architecture_options, dim), INTEGER(diffeo_architecture_options, transforms),
            INTEGER(diffeo_architecture_options, dtype), INTEGER(diffeo_architecture_options, scale),
@@ -169,6 +170,7 @@ static diffeo_flow *make_flow(void) {
   if (byte() % 3 == 0) D.spec_create_image(shape[0], shape[1], shape[2], context_dim, dtype, &spec);
   else D.spec_create(byte() % 8 ? 1 + byte() % 6 : integer(), context_dim, dtype, &spec);
   if (spec == NULL) return NULL;
+  if (byte() % 4 == 0) D.spec_set_embedding(spec, byte() % 8 ? 1 + byte() % 6 : integer(), byte() % 2 ? &network : NULL);
   for (unsigned layers = byte() % 6; layers > 0; layers--) add(spec);
   if (byte() % 2) D.spec_standardize_context(spec, NULL, NULL);
   D.flow_create(spec, (uint64_t)integer(), &flow);

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import struct
 from pathlib import Path
 from statistics import NormalDist
 
@@ -52,7 +53,10 @@ def test_a_saved_file_is_as_documented(written, tmp_path):
         assert f.attrs["dim"] == 3 and f.attrs["context_dim"] == 0 and list(f.attrs["event_shape"]) == [3]
         assert f["base"].attrs["kind"] == b"standard_normal"
         assert [f["layers"][i].attrs["kind"] for i in ("000", "001", "002")] == [
-            b"standardize", b"permutation", b"actnorm"]
+            b"standardize",
+            b"permutation",
+            b"actnorm",
+        ]
         for i, (_, arrays) in enumerate(names["layers"]):
             for name, values in arrays.items():
                 np.testing.assert_array_equal(f[f"layers/{i:03}/{name}"], values)
@@ -113,23 +117,30 @@ def outputs_of(layer, columns, context, degrees=None, network="network", activat
     def of_context(name):
         return context @ layer[f"{network}/{name}/weight"][:].T + layer[f"{network}/{name}/bias"][:]
 
+    def normal(name, h):
+        if epsilon := layer.attrs.get("layer_norm_epsilon", 0.0):
+            h = (h - h.mean(axis=1, keepdims=True)) / np.sqrt(h.var(axis=1, keepdims=True) + epsilon)
+        elif not layer.attrs.get("normalized", 0):
+            return h
+        return layer[f"{network}/{name}/scale"][:] * h + layer[f"{network}/{name}/shift"][:]
+
+    def inner_normal(name, h):
+        return normal(name, h) if "layer_norm_epsilon" in layer.attrs else h
+
     read = np.hstack([columns, context])
     h = matrix("0", columns if mode == "shift" else read, 0, 1)
     if mode == "shift":
         h = h + f(of_context("context"))
     for i in range(len(widths)):
         if blocks == "plain":
-            h = matrix(f"{i + 1}", f(h), i + 1, i + 2)
+            h = matrix(f"{i + 1}", f(normal(f"{i}", h)), i + 1, i + 2)
             continue
         if i > 0 and widths[i] != widths[i - 1]:
             h = matrix(f"{i}", h, i, i + 1)
-        y = h
-        if layer.attrs.get("normalized", 0):
-            y = layer[f"{network}/{i}/scale"][:] * y + layer[f"{network}/{i}/shift"][:]
-        y = matrix(f"{i}/inner", f(y) if blocks == "preactivation" else y, i + 1, i + 1)
+        y = matrix(f"{i}/inner", f(normal(f"{i}", h)) if blocks == "preactivation" else h, i + 1, i + 1)
         if mode == "shift":
             y = y + context @ layer[f"{network}/{i}/context/weight"][:].T
-        y = matrix(f"{i}/outer", f(y), i + 1, i + 1)
+        y = matrix(f"{i}/outer", f(inner_normal(f"{i}/inner", y)), i + 1, i + 1)
         h = h + (y / (1 + np.exp(-of_context(f"{i}/gate"))) if mode == "gate" else y)
     if blocks != "plain":
         h = matrix(f"{len(widths)}", h, len(widths), len(widths) + 1)
@@ -487,6 +498,8 @@ def base_log_prob(base, z, context):
 def log_prob(f, x, context):
     if "context" in f:
         context = forward(f["context"], context, None)[0]
+    if "embedding" in f:
+        context = outputs_of(f["embedding"], np.empty((len(context), 0)), context)
     total = np.zeros(len(x))
     for name in sorted(f["layers"], key=int):
         x, log_det = forward(f["layers"][name], x, context)
@@ -539,6 +552,13 @@ LATER = {
         for mode in ("input", "gate", "shift")
     },
     "plain networks, context shift": both(context_mode="shift", hidden=(5, 4)),
+    "embedding": lambda s: s.set_embedding(diffeo.Embedding(3, hidden=(5, 4), activation="tanh"))
+    .add_coupling(**SMOOTH).add_autoregressive(**SMOOTH).set_base("normal", hidden=(5,)),
+    "embedding of residual blocks": lambda s: s
+    .set_embedding(diffeo.Embedding(5, (4, 4), "silu", blocks="preactivation", normalized=True)).add_planar((5,), "tanh"),
+    "layer normalization": lambda s: s.add_coupling(**SMOOTH, layer_norm=True)
+    .add_coupling(**BLOCKS, blocks="preactivation", context_mode="shift", layer_norm=True)
+    .add_coupling(**BLOCKS, blocks="residual", context_mode="gate", layer_norm=True).set_base("normal", hidden=(5, 4), layer_norm=True),
     "planar of residual blocks": lambda s: s.add_planar((5, 5), "tanh", blocks="residual"),
     "inverse map": lambda s: s.add_autoregressive(**SMOOTH, inverse_map=True)
     .add_autoregressive(**SMOOTH, inverse_map=True, scale="gated").invert(),
@@ -666,3 +686,20 @@ def test_the_document_tells_what_layers_of_images_mean(tmp_path, name, context_d
 def test_the_document_tells_what_whole_flows_of_images_mean(tmp_path, maker, context_dim):
     flow = maker((1, 8, 8), levels=2, steps=1, hidden=(4, 4), context_dim=context_dim, quantization=0, dtype="float64")
     holds(flow, tmp_path / "flow.h5")
+
+
+def test_an_attribute_that_claims_gigabytes_is_not_asked_for(tmp_path):
+    flow = diffeo.Spec(dim=3).add_actnorm().build()
+    flow.save(tmp_path / "flow.h5")
+    # Written by another program, without checksums.
+    with h5py.File(tmp_path / "flow.h5") as f, h5py.File(tmp_path / "other.h5", "w") as other:
+        other.attrs.update(f.attrs)
+        for name in f:
+            f.copy(name, other)
+        other["layers/000"].attrs["mine"] = np.arange(7)
+    image = (tmp_path / "other.h5").read_bytes()
+    diffeo.from_bytes(image)
+    at = image.index(struct.pack("<Q", 7), image.index(b"mine\0"))
+    for claim in (2**27, 2**61 + 1):
+        with pytest.raises(diffeo.errors.FormatError, match="header that is damaged"):
+            diffeo.from_bytes(image[:at] + struct.pack("<Q", claim) + image[at + 8 :])

@@ -174,6 +174,7 @@ struct diffeo_network_options
     context_mode::Int32
     normalized::Int32
     dropout::Cdouble
+    layer_norm_epsilon::Cdouble
     diffeo_network_options() = new()
 end
 
@@ -296,6 +297,8 @@ struct diffeo_architecture_options
     bound::Cdouble
     network::Ptr{diffeo_network_options}
     base::Ptr{diffeo_base_options}
+    features::Int64
+    embedding::Ptr{diffeo_network_options}
     diffeo_architecture_options() = new()
 end
 
@@ -462,6 +465,8 @@ diffeo_version_string() = @ccall library.diffeo_version_string()::Cstring
 diffeo_status_name(status) = @ccall library.diffeo_status_name(status::Int32)::Cstring
 diffeo_last_error() = @ccall library.diffeo_last_error()::Cstring
 diffeo_workspace_create(threads, workspace) = @ccall library.diffeo_workspace_create(threads::Int32, workspace::Ref{Ptr{Cvoid}})::Int32
+diffeo_workspace_create_hosted(threads, parallel, user, workspace) = @ccall library.diffeo_workspace_create_hosted(threads::Int32, parallel::Ptr{Cvoid}, user::Ptr{Cvoid}, workspace::Ref{Ptr{Cvoid}})::Int32
+diffeo_workspace_pin(workspace, processors, count) = @ccall library.diffeo_workspace_pin(workspace::Ptr{Cvoid}, processors::Ptr{Int64}, count::Int64)::Int32
 diffeo_workspace_destroy(workspace) = @ccall library.diffeo_workspace_destroy(workspace::Ptr{Cvoid})::Cvoid
 diffeo_workspace_threads(workspace) = @ccall library.diffeo_workspace_threads(workspace::Ptr{Cvoid})::Int32
 diffeo_convolution_options_init(options, struct_size) = @ccall library.diffeo_convolution_options_init(options::Ptr{diffeo_convolution_options}, struct_size::Csize_t)::Int32
@@ -495,6 +500,7 @@ diffeo_realnvp_image_create(options, flow) = @ccall library.diffeo_realnvp_image
 diffeo_spec_create(dim, context_dim, dtype, spec) = @ccall library.diffeo_spec_create(dim::Int64, context_dim::Int64, dtype::Int32, spec::Ref{Ptr{Cvoid}})::Int32
 diffeo_spec_create_image(channels, height, width, context_dim, dtype, spec) = @ccall library.diffeo_spec_create_image(channels::Int64, height::Int64, width::Int64, context_dim::Int64, dtype::Int32, spec::Ref{Ptr{Cvoid}})::Int32
 diffeo_spec_destroy(spec) = @ccall library.diffeo_spec_destroy(spec::Ptr{Cvoid})::Cvoid
+diffeo_spec_set_dtype(spec, dtype) = @ccall library.diffeo_spec_set_dtype(spec::Ptr{Cvoid}, dtype::Int32)::Int32
 diffeo_spec_invert(spec) = @ccall library.diffeo_spec_invert(spec::Ptr{Cvoid})::Int32
 diffeo_spec_add_autoregressive(spec, options) = @ccall library.diffeo_spec_add_autoregressive(spec::Ptr{Cvoid}, options::Ptr{diffeo_autoregressive_options})::Int32
 diffeo_spec_add_coupling(spec, options) = @ccall library.diffeo_spec_add_coupling(spec::Ptr{Cvoid}, options::Ptr{diffeo_coupling_options})::Int32
@@ -518,6 +524,7 @@ diffeo_spec_map(spec, map) = @ccall library.diffeo_spec_map(spec::Ptr{Cvoid}, ma
 diffeo_spec_set_standardization(spec, standardization) = @ccall library.diffeo_spec_set_standardization(spec::Ptr{Cvoid}, standardization::Int32)::Int32
 diffeo_spec_add_standardize(spec, mean, std) = @ccall library.diffeo_spec_add_standardize(spec::Ptr{Cvoid}, mean::Ptr{Cdouble}, std::Ptr{Cdouble})::Int32
 diffeo_spec_standardize_context(spec, mean, std) = @ccall library.diffeo_spec_standardize_context(spec::Ptr{Cvoid}, mean::Ptr{Cdouble}, std::Ptr{Cdouble})::Int32
+diffeo_spec_set_embedding(spec, features, network) = @ccall library.diffeo_spec_set_embedding(spec::Ptr{Cvoid}, features::Int64, network::Ptr{diffeo_network_options})::Int32
 diffeo_spec_add_domain(spec, domain, columns, count, low, high) = @ccall library.diffeo_spec_add_domain(spec::Ptr{Cvoid}, domain::Int32, columns::Ptr{Int64}, count::Int64, low::Ptr{Cdouble}, high::Ptr{Cdouble})::Int32
 diffeo_spec_add_wrap(spec, low, high, random_shift, seed) = @ccall library.diffeo_spec_add_wrap(spec::Ptr{Cvoid}, low::Cdouble, high::Cdouble, random_shift::Int32, seed::UInt64)::Int32
 diffeo_spec_add_dequantize(spec, levels) = @ccall library.diffeo_spec_add_dequantize(spec::Ptr{Cvoid}, levels::Int64)::Int32
@@ -525,6 +532,7 @@ diffeo_spec_set_base(spec, options) = @ccall library.diffeo_spec_set_base(spec::
 diffeo_spec_set_base_made(spec, options) = @ccall library.diffeo_spec_set_base_made(spec::Ptr{Cvoid}, options::Ptr{diffeo_made_options})::Int32
 diffeo_flow_create(spec, seed, flow) = @ccall library.diffeo_flow_create(spec::Ptr{Cvoid}, seed::UInt64, flow::Ref{Ptr{Cvoid}})::Int32
 diffeo_flow_destroy(flow) = @ccall library.diffeo_flow_destroy(flow::Ptr{Cvoid})::Cvoid
+diffeo_flow_compose(first, then, flow) = @ccall library.diffeo_flow_compose(first::Ptr{Cvoid}, then::Ptr{Cvoid}, flow::Ref{Ptr{Cvoid}})::Int32
 diffeo_flow_load(path, flow) = @ccall library.diffeo_flow_load(path::Cstring, flow::Ref{Ptr{Cvoid}})::Int32
 diffeo_flow_save(flow, path) = @ccall library.diffeo_flow_save(flow::Ptr{Cvoid}, path::Cstring)::Int32
 diffeo_flow_load_memory(bytes, size, flow) = @ccall library.diffeo_flow_load_memory(bytes::Ptr{Cvoid}, size::Csize_t, flow::Ref{Ptr{Cvoid}})::Int32

@@ -26,6 +26,11 @@ const char *diffeo_status_name(diffeo_status status);
 const char *diffeo_last_error(void);
 typedef struct diffeo_workspace diffeo_workspace;
 diffeo_status diffeo_workspace_create(int32_t threads, diffeo_workspace **workspace);
+typedef void (*diffeo_job)(void *jobs, int32_t index);
+typedef void (*diffeo_parallel)(void *user, diffeo_job job, void *jobs, int32_t count);
+diffeo_status diffeo_workspace_create_hosted(int32_t threads, diffeo_parallel parallel, void *user,
+    diffeo_workspace **workspace);
+diffeo_status diffeo_workspace_pin(diffeo_workspace *workspace, const int64_t *processors, int64_t count);
 void diffeo_workspace_destroy(diffeo_workspace *workspace);
 int32_t diffeo_workspace_threads(const diffeo_workspace *workspace);
 typedef struct diffeo_spec diffeo_spec;
@@ -85,6 +90,7 @@ typedef struct diffeo_network_options {
   int32_t context_mode;
   int32_t normalized;
   double dropout;
+  double layer_norm_epsilon;
 } diffeo_network_options;
 enum {
   DIFFEO_BOUNDARY_LINEAR = 1,
@@ -223,6 +229,8 @@ typedef struct diffeo_architecture_options {
   double bound;
   const diffeo_network_options *network;
   const diffeo_base_options *base;
+  int64_t features;
+  const diffeo_network_options *embedding;
 } diffeo_architecture_options;
 enum {
   DIFFEO_SQUEEZE_CHANNELS = 1,
@@ -312,6 +320,7 @@ diffeo_status diffeo_spec_create(int64_t dim, int64_t context_dim, int32_t dtype
 diffeo_status diffeo_spec_create_image(int64_t channels, int64_t height, int64_t width, int64_t context_dim,
     int32_t dtype, diffeo_spec **spec);
 void diffeo_spec_destroy(diffeo_spec *spec);
+diffeo_status diffeo_spec_set_dtype(diffeo_spec *spec, int32_t dtype);
 diffeo_status diffeo_spec_invert(diffeo_spec *spec);
 diffeo_status diffeo_spec_add_autoregressive(diffeo_spec *spec, const diffeo_autoregressive_options *options);
 diffeo_status diffeo_spec_add_coupling(diffeo_spec *spec, const diffeo_coupling_options *options);
@@ -339,6 +348,7 @@ enum {
 diffeo_status diffeo_spec_set_standardization(diffeo_spec *spec, int32_t standardization);
 diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const double *mean, const double *std);
 diffeo_status diffeo_spec_standardize_context(diffeo_spec *spec, const double *mean, const double *std);
+diffeo_status diffeo_spec_set_embedding(diffeo_spec *spec, int64_t features, const diffeo_network_options *network);
 enum {
   DIFFEO_DOMAIN_LOGIT = 1,
   DIFFEO_DOMAIN_LOG = 2,
@@ -356,6 +366,7 @@ diffeo_status diffeo_spec_set_base(diffeo_spec *spec, const diffeo_base_options 
 diffeo_status diffeo_spec_set_base_made(diffeo_spec *spec, const diffeo_made_options *options);
 diffeo_status diffeo_flow_create(const diffeo_spec *spec, uint64_t seed, diffeo_flow **flow);
 void diffeo_flow_destroy(diffeo_flow *flow);
+diffeo_status diffeo_flow_compose(const diffeo_flow *first, const diffeo_flow *then, diffeo_flow **flow);
 diffeo_status diffeo_flow_load(const char *path, diffeo_flow **flow);
 diffeo_status diffeo_flow_save(const diffeo_flow *flow, const char *path);
 diffeo_status diffeo_flow_load_memory(const void *bytes, size_t size, diffeo_flow **flow);

@@ -50,14 +50,18 @@ protocol Bijection: Prepared {
 /// A tile of rows on its way through the layers.
 struct Pass<S: Scalar>: BitwiseCopyable {
   let dim: Int
-  let contextDim: Int
+  /// Columns of the context, or once it is embedded its features.
+  private(set) var contextDim: Int
   let stride: Int
   /// [dim][stride], the present values.
   var x: UnsafeMutablePointer<S>
   /// Where a layer may write its result; then the two change places.
   private var spare: UnsafeMutablePointer<S>
   /// [contextDim][stride]
-  let context: UnsafeMutablePointer<S>
+  private(set) var context: UnsafeMutablePointer<S>
+  /// Whether all rows have the same.
+  var contextIsShared = false
+  private(set) var embedding: Network<S>.Tape?
   /// Of each row, so far.
   let logDet: UnsafeMutablePointer<Double>
   let scratch: Scratch
@@ -101,6 +105,21 @@ struct Pass<S: Scalar>: BitwiseCopyable {
     return result
   }
 
+  /// The features of the context from now on. One row of all that are the same is enough, where nothing is pulled back.
+  mutating func embed(_ network: Network<S>) throws(DiffeoError) {
+    if contextIsShared, !recording, stride > 1 {
+      let row = try scratch.take(contextDim, of: S.self)
+      for i in 0..<contextDim { row[i] = context[i * stride] }
+      let (features, _) = try network.forward(UnsafePointer(row), 1, scratch, recording: false, nil)
+      context = try scratch.take(network.outputs * stride)
+      Tiling.spread(UnsafePointer(features), network.outputs, context, stride)
+    } else {
+      (context, embedding) = try network.forward(
+        UnsafePointer(context), stride, scratch, recording: recording, dropout)
+    }
+    contextDim = network.outputs
+  }
+
   func negateLogDet() {
     for r in 0..<stride { logDet[r] = -logDet[r] }
   }
@@ -112,12 +131,12 @@ struct Pass<S: Scalar>: BitwiseCopyable {
 /// Gradients on their way back through the layers.
 struct Adjoint<S: Scalar> {
   let dim: Int
-  let contextDim: Int
+  var contextDim: Int
   let stride: Int
   /// [dim][stride], dL/d(present values).
   var g: UnsafeMutablePointer<S>
   /// [contextDim][stride], summed over the layers so far.
-  let gContext: UnsafeMutablePointer<S>
+  var gContext: UnsafeMutablePointer<S>
   /// [stride], dL/d(log-determinant of the pass).
   let gLogDet: UnsafePointer<S>
   let sink: GradientSink<S>?

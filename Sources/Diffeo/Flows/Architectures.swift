@@ -27,6 +27,8 @@ package struct Architecture: Sendable {
   package var periodic = false
   /// nil: that of the architecture.
   package var base: BaseChoice?
+  /// Of the context; nil: layers read the context itself.
+  package var embedding: (features: Int, network: NetworkConventions)?
 
   package static let defaultHidden = [128, 128]
   package static let defaultComponents = 8
@@ -197,6 +199,7 @@ package struct Architecture: Sendable {
     try Limit.check("architecture.transforms", transforms)
     try Limit.check("architecture.components", components)
     var builder = try SpecBuilder(dim: dim, contextDim: contextDim, dtype: dtype)
+    if let embedding { try builder.setEmbedding(features: embedding.features, network: embedding.network) }
     if let standardize {
       builder.standardization = standardize
       if contextDim > 0 { try builder.standardizeContext(nil) }

@@ -35,6 +35,7 @@ extension Pass {
     if let source = batch.x {
       Tiling.load(source + range.lowerBound * dim, range.count, dim, x, stride)
     }
+    contextIsShared = batch.contextIsShared
     if let source = batch.context {
       if batch.contextIsShared {
         Tiling.spread(source, contextDim, context, stride)

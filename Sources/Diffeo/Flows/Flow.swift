@@ -15,7 +15,7 @@ package final class Flow<S: Scalar>: Sendable {
     for i in 0..<parameters.count where !parameters.pointer[i].isFinite {
       throw DiffeoError(.numeric, "parameter \(i) is \(parameters.pointer[i])")
     }
-    try spec.eachComponent { component, range throws(DiffeoError) in
+    try spec.eachComponent { component, _, range throws(DiffeoError) in
       try component.check(UnsafePointer(parameters.pointer + range.offset))
     }
     self.spec = spec
@@ -27,12 +27,9 @@ package final class Flow<S: Scalar>: Sendable {
   /// With random initial parameters.
   convenience init(spec: FlowSpec, seed: UInt64) throws(DiffeoError) {
     let parameters = try ParameterVector<S>(count: spec.parameterCount)
-    // Each layer has a stream of its own, by its number.
-    var stream = RandomStream.initialisation &- (spec.context == nil ? 0 : 1)
-    try spec.eachComponent { component, range throws(DiffeoError) in
-      var random = Philox(seed: seed, stream: stream)
+    try spec.eachComponent { component, place, range throws(DiffeoError) in
+      var random = Philox(seed: seed, stream: RandomStream.initialisation(place, layers: spec.layers.count))
       component.initialise(parameters.pointer + range.offset, &random)
-      stream &+= 1
     }
     try self.init(spec: spec, parameters: parameters)
   }
@@ -65,7 +62,16 @@ package final class Flow<S: Scalar>: Sendable {
 
 /// Streams of one seed for different purposes (see Philox).
 enum RandomStream {
-  static let initialisation: UInt64 = 1 << 32
+  /// Each layer has one of its own, by its number.
+  static func initialisation(_ component: ComponentSlots.Component, layers: Int) -> UInt64 {
+    let first: UInt64 = 1 << 32
+    return switch component {
+    case .embedding: first - 2
+    case .context: first - 1
+    case .layer(let i): first + UInt64(i)
+    case .base: first + UInt64(layers)
+    }
+  }
   static let architecture: UInt64 = 2 << 32
   static let split: UInt64 = 3 << 32
   static let shuffle: UInt64 = 4 << 32

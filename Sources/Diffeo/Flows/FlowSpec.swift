@@ -2,6 +2,7 @@
 package struct ComponentSlots: Sendable {
   package enum Component: Equatable, Sendable {
     case context
+    case embedding
     case layer(Int)
     case base
   }
@@ -11,13 +12,15 @@ package struct ComponentSlots: Sendable {
 
 /// The architecture of a flow, valid by construction: layers from data to noise, over a base.
 package struct FlowSpec: Equatable, Sendable {
-  package let dtype: DType
+  package var dtype: DType
   /// Of an event: [dim], or of an image [channels, height, width], whose rows have its numbers in this order.
   package let shape: [Int]
   package let dim: Int
   package let contextDim: Int
   /// Standardisation of the context, before any layer sees it.
   private(set) var context: StandardizeSpec?
+  /// What layers and the base read of the context, if not itself.
+  private(set) var embedding: EmbeddingSpec?
   private(set) var layers: [LayerSpec] = []
   private(set) var base = BaseSpec(StandardNormalSpec())
 
@@ -62,7 +65,8 @@ package struct FlowSpec: Equatable, Sendable {
 
   /// From records, every value of which is suspect.
   package init(
-    dtype: DType, shape: [Int], contextDim: Int, context: Record?, layers: [Record], base: Record
+    dtype: DType, shape: [Int], contextDim: Int, context: Record?, embedding: Record? = nil, layers: [Record],
+    base: Record
   ) throws(DiffeoError) {
     try self.init(dtype: dtype, shape: shape, contextDim: contextDim)
     if let context {
@@ -71,15 +75,23 @@ package struct FlowSpec: Equatable, Sendable {
       }
       try standardizeContext(StandardizeSpec(context, dim: contextDim, contextDim: contextDim))
     }
+    if let embedding {
+      guard embedding.kind == EmbeddingSpec.kind else { throw DiffeoError.unknown("embedding", embedding.kind) }
+      do throws(DiffeoError) {
+        try setEmbedding(EmbeddingSpec(embedding, dim: dim, contextDim: contextDim))
+      } catch {
+        throw DiffeoError(error.code, "the embedding: \(error.message)")
+      }
+    }
     for (i, record) in layers.enumerated() {
       do throws(DiffeoError) {
-        try append(LayerSpec(record, dim: dim, contextDim: contextDim))
+        try append(LayerSpec(record, dim: dim, contextDim: featureDim))
       } catch {
         throw DiffeoError(error.code, "layer \(i): \(error.message)")
       }
     }
     do throws(DiffeoError) {
-      try setBase(BaseSpec(base, dim: dim, contextDim: contextDim))
+      try setBase(BaseSpec(base, dim: dim, contextDim: featureDim))
     } catch {
       throw DiffeoError(error.code, "the base: \(error.message)")
     }
@@ -126,28 +138,48 @@ package struct FlowSpec: Equatable, Sendable {
     context = map
   }
 
+  /// Before layers and the base, which are made for its features.
+  mutating func setEmbedding(_ embedding: EmbeddingSpec) throws(DiffeoError) {
+    guard self.embedding == nil else { throw DiffeoError(.invalid, "the context has an embedding already") }
+    guard layers.isEmpty, base.spec is StandardNormalSpec else {
+      throw DiffeoError(
+        .state, "the embedding has to be there before layers and the base, which are made for its features")
+    }
+    try check(parameterCount: parameterCount + embedding.parameterCount)
+    self.embedding = embedding
+  }
+
+  /// Columns that layers and the base read of the context.
+  var featureDim: Int { embedding?.features ?? contextDim }
+
   package var contextRecord: Record? { context?.record }
+  package var embeddingRecord: Record? { embedding?.record }
   package var layerRecords: [Record] { layers.map(\.record) }
   package var baseRecord: Record { base.spec.record }
+
+  /// In the order of the parameter vector.
+  private var components: [(component: ComponentSlots.Component, spec: any ComponentSpec)] {
+    var all: [(ComponentSlots.Component, any ComponentSpec)] = []
+    if let context { all.append((.context, context)) }
+    if let embedding { all.append((.embedding, embedding)) }
+    for (i, layer) in layers.enumerated() { all.append((.layer(i), layer.spec)) }
+    all.append((.base, base.spec))
+    return all
+  }
 
   /// By component, with offsets, in the order of the parameter vector.
   package var slots: [ComponentSlots] {
     var offset = 0
-    func placed(_ component: ComponentSlots.Component, _ slots: [ParameterSlot]) -> ComponentSlots {
+    return components.map { component, spec in
       ComponentSlots(
         component: component,
-        slots: slots.map { slot in
+        slots: spec.slots.map { slot in
           var slot = slot
           slot.offset = offset
           offset += slot.count
           return slot
         })
     }
-    var all: [ComponentSlots] = []
-    if let context { all.append(placed(.context, context.slots)) }
-    for (i, layer) in layers.enumerated() { all.append(placed(.layer(i), layer.spec.slots)) }
-    all.append(placed(.base, base.spec.slots))
-    return all
   }
 
   var limitsSupport: Bool {
@@ -193,26 +225,17 @@ package struct FlowSpec: Equatable, Sendable {
     base.spec.limitsSupport ? nil : (layers.lastIndex { $0.spec.limitsSupport } ?? -1) + 1
   }
 
-  package var parameterCount: Int {
-    layers.reduce((context?.parameterCount ?? 0) + base.spec.parameterCount) {
-      $0 + $1.spec.parameterCount
-    }
-  }
+  package var parameterCount: Int { components.reduce(0) { $0 + $1.spec.parameterCount } }
 
-  /// Each component with its part of the parameter vector.
-  func eachComponent(_ body: (any ComponentSpec, ParameterRange) throws(DiffeoError) -> Void)
-    throws(DiffeoError)
-  {
+  /// Each component with where it is, and its part of the parameter vector.
+  func eachComponent(
+    _ body: (any ComponentSpec, ComponentSlots.Component, ParameterRange) throws(DiffeoError) -> Void
+  ) throws(DiffeoError) {
     var range = ParameterRange(offset: 0, slot: 0)
-    if let context {
-      try body(context, range)
-      range.skip(context.slots)
+    for (component, spec) in components {
+      try body(spec, component, range)
+      range.skip(spec.slots)
     }
-    for layer in layers {
-      try body(layer.spec, range)
-      range.skip(layer.spec.slots)
-    }
-    try body(base.spec, range)
   }
 
   /// Where a component's parameters begin: in the vector, and among the slots of the flow.
@@ -238,6 +261,9 @@ package struct FlowSpec: Equatable, Sendable {
         + "\(count) parameter\(count == 1 ? "" : "s")"
     ]
     if let context { lines.append("  context  standardize" + (context.wantsQuantiles ? ": by quantiles" : "")) }
+    if let embedding {
+      lines.append("  embedding  \(embedding.summary), \(embedding.parameterCount) parameters")
+    }
     for (i, layer) in layers.enumerated() {
       let number = String(i)
       let parameters = layer.spec.parameterCount

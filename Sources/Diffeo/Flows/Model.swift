@@ -12,8 +12,9 @@ final class Model<S: Scalar>: @unchecked Sendable {
   private let pool = Pool()
   private let layers: UnsafeMutablePointer<Layer<S>>
   private var context: Standardize<S>?
+  private let embedding: Network<S>?
   private let base: Base<S>
-  /// Those whose W^T is packed, by layer and of the base.
+  /// Those whose W^T is packed, by part.
   private let transposed: [[DenseLayer<S>]]
 
   /// wholeVectors: pullbacks are asked for in the direction of the data and with strides of whole vectors only, as in
@@ -31,29 +32,45 @@ final class Model<S: Scalar>: @unchecked Sendable {
       context = try Standardize(contextSpec, offset: 0, slot: 0, pool: pool)
       range.skip(contextSpec.slots)
     }
+    if let embeddingSpec = spec.embedding {
+      embedding = try Network(embeddingSpec.network, offset: range.offset, slot: range.slot, pool: pool)
+      range.skip(embeddingSpec.slots)
+    } else {
+      embedding = nil
+    }
     for (i, layer) in spec.layers.enumerated() {
       layers[i] = try layer.prepared(offset: range.offset, slot: range.slot, pool: pool)
       range.skip(layer.spec.slots)
     }
     base = try spec.base.prepared(offset: range.offset, slot: range.slot, pool: pool)
     transposed =
-      UnsafeBufferPointer(start: layers, count: layerCount).map { wholeVectors && !$0.inverted ? [] : $0.denseLayers }
+      [wholeVectors ? [] : embedding?.denseLayers ?? []]
+      + UnsafeBufferPointer(start: layers, count: layerCount).map { wholeVectors && !$0.inverted ? [] : $0.denseLayers }
       + [wholeVectors ? [] : base.denseLayers]
   }
+
+  /// The context's, layers, the base.
+  var partCount: Int { layerCount + 2 }
 
   /// Takes over new parameters. Not while others use the model.
   func prepare(_ parameters: UnsafePointer<S>) {
     context?.prepare(parameters)
-    for i in 0...layerCount { prepare(parameters, layer: i) }
+    for i in 0..<partCount { prepare(parameters, part: i) }
   }
 
-  /// Of one layer, or of the base as number layerCount: different ones may be prepared at once.
-  func prepare(_ parameters: UnsafePointer<S>, layer: Int) {
-    if layer < layerCount { layers[layer].prepare(parameters) } else { base.prepare(parameters) }
-    for dense in transposed[layer] { dense.prepareBackward(parameters) }
+  /// What is trained of a part: different ones may be prepared at once.
+  func prepare(_ parameters: UnsafePointer<S>, part: Int) {
+    switch part {
+    case 0: embedding?.prepare(parameters)
+    case layerCount + 1: base.prepare(parameters)
+    default: layers[part - 1].prepare(parameters)
+    }
+    for dense in transposed[part] { dense.prepareBackward(parameters) }
   }
 
-  var denseLayers: [DenseLayer<S>] { (0..<layerCount).flatMap { layers[$0].denseLayers } + base.denseLayers }
+  var denseLayers: [DenseLayer<S>] {
+    (embedding?.denseLayers ?? []) + (0..<layerCount).flatMap { layers[$0].denseLayers } + base.denseLayers
+  }
 
   /// Of a tile of so many rows, over which sums run that show in the results. Where places are lanes as well these are
   /// summed in pieces: so it is the same for all kernels there.
@@ -65,7 +82,10 @@ final class Model<S: Scalar>: @unchecked Sendable {
       dim: dim, contextDim: contextDim, stride: stride, recording: recording, scratch: scratch)
   }
 
-  func begin(_ pass: inout Pass<S>) { context?.apply(pass.context, pass.stride) }
+  func begin(_ pass: inout Pass<S>) throws(DiffeoError) {
+    context?.apply(pass.context, pass.stride)
+    if let embedding { try pass.embed(embedding) }
+  }
 
   /// Tiles that go through a layer one after the other, and then through the next: its weights are fetched once for all.
   typealias Passes = UnsafeMutableBufferPointer<Pass<S>>
@@ -185,7 +205,7 @@ final class Model<S: Scalar>: @unchecked Sendable {
   ) throws(DiffeoError) -> Adjoint<S> {
     var adjoint = try baseGradient(recording, weight: gLogs, sink: sink)
     try pullback(&adjoint, recording, layers: 0..<layerCount)
-    return finished(adjoint)
+    return try finished(adjoint, recording)
   }
 
   func forwardPullback(
@@ -193,7 +213,7 @@ final class Model<S: Scalar>: @unchecked Sendable {
   ) throws(DiffeoError) -> Adjoint<S> {
     var adjoint = try newAdjoint(recording, g, gLogs, sink)
     try pullback(&adjoint, recording, layers: 0..<layerCount)
-    return finished(adjoint)
+    return try finished(adjoint, recording)
   }
 
   func inversePullback(
@@ -201,7 +221,7 @@ final class Model<S: Scalar>: @unchecked Sendable {
   ) throws(DiffeoError) -> Adjoint<S> {
     var adjoint = try newAdjoint(recording, g, gLogs, sink)
     for i in 0..<layerCount { try layers[i].inversePullback(&adjoint, recording.tapes[i]) }
-    return finished(adjoint)
+    return try finished(adjoint, recording)
   }
 
   /// Of the rows of `sample`, as a function of the parameters and the context.
@@ -215,23 +235,37 @@ final class Model<S: Scalar>: @unchecked Sendable {
     for i in 0..<layerCount { try layers[i].inversePullback(&adjoint, recording.tapes[i]) }
     for r in 0..<stride { gLogs[r] = -gLogs[r] }
     try base.samplePullback(&adjoint, recording.draw)
-    return finished(adjoint)
+    return try finished(adjoint, recording)
   }
 
   private func newAdjoint(
     _ recording: Recording, _ g: UnsafeMutablePointer<S>, _ gLogs: UnsafePointer<S>, _ sink: GradientSink<S>?
   ) throws(DiffeoError) -> Adjoint<S> {
     let (scratch, stride) = (recording.pass.scratch, recording.pass.stride)
-    let gContext = try scratch.take(contextDim * stride, of: S.self)
+    let contextDim = recording.pass.contextDim
+    // And what kernels of an embedding want behind it.
+    let gContext = try scratch.take(PackedMatrix<S>.padded(contextDim) * stride, of: S.self)
     gContext.update(repeating: 0, count: contextDim * stride)
     return Adjoint(
       dim: dim, contextDim: contextDim, stride: stride, g: g, gContext: gContext, gLogDet: gLogs, sink: sink,
       scratch: scratch)
   }
 
-  private func finished(_ adjoint: Adjoint<S>) -> Adjoint<S> {
-    context?.pullback(adjoint.gContext, adjoint.stride)
+  private func finished(_ adjoint: Adjoint<S>, _ recording: Recording) throws(DiffeoError) -> Adjoint<S> {
+    var adjoint = adjoint
+    try pullContext(&adjoint, recording)
     return adjoint
+  }
+
+  /// After all layers: from the gradient in what they read of the context to that in the context.
+  func pullContext(_ adjoint: inout Adjoint<S>, _ recording: Recording) throws(DiffeoError) {
+    if let embedding {
+      guard let tape = recording.pass.embedding else { throw DiffeoError(.internal, "an embedding has left no tape") }
+      adjoint.gContext = try embedding.pullback(
+        tape, UnsafePointer(adjoint.gContext), adjoint.stride, adjoint.scratch, adjoint.sink)
+      adjoint.contextDim = contextDim
+    }
+    context?.pullback(adjoint.gContext, adjoint.stride)
   }
 
   /// Whether training adds noise to whole numbers.

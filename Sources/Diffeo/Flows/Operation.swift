@@ -77,7 +77,7 @@ struct TileTask<S: Scalar, T: Scalar>: IndexedTask {
     let rows = rows(tile)
     var pass = try model.newPass(Tiling.stride(rows.count, S.self), recording: false, scratch)
     pass.load(batch, rows, contextDim: model.contextDim)
-    model.begin(&pass)
+    try model.begin(&pass)
     return pass
   }
 

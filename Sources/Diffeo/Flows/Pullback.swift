@@ -130,7 +130,7 @@ struct PullbackTask<S: Scalar, T: Scalar>: IndexedTask {
     var pass = try model.newPass(stride, recording: true, scratch)
     pass.load(batch, range, contextDim: model.contextDim)
     pass.repeatLastRow(range.count)
-    model.begin(&pass)
+    try model.begin(&pass)
     let sink = sums?.sink(tile: tile, rows: range.count, adds: tile > 0)
     let gLogs = try cotangents(pullback.logCotangents, range, columns: 1, stride, scratch)
     var recording = try model.newRecording(pass)

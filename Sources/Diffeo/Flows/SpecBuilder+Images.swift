@@ -38,7 +38,7 @@ extension SpecBuilder {
     _ conventions: ConvolutionConventions, transformer: MapOptions, mask: ImageMask
   ) throws(DiffeoError) {
     let layer = try ConvolutionalCouplingSpec(
-      map, dim: spec.dim, contextDim: spec.contextDim, mask: mask, transformer: ElementMapSpec(transformer),
+      map, dim: spec.dim, contextDim: spec.featureDim, mask: mask, transformer: ElementMapSpec(transformer),
       conventions: conventions)
     try spec.append(LayerSpec(layer))
   }

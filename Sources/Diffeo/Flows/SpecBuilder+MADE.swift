@@ -13,7 +13,7 @@ extension SpecBuilder {
     _ conditioner: Conditioner, conditional: MADEConditional, order: Order, randomDegrees: Bool, masks: Int = 1,
     direct: Bool = false, seed: UInt64?
   ) throws(DiffeoError) {
-    let (dim, contextDim) = (spec.dim, spec.contextDim)
+    let (dim, contextDim) = (spec.dim, spec.featureDim)
     let kind: MADESpec.Conditional
     switch conditional {
     case .gaussian:

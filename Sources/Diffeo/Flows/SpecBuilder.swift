@@ -127,7 +127,7 @@ package struct SpecBuilder: Sendable {
     _ conditioner: Conditioner, order: Order, randomDegrees: Bool, direct: Bool = false, invertsMap: Bool = false,
     seed: UInt64?
   ) throws(DiffeoError) {
-    let (dim, contextDim) = (spec.dim, spec.contextDim)
+    let (dim, contextDim) = (spec.dim, spec.featureDim)
     try append(seed: seed) { random throws(DiffeoError) in
       try LayerSpec(
         AutoregressiveSpec(
@@ -142,7 +142,7 @@ package struct SpecBuilder: Sendable {
   package mutating func addCoupling(
     _ conditioner: Conditioner, mask: Mask, scaleActivation: Activation? = nil, seed: UInt64?
   ) throws(DiffeoError) {
-    let (dim, contextDim) = (spec.dim, spec.contextDim)
+    let (dim, contextDim) = (spec.dim, spec.featureDim)
     try append(seed: seed) { random throws(DiffeoError) in
       try LayerSpec(
         CouplingSpec(
@@ -219,7 +219,7 @@ package struct SpecBuilder: Sendable {
     throws(DiffeoError)
   {
     let layer = try ElementwiseSpec(
-      dim: spec.dim, contextDim: spec.contextDim, columns: columns ?? Array(0..<spec.dim),
+      dim: spec.dim, contextDim: spec.featureDim, columns: columns ?? Array(0..<spec.dim),
       map: ElementMapSpec(transformer),
       conditioner: network)
     try spec.append(LayerSpec(layer))
@@ -232,12 +232,12 @@ package struct SpecBuilder: Sendable {
   /// network: of the context, that gives the parameters; nil for trained ones. Fast from data to noise; turned round,
   /// from noise to data.
   package mutating func addPlanar(network: Network? = nil) throws(DiffeoError) {
-    let layer = try PlanarSpec(dim: spec.dim, contextDim: spec.contextDim, conditioner: network)
+    let layer = try PlanarSpec(dim: spec.dim, contextDim: spec.featureDim, conditioner: network)
     try spec.append(LayerSpec(layer))
   }
   /// Likewise, and as fast in both directions.
   package mutating func addRadial(network: Network? = nil) throws(DiffeoError) {
-    let layer = try RadialSpec(dim: spec.dim, contextDim: spec.contextDim, conditioner: network)
+    let layer = try RadialSpec(dim: spec.dim, contextDim: spec.featureDim, conditioner: network)
     try spec.append(LayerSpec(layer))
   }
 
@@ -255,7 +255,7 @@ package struct SpecBuilder: Sendable {
 
   /// In place of the one before; a flow begins with the standard normal distribution.
   package mutating func setBase(_ base: BaseChoice) throws(DiffeoError) {
-    try spec.setBase(BaseSpec(base.kind.init(base.options, dim: spec.dim, contextDim: spec.contextDim)))
+    try spec.setBase(BaseSpec(base.kind.init(base.options, dim: spec.dim, contextDim: spec.featureDim)))
     unseededBase = nil
   }
 
@@ -270,6 +270,13 @@ package struct SpecBuilder: Sendable {
   {
     try spec.standardizeContext(standardize(given, dim: spec.contextDim))
   }
+  package mutating func setDType(_ dtype: DType) { spec.dtype = dtype }
+
+  /// network: of the context, that gives the features which layers and the base then read.
+  package mutating func setEmbedding(features: Int, network: Network) throws(DiffeoError) {
+    try spec.setEmbedding(EmbeddingSpec(contextDim: spec.contextDim, features: features, conventions: network))
+  }
+
   private func standardize(
     _ given: (mean: [Double], deviation: [Double])?, dim: Int
   ) throws(DiffeoError) -> StandardizeSpec {

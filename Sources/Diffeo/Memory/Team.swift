@@ -3,7 +3,7 @@ import CShims
 import Synchronization
 
 /// Some threads that wait for work. Member 0 is the caller; the others live as long as the team.
-final class Team: @unchecked Sendable {
+package final class Team: @unchecked Sendable {
   let size: Int
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
   private let wake: UnsafeMutablePointer<pthread_cond_t>
@@ -58,14 +58,29 @@ final class Team: @unchecked Sendable {
         throw DiffeoError(.memory, "could not start thread \(member + 1) of \(size)")
       }
       threads.append(thread)
+      cshims_name_thread(thread, "diffeo \(member)")
+    }
+  }
+
+  /// Keeps the threads, but for the caller's, on these processors.
+  func pin(_ processors: [Int]) throws(DiffeoError) {
+    for (i, thread) in threads.enumerated() {
+      let processor = processors[i % processors.count]
+      switch cshims_pin_thread(thread, Int32(clamping: processor)) {
+      case 0: break
+      case 1: throw DiffeoError(.invalid, "this process may not run on processor \(processor)")
+      default: throw DiffeoError(.unsupported, "this system keeps no thread on a processor")
+      }
     }
   }
 
   /// What to run, as a pointer to the data of the caller and a function that captures nothing: a closure that captures
   /// would be allocated, and one that must not escape may not be handed to other threads.
-  struct Job {
+  package struct Job {
     let data: UnsafeRawPointer
     let run: (_ data: UnsafeRawPointer, _ member: Int) -> Void
+
+    package func callAsFunction(_ member: Int) { run(data, member) }
   }
 
   /// Runs the job on every member at once and returns when all are done.

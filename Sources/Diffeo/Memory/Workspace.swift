@@ -6,18 +6,26 @@ package final class Workspace: @unchecked Sendable {
   package let threads: Int
   private let scratches: [Scratch]
   private let team: Team?
+  private let loop: Loop?
   private let next = Atomic<Int>(0)
+  private let members = Atomic<Int>(0)
   private let failure = Mutex<(index: Int, error: DiffeoError)?>(nil)
 
   package static let maxThreads = 256
 
-  /// threads 0: as many as the process may run on.
-  package init(threads: Int) throws(DiffeoError) {
+  /// Runs a job so many times, by numbers from 0 on, in threads of the host's: at once or one after the other.
+  package typealias Loop = @Sendable (_ count: Int, Team.Job) -> Void
+
+  /// threads 0: as many as the process may run on. loop: in place of threads of the workspace's own.
+  package init(threads: Int, loop: Loop? = nil) throws(DiffeoError) {
     try Limit.check("workspace.threads", threads)
     self.threads = threads == 0 ? Workspace.availableProcessors : threads
     scratches = (0..<self.threads).map { _ in Scratch() }
-    team = self.threads > 1 ? try Team(size: self.threads) : nil
+    team = self.threads > 1 && loop == nil ? try Team(size: self.threads) : nil
+    self.loop = self.threads > 1 ? loop : nil
   }
+
+  package func pin(_ processors: [Int]) throws(DiffeoError) { try team?.pin(processors) }
 
   deinit { for scratch in scratches { scratch.destroy() } }
 
@@ -28,21 +36,39 @@ package final class Workspace: @unchecked Sendable {
   /// Runs the task for every i of 0..<count, each once, in any order and on any thread; an error is thrown when all are
   /// done or given up (of several, that of the lowest i).
   func forEach<Task: IndexedTask>(_ count: Int, _ task: Task) throws(DiffeoError) {
-    guard let team, count > 1 else {
+    guard threads > 1, count > 1 else {
       for i in 0..<count { try run(task, i, scratches[0]) }
       return
     }
     next.store(0, ordering: .relaxed)
     withUnsafePointer(to: Share(workspace: Unmanaged.passUnretained(self), task: task, count: count)) { share in
-      team.run(
-        Team.Job(data: share) { share, member in
-          let share = share.assumingMemoryBound(to: Share<Task>.self)
-          share.pointee.workspace._withUnsafeGuaranteedRef {
-            $0.work(share.pointee.task, share.pointee.count, $0.scratches[member])
-          }
-        })
+      if let loop {
+        runHosted(loop, share)
+      } else {
+        team?.run(
+          Team.Job(data: share) { share, member in
+            let share = share.assumingMemoryBound(to: Share<Task>.self)
+            share.pointee.workspace._withUnsafeGuaranteedRef {
+              $0.work(share.pointee.task, share.pointee.count, $0.scratches[member])
+            }
+          })
+      }
     }
     if let failure = failure.withLock({ $0.take() }) { throw failure.error }
+  }
+
+  /// Numbers that the host gives are not looked at: each call is the next member. What it leaves undone is done here.
+  private func runHosted<Task: IndexedTask>(_ loop: Loop, _ share: UnsafePointer<Share<Task>>) {
+    members.store(0, ordering: .relaxed)
+    let job = Team.Job(data: share) { share, _ in
+      let share = share.assumingMemoryBound(to: Share<Task>.self)
+      share.pointee.workspace._withUnsafeGuaranteedRef {
+        let member = $0.members.wrappingAdd(1, ordering: .relaxed).oldValue
+        if member < $0.threads { $0.work(share.pointee.task, share.pointee.count, $0.scratches[member]) }
+      }
+    }
+    loop(min(threads, share.pointee.count), job)
+    job(0)
   }
 
   /// What the members of the team are told.

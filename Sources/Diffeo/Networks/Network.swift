@@ -26,7 +26,8 @@ struct Network<S: Scalar>: BitwiseCopyable {
   ///
   ///     (sums + side, or sums * side) + state of the layer two before
   ///
-  /// and the next layer reads activation(scale state + shift); each of these may be missing. In a plain network there is
+  /// and the next layer reads activation(scale state + shift), or with layer normalisation that of
+  /// (state - its mean over the units) / its deviation in place of the state; each of these may be missing. In a plain network there is
   /// just the activation; a residual block is two layers, the second of which has the state of the one before the block.
   struct Step: BitwiseCopyable {
     /// The matrix, among `layers`, that makes the side of the context; what is then done to it; and how it is used.
@@ -51,6 +52,8 @@ struct Network<S: Scalar>: BitwiseCopyable {
     /// Of the scales in the parameters of the flow and among its slots; the shifts follow.
     let offset: Int
     let slot: Int
+    /// Of layer normalisation, or 0.
+    let epsilon: S
   }
 
   /// What a pullback needs of a forward pass.
@@ -63,6 +66,10 @@ struct Network<S: Scalar>: BitwiseCopyable {
   struct Units: BitwiseCopyable {
     var sums: UnsafeMutablePointer<S>
     var state: UnsafeMutablePointer<S>
+    /// The state as the normalisation scales it; and of that of a layer, [4][stride]: the mean of the state, one over its
+    /// deviation, and what the way back sums up.
+    var normal: UnsafeMutablePointer<S>
+    var statistics: UnsafeMutablePointer<S>?
     /// Before and after the activation.
     var before: UnsafeMutablePointer<S>
     var active: UnsafeMutablePointer<S>
@@ -74,7 +81,8 @@ struct Network<S: Scalar>: BitwiseCopyable {
     var side: UnsafeMutablePointer<S>
 
     init(_ sums: UnsafeMutablePointer<S>) {
-      (self.sums, state, before, active, after, sideBefore, side) = (sums, sums, sums, sums, sums, sums, sums)
+      (self.sums, state, normal, before) = (sums, sums, sums, sums)
+      (active, after, sideBefore, side) = (sums, sums, sums, sums)
     }
   }
 
@@ -94,10 +102,11 @@ struct Network<S: Scalar>: BitwiseCopyable {
     let links = spec.parts.reduce(0) { $0 + ($1.isLink ? 1 : 0) }
     let firstSide = links + (spec.direct ? 1 : 0)
     for part in spec.parts {
-      if case .normalization = part {
+      if part.isNormalization {
         let width = spec.size(part).outputs
         steps[steps.count - 1].normalization = Normalization(
-          scale: try pool.take(width), shift: try pool.take(width), offset: offset, slot: slot)
+          scale: try pool.take(width), shift: try pool.take(width), offset: offset, slot: slot,
+          epsilon: S(spec.conventions.layerNormEpsilon))
       } else {
         let (size, degrees) = (spec.size(part), spec.degrees(part))
         let rows = Network.order(size.outputs, degrees?.outputs)
@@ -131,7 +140,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
           steps[steps.count - 1] = step
           sides.append(layer)
         case .direct: direct.append(layer)
-        case .normalization: break
+        case .normalization, .innerNormalization: break
         }
       }
       let slots = spec.slots(part)
@@ -267,6 +276,11 @@ struct Network<S: Scalar>: BitwiseCopyable {
     }
     if piecewise || step.gates && recording { units.state = try scratch.take(size) }
     units.before = step.normalization == nil ? units.state : try scratch.take(size)
+    units.normal = units.state
+    if let norm = step.normalization, norm.epsilon > 0 {
+      units.normal = recording ? try scratch.take(size) : units.before
+      units.statistics = try scratch.take(4 * stride)
+    }
     units.active = units.before
     if step.activates, keepsInput || units.before == units.state && step.isKept {
       units.active = try scratch.take(size)
@@ -296,7 +310,50 @@ struct Network<S: Scalar>: BitwiseCopyable {
     }
     if step.skips { S.kernels.add(count, tape.hidden[i - 2].state + at, state) }
     if let norm = step.normalization {
-      S.kernels.scaleShift(end - begin, stride, state, norm.scale + begin, norm.shift + begin, units.before + at)
+      if norm.epsilon > 0 { normalize(norm.epsilon, end - begin, units, stride) }
+      S.kernels.scaleShift(
+        end - begin, stride, units.normal + at, norm.scale + begin, norm.shift + begin, units.before + at)
+    }
+  }
+
+  /// Over all units of a layer, which is never made piece by piece.
+  private func normalize(_ epsilon: S, _ width: Int, _ units: Units, _ stride: Int) {
+    guard let statistics = units.statistics else { return }
+    let (mean, overDeviation) = (statistics, statistics + stride)
+    statistics.update(repeating: 0, count: 2 * stride)
+    for i in 0..<width { S.kernels.add(stride, units.state + i * stride, mean) }
+    for r in 0..<stride { mean[r] /= S(width) }
+    for i in 0..<width {
+      let (state, normal) = (units.state + i * stride, units.normal + i * stride)
+      for r in 0..<stride {
+        let difference = state[r] - mean[r]
+        normal[r] = difference
+        overDeviation[r] += difference * difference
+      }
+    }
+    for r in 0..<stride { overDeviation[r] = 1 / (overDeviation[r] / S(width) + epsilon).squareRoot() }
+    for i in 0..<width {
+      for r in 0..<stride { units.normal[i * stride + r] *= overDeviation[r] }
+    }
+  }
+
+  /// From dL/dnormal to dL/dstate, in place.
+  private func pullNormalized(_ width: Int, _ units: Units, _ g: UnsafeMutablePointer<S>, _ stride: Int) {
+    guard let statistics = units.statistics else { return }
+    let (overDeviation, mean, slope) = (statistics + stride, statistics + 2 * stride, statistics + 3 * stride)
+    mean.update(repeating: 0, count: 2 * stride)
+    for i in 0..<width {
+      let (own, normal) = (g + i * stride, units.normal + i * stride)
+      for r in 0..<stride {
+        mean[r] += own[r]
+        slope[r] += own[r] * normal[r]
+      }
+    }
+    for i in 0..<width {
+      let (own, normal) = (g + i * stride, units.normal + i * stride)
+      for r in 0..<stride {
+        own[r] = overDeviation[r] * (own[r] - mean[r] / S(width) - slope[r] / S(width) * normal[r])
+      }
     }
   }
 
@@ -395,6 +452,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
       for r in begin..<end {
         for j in r * stride..<(r + 1) * stride { g.state[j] = norm.scale[r] * g.before[j] }
       }
+      pullNormalized(end - begin, tape.hidden[i], g.state, stride)
     }
     if step.isKept { S.kernels.add(count, gradients[i + 2].state + at, g.state + at) }
     if step.gates {
@@ -424,7 +482,7 @@ struct Network<S: Scalar>: BitwiseCopyable {
       let order = layers[i].rowOrder
       for r in 0..<width {
         let (from, to) = (r * stride, Int(order[r]) * stride)
-        for j in 0..<stride { gSide[to + j] = g.before[from + j] * units.state[from + j] }
+        for j in 0..<stride { gSide[to + j] = g.before[from + j] * units.normal[from + j] }
       }
       sink.sum(norm.slot, gSide, width, stride)
       for r in 0..<width {

@@ -9,6 +9,9 @@ package struct NetworkConventions: Equatable, Sendable {
   /// Blocks with preactivation scale and shift each unit before the first activation: batch normalisation as it is once
   /// training is over.
   package var normalized = false
+  /// Above 0: what is activated is normalised over the units of its layer first, with this added to their variance, and
+  /// then scaled and shifted unit by unit (Ba, Kiros and Hinton 2016).
+  package var layerNormEpsilon = 0.0
   /// In training, the probability with which a hidden unit is left out; in blocks those between the two matrices are.
   package var dropout = 0.0
 
@@ -23,6 +26,7 @@ package struct NetworkConventions: Equatable, Sendable {
     if record["blocks"] != nil { blocks = try NetworkBlocks.names.choice(record, "blocks") }
     if record["context_mode"] != nil { contextMode = try ContextMode.names.choice(record, "context_mode") }
     if record["normalized"] != nil { normalized = try record.bool("normalized") }
+    if record["layer_norm_epsilon"] != nil { layerNormEpsilon = try record.double("layer_norm_epsilon") }
     if record["dropout"] != nil { dropout = try record.double("dropout") }
   }
 
@@ -32,6 +36,7 @@ package struct NetworkConventions: Equatable, Sendable {
     if blocks != .plain { record["blocks"] = .string(blocks.name) }
     if contextMode != .input { record["context_mode"] = .string(contextMode.name) }
     if normalized { record["normalized"] = .bool(true) }
+    if layerNormEpsilon > 0 { record["layer_norm_epsilon"] = .double(layerNormEpsilon) }
     if dropout > 0 { record["dropout"] = .double(dropout) }
   }
 
@@ -43,6 +48,11 @@ package struct NetworkConventions: Equatable, Sendable {
     guard !normalized || blocks == .preactivation else {
       throw DiffeoError(.invalid, "normalized is for the blocks 'preactivation', these are '\(blocks.name)'")
     }
+    guard !normalized || layerNormEpsilon == 0 else {
+      throw DiffeoError(
+        .invalid, "layer_norm_epsilon is \(layerNormEpsilon), and normalized is set: one of them, at most")
+    }
+    try Limit.check("network.layer_norm_epsilon", layerNormEpsilon)
     try Limit.check("network.dropout", dropout)
     if contextMode == .input { return }
     guard context > 0 else {
@@ -71,6 +81,7 @@ package struct NetworkConventions: Equatable, Sendable {
     case .residual: words += ", residual blocks"
     case .preactivation: words += ", residual blocks with \(normalized ? "normalized " : "")preactivation"
     }
+    if layerNormEpsilon > 0 { words += ", layer normalization" }
     switch contextMode {
     case .input: break
     case .gate: words += ", gated by the context"

@@ -51,6 +51,12 @@ struct NetworkSpec: Equatable, Sendable {
       }
     }
     if let degrees {
+      guard conventions.layerNormEpsilon == 0 else {
+        throw DiffeoError(
+          .invalid,
+          "layer_norm_epsilon is \(conventions.layerNormEpsilon), but this network is masked: over all units of a layer its "
+            + "outputs would see every column")
+      }
       for i in hidden.indices.dropFirst() where conventions.continues(i) && degrees.hidden[i] != degrees.hidden[i - 1] {
         throw DiffeoError(
           .format,
@@ -73,14 +79,21 @@ struct NetworkSpec: Equatable, Sendable {
     case layer(Int), inner(Int), outer(Int)
     /// What the context adds to the sums of the layer before it here, or multiplies them by; `shift` is of the inputs.
     case shift, blockShift(Int), gate(Int)
-    /// What is done to the numbers of the layer before it here, one by one.
-    case normalization(Int)
+    /// What is done to the numbers of the layer before it here, one by one, after they were normalised over all of them if
+    /// layers are.
+    case normalization(Int), innerNormalization(Int)
     /// From the inputs to the outputs.
     case direct
 
     var isLink: Bool {
       switch self {
       case .layer, .inner, .outer: true
+      default: false
+      }
+    }
+    var isNormalization: Bool {
+      switch self {
+      case .normalization, .innerNormalization: true
       default: false
       }
     }
@@ -91,14 +104,20 @@ struct NetworkSpec: Equatable, Sendable {
 
   /// In the order of the parameters.
   var parts: [Part] {
+    let normalizesLayers = conventions.layerNormEpsilon > 0
     var parts: [Part] = []
     for i in 0...hidden.count {
       if i == hidden.count || !conventions.continues(i) { parts.append(.layer(i)) }
       if i == 0, conventions.contextMode == .shift { parts.append(.shift) }
-      if i == hidden.count || conventions.blocks == .plain { continue }
-      if conventions.normalized { parts.append(.normalization(i)) }
+      if i == hidden.count { continue }
+      // Whatever is activated.
+      if conventions.normalized || normalizesLayers && conventions.blocks != .residual {
+        parts.append(.normalization(i))
+      }
+      if conventions.blocks == .plain { continue }
       parts.append(.inner(i))
       if conventions.contextMode == .shift { parts.append(.blockShift(i)) }
+      if normalizesLayers { parts.append(.innerNormalization(i)) }
       parts.append(.outer(i))
       if conventions.contextMode == .gate { parts.append(.gate(i)) }
     }
@@ -118,7 +137,7 @@ struct NetworkSpec: Equatable, Sendable {
     case .inner(let i), .outer(let i): (hidden[i], hidden[i])
     case .shift: (contextInputs, hidden[0])
     case .blockShift(let i), .gate(let i): (contextInputs, hidden[i])
-    case .normalization(let i): (1, hidden[i])
+    case .normalization(let i), .innerNormalization(let i): (1, hidden[i])
     case .direct: (inputs, outputs)
     }
   }
@@ -135,7 +154,7 @@ struct NetworkSpec: Equatable, Sendable {
     case .inner(let i), .outer(let i): (d.hidden[i], d.hidden[i])
     case .shift: (context, d.hidden[0])
     case .blockShift(let i), .gate(let i): (context, d.hidden[i])
-    case .normalization(let i): ([0], d.hidden[i])
+    case .normalization(let i), .innerNormalization(let i): ([0], d.hidden[i])
     case .direct: (d.inputs, d.outputs)
     }
   }
@@ -143,7 +162,8 @@ struct NetworkSpec: Equatable, Sendable {
   func slots(_ part: Part) -> [ParameterSlot] {
     let (inputs, outputs) = size(part)
     let weight = { (name: String) in ParameterSlot("network/\(name)/weight", [outputs, inputs], .weight) }
-    let both = { (name: String) in [weight(name), ParameterSlot("network/\(name)/bias", [outputs], .vector)] }
+    let vector = { (name: String) in ParameterSlot("network/\(name)", [outputs], .vector) }
+    let both = { (name: String) in [weight(name), vector("\(name)/bias")] }
     return switch part {
     case .layer(let i): both("\(i)")
     case .inner(let i): both("\(i)/inner")
@@ -151,8 +171,8 @@ struct NetworkSpec: Equatable, Sendable {
     case .shift: both("context")
     case .blockShift(let i): [weight("\(i)/context")]
     case .gate(let i): both("\(i)/gate")
-    case .normalization(let i):
-      ["scale", "shift"].map { ParameterSlot("network/\(i)/\($0)", [outputs], .vector) }
+    case .normalization(let i): ["scale", "shift"].map { vector("\(i)/\($0)") }
+    case .innerNormalization(let i): ["scale", "shift"].map { vector("\(i)/inner/\($0)") }
     case .direct: [weight("direct")]
     }
   }
@@ -162,18 +182,19 @@ struct NetworkSpec: Equatable, Sendable {
   var parameterCount: Int { slots.reduce(0) { $0 + $1.count } }
 
   /// Random hidden weights and biases, both uniform within 1 / sqrt(fan-in), fan-in being the inputs that the mask lets
-  /// through, as PyTorch has them (measured against others: docs/learning.md). Weights of outputs, of direct connections too, are a hundredth of variance 1 / fan-in, so that
-  /// outputs are near their biases, which take the values of `outputs` again and again, or 0; and what blocks add
-  /// likewise, so that they begin near the identity.
+  /// through, as PyTorch has them (measured against others: docs/learning.md). So have outputs if `outputs` is nil. Else
+  /// their weights, of direct connections too, are a hundredth of variance 1 / fan-in, so that outputs are near their
+  /// biases, which take the values of `outputs` again and again, or 0. What blocks add begins as small, so that they
+  /// begin near the identity.
   func initialise<S: Scalar>(
-    _ parameters: UnsafeMutablePointer<S>, outputs values: [Double], _ random: inout Philox
+    _ parameters: UnsafeMutablePointer<S>, outputs values: [Double]?, _ random: inout Philox
   ) {
     var p = parameters
     /// Gives the bound of each bias that goes with the weights.
     func draw(_ part: Part) -> [Double] {
       let (size, degrees) = (size(part), degrees(part))
       var bounds: [Double] = []
-      let isSmall = seesLower(part) || part.isOuter
+      let isSmall = seesLower(part) && values != nil || part.isOuter
       for o in 0..<size.outputs {
         let seen = (0..<size.inputs).map { k in
           guard let degrees else { return true }
@@ -190,7 +211,7 @@ struct NetworkSpec: Equatable, Sendable {
     }
     for part in parts {
       let outputs = size(part).outputs
-      if case .normalization = part {
+      if part.isNormalization {
         p.update(repeating: 1, count: outputs)
         (p + outputs).update(repeating: 0, count: outputs)
         p += 2 * outputs
@@ -200,7 +221,7 @@ struct NetworkSpec: Equatable, Sendable {
       if slots(part).count < 2 { continue }
       for o in 0..<outputs {
         p[o] =
-          if part == .layer(hidden.count), !values.isEmpty {
+          if part == .layer(hidden.count), let values, !values.isEmpty {
             S(values[o % values.count])
           } else {
             S(bounds[o] * (2 * random.uniform() - 1))

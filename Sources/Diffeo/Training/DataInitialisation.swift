@@ -8,8 +8,13 @@ extension FlowInTraining {
 
   /// Layers that are set from the data and are not yet, from data to noise: each sees what those before it make.
   func setFromData(_ rows: any RowSource<S>) throws(DiffeoError) {
-    var layer = spec.context == nil ? 0 : -1
-    try spec.eachComponent { component, range throws(DiffeoError) in
+    try spec.eachComponent { component, place, range throws(DiffeoError) in
+      let layer =
+        switch place {
+        case .context, .embedding: -1
+        case .layer(let i): i
+        case .base: spec.layers.count
+        }
       let own = parameters.pointer + range.offset
       if component.wantsStatistics(UnsafePointer(own)) {
         var statistics = try statistics(of: rows, before: layer, quantiles: component.wantsQuantiles)
@@ -26,7 +31,6 @@ extension FlowInTraining {
         }
         model.prepare(parameters.pointer)
       }
-      layer += 1
     }
   }
 
@@ -59,7 +63,7 @@ extension FlowInTraining {
     let alone = try Workspace(threads: 1)
     try eachTile(of: rows, alone) { range, pass throws(DiffeoError) in
       if layer >= 0 {
-        model.begin(&pass)
+        try model.begin(&pass)
         try model.forward(&pass, layers: layer)
         if limits { try check(pass, range, rows) }
       }
@@ -98,7 +102,7 @@ extension FlowInTraining {
       var found: (S, Int)?
       try eachTile(of: rows, row..<row + 1, alone) { _, pass throws(DiffeoError) in
         let x = (0..<pass.dim).map { pass.x[$0 * pass.stride] }
-        model.begin(&pass)
+        try model.begin(&pass)
         try model.forward(&pass, layers: layer + 1)
         found = x.indices.first { !pass.x[$0 * pass.stride].isFinite }.map { (x[$0], $0) }
       }

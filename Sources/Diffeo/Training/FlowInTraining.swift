@@ -32,10 +32,10 @@ final class FlowInTraining<S: Scalar> {
     model.prepare(parameters.pointer)
   }
 
-  /// Takes over new parameters, each layer on a thread; the context has none that are trained.
+  /// Takes over new parameters, each part on a thread.
   func prepare() throws(DiffeoError) {
-    try workspace.forEach(model.layerCount + 1) { i, _ throws(DiffeoError) in
-      model.prepare(parameters.pointer, layer: i)
+    try workspace.forEach(model.partCount) { i, _ throws(DiffeoError) in
+      model.prepare(parameters.pointer, part: i)
     }
   }
 

@@ -57,7 +57,7 @@ final class Likelihood<S: Scalar>: Objective {
     try flow.eachTile(of: rows, flow.workspace) { range, pass throws(DiffeoError) in
       if let levels { try checkCounts(pass, range, levels, rows) }
       if let layers {
-        flow.model.begin(&pass)
+        try flow.model.begin(&pass)
         try flow.model.forward(&pass, layers: layers)
         for i in 0..<pass.dim {
           for r in 0..<range.count where !pass.x[i * pass.stride + r].isFinite { pass.logDet[r] = -.infinity }
@@ -87,7 +87,7 @@ final class Likelihood<S: Scalar>: Objective {
 
   @inline(__always)
   private func logProb(_ pass: inout Pass<S>) throws(DiffeoError) {
-    flow.model.begin(&pass)
+    try flow.model.begin(&pass)
     try flow.model.logProb(&pass)
   }
 }

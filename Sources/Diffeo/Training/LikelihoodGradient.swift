@@ -186,7 +186,7 @@ final class LikelihoodGradient<S: Scalar> {
     pass.dropout = Dropout(seed: seed, minibatch: number, firstRow: piece.lowerBound + rows.lowerBound)
     try load(piece.lowerBound + rows.lowerBound..<piece.lowerBound + rows.upperBound, &pass)
     pass.repeatLastRow(rows.count)
-    model.begin(&pass)
+    try model.begin(&pass)
     return Tile(recording: try model.newRecording(pass), adjoint: nil, rows: rows)
   }
 
@@ -234,6 +234,12 @@ final class LikelihoodGradient<S: Scalar> {
         tile.adjoint = adjoint
         self.tiles[i] = tile
       }
+    }
+    if layers.lowerBound > 0 { return }
+    for i in tiles {
+      let tile = try tile(i)
+      var adjoint = try tile.turned()
+      try model.pullContext(&adjoint, tile.recording)
     }
   }
 

@@ -62,7 +62,7 @@ final class RecordedDraws<S: Scalar, T: Scalar> {
     var pass = try model.newPass(model.sumStride(range.count), recording: true, scratch)
     pass.load(batch, range, contextDim: model.contextDim)
     pass.repeatLastRow(range.count)
-    model.begin(&pass)
+    try model.begin(&pass)
     var recording = try model.newRecording(pass)
     try model.sample(&recording, source.seed, firstRow: source.firstRow &+ UInt64(range.lowerBound))
     return recording

@@ -163,10 +163,10 @@ extension FlowInTraining {
       throw DiffeoError(
         .unsupported, "layer \(i) is batch_norm, which goes by the rows of a minibatch: here there is no data")
     }
-    try spec.eachComponent { component, range throws(DiffeoError) in
+    try spec.eachComponent { component, place, range throws(DiffeoError) in
       let own = parameters.pointer + range.offset
       if component.wantsStatistics(UnsafePointer(own)) {
-        let columns = range.offset == 0 && spec.context != nil ? spec.contextDim : spec.dim
+        let columns = place == .context ? spec.contextDim : spec.dim
         try component.setStatistics(
           own, mean: [Double](repeating: 0, count: columns), deviation: [Double](repeating: 1, count: columns))
       }

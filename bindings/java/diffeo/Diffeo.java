@@ -189,7 +189,7 @@ public final class Diffeo {
   public static final int DIFFEO_ESTIMATOR_IMPORTANCE = 3;
   public static final int DIFFEO_ESTIMATOR_MASS_COVERING = 4;
 
-  @Structure.FieldOrder({"struct_size", "hidden", "hidden_count", "activation", "blocks", "context_mode", "normalized", "dropout"})
+  @Structure.FieldOrder({"struct_size", "hidden", "hidden_count", "activation", "blocks", "context_mode", "normalized", "dropout", "layer_norm_epsilon"})
   public static class diffeo_network_options extends Structure {
     public long struct_size;
     public Pointer hidden;
@@ -199,6 +199,7 @@ public final class Diffeo {
     public int context_mode;
     public int normalized;
     public double dropout;
+    public double layer_norm_epsilon;
 
     /** With the defaults of the library. */
     public diffeo_network_options() {
@@ -345,7 +346,7 @@ public final class Diffeo {
     }
   }
 
-  @Structure.FieldOrder({"struct_size", "dim", "context_dim", "transforms", "seed", "dtype", "scale", "random_order", "standardize", "actnorm", "batch_norm", "periodic", "conditional", "components", "masks", "bins", "bound", "network", "base"})
+  @Structure.FieldOrder({"struct_size", "dim", "context_dim", "transforms", "seed", "dtype", "scale", "random_order", "standardize", "actnorm", "batch_norm", "periodic", "conditional", "components", "masks", "bins", "bound", "network", "base", "features", "embedding"})
   public static class diffeo_architecture_options extends Structure {
     public long struct_size;
     public long dim;
@@ -366,6 +367,8 @@ public final class Diffeo {
     public double bound;
     public Pointer network;
     public Pointer base;
+    public long features;
+    public Pointer embedding;
 
     /** With the defaults of the library. */
     public diffeo_architecture_options() {
@@ -569,6 +572,14 @@ public final class Diffeo {
     }
   }
 
+  public interface diffeo_job extends Callback {
+    void invoke(Pointer jobs, int index);
+  }
+
+  public interface diffeo_parallel extends Callback {
+    void invoke(Pointer user, void job, Pointer jobs, int count);
+  }
+
   public interface diffeo_read_rows_f32 extends Callback {
     int invoke(Pointer user, long first, long count, Pointer x, Pointer context, Pointer weights);
   }
@@ -594,6 +605,8 @@ public final class Diffeo {
   public static native String diffeo_status_name(int status);
   public static native String diffeo_last_error();
   public static native int diffeo_workspace_create(int threads, PointerByReference workspace);
+  public static native int diffeo_workspace_create_hosted(int threads, diffeo_parallel parallel, Pointer user, PointerByReference workspace);
+  public static native int diffeo_workspace_pin(Pointer workspace, long[] processors, long count);
   public static native void diffeo_workspace_destroy(Pointer workspace);
   public static native int diffeo_workspace_threads(Pointer workspace);
   public static native int diffeo_convolution_options_init(diffeo_convolution_options options, long struct_size);
@@ -627,6 +640,7 @@ public final class Diffeo {
   public static native int diffeo_spec_create(long dim, long context_dim, int dtype, PointerByReference spec);
   public static native int diffeo_spec_create_image(long channels, long height, long width, long context_dim, int dtype, PointerByReference spec);
   public static native void diffeo_spec_destroy(Pointer spec);
+  public static native int diffeo_spec_set_dtype(Pointer spec, int dtype);
   public static native int diffeo_spec_invert(Pointer spec);
   public static native int diffeo_spec_add_autoregressive(Pointer spec, diffeo_autoregressive_options options);
   public static native int diffeo_spec_add_coupling(Pointer spec, diffeo_coupling_options options);
@@ -650,6 +664,7 @@ public final class Diffeo {
   public static native int diffeo_spec_set_standardization(Pointer spec, int standardization);
   public static native int diffeo_spec_add_standardize(Pointer spec, double[] mean, double[] std);
   public static native int diffeo_spec_standardize_context(Pointer spec, double[] mean, double[] std);
+  public static native int diffeo_spec_set_embedding(Pointer spec, long features, diffeo_network_options network);
   public static native int diffeo_spec_add_domain(Pointer spec, int domain, long[] columns, long count, double[] low, double[] high);
   public static native int diffeo_spec_add_wrap(Pointer spec, double low, double high, int random_shift, long seed);
   public static native int diffeo_spec_add_dequantize(Pointer spec, long levels);
@@ -657,6 +672,7 @@ public final class Diffeo {
   public static native int diffeo_spec_set_base_made(Pointer spec, diffeo_made_options options);
   public static native int diffeo_flow_create(Pointer spec, long seed, PointerByReference flow);
   public static native void diffeo_flow_destroy(Pointer flow);
+  public static native int diffeo_flow_compose(Pointer first, Pointer then, PointerByReference flow);
   public static native int diffeo_flow_load(String path, PointerByReference flow);
   public static native int diffeo_flow_save(Pointer flow, String path);
   public static native int diffeo_flow_load_memory(Pointer bytes, long size, PointerByReference flow);

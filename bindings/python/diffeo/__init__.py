@@ -28,6 +28,7 @@ and `diffeo.errors`; warnings: `diffeo.TrainingWarning`.
 
 from . import diagnostics, errors, exchange, targets
 from ._abi import VERSION_STRING as __version__
+from ._box import Truncated
 from ._columns import Column
 from ._importance import Importance, importance
 from ._threads import get_num_threads, set_num_threads
@@ -49,15 +50,16 @@ from .architectures import (
 )
 from .errors import Error, TrainingWarning
 from .exchange import convert
-from .flow import Flow, from_bytes, load
+from .flow import Flow, compose, from_bytes, load
 from .optimizer import Optimizer, OptimizerReport
-from .spec import Mixture, Spec, Spline
+from .spec import Embedding, Mixture, Spec, Spline
 from .table import for_table
 from .train import History, Report, Trainer
 from .variational import TargetHistory, TargetReport, TargetTrainer
 
 __all__ = [
     "Column",
+    "Embedding",
     "Error",
     "Flow",
     "Gradients",
@@ -74,8 +76,10 @@ __all__ = [
     "TargetTrainer",
     "Trainer",
     "TrainingWarning",
+    "Truncated",
     "__version__",
     "cdf_flow",
+    "compose",
     "convert",
     "diagnostics",
     "errors",

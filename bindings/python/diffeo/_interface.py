@@ -107,6 +107,7 @@ class NetworkOptions(Structure):
         ("context_mode", c_int32),
         ("normalized", c_int32),
         ("dropout", c_double),
+        ("layer_norm_epsilon", c_double),
     ]
 
 
@@ -238,6 +239,8 @@ class ArchitectureOptions(Structure):
         ("bound", c_double),
         ("network", POINTER(NetworkOptions)),
         ("base", POINTER(BaseOptions)),
+        ("features", c_int64),
+        ("embedding", POINTER(NetworkOptions)),
     ]
 
 
@@ -428,6 +431,8 @@ STRUCTS: dict[str, type[Structure]] = {
     "diffeo_variational_report": VariationalReport,
 }
 
+Job = CFUNCTYPE(None, c_void_p, c_int32)
+Parallel = CFUNCTYPE(None, c_void_p, Job, c_void_p, c_int32)
 ReadRowsF32 = CFUNCTYPE(c_int, c_void_p, c_int64, c_int64, Float32s, Float32s, Float32s)
 ReadRowsF64 = CFUNCTYPE(c_int, c_void_p, c_int64, c_int64, Float64s, Float64s, Float64s)
 Progress = CFUNCTYPE(c_int, POINTER(TrainReport), c_void_p)
@@ -441,6 +446,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_status_name": (c_char_p, Status),
     "diffeo_last_error": (c_char_p,),
     "diffeo_workspace_create": (Status, c_int32, POINTER(Workspace)),
+    "diffeo_workspace_create_hosted": (Status, c_int32, Parallel, c_void_p, POINTER(Workspace)),
+    "diffeo_workspace_pin": (Status, Workspace, Int64s, c_int64),
     "diffeo_workspace_destroy": (None, Workspace),
     "diffeo_workspace_threads": (c_int32, Workspace),
     "diffeo_convolution_options_init": (Status, POINTER(ConvolutionOptions), c_size_t),
@@ -474,6 +481,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_spec_create": (Status, c_int64, c_int64, c_int32, POINTER(Spec)),
     "diffeo_spec_create_image": (Status, c_int64, c_int64, c_int64, c_int64, c_int32, POINTER(Spec)),
     "diffeo_spec_destroy": (None, Spec),
+    "diffeo_spec_set_dtype": (Status, Spec, c_int32),
     "diffeo_spec_invert": (Status, Spec),
     "diffeo_spec_add_autoregressive": (Status, Spec, POINTER(AutoregressiveOptions)),
     "diffeo_spec_add_coupling": (Status, Spec, POINTER(CouplingOptions)),
@@ -497,6 +505,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_spec_set_standardization": (Status, Spec, c_int32),
     "diffeo_spec_add_standardize": (Status, Spec, Float64s, Float64s),
     "diffeo_spec_standardize_context": (Status, Spec, Float64s, Float64s),
+    "diffeo_spec_set_embedding": (Status, Spec, c_int64, POINTER(NetworkOptions)),
     "diffeo_spec_add_domain": (Status, Spec, c_int32, Int64s, c_int64, Float64s, Float64s),
     "diffeo_spec_add_wrap": (Status, Spec, c_double, c_double, c_int32, c_uint64),
     "diffeo_spec_add_dequantize": (Status, Spec, c_int64),
@@ -504,6 +513,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "diffeo_spec_set_base_made": (Status, Spec, POINTER(MadeOptions)),
     "diffeo_flow_create": (Status, Spec, c_uint64, POINTER(Flow)),
     "diffeo_flow_destroy": (None, Flow),
+    "diffeo_flow_compose": (Status, Flow, Flow, POINTER(Flow)),
     "diffeo_flow_load": (Status, c_char_p, POINTER(Flow)),
     "diffeo_flow_save": (Status, Flow, c_char_p),
     "diffeo_flow_load_memory": (Status, c_void_p, c_size_t, POINTER(Flow)),

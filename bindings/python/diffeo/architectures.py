@@ -15,7 +15,7 @@ from ._abi import lib
 from ._arrays import Integers, choice, dtype_code, image_shape, integer, real, seed64
 from ._words import Activation, Base, Blocks, Conditional, Scale, Standardization
 from .flow import Flow
-from .spec import _convolution, _network
+from .spec import Embedding, _convolution, _network
 
 _Maker = TypeVar("_Maker", bound=Callable[..., Flow])
 
@@ -52,6 +52,7 @@ _MEANINGS = {
     "transforms": "Number of {layers}.",
     "hidden": "Widths of the hidden layers of each network, at most {hidden_count[1]} of them.",
     "context_dim": "Columns of the context; 0 for a flow without context.",
+    "embedding": "A network of the context whose outputs layers read in its place, trained with the rest.",
     "activation": "Nonlinearity of the hidden layers.",
     "blocks": "What the hidden layers are: see `Spec.add_autoregressive`.",
     "dropout": "In training, the probability with which a hidden unit is left out; 0 or more, below 1: see "
@@ -130,6 +131,8 @@ def _kind(parameter: inspect.Parameter) -> str:
         kind = 'bool, "deviation" (as True) or "robust"'
     elif name == "shape":
         kind = "(int, int, int)"
+    elif name == "embedding":
+        kind = "Embedding, optional"
     elif name == "kernels":
         kind = "(int, int, int), optional"
     elif name in _LIMITS:
@@ -169,6 +172,9 @@ def _options(arguments: Mapping[str, Any]) -> Any:
             base = _abi.defaults(_abi.BaseOptions, lib.diffeo_base_options_init)
             base.base = choice(value, _abi.BASES, name)
             options.base = pointer(base)
+        elif name == "embedding":
+            options.features = integer(value.features, "features", 1)
+            options.embedding = value._network()
         elif name == "standardize" and isinstance(value, str):
             options.standardize = choice(value, _abi.STANDARDIZES, name)
         elif name in _CHOICES:
@@ -212,6 +218,7 @@ def nice(
     transforms: SupportsIndex = 4,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -246,6 +253,7 @@ def realnvp(
     transforms: SupportsIndex = 8,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -276,6 +284,7 @@ def glow(
     transforms: SupportsIndex = 6,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -302,6 +311,7 @@ def made(
     *,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -333,6 +343,7 @@ def maf(
     transforms: SupportsIndex = 5,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -367,6 +378,7 @@ def iaf(
     transforms: SupportsIndex = 5,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -397,6 +409,7 @@ def planar(
     transforms: SupportsIndex = 16,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -426,6 +439,7 @@ def radial(
     transforms: SupportsIndex = 16,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -455,6 +469,7 @@ def cdf_flow(
     transforms: SupportsIndex = 1,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -483,6 +498,7 @@ def spline_coupling(
     transforms: SupportsIndex = 5,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,
@@ -514,6 +530,7 @@ def spline_autoregressive(
     transforms: SupportsIndex = 3,
     hidden: Integers | SupportsIndex = (128, 128),
     context_dim: SupportsIndex = 0,
+    embedding: Embedding | None = None,
     activation: Activation = "relu",
     blocks: Blocks = "plain",
     dropout: float = 0.0,

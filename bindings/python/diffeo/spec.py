@@ -38,6 +38,8 @@ from .errors import ShapeError
 from .flow import Flow
 
 _FLOAT64 = np.dtype(np.float64)
+# What PyTorch adds to the variance.
+LAYER_NORM_EPSILON = 1e-5
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,41 @@ class Mixture:
         o.target = choice(self.target, _abi.TARGETS, "target")
         o.scale_bound = real(self.scale_bound, "scale_bound")
         options.map, options.mixture = _abi.MAPS["mixture"], pointer(o)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A network of the context whose outputs all layers and the base read in its place, trained with the rest.
+
+    The "embedding net" of simulation-based inference: a long context becomes few features. It reads the context
+    standardised, if it is.
+
+    Parameters
+    ----------
+    features : int
+        Outputs of the network, 1 to 65536.
+    hidden, activation, blocks, normalized, layer_norm, dropout
+        Of the network, as in `Spec.add_coupling`.
+
+    Examples
+    --------
+    >>> flow = diffeo.maf(dim=2, context_dim=50, embedding=diffeo.Embedding(8, hidden=(64, 64)))
+    >>> flow.context_dim
+    50
+    """
+
+    features: SupportsIndex
+    hidden: Integers | SupportsIndex = (128, 128)
+    activation: Activation = "relu"
+    blocks: Blocks = "plain"
+    normalized: bool = False
+    layer_norm: bool = False
+    dropout: float = 0.0
+
+    def _network(self) -> Any:
+        return _network(
+            self.hidden, self.activation, self.blocks, self.normalized, layer_norm=self.layer_norm, dropout=self.dropout
+        )
 
 
 class Spec:
@@ -322,6 +359,7 @@ class Spec:
         blocks: Blocks = "plain",
         context_mode: ContextMode = "input",
         normalized: bool = False,
+        layer_norm: bool = False,
         dropout: float = 0.0,
         seed: SupportsIndex = 0,
     ) -> Spec:
@@ -334,6 +372,9 @@ class Spec:
         hidden, activation, scale, scale_bound, scale_epsilon, log_scales, transformer, blocks, context_mode, \
                 normalized, dropout
             As in `add_autoregressive`; the network is dense.
+        layer_norm : bool
+            Normalise what is to be activated over the units of its layer, then scale and shift each unit [2]_. (Not in
+            networks with masks, whose outputs would see every column.)
         scale_activation : str, optional
             Take the scale from a network of its own, with this activation: "tanh", as published, beside "relu" for the
             shift.
@@ -346,9 +387,12 @@ class Spec:
         References
         ----------
         .. [1] Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", ICLR 2017.
+        .. [2] Ba, Kiros, Hinton, "Layer normalization", arXiv:1607.06450.
         """
         options = _abi.defaults(_abi.CouplingOptions, lib.diffeo_coupling_options_init)
-        options.network = _network(hidden, activation, blocks, normalized, context_mode, dropout=dropout)
+        options.network = _network(
+            hidden, activation, blocks, normalized, context_mode, layer_norm=layer_norm, dropout=dropout
+        )
         options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         options.seed = seed64(seed)
         if isinstance(mask, str):
@@ -496,6 +540,7 @@ class Spec:
         activation: Activation = "relu",
         blocks: Blocks = "plain",
         normalized: bool = False,
+        layer_norm: bool = False,
         dropout: float = 0.0,
     ) -> Spec:
         """Add the map of a coupling or autoregressive layer by itself: z_i = map(x_i), its parameters trained.
@@ -509,13 +554,13 @@ class Spec:
         hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives the parameters; by default they are
             trained.
-        activation, blocks, normalized, dropout
+        activation, blocks, normalized, layer_norm, dropout
             Of that network, as in `add_autoregressive`.
         """
         options = _abi.defaults(_abi.ElementwiseOptions, lib.diffeo_elementwise_options_init)
         if columns is not None:
             options.columns, options.column_count = int64s(columns, "columns"), len(columns)
-        options.network = _network(hidden, activation, blocks, normalized, dropout=dropout)
+        options.network = _network(hidden, activation, blocks, normalized, layer_norm=layer_norm, dropout=dropout)
         options.map = _map(scale, scale_bound, scale_epsilon, log_scales, transformer)
         return self._add("elementwise", byref(options))
 
@@ -631,6 +676,7 @@ class Spec:
         *,
         blocks: Blocks = "plain",
         normalized: bool = False,
+        layer_norm: bool = False,
         dropout: float = 0.0,
     ) -> Spec:
         """Add x + u tanh(w x + b) [1]_, kept invertible; the other direction is found to machine precision.
@@ -642,14 +688,16 @@ class Spec:
         hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives u, w and b; by default they are trained
             vectors.
-        activation, blocks, normalized, dropout
+        activation, blocks, normalized, layer_norm, dropout
             Of that network, as in `add_autoregressive`.
 
         References
         ----------
         .. [1] Rezende, Mohamed, "Variational inference with normalizing flows", ICML 2015.
         """
-        return self._add("planar", _network(hidden, activation, blocks, normalized, dropout=dropout))
+        return self._add(
+            "planar", _network(hidden, activation, blocks, normalized, layer_norm=layer_norm, dropout=dropout)
+        )
 
     def add_radial(
         self,
@@ -658,13 +706,16 @@ class Spec:
         *,
         blocks: Blocks = "plain",
         normalized: bool = False,
+        layer_norm: bool = False,
         dropout: float = 0.0,
     ) -> Spec:
         """Add x + beta (x - x0) / (alpha + norm(x - x0)) [1]_, kept invertible; the other direction is exact.
 
         Parameters, and the reference, are those of `add_planar`.
         """
-        return self._add("radial", _network(hidden, activation, blocks, normalized, dropout=dropout))
+        return self._add(
+            "radial", _network(hidden, activation, blocks, normalized, layer_norm=layer_norm, dropout=dropout)
+        )
 
     def add_domain(
         self,
@@ -763,6 +814,18 @@ class Spec:
         lib.diffeo_spec_standardize_context(self._handle, *_both(mean, std, self._context_dim))
         return self
 
+    def set_embedding(self, embedding: Embedding) -> Spec:
+        """Let all layers and the base read the outputs of a network of the context in its place.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            The network. At most one, and before layers and the base, which are made for its features.
+        """
+        features = integer(embedding.features, "features")
+        lib.diffeo_spec_set_embedding(self._handle, features, embedding._network())
+        return self
+
     def _standardization(self, robust: bool) -> None:
         lib.diffeo_spec_set_standardization(self._handle, _abi.STANDARDIZES["robust" if robust else "deviation"])
 
@@ -788,6 +851,7 @@ class Spec:
         activation: Activation = "relu",
         blocks: Blocks = "plain",
         normalized: bool = False,
+        layer_norm: bool = False,
         dropout: float = 0.0,
     ) -> Spec:
         """Set the distribution of the noise; the last one set counts.
@@ -806,7 +870,7 @@ class Spec:
         hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives the parameters of normal, student_t or
             mixture; by default they are trained vectors.
-        activation, blocks, normalized, dropout
+        activation, blocks, normalized, layer_norm, dropout
             Of that network, as in `add_autoregressive`.
         """
         options = _abi.defaults(_abi.BaseOptions, lib.diffeo_base_options_init)
@@ -819,7 +883,7 @@ class Spec:
             options.df = real(df, "df")
         if components is not None:
             options.components = integer(components, "components")
-        options.network = _network(hidden, activation, blocks, normalized, dropout=dropout)
+        options.network = _network(hidden, activation, blocks, normalized, layer_norm=layer_norm, dropout=dropout)
         lib.diffeo_spec_set_base(self._handle, byref(options))
         self._base = base
         return self
@@ -885,6 +949,14 @@ class Spec:
         """
         return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_create, self._handle, seed64(seed)))
 
+    def _build_in(self, dtype: np.dtype[Any], seed: SupportsIndex) -> Flow:
+        """The same in another type than its own."""
+        lib.diffeo_spec_set_dtype(self._handle, dtype_code(dtype))
+        try:
+            return self.build(seed)
+        finally:
+            lib.diffeo_spec_set_dtype(self._handle, dtype_code(self._dtype))
+
     def _add(self, layer: str, *arguments: Any) -> Spec:
         getattr(lib, f"diffeo_spec_add_{layer}")(self._handle, *arguments)
         self._layers.append(layer)
@@ -933,6 +1005,7 @@ def _network(
     normalized: bool = False,
     context_mode: str = "input",
     *,
+    layer_norm: bool = False,
     dropout: float = 0.0,
 ) -> Any:
     """Options of a network, or None."""
@@ -945,6 +1018,7 @@ def _network(
     options.blocks = choice(blocks, _abi.BLOCKS, "blocks")
     options.context_mode = choice(context_mode, _abi.CONTEXT_MODES, "context_mode")
     options.normalized = bool(normalized)
+    options.layer_norm_epsilon = LAYER_NORM_EPSILON if layer_norm else 0.0
     options.dropout = real(dropout, "dropout")
     return pointer(options)
 

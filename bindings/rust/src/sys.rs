@@ -154,6 +154,8 @@ pub const DIFFEO_ESTIMATOR_IMPORTANCE: i32 = 3;
 pub const DIFFEO_ESTIMATOR_MASS_COVERING: i32 = 4;
 
 pub type diffeo_status = i32;
+pub type diffeo_job = Option<unsafe extern "C" fn(jobs: *mut c_void, index: i32)>;
+pub type diffeo_parallel = Option<unsafe extern "C" fn(user: *mut c_void, job: diffeo_job, jobs: *mut c_void, count: i32)>;
 pub type diffeo_read_rows_f32 = Option<unsafe extern "C" fn(user: *mut c_void, first: i64, count: i64, x: *mut f32, context: *mut f32, weights: *mut f32) -> c_int>;
 pub type diffeo_read_rows_f64 = Option<unsafe extern "C" fn(user: *mut c_void, first: i64, count: i64, x: *mut f64, context: *mut f64, weights: *mut f64) -> c_int>;
 pub type diffeo_progress = Option<unsafe extern "C" fn(report: *const diffeo_train_report, user: *mut c_void) -> c_int>;
@@ -206,6 +208,7 @@ pub struct diffeo_network_options {
     pub context_mode: i32,
     pub normalized: i32,
     pub dropout: f64,
+    pub layer_norm_epsilon: f64,
 }
 
 #[repr(C)]
@@ -337,6 +340,8 @@ pub struct diffeo_architecture_options {
     pub bound: f64,
     pub network: *const diffeo_network_options,
     pub base: *const diffeo_base_options,
+    pub features: i64,
+    pub embedding: *const diffeo_network_options,
 }
 
 #[repr(C)]
@@ -512,6 +517,8 @@ extern "C" {
     pub fn diffeo_status_name(status: diffeo_status) -> *const c_char;
     pub fn diffeo_last_error() -> *const c_char;
     pub fn diffeo_workspace_create(threads: i32, workspace: *mut *mut diffeo_workspace) -> diffeo_status;
+    pub fn diffeo_workspace_create_hosted(threads: i32, parallel: diffeo_parallel, user: *mut c_void, workspace: *mut *mut diffeo_workspace) -> diffeo_status;
+    pub fn diffeo_workspace_pin(workspace: *mut diffeo_workspace, processors: *const i64, count: i64) -> diffeo_status;
     pub fn diffeo_workspace_destroy(workspace: *mut diffeo_workspace);
     pub fn diffeo_workspace_threads(workspace: *const diffeo_workspace) -> i32;
     pub fn diffeo_convolution_options_init(options: *mut diffeo_convolution_options, struct_size: usize) -> diffeo_status;
@@ -545,6 +552,7 @@ extern "C" {
     pub fn diffeo_spec_create(dim: i64, context_dim: i64, dtype: i32, spec: *mut *mut diffeo_spec) -> diffeo_status;
     pub fn diffeo_spec_create_image(channels: i64, height: i64, width: i64, context_dim: i64, dtype: i32, spec: *mut *mut diffeo_spec) -> diffeo_status;
     pub fn diffeo_spec_destroy(spec: *mut diffeo_spec);
+    pub fn diffeo_spec_set_dtype(spec: *mut diffeo_spec, dtype: i32) -> diffeo_status;
     pub fn diffeo_spec_invert(spec: *mut diffeo_spec) -> diffeo_status;
     pub fn diffeo_spec_add_autoregressive(spec: *mut diffeo_spec, options: *const diffeo_autoregressive_options) -> diffeo_status;
     pub fn diffeo_spec_add_coupling(spec: *mut diffeo_spec, options: *const diffeo_coupling_options) -> diffeo_status;
@@ -568,6 +576,7 @@ extern "C" {
     pub fn diffeo_spec_set_standardization(spec: *mut diffeo_spec, standardization: i32) -> diffeo_status;
     pub fn diffeo_spec_add_standardize(spec: *mut diffeo_spec, mean: *const f64, std: *const f64) -> diffeo_status;
     pub fn diffeo_spec_standardize_context(spec: *mut diffeo_spec, mean: *const f64, std: *const f64) -> diffeo_status;
+    pub fn diffeo_spec_set_embedding(spec: *mut diffeo_spec, features: i64, network: *const diffeo_network_options) -> diffeo_status;
     pub fn diffeo_spec_add_domain(spec: *mut diffeo_spec, domain: i32, columns: *const i64, count: i64, low: *const f64, high: *const f64) -> diffeo_status;
     pub fn diffeo_spec_add_wrap(spec: *mut diffeo_spec, low: f64, high: f64, random_shift: i32, seed: u64) -> diffeo_status;
     pub fn diffeo_spec_add_dequantize(spec: *mut diffeo_spec, levels: i64) -> diffeo_status;
@@ -575,6 +584,7 @@ extern "C" {
     pub fn diffeo_spec_set_base_made(spec: *mut diffeo_spec, options: *const diffeo_made_options) -> diffeo_status;
     pub fn diffeo_flow_create(spec: *const diffeo_spec, seed: u64, flow: *mut *mut diffeo_flow) -> diffeo_status;
     pub fn diffeo_flow_destroy(flow: *mut diffeo_flow);
+    pub fn diffeo_flow_compose(first: *const diffeo_flow, then: *const diffeo_flow, flow: *mut *mut diffeo_flow) -> diffeo_status;
     pub fn diffeo_flow_load(path: *const c_char, flow: *mut *mut diffeo_flow) -> diffeo_status;
     pub fn diffeo_flow_save(flow: *const diffeo_flow, path: *const c_char) -> diffeo_status;
     pub fn diffeo_flow_load_memory(bytes: *const c_void, size: usize, flow: *mut *mut diffeo_flow) -> diffeo_status;

@@ -81,7 +81,7 @@ class Layer:
     def group(self, context: int, dtype: str) -> Group:
         """What the weight file says of it."""
         group = Group({"kind": self.kind, **self.attributes})
-        if self.kind not in BASES:
+        if self.kind not in (*BASES, "network"):
             group.attributes["inverse"] = int(self.inverse)
         if self.transformer is not None:
             group.attributes |= self.transformer.attributes
@@ -107,6 +107,11 @@ class Layer:
 
 
 BASES = ("standard_normal", "normal", "logistic", "uniform", "student_t", "mixture", "made")
+
+
+def embedding(network: Network) -> Layer:
+    """A network of the context, whose outputs all layers and the base read in its place."""
+    return Layer("network", {"features": network.outputs}, network=network)
 
 
 def permutation(columns: npt.ArrayLike) -> Layer:
@@ -302,27 +307,32 @@ def flow(
     *,
     shape: Sequence[int] = (),
     context_layer: Layer | None = None,
+    embedding: Layer | None = None,
     dtype: str = "float64",
     metadata: Mapping[str, str] | None = None,
     test: Mapping[str, Real] | None = None,
 ) -> Flow:
     """A flow of these layers, from data to noise; with a self-test the loader compares the two sides.
 
-    `shape` is that of an event, by default a vector.
+    `shape` is that of an event, by default a vector. `context` are the columns of the context, of which an `embedding`
+    makes what layers read.
     """
+    read = context if embedding is None else int(str(embedding.attributes["features"]))
     root = Group(
         {
             "format": "diffeo", "format_version": [1, 0], "created_by": f"diffeo {VERSION_STRING} exchange",
             "dtype": dtype, "dim": dim, "context_dim": context, "event_shape": [*shape] or [dim],
         },
-        {"base": base.group(context, dtype), "layers": Group()},
+        {"base": base.group(read, dtype), "layers": Group()},
     )  # fmt: skip
     stack = root.children["layers"]
     assert isinstance(stack, Group)
     for i, layer in enumerate(layers):
-        stack.children[f"{i:03}"] = spread(layer, dim).group(context, dtype)
+        stack.children[f"{i:03}"] = spread(layer, dim).group(read, dtype)
     if context_layer is not None:
         root.children["context"] = context_layer.group(context, dtype)
+    if embedding is not None:
+        root.children["embedding"] = embedding.group(0, dtype)
     if metadata:
         root.children["metadata"] = Group(dict(metadata))
     if test:

@@ -68,6 +68,10 @@ class Dense:
         return Dense(self.weight * real(scale)[:, None], self.bias * real(scale) + real(shift), self.sees)
 
 
+# Scale and shift of each unit
+Norm: TypeAlias = tuple[Real, Real]
+
+
 @dataclass(frozen=True)
 class Block:
     """A residual block: x + outer(act(inner(act(scale x + shift) or x))), and what the context does to it."""
@@ -79,6 +83,7 @@ class Block:
     context: Real | None = None  # [width, context] added to the inner sum
     scale: Real | None = None
     shift: Real | None = None
+    inner_norm: Norm | None = None  # of layer normalisation, before the second activation
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ class Network:
     context_mode: str = "input"
     context_layer: Dense | None = None  # mode shift: act(C c + b), added to the first sum
     dropout: float = 0.0  # a training that goes on leaves out hidden units with this probability
+    layer_norm: float = 0.0  # layer normalisation before each activation, this added to the variance; 0: none
+    norms: tuple[Norm, ...] = ()  # of the hidden layers of a plain network with it
 
     @property
     def inputs(self) -> int:
@@ -175,6 +182,8 @@ class Network:
         if self.kind == "plain":
             for i, dense in enumerate(self.dense):
                 put(f"{i}", dense)
+            for i, norm in enumerate(self.norms):
+                arrays[f"{prefix}/{i}/scale"], arrays[f"{prefix}/{i}/shift"] = norm
         else:
             for i, block in enumerate(self.blocks):
                 link = self.dense[0] if i == 0 else block.link
@@ -188,6 +197,8 @@ class Network:
                     arrays[f"{prefix}/{i}/context/weight"] = block.context
                 if block.scale is not None and block.shift is not None:
                     arrays[f"{prefix}/{i}/scale"], arrays[f"{prefix}/{i}/shift"] = block.scale, block.shift
+                if block.inner_norm is not None:
+                    arrays[f"{prefix}/{i}/inner/scale"], arrays[f"{prefix}/{i}/inner/shift"] = block.inner_norm
             put(f"{len(self.blocks)}", self.dense[-1])
         if self.context_layer is not None:
             put("context", self.context_layer)
@@ -198,10 +209,12 @@ class Network:
         found: dict[str, Scalar] = {"activation": self.activation}
         if self.kind != "plain":
             found["blocks"] = self.kind
-            if any(block.scale is not None for block in self.blocks):
+            if not self.layer_norm and any(block.scale is not None for block in self.blocks):
                 found["normalized"] = 1
         if self.context_mode != "input":
             found["context_mode"] = self.context_mode
+        if self.layer_norm:
+            found["layer_norm_epsilon"] = self.layer_norm
         if self.dropout:
             found["dropout"] = self.dropout
         return found

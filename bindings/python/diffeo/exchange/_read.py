@@ -114,6 +114,11 @@ def path_of(index: int) -> str:
 def parts(flow: Flow) -> Parts:
     """The layers of a flow."""
     found = to_numpy(flow)
+    if "embedding" in found:
+        raise ConversionError("embedding", "network", "flows with an embedding of their context are not exported")
+    for path, said in found.items():
+        if isinstance(said, dict) and said.get("layer_norm_epsilon"):
+            raise ConversionError(path, said["kind"], "layer normalisation in networks is not exported")
 
     def component(path: str) -> Layer:
         inside = {name[len(path) + 1 :]: value for name, value in found.items() if name.startswith(path + "/")}
@@ -269,7 +274,9 @@ def _network(
                 dense(f"{i}/outer", within),
                 dense(f"{i}", between(i, i - 1)) if links else None,
                 dense(f"{i}/gate") if f"{name}/gate/weight" in arrays else None,
-                *(values[f"{name}/{each}"] for each in ("context/weight", "scale", "shift")),
+                values[f"{name}/context/weight"],
+                values[f"{name}/scale"],
+                values[f"{name}/shift"],
             )
         )
     first = dense("0", between(0, -1))

@@ -1,0 +1,221 @@
+"""Embedding networks of PyTorch libraries, as one network of the context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ._error import ConversionError
+from ._network import Dense, Network, Norm, Real, real
+from ._probe import ACTIVATIONS
+from ._torch import array, double, is_linear, plain, tensor
+
+
+@dataclass(frozen=True)
+class Affine:
+    """What a part computes: matrix x + shift."""
+
+    matrix: Real
+    shift: Real
+
+    def then(self, after: Affine) -> Affine:
+        """Both, one after the other."""
+        return Affine(after.matrix @ self.matrix, after.matrix @ self.shift + after.shift)
+
+    @property
+    def dense(self) -> Dense:
+        """As a layer of a network."""
+        return Dense.of(self.matrix, self.shift)
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """Normalisation over the units, and scale and shift of each."""
+
+    epsilon: float
+    norm: Norm
+
+
+# The parts of an embedding in a row: an activation by its name
+Part: TypeAlias = Affine | LayerNorm | str | Network
+Reader: TypeAlias = Callable[[Any, str], "Network | None"]
+
+
+def embedding(net: Any, inputs: int, residual: Reader, path: str) -> Affine | Network:
+    """What an embedding network is, by what it computes of `inputs` columns.
+
+    Containers are opened; affine parts (standardisation, batch normalisation, linear layers) go into the matrices
+    beside them. `residual` gives the networks that the library has classes for, None for others.
+    """
+    parts = list(_parts(net, inputs, residual, path))
+    found = _joined(parts, net, path)
+    _check(found, net, inputs, path)
+    return found
+
+
+def inputs_of(net: Any, otherwise: int) -> int:
+    """Columns that it reads: those of its first matrix."""
+    first = next((module for module in net.modules() if is_linear(module)), None)
+    return otherwise if first is None else int(first.weight.shape[1])
+
+
+def _parts(net: Any, width: int, residual: Reader, path: str) -> Iterator[Part]:
+    for module, where in _opened(net, path):
+        x = np.random.default_rng(0).normal(size=(32, width))
+        y = _called(module, x, where)
+        width = y.shape[1]
+        yield (
+            _affine(module, x, y, where)
+            or _activation(x, y)
+            or _layer_norm(module, x, y)
+            or residual(module, where)
+            or _plain(module, x, y, where)
+        )
+
+
+def _opened(net: Any, path: str) -> Iterator[tuple[Any, str]]:
+    """What containers hold that do nothing but call it in turn."""
+    if type(net).__name__ in ("Sequential", "ModuleList"):
+        for i, module in enumerate(net):
+            yield from _opened(module, f"{path}.{i}")
+    elif type(net).__name__ not in ("Identity", "Dropout", "Flatten"):
+        yield net, path
+
+
+def _called(module: Any, x: Real, path: str) -> Real:
+    try:
+        with double():
+            y = array(module(tensor(x)))
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        raise ConversionError(path, module, f"it is no network of rows of {x.shape[1]} numbers: {error}") from error
+    if y.ndim != 2 or len(y) != len(x):
+        raise ConversionError(path, module, f"it makes an array of shape {y.shape} of rows of shape {x.shape}")
+    return y
+
+
+def _affine(module: Any, x: Real, y: Real, path: str) -> Affine | None:
+    far = 1024.0 * np.eye(x.shape[1])
+    at = _called(module, np.concatenate([np.zeros((1, x.shape[1])), far, -far]), path)
+    count = x.shape[1]
+    shift, matrix = at[0], (at[1 : count + 1] - at[count + 1 :]).T / 2048
+    if np.allclose(y, x @ matrix.T + shift, rtol=1e-9, atol=1e-9):
+        return Affine(matrix, shift)
+    return None
+
+
+def _activation(x: Real, y: Real) -> str | None:
+    if x.shape != y.shape:
+        return None
+    return next((name for name, f in ACTIVATIONS.items() if np.allclose(f(x), y, rtol=1e-9, atol=1e-9)), None)
+
+
+def _layer_norm(module: Any, x: Real, y: Real) -> LayerNorm | None:
+    if x.shape != y.shape or not hasattr(module, "eps"):
+        return None
+    weight, bias = (getattr(module, name, None) for name in ("weight", "bias"))
+    norm = (
+        np.ones(x.shape[1]) if weight is None else array(weight),
+        np.zeros(x.shape[1]) if bias is None else array(bias),
+    )
+    normal = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + module.eps)
+    if np.allclose(norm[0] * normal + norm[1], y, rtol=1e-9, atol=1e-9):
+        return LayerNorm(float(module.eps), norm)
+    return None
+
+
+def _plain(module: Any, x: Real, y: Real, path: str) -> Network:
+    """A chain of linear layers, whatever its code looks like; perhaps with the activation behind the last one, too."""
+    dense = [
+        Dense.of(array(m.weight), None if m.bias is None else array(m.bias)) for m in module.modules() if is_linear(m)
+    ]
+    for name, f in ACTIVATIONS.items():
+        h = x
+        try:
+            for d in dense:
+                h = f(h @ d.weight.T + d.bias)
+        except ValueError:
+            break
+        if dense and h.shape == y.shape and np.allclose(h, y, rtol=1e-8, atol=1e-8):
+            return Network((*dense, _identity(len(dense[-1].bias))), name)
+    return plain(module, 0, path)
+
+
+def _identity(width: int) -> Dense:
+    return Dense.of(np.eye(width))
+
+
+def _joined(parts: list[Part], net: Any, path: str) -> Affine | Network:
+    """One network of all of them."""
+    whole: Affine | Network | None = None
+    norm: LayerNorm | None = None
+    for part in parts:
+        if norm is not None and not isinstance(part, str):
+            raise ConversionError(path, net, "behind its layer normalisation there is no activation")
+        if isinstance(part, LayerNorm):
+            norm = part
+        elif isinstance(part, str):
+            whole = _activated(whole, part, norm, net, path)
+            norm = None
+        else:
+            whole = part if whole is None else _followed(whole, part, net, path)
+    if norm is not None or whole is None:
+        raise ConversionError(path, net, "there is no matrix in it, or it ends with a layer normalisation")
+    return whole
+
+
+def _followed(first: Affine | Network, then: Affine | Network, net: Any, path: str) -> Affine | Network:
+    if isinstance(first, Affine):
+        if isinstance(then, Affine):
+            return first.then(then)
+        matrix, shift = first.matrix, first.shift
+        return then.with_first(lambda d: Dense.of(d.weight @ matrix, d.bias + d.weight @ shift))
+    if isinstance(then, Affine):
+        matrix, shift = then.matrix, then.shift
+        return first.with_last(lambda d: Dense.of(matrix @ d.weight, matrix @ d.bias + shift))
+    if first.kind == then.kind == "plain" and first.activation == then.activation and not first.layer_norm:
+        last, begin = first.dense[-1], then.dense[0]
+        between = Affine(last.weight, last.bias).then(Affine(begin.weight, begin.bias)).dense
+        return replace(first, dense=(*first.dense[:-1], between, *then.dense[1:]))
+    raise ConversionError(path, net, "it is two networks, one behind the other, of different kinds or activations")
+
+
+def _activated(whole: Affine | Network | None, name: str, norm: LayerNorm | None, net: Any, path: str) -> Network:
+    """With an activation behind it: what is read of that is a matrix, at first one that changes nothing."""
+    if isinstance(whole, Affine):
+        whole = Network((whole.dense,), name, layer_norm=0.0 if norm is None else norm.epsilon)
+    if whole is None or whole.kind != "plain":
+        raise ConversionError(path, net, "an activation follows on residual blocks, or on nothing")
+    hidden = len(whole.dense) - 1
+    if hidden and whole.activation != name:
+        raise ConversionError(path, net, f"it has several activations: {whole.activation} and {name}")
+    if (0.0 if norm is None else norm.epsilon) != whole.layer_norm:
+        raise ConversionError(path, net, "some of its layers are normalised and some are not")
+    norms = whole.norms if norm is None else (*whole.norms, norm.norm)
+    return replace(whole, activation=name, norms=norms, dense=(*whole.dense, _identity(len(whole.dense[-1].bias))))
+
+
+def _check(found: Affine | Network, net: Any, inputs: int, path: str) -> None:
+    """That of a chain which was put together; residual networks are compared with the flow."""
+    if isinstance(found, Network) and found.kind != "plain":
+        return
+    x = np.random.default_rng(1).normal(size=(32, inputs))
+    theirs = _called(net, x, path)
+    ours = x @ found.matrix.T + found.shift if isinstance(found, Affine) else _values(found, x)
+    if not np.allclose(ours, theirs, rtol=1e-8, atol=1e-8):
+        raise ConversionError(path, net, "it computes something else than its parts one after the other")
+
+
+def _values(network: Network, x: Real) -> Real:
+    h = real(x)
+    for i, dense in enumerate(network.dense):
+        h = h @ dense.weight.T + dense.bias
+        if i < len(network.dense) - 1:
+            if network.layer_norm:
+                scale, shift = network.norms[i]
+                h = (h - h.mean(axis=1, keepdims=True)) / np.sqrt(h.var(axis=1, keepdims=True) + network.layer_norm)
+                h = scale * h + shift
+            h = ACTIVATIONS[network.activation](h)
+    return h
