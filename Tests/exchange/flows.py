@@ -753,8 +753,81 @@ def tfp_flows():
     }
 
 
+# ------------------------------------------------------------------------------------------------------------- clients
+
+
+def sbi_flows():
+    """Estimators of data with units: what standardises them, and the conditions, is in the estimator or beside it."""
+    import torch
+    from sbi.neural_nets.net_builders import flow as builders
+
+    theta = torch.tensor([0.0, 50.0, -1000.0]) + torch.tensor([0.1, 5.0, 100.0]) * torch.randn(100, 3)
+    x = 5000 + 1000 * torch.randn(100, 2)
+    small = {"hidden_features": 8, "num_transforms": 2}
+
+    def build(name, **more):
+        return getattr(builders, f"build_{name}")(theta, x, **small, **more)
+
+    return {
+        "maf": build("maf"),
+        "maf-embedding": build("maf", embedding_net=torch.nn.Linear(2, 3)),
+        "maf-rqs": build("maf_rqs"),
+        "nsf": build("nsf"),
+        "nsf-structured": build("nsf", z_score_x="structured", z_score_y="structured"),
+        "zuko-maf": build("zuko_maf"),
+        "zuko-maf-plain": build("zuko_maf", z_score_x=None, z_score_y=None),
+        "zuko-nsf-embedding": build("zuko_nsf", embedding_net=torch.nn.Linear(2, 3)),
+        "zuko-nice": build("zuko_nice"),
+        "zuko-ncsf": build("zuko_ncsf"),
+    }
+
+
+def lampe_flows():
+    from lampe.inference import NPE
+    from zuko.flows import MAF, NSF
+
+    return {
+        "npe": NPE(3, 2, build=MAF, transforms=2, hidden_features=(8, 8)),
+        "npe-nsf": NPE(3, 2, build=NSF, transforms=2, hidden_features=(8, 8), bins=4),
+    }
+
+
+def nessai_flows():
+    from nessai.flows import MaskedAutoregressiveFlow, NeuralSplineFlow, RealNVP
+    from nessai.flows.distributions import MultivariateNormal
+
+    small = {"hidden_features": 8, "num_layers": 2, "num_blocks_per_layer": 2}
+    return {
+        "realnvp": RealNVP(4, **small, batch_norm_between_layers=True, linear_transform="lu"),
+        "realnvp-context": RealNVP(4, **small, context_features=2, distribution=MultivariateNormal([4], var=2.0)),
+        "maf": MaskedAutoregressiveFlow(4, **small, context_features=2),
+        "nsf": NeuralSplineFlow(4, **small, num_bins=4),
+    }
+
+
+def pocomc_flows():
+    """Samplers, which are no modules: columns that are bounded on no, one or both sides."""
+    import pocomc
+    import zuko
+    from scipy import stats
+
+    rng, made = np.random.default_rng(0), {}
+    for name, more in (("probit", {}), ("logit", {"transform": "logit"}), ("full", {"diagonal": False})):
+        prior = pocomc.Prior(
+            [stats.norm(3.0, 2.0), stats.uniform(-1.0, 5.0), stats.expon(2.0), stats.uniform(0.0, 1e-3)]
+        )
+        theirs = zuko.flows.MAF(4, transforms=2, hidden_features=(8, 8))
+        sampler = pocomc.Sampler(prior, lambda x: -(x**2).sum(), flow=theirs)
+        sampler.scaler = pocomc.scaler.Reparameterize(4, bounds=prior.bounds, **more)
+        sampler.scaler.fit(np.stack([each.rvs(200, random_state=rng) for each in prior.dists], axis=1))
+        randomise(theirs, 0)
+        made[name] = sampler
+    return made
+
+
 TORCH = {"nflows": nflows_flows, "glasflow": glasflow_flows, "zuko": zuko_flows, "normflows": normflows_flows}
 TORCH |= {"pyro": pyro_flows, "FrEIA": freia_flows}
+TORCH |= {"sbi": sbi_flows, "lampe": lampe_flows, "nessai": nessai_flows, "pocomc": pocomc_flows}
 JAX = {"flowjax": flowjax_flows, "distrax": distrax_flows, "tfp": tfp_flows}
 
 
@@ -768,7 +841,7 @@ def named(library):
 
     torch.manual_seed(0)  # masks and permutations
     flows = TORCH[library]()
-    if library == "pyro":  # its distributions are no modules
+    if library in ("pyro", "pocomc"):  # their flows are no modules
         return flows
     made = {}
     for seed, (name, flow) in enumerate(flows.items()):  # deep flows of many columns lose few digits with small weights
@@ -807,6 +880,13 @@ def log_prob(library, flow, x, context=None):
             given = {} if context is None else {"c": [tensor(context)]}
             z, log_det = flow(tensor(x), **given)
             return (log_det - 0.5 * (z**2 + math.log(2 * math.pi)).flatten(1).sum(dim=1)).numpy()
+        if library == "sbi":
+            return flow.log_prob(tensor(x)[None], tensor(context))[0].numpy()
+        if library == "lampe":
+            return flow(tensor(x), tensor(context)).numpy()
+        if library == "pocomc":
+            u = flow.scaler.forward(x)
+            return flow.flow.flow().log_prob(tensor(u)).numpy() - flow.scaler.inverse(u)[1]
         if library == "zuko":
             return flow(tensor(context)).log_prob(tensor(x)).numpy()
         if library == "normflows":

@@ -65,6 +65,68 @@ def test_what_is_no_flow(given, reason):
         diffeo.convert(given())
 
 
+class Estimator(torch.nn.Module):
+    """As sbi, dingo and many others have it: a flow, what makes its context, and a density of their own."""
+
+    def __init__(self, net, embedding=None, **more):
+        super().__init__()
+        self.net, self._embedding_net = net, embedding
+        for name, part in more.items():
+            setattr(self, name, part) if not hasattr(part, "shape") else self.register_buffer(name, part)
+
+    def log_prob(self, x, context):
+        given = context if self._embedding_net is None else self._embedding_net(context)
+        return self.net(given).log_prob(x)
+
+
+class Scaled(Estimator):
+    def log_prob(self, x, context):
+        return super().log_prob(x / self.scale, context) - 3 * self.scale.log()
+
+
+def conditional_maf():
+    torch.manual_seed(0)
+    return zuko.flows.MAF(3, 4, transforms=1, hidden_features=(5,))
+
+
+@pytest.mark.parametrize("name", ["identity", "standardize", "batch norm", "linear", "two"])
+def test_estimators_are_taken_whole(name):
+    make, width = EMBEDDINGS[name]
+    torch.manual_seed(1)
+    theirs = Estimator(conditional_maf(), make(), loss=torch.nn.Linear(2, 1)).double().eval()
+    flow = diffeo.convert(theirs)
+    x, context = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, width, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.log_prob(x, context)
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
+    assert diffeo.exchange.report(flow).source == "test_given: Estimator"
+
+
+@pytest.mark.parametrize("held", [lambda theirs: Posterior(theirs), lambda theirs: torch.nn.ModuleList([theirs])])
+def test_advice_names_what_is_whole(held):
+    with pytest.raises(ConversionError, match=r"has one at (\.net|\[0\]): convert\(that(\.net|\[0\])\)$"):
+        diffeo.convert(held(Estimator(conditional_maf(), standardize())))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "reason"),
+    [
+        (lambda: Holder(maf()), r"convert\(that\.flow\), which leaves out what it has besides, loss \(Linear\)$"),
+        (
+            lambda: Scaled(conditional_maf(), standardize(), scale=torch.tensor(2.0)),
+            r"density is not that of the flow that it has at \.net, .* it has scale, _embedding_net \(Standardize\)$",
+        ),
+        (
+            lambda: Estimator(conditional_maf(), torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh())),
+            r"_embedding_net \(Sequential\): only affine ones are converted",
+        ),
+    ],
+)
+def test_what_else_a_holder_has_is_named(theirs, reason):
+    with pytest.raises(ConversionError, match=reason):
+        diffeo.convert(theirs())
+
+
 def test_named_functions_say_the_same():
     with pytest.raises(ConversionError, match=r"has one at \.flow"):
         diffeo.exchange.from_zuko(Holder(maf()))

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from . import _holders
 from ._check import Source
 from ._error import ConversionError
 
 # The classes that are flows, and what to say to one who gives something else
 FLOWS: dict[str, tuple[set[str], str]] = {
-    "nflows": ({"Flow"}, "only a whole Flow is converted, no transform or distribution by itself"),
+    "nflows": ({"Flow", "NFlow"}, "only a whole Flow is converted, no transform or distribution by itself"),
     "zuko": ({"LazyDistribution"}, "only a lazy flow is converted, not what it gives for a context: its distribution"),
     "normflows": (
         {"NormalizingFlow", "ConditionalNormalizingFlow", "ClassCondFlow", "MultiscaleFlow"},
@@ -35,6 +36,10 @@ def source_of(flow: Any, library: str | None = None, **more: Any) -> Source:
     """The parts of a flow of a library, by default that of its class."""
     flow = unwrapped(flow)
     name = library or _library(flow)
+    if (reader := _holders.whole(flow)) is not None:
+        return reader(flow, source_of)
+    if _holders.score(flow) is not None and len(found := _flows(flow)) == 1 and (library or _library(flow) is None):
+        return _holders.source(flow, found[0], source_of)
     if name is None:
         raise ConversionError("", flow, _elsewhere(flow) or f"it is a flow of none of {', '.join(LIBRARIES)}")
     function = name in _FUNCTIONS and callable(flow) and not hasattr(flow, "log_prob")
@@ -50,11 +55,8 @@ def source_of(flow: Any, library: str | None = None, **more: Any) -> Source:
 
 
 def unwrapped(flow: Any) -> Any:
-    """What torch.compile and DataParallel have wrapped."""
-    inside = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
-    while type(flow).__module__.startswith("torch.") and type(flow).__name__ in inside:
-        flow = getattr(flow, inside[type(flow).__name__])
-    return flow
+    """What torch.compile, DataParallel and the like have wrapped."""
+    return _holders.inside(flow)
 
 
 def own_class(part: Any) -> str:
@@ -92,17 +94,27 @@ def _is_flow(value: Any, library: str) -> bool:
 
 def _elsewhere(value: Any) -> str:
     """Where a module of torch, or something that has one, keeps a flow."""
-    found: list[str] = []
-    for path, part in _parts(value):
-        library = None if any(path.startswith(f"{outer}.") for outer in found) else _library(part)
-        if library and _is_flow(part, library):
-            found.append(path)
+    found = _flows(value)
     if not found:
         return ""
     places = [_attribute(path) for path in found]
-    if len(places) == 1:
-        return f"it is no flow itself, but has one at {places[0]}: convert(that{places[0]})"
-    return f"it is no flow itself, but has some at {', '.join(places)}: convert(that{places[0]}) and so on"
+    if len(places) > 1:
+        return f"it is no flow itself, but has some at {', '.join(places)}: convert(that{places[0]}) and so on"
+    others = _holders.beside(value, found[0])
+    left = f", which leaves out what it has besides, {', '.join(others)}" if others else ""
+    return f"it is no flow itself, but has one at {places[0]}: convert(that{places[0]}){left}"
+
+
+def _flows(value: Any) -> list[str]:
+    """Where it has flows, or modules that hold one and have a density of their own; not those inside of others."""
+    found: list[str] = []
+    for path, part in _parts(value):
+        if any(path.startswith(f"{outer}.") for outer in found):
+            continue
+        library = _library(part)
+        if (library and _is_flow(part, library)) or (not library and _holders.score(part) and len(_flows(part)) == 1):
+            found.append(path)
+    return found
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:

@@ -40,7 +40,7 @@ from ._torch import (
     tensor,
 )
 
-MODULES = ("nflows", "glasflow", "nde")
+MODULES = ("nflows", "glasflow", "nde", "nessai")
 
 # ------------------------------------------------------------------------------------------------------------ networks
 
@@ -493,6 +493,12 @@ def _standard_normal(base: Any, path: str) -> Layer:
     return Layer("standard_normal")
 
 
+def _normal_of_variance(base: Any, path: str) -> Layer:
+    """Nessai's MultivariateNormal: zero means, one variance."""
+    count = int(np.prod(base._shape))
+    return Layer("normal", parameters={"mean": np.zeros(count), "log_scale": np.full(count, 0.5 * np.log(base._var))})
+
+
 def _diagonal_normal(base: Any, path: str) -> Layer:
     return Layer("normal", parameters={"mean": array(base.mean_).ravel(), "log_scale": array(base.log_std_).ravel()})
 
@@ -520,6 +526,7 @@ BASES = {
     "StandardNormal": _standard_normal,
     "ConditionalDiagonalNormal": _conditional_normal,
     "DiagonalNormal": _diagonal_normal,
+    "MultivariateNormal": _normal_of_variance,
     "BoxUniform": box_uniform,
 }
 
@@ -555,8 +562,8 @@ def _affine(net: Any, width: int) -> tuple[Real, Real]:
     return around(-np.linalg.pinv(matrix) @ shift)  # where it gives small numbers, with all their digits
 
 
-def _embedded(
-    net: Any, steps: list[Step], base: Layer
+def embedded(
+    net: Any, steps: list[Step], base: Layer, path: str = "_embedding_net"
 ) -> tuple[list[Step], Layer, Layer | None, tuple[Real, Real] | None]:
     """The same of a context that the flow embeds: standardised, or with the embedding in the first matrices.
 
@@ -570,7 +577,7 @@ def _embedded(
         matrix, shift = _affine(net, width)
     except (TypeError, ValueError, RuntimeError, IndexError) as error:
         advice = "only affine ones are converted: give the flow what the network makes of the context as its context"
-        raise ConversionError("_embedding_net", net, advice) from error
+        raise ConversionError(path, net, advice) from error
 
     def given(function: Map) -> Map:
         def run(x: Real, context: Real | None) -> Mapped:
@@ -600,21 +607,26 @@ def _embedded(
 
 # Constants that follow from others and are kept rounded to float32: always, or once the flow was cast
 DERIVED: dict[str, Callable[[Any], Any]] = {
-    "_log_z": lambda base: 0.5 * np.prod(base._shape) * np.log(2 * np.pi),
+    "_log_z": lambda base: 0.5 * np.prod(base._shape) * np.log(2 * np.pi * getattr(base, "_var", 1.0)),
     "log_negative_slope": lambda part: np.log(part.negative_slope),
 }
+
+
+def derive(module: Any) -> None:
+    """Make constants that follow from others anew, in float64."""
+    for part in module.modules():
+        for constant, value in DERIVED.items():
+            if hasattr(part, constant):
+                setattr(part, constant, tensor(real(value(part))))
+        if getattr(vars(part).get("temperature"), "ndim", 0):
+            part.temperature = part.temperature.double()
 
 
 def source(flow: Any) -> Source:
     """What a flow of nflows is."""
     original = flow
     flow, dtype = in_double(flow)
-    for part in flow.modules():
-        for constant, value in DERIVED.items():
-            if hasattr(part, constant):
-                setattr(part, constant, tensor(real(value(part))))
-        if getattr(vars(part).get("temperature"), "ndim", 0):
-            part.temperature = part.temperature.double()
+    derive(flow)
     base = read_base(BASES, flow._distribution, "_distribution")
     noise = _shape(flow)
     shape = _before(flow._transform, noise)
@@ -622,9 +634,9 @@ def source(flow: Any) -> Source:
         steps = read(TABLE, flow._transform, "_transform")
     else:
         steps, _ = read_images(flow._transform, "_transform", FeatureMap(int(np.prod(shape)), shape))
-    steps, base, embedding, contexts = _embedded(getattr(flow, "_embedding_net", None), steps, base)
+    steps, base, embedding, contexts = embedded(getattr(flow, "_embedding_net", None), steps, base)
 
-    def embedded(function: Any) -> Any:
+    def fed(function: Any) -> Any:
         def run(x: Any, context: Any) -> Any:
             net = getattr(flow, "_embedding_net", None)
             return function(x, context if net is None or context is None else net(context))
@@ -650,7 +662,7 @@ def source(flow: Any) -> Source:
 
     whole = FeatureMap(int(np.prod(shape)), shape), FeatureMap(int(np.prod(noise)), noise)
     functions = flow._transform.forward, flow._transform.inverse
-    forward, backward = (at.run(embedded(function)) for at, function in zip(whole, functions, strict=True))
+    forward, backward = (at.run(fed(function)) for at, function in zip(whole, functions, strict=True))
     dim = whole[0].dim
     library = type(flow).__module__.partition(".")[0]
     name = type(flow).__qualname__
