@@ -182,7 +182,7 @@ def test_an_interrupted_training_goes_on(fitted, tmp_path, monkeypatch, capsys):
     out = tmp_path / "flow.h5"
     monkeypatch.setattr(diffeo._training, "log", interrupt)
     assert run(*arguments, "-o", out) == 130
-    assert capsys.readouterr().err == "diffeo: interrupted\n"
+    assert capsys.readouterr().err == "diffeo: interrupted: the same command with --resume goes on\n"
     assert not out.exists()
     assert run(*arguments, "-o", out, "--resume") == 0
     assert epochs == [1, 2, 3, 4]
@@ -334,6 +334,19 @@ def test_export(fitted, tmp_path):
             np.testing.assert_array_equal(found[name], value)
         else:
             assert attributes[name] == value
+
+
+def test_export_of_a_graph(fitted, tmp_path, capsys):
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    flow = diffeo.maf(2, transforms=2, hidden=8)
+    flow.save(tmp_path / "maf.h5")
+    assert run("export", tmp_path / "maf.h5", "--onnx", tmp_path / "maf.onnx", "--json") == 0
+    x = RNG.normal(size=(5, 2)).astype("f4")
+    (found,) = runtime.InferenceSession(tmp_path / "maf.onnx").run(None, {"x": x})
+    np.testing.assert_allclose(found, flow.log_prob(x), rtol=1e-4, atol=1e-5)
+    assert run("export", fitted / "flow.h5", "--onnx", tmp_path / "no.onnx") == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_hdf5_with_matrices(tmp_path):

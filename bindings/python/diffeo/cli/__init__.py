@@ -80,7 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             found = options.run(options)
         except KeyboardInterrupt:
-            return _fail("interrupted", 130, as_json)
+            again = ": the same command with --resume goes on" if hasattr(options, "resume") else ""
+            return _fail(f"interrupted{again}", 130, as_json)
         except StoppedError as stop:
             return _fail(str(stop), stop.status, as_json)
         except BrokenPipeError:  # who read it wants no more
