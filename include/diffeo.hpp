@@ -1193,8 +1193,9 @@ class flow : public detail::handle<diffeo_flow, diffeo_flow_destroy> {
     using T = detail::scalar<const X &>;
     const view<const T> in(values);
     detail::expect("parameters", in, std::size_t(parameter_count()));
-    return made([&](auto **flow) {
-      return detail::by_type<T>(diffeo_flow_with_parameters_f32, diffeo_flow_with_parameters_f64)(get(), in.data(), flow);
+    return made([&](auto **changed) {
+      return detail::by_type<T>(diffeo_flow_with_parameters_f32, diffeo_flow_with_parameters_f64)(get(), in.data(),
+                                                                                                  changed);
     });
   }
   /* 1 for each parameter that a training moves, else 0. */
@@ -1254,8 +1255,8 @@ class flow : public detail::handle<diffeo_flow, diffeo_flow_destroy> {
   /* Samples number first_row, first_row + 1, ... of the seed, as many as x has rows, and their log-densities if they are
    * wanted. */
   template <class X, class T = detail::scalar<X &>>
-  void sample(std::uint64_t seed, X &&x, detail::out<T> log_prob = {}, std::uint64_t first_row = 0, detail::in<T> context = {},
-              workspace *scratch = nullptr) const {
+  void sample(std::uint64_t seed, X &&x, detail::out<T> log_prob = {}, std::uint64_t first_row = 0,
+              detail::in<T> context = {}, workspace *scratch = nullptr) const {
     const view<T> out(x);
     const batch<T> given(*this, "x", out, context);
     detail::expect_or_none("log_prob", log_prob, std::size_t(given.n));
@@ -1385,10 +1386,10 @@ class spec : public detail::handle<diffeo_spec, diffeo_spec_destroy> {
         dim_(dim), context_dim_(context_dim) {}
   static spec image(std::int64_t channels, std::int64_t height, std::int64_t width, std::int64_t context_dim = 0,
                     std::int32_t dtype = DIFFEO_F32) {
-    diffeo_spec *made = detail::made<diffeo_spec>([&](auto **made) {
+    diffeo_spec *owned = detail::made<diffeo_spec>([&](auto **made) {
       return diffeo_spec_create_image(channels, height, width, context_dim, dtype, made);
     });
-    return spec(made, channels * height * width, context_dim);
+    return spec(owned, channels * height * width, context_dim);
   }
 
   /* The flow, with random weights by the seed. The spec can be built again. */
@@ -1488,9 +1489,9 @@ class spec : public detail::handle<diffeo_spec, diffeo_spec_destroy> {
     return *this;
   }
   template <class Add, class Options>
-  spec &add(Add add, const Options &options) {
+  spec &add(Add function, const Options &options) {
     const typename Options::in_c c_options(options);
-    return done(add(get(), c_options.get()));
+    return done(function(get(), c_options.get()));
   }
 
   std::int64_t dim_, context_dim_;

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from support import HERE, INCLUDE, PROJECT, compilers, needs, run
 
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast"]
+WARNINGS += ["-Wnon-virtual-dtor", "-Werror"]
 EIGEN = Path("/usr/include/eigen3")
 CASES = [(compiler, standard) for compiler in compilers("g++", "clang++") for standard in ("c++17", "c++20")]
 each_compiler = pytest.mark.parametrize(

@@ -83,7 +83,42 @@ def test_rust_by_cargo(environment, tmp_path):
     assert run(*command, env=without, cwd=tmp_path / "diffeo").endswith("ok\n")
 
 
+def described():
+    """(struct, field, offset, size) and (enumerator, number) of abi/diffeo.abi."""
+    text = (PROJECT / "abi/diffeo.abi").read_text()
+    fields = re.findall(r"^field (\w+)\.(\w+) offset (\d+) size (\d+)", text, re.M)
+    return fields, re.findall(r"^enumerator (\w+) (-?\d+)", text, re.M)
+
+
+@needs("rustc")
+def test_rust_has_the_structs_and_constants_of_c(environment, installed, tmp_path):
+    fields, enumerators = described()
+    lines = ['#[path = "' + str(BINDINGS / "rust/src/sys.rs") + '"]', "mod sys;", "fn main() { unsafe {"]
+    for struct, field, offset, size in fields:
+        lines.append(f"let it = std::mem::MaybeUninit::<sys::{struct}>::zeroed(); let to = it.as_ptr();")
+        lines.append(f"let at = std::ptr::addr_of!((*to).{field});")
+        lines.append(f"assert_eq!((at as usize - to as usize, std::mem::size_of_val(&*at)), ({offset}, {size}));")
+    lines += [f"assert_eq!(sys::{name}, {number});" for name, number in enumerators]
+    (tmp_path / "layouts.rs").write_text("\n".join([*lines, "} }", ""]))
+    flags = ["--edition", "2021", "-A", "dead_code", "-L", installed / "lib", "--out-dir", tmp_path]
+    run("rustc", *flags, tmp_path / "layouts.rs")
+    run(tmp_path / "layouts", env=environment)
+
+
 # ------------------------------------------------------------------------------------------------------------------ Lua
+
+
+@needs("luajit")
+def test_lua_has_the_structs_and_constants_of_c(library, tmp_path):
+    fields, enumerators = described()
+    lines = ['local ffi, diffeo = require "ffi", require "diffeo"']
+    lines += [f'assert(ffi.offsetof("{struct}", "{field}") == {offset})' for struct, field, offset, _ in fields]
+    lines += [f"assert(diffeo.{name} == {number})" for name, number in enumerators]
+    functions = (PROJECT / "abi/diffeo.symbols").read_text().split()
+    lines += [f"assert(diffeo.{name})" for name in functions]
+    (tmp_path / "layouts.lua").write_text("\n".join(lines))
+    variables = {"DIFFEO_LIBRARY": str(library), "LUA_PATH": f"{BINDINGS / 'lua'}/?.lua"}
+    run("luajit", tmp_path / "layouts.lua", env=os.environ | variables)
 
 
 @needs("luajit")
@@ -111,6 +146,20 @@ def test_java(library, tmp_path):
     command = ["java", f"-Ddiffeo.library={library}", "-Dfile.encoding=UTF-8", "-Dsun.jnu.encoding=UTF-8"]
     assert run(*command, "-cp", classes, "Flows", tmp_path).endswith("ok\n")
     assert (tmp_path / "flow-java-é.h5").is_file()
+
+
+@needs("javac", "java", JNA)
+def test_java_has_the_structs_and_constants_of_c(library, tmp_path):
+    """Sizes of structs: their fields follow one another without gaps. Functions are found when the class is loaded."""
+    fields, enumerators = described()
+    ends = {struct: -(-(int(offset) + int(size)) // 8) * 8 for struct, _, offset, size in fields}
+    lines = ["import static diffeo.Diffeo.*;", "public final class Layouts {", "public static void main(String[] a) {"]
+    for struct, size in ends.items():
+        lines.append(f'if (new {struct}().size() != {size}) throw new AssertionError("{struct}");')
+    lines += [f'if ({name} != {number}) throw new AssertionError("{name}");' for name, number in enumerators]
+    (tmp_path / "Layouts.java").write_text("\n".join([*lines, "}", "}", ""]))
+    run("javac", "-cp", JNA, "-d", tmp_path, BINDINGS / "java/diffeo/Diffeo.java", tmp_path / "Layouts.java")
+    run("java", f"-Ddiffeo.library={library}", "-cp", f"{JNA}:{tmp_path}", "Layouts")
 
 
 # --------------------------------------------------------------------------------------------------------------- Octave
