@@ -6,6 +6,7 @@ from diffeo.spec import Mixture, Spec, Spline
 
 NAMED = {"transforms": 2, "hidden": (7, 6), "standardize": False, "dtype": "float64"}
 GIVEN = NAMED | {"context_dim": 2}
+MORE = {"random_order": True, "actnorm": True, "batch_norm": True}
 BASED = {name: value for name, value in NAMED.items() if name != "transforms"}
 SMALL = {"hidden": (7, 6)}
 BLOCKS = {"hidden": (6, 6, 5), "activation": "tanh"}
@@ -33,7 +34,9 @@ def spec(dim, *layers, context=0, base=None, standardize=False):
         made.standardize_context(np.arange(context) * 0.3, np.arange(1.0, context + 1))
     if base:
         name, options = base
-        getattr(made, "set_base_made" if name == "made" else "set_base")(*(() if name == "made" else (name,)), **options)
+        getattr(made, "set_base_made" if name == "made" else "set_base")(
+            *(() if name == "made" else (name,)), **options
+        )
     return made.build(seed=1)
 
 
@@ -43,7 +46,7 @@ def named():
         "nice": diffeo.nice(4, **NAMED),
         "nice-context": diffeo.nice(4, **GIVEN),
         "realnvp": diffeo.realnvp(5, **NAMED),
-        "realnvp-options": diffeo.realnvp(5, random_order=True, actnorm=True, batch_norm=True, scale="tanh", **GIVEN),
+        "realnvp-options": diffeo.realnvp(5, scale="tanh", **MORE, **GIVEN),
         "realnvp-one-column": diffeo.realnvp(1, **GIVEN),
         "glow": diffeo.glow(4, **GIVEN),
         "made": diffeo.made(4, **BASED),
@@ -52,7 +55,9 @@ def named():
         "made-masks": diffeo.made(4, conditional="mixture", components=3, masks=3, random_order=True, **BASED),
         "made-bernoulli": diffeo.made(4, conditional="bernoulli", **BASED),
         "maf": diffeo.maf(4, **NAMED),
-        "maf-options": diffeo.maf(4, actnorm=True, batch_norm=True, random_order=True, blocks="residual", **(GIVEN | {"hidden": (6, 6)})),
+        "maf-options": diffeo.maf(
+            4, actnorm=True, batch_norm=True, random_order=True, blocks="residual", **(GIVEN | {"hidden": (6, 6)})
+        ),
         "maf-mixture": diffeo.maf(4, components=3, **NAMED),
         "maf-one-column": diffeo.maf(1, **NAMED),
         "maf-student": diffeo.maf(3, base="student_t", **NAMED),
@@ -104,10 +109,11 @@ def layers():
         box = on in ("interval", "periodic", "half_turn")
         found[name] = spec(3, *chain, context=2, base=("uniform", {"low": low, "high": high}) if box else None)
     for name, transformer in bounded.items():  # all columns must leave the line
-        options, unit = SMALL | {"transformer": transformer}, {"domain": "logit", "low": 0, "high": 1}
-        again = ("domain", unit), ("autoregressive", options), ("domain", unit), ("elementwise", {"transformer": transformer})
-        chain = [("coupling", options | {"mask": [False] * 3}), *again]
-        found[name] = spec(3, *chain, ("domain", unit), ("-domain", unit), ("-autoregressive", options), context=2)
+        options, unit = SMALL | {"transformer": transformer}, ("domain", {"domain": "logit", "low": 0, "high": 1})
+        found[name] = spec(3, ("coupling", options | {"mask": [False] * 3}), unit, context=2)
+        found[f"{name}-autoregressive"] = spec(3, ("autoregressive", options), unit)
+        found[f"{name}-elementwise"] = spec(3, ("elementwise", {"transformer": transformer}), unit)
+        found[f"{name}-inverse"] = spec(3, ("-domain", unit[1]), ("-autoregressive", options))
     for scale in SCALES:
         kinds = "coupling", "-coupling", "autoregressive", "-autoregressive"
         found[f"scale-{scale}"] = spec(3, *[(kind, SMALL | {"scale": scale}) for kind in kinds], context=1)
@@ -131,8 +137,12 @@ def layers():
     for kind, options in simple.items():
         found[kind] = spec(3, (kind, options))
         found[f"{kind}-inverse"] = spec(3, (f"-{kind}", options))
-    found["planar-given"] = spec(3, ("planar", {"hidden": (5,)}), ("-planar", {"hidden": (5,)}), context=2, standardize=True)
-    found["radial-given"] = spec(3, ("radial", {"hidden": (5,)}), ("-radial", {"hidden": (5,)}), context=2, standardize=True)
+    found["planar-given"] = spec(
+        3, ("planar", {"hidden": (5,)}), ("-planar", {"hidden": (5,)}), context=2, standardize=True
+    )
+    found["radial-given"] = spec(
+        3, ("radial", {"hidden": (5,)}), ("-radial", {"hidden": (5,)}), context=2, standardize=True
+    )
     turn = {"low": -2.0, "high": 2.5}
     found["wrap"] = spec(3, ("wrap", turn), base=("uniform", turn))
     found["wrap-inverse"] = spec(3, ("-wrap", turn), base=("uniform", turn))

@@ -34,6 +34,18 @@ def maker(table: Mapping[str, Callable[..., Any]], layer: Layer, path: str, libr
     return made
 
 
+@dataclass
+class Exported(Source):
+    """A flow of ours that has become one of a library."""
+
+    original: Flow | None = None
+
+    def flow(self, dtype: str, **more: Any) -> Flow:
+        """What it was."""
+        assert self.original is not None
+        return _read.in_dtype(self.original, dtype)
+
+
 def refuse_images(parts: Parts) -> None:
     """Also where each layer by itself takes rows."""
     if len(parts.flow.shape) > 1:
@@ -77,9 +89,9 @@ def export(library: Library, parts: Parts) -> Any:
         return run
 
     name, words = type(flow).__qualname__, parts.base.attributes
-    source = Source(
+    source = Exported(
         library.name, name, parts.dim, chain, parts.base, log_prob(flow), log_prob(base), *library.maps(whole),
-        context=parts.context,
+        context=parts.context, original=parts.flow,
     )  # fmt: skip
     if parts.base.kind == "uniform":
         source.box = float(real(words["low"])), float(real(words["high"]))

@@ -60,7 +60,7 @@ def normal_logs(m: Maths, t: Tensor) -> tuple[Tensor, Tensor]:
 
 def log_sum(m: Maths, a: Tensor) -> Tensor:
     """The logarithm of the sum of exponentials along the last axis."""
-    top = m.most(a)
+    top = m.maximum(m.most(a), -1e30)  # of nothing but -inf, that is what it remains
     return top + m.log(m.sum(m.exp(a - m.wide(top))))
 
 
@@ -324,7 +324,7 @@ def _mixture_inverse(m: Maths, said: Mapping[str, Any], p: Tensor, y: Tensor) ->
     family, parts = said["family"], _components(m, said, p)
     target = y if said["target"] == "logistic" else m.log(y) - m.log1p(y * -1.0)
     still, between = [m.still(each) for each in parts], tuple(m.between(m.still(each)) for each in parts)
-    goal = m.still(target)
+    goal = m.minimum(m.maximum(m.still(target), -1e15), 1e15)  # F that is rounded to 0 or 1 has no finite root
     low, high = _bracket(m, family, still, goal)
 
     def section(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,10 +14,10 @@ import paramax
 from flowjax import bijections, distributions
 
 from . import _layers, _read
-from ._check import Map, Mapped, Source, Step, agree, same_density
+from ._check import Map, Mapped, Step, agree, same_density
 from ._equinox import Circle, Constructor, Fixed, Given, Joined, Mean, Whole, array, network, new, vectors, words
 from ._error import NoCounterpartError
-from ._export import maker, refuse_images
+from ._export import Exported, maker, refuse_images
 from ._layers import Layer
 from ._network import Integer, Network, Real, real
 from ._read import Parts
@@ -79,9 +79,8 @@ def _autoregressive(layer: Layer, parts: Parts) -> Any:
 def _masked(layer: Layer, net: Network, order: Integer, parts: Parts, inverted: bool = False) -> Any:
     """Flowjax takes columns in their natural order."""
     assert layer.transformer is not None
-    per, back = layer.transformer.parameters, np.argsort(order)
-    encoded = 2 if _read.on_circle(layer.transformer) else 1
-    net = net.reading(_layers.each_of(back, encoded)).select(_layers.each_of(order, per))
+    per, encoded = layer.transformer.parameters, 2 if _read.on_circle(layer.transformer) else 1
+    net = net.reading(_layers.each_of(order, encoded)).select(_layers.each_of(order, per))
     part = new(
         bijections.MaskedAutoregressive, shape=(parts.dim,), cond_shape=_given(parts),
         transformer_constructor=Constructor(words(layer.transformer), inverted),
@@ -291,9 +290,9 @@ def _flow(parts: Parts) -> Any:
 
         return run
 
-    source = Source(
+    source = Exported(
         "flowjax", type(made).__qualname__, parts.dim, steps, parts.base, log_prob(made), log_prob(base), *_both(whole),
-        context=parts.context,
+        context=parts.context, original=parts.flow,
     )  # fmt: skip
     if parts.base.kind == "uniform":
         words = parts.base.attributes
