@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -190,6 +191,23 @@ def test_an_interrupted_training_goes_on(fitted, tmp_path, monkeypatch, capsys):
     assert not Path(f"{out}.checkpoint").exists()
     assert run(*arguments, "-o", out, "--resume") == 1
     assert "is finished" in capsys.readouterr().err
+
+
+def test_sigterm_ends_a_training_in_good_order(fitted, tmp_path):
+    out = tmp_path / "flow.h5"
+    endless = ["--epochs", "1000000", "--patience", "0", "--hidden", "8"]
+    arguments = ["fit", fitted / "data.csv", "-o", out, *KINDS, *endless]
+    command = [sys.executable, "-m", "diffeo", *map(str, arguments), "-q"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        checkpoint, end = Path(f"{out}.checkpoint"), time.monotonic() + 120
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        process.terminate()
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert err == f"diffeo: stopped by SIGTERM: --resume goes on with {checkpoint}\n"
+    assert diffeo.load(checkpoint).columns == ("mass", "phi", "n")  # the best flow so far, too
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("command", ["score", "to-noise"])
