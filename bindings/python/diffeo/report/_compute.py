@@ -289,6 +289,18 @@ def noise(rows: Rows) -> tuple[NoiseSection, list[Test]]:
             [f"{name}: {each:.3f} from uniform" for name, each in zip(rows.names, distances, strict=True)],
         )
     )
+    where = np.unravel_index(np.abs(g).argmax(), g.shape)
+    farthest = f"{rows.names[where[1]]}: {g[where]:+.1f} in row {rows.numbers[np.flatnonzero(inside)[where[0]]]}"
+    tests.append(
+        family(
+            "noise: farthest",
+            "noise",
+            "no row has noise that is farther from 0 than that of so many rows",
+            "normal tail",
+            [min(1.0, 2 * g.size * float(stats.norm.sf(abs(g[where]))))],
+            [farthest],
+        )
+    )
     if found.independent:
         lengths = (g**2).sum(axis=1)
         distance, spread = stats.kstest(lengths, "chi2", args=(dim,)).statistic, lengths.std() / math.sqrt(n)

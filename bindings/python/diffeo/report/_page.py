@@ -244,8 +244,8 @@ def _classifier(report: Results) -> str:
         ),
         _note(
             f"Gradient boosting on {found.columns} columns{', with the context' * bool(report.context_dim)}, "
-            f"learned from {found.learned_rows:,} rows and as many samples, asked of {found.rows:,} others. With two standard "
-            "errors."
+            f"learned from {found.learned_rows:,} rows and as many samples, asked of {found.rows:,} others. With two "
+            "standard errors."
         ),
     )
 
@@ -373,7 +373,8 @@ def _about(report: Results) -> str:
             "Each test asks whether something that holds for a right flow holds here. A test of many columns or pairs "
             "takes the smallest p-value times their number (Bonferroni); those of all tests are put together by Holm's "
             f"method, so that a right flow has a flagged test in {report.false_alarms:.1%} of reports at most, "
-            "whatever the tests have in common. Rows must be ones that the flow was not trained on, independent of each other."
+            "whatever the tests have in common. Rows must be ones that the flow was not trained on, independent of "
+            "each other."
         ),
         _table(["test", "what a right flow does", "method", "members"], rows, numbers=(3,)),
         f"<pre>{escape(report.flow)}</pre>",
