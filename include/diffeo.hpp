@@ -7,8 +7,8 @@
  *
  * What the functions mean, their ranges and the rules for threads are in diffeo.h; here is what C++ adds.
  *
- * Handles   flow, spec, workspace, trainer and rows own one of C: moved and not copied, ended by their destructor. get()
- *           is the handle for functions of diffeo.h that have no method; release() gives it away.
+ * Handles   flow, spec, workspace, trainer, rows, vi and optimizer own one of C: moved and not copied, ended by their
+ *           destructor. get() is the handle for functions of diffeo.h that have no method; release() gives it away.
  * Errors    are thrown: diffeo::error, with the status of diffeo.h and its sentence. Sizes are checked here, as views
  *           know them. There is no form without exceptions: use diffeo.h there.
  * Views     Batches are views of numbers of yours: std::vector, std::array, arrays, std::span, matrices of Eigen, whatever
@@ -30,6 +30,7 @@
 #error "diffeo.hpp tells errors by exceptions: without them use diffeo.h"
 #endif
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -1284,6 +1285,58 @@ class flow : public detail::handle<diffeo_flow, diffeo_flow_destroy> {
         get(), given.x, given.n, given.context, given.n_context, seed, draws, raw(scratch), bits.data()));
   }
 
+  /* Vector-Jacobian products: g_* is dL/d(that result), grad_* becomes dL/d(that argument), {} is none. To grad_parameters,
+   * of parameter_count() values, the derivative is added. The results themselves are made on the way. */
+  template <class X, class T = detail::scalar<const X &>>
+  void log_prob_vjp(const X &x, detail::in<T> g_log_prob, detail::out<T> log_prob, detail::out<T> grad_x,
+                    detail::out<T> grad_context, detail::out<T> grad_parameters, detail::in<T> context = {},
+                    workspace *scratch = nullptr) const {
+    const batch<T> given(*this, "x", x, context);
+    detail::expect_or_none("g_log_prob", g_log_prob, std::size_t(given.n));
+    detail::expect_or_none("log_prob", log_prob, std::size_t(given.n));
+    expect_rows("grad_x", grad_x, dim(), given.n);
+    expect_gradients(given.n, grad_context, grad_parameters);
+    check(detail::by_type<T>(diffeo_flow_log_prob_vjp_f32, diffeo_flow_log_prob_vjp_f64)(
+        get(), given.x, given.n, given.context, given.n_context, g_log_prob.data(), raw(scratch), log_prob.data(),
+        grad_x.data(), grad_context.data(), grad_parameters.data()));
+  }
+  template <class X, class T = detail::scalar<const X &>>
+  void to_noise_vjp(const X &x, detail::in<T> g_z, detail::in<T> g_log_det, detail::out<T> z, detail::out<T> log_det,
+                    detail::out<T> grad_x, detail::out<T> grad_context, detail::out<T> grad_parameters,
+                    detail::in<T> context = {}, workspace *scratch = nullptr) const {
+    const batch<T> given(*this, "x", x, context);
+    expect_way(given.n, {"g_z", "z", "grad_x"}, g_z, g_log_det, z, log_det, grad_x);
+    expect_gradients(given.n, grad_context, grad_parameters);
+    check(detail::by_type<T>(diffeo_flow_to_noise_vjp_f32, diffeo_flow_to_noise_vjp_f64)(
+        get(), given.x, given.n, given.context, given.n_context, g_z.data(), g_log_det.data(), raw(scratch), z.data(),
+        log_det.data(), grad_x.data(), grad_context.data(), grad_parameters.data()));
+  }
+  template <class X, class T = detail::scalar<const X &>>
+  void from_noise_vjp(const X &z, detail::in<T> g_x, detail::in<T> g_log_det, detail::out<T> x, detail::out<T> log_det,
+                      detail::out<T> grad_z, detail::out<T> grad_context, detail::out<T> grad_parameters,
+                      detail::in<T> context = {}, workspace *scratch = nullptr) const {
+    const batch<T> given(*this, "z", z, context);
+    expect_way(given.n, {"g_x", "x", "grad_z"}, g_x, g_log_det, x, log_det, grad_z);
+    expect_gradients(given.n, grad_context, grad_parameters);
+    check(detail::by_type<T>(diffeo_flow_from_noise_vjp_f32, diffeo_flow_from_noise_vjp_f64)(
+        get(), given.x, given.n, given.context, given.n_context, g_x.data(), g_log_det.data(), raw(scratch), x.data(),
+        log_det.data(), grad_z.data(), grad_context.data(), grad_parameters.data()));
+  }
+  /* Of as many samples as g_x has rows. */
+  template <class X, class T = detail::scalar<const X &>>
+  void sample_vjp(std::uint64_t seed, std::uint64_t first_row, const X &g_x, detail::in<T> g_log_prob, detail::out<T> x,
+                  detail::out<T> log_prob, detail::out<T> grad_context, detail::out<T> grad_parameters,
+                  detail::in<T> context = {}, workspace *scratch = nullptr) const {
+    const batch<T> given(*this, "g_x", g_x, context);
+    detail::expect_or_none("g_log_prob", g_log_prob, std::size_t(given.n));
+    expect_rows("x", x, dim(), given.n);
+    detail::expect_or_none("log_prob", log_prob, std::size_t(given.n));
+    expect_gradients(given.n, grad_context, grad_parameters);
+    check(detail::by_type<T>(diffeo_flow_sample_vjp_f32, diffeo_flow_sample_vjp_f64)(
+        get(), seed, first_row, given.n, given.context, given.n_context, given.x, g_log_prob.data(), raw(scratch),
+        x.data(), log_prob.data(), grad_context.data(), grad_parameters.data()));
+  }
+
   /* Trains to the end, or until on_progress stops it, and gives the best flow. weights: one a row, or none. */
   template <class X, class T = detail::scalar<const X &>>
   flow fit(const X &x, const train_options &options = {}, detail::in<T> context = {}, detail::in<T> weights = {},
@@ -1331,6 +1384,22 @@ class flow : public detail::handle<diffeo_flow, diffeo_flow_destroy> {
     if (values.empty() && !wanted) return;
     detail::rows(name, values, columns, "this flow has rows of");
     detail::expect(name, values, std::size_t(columns) * std::size_t(n));
+  }
+
+  template <class T>
+  void expect_gradients(std::int64_t n, view<T> grad_context, view<T> grad_parameters) const {
+    expect_rows("grad_context", grad_context, context_dim(), n);
+    detail::expect_or_none("grad_parameters", grad_parameters, std::size_t(parameter_count()));
+  }
+  /* What the vector-Jacobian products of both directions have in common. names: of the three that are rows. */
+  template <class T>
+  void expect_way(std::int64_t n, const std::array<const char *, 3> &names, view<const T> g_rows,
+                  view<const T> g_log_det, view<T> rows, view<T> log_det, view<T> grad_rows) const {
+    expect_rows(names[0], g_rows, dim(), n);
+    expect_rows(names[1], rows, dim(), n);
+    expect_rows(names[2], grad_rows, dim(), n);
+    detail::expect_or_none("g_log_det", g_log_det, std::size_t(n));
+    detail::expect_or_none("log_det", log_det, std::size_t(n));
   }
 
   struct watcher {
@@ -1583,6 +1652,145 @@ class trainer : public detail::handle<diffeo_trainer, diffeo_trainer_destroy> {
   }
 
   std::int64_t dim_, context_dim_;
+};
+
+/* ---------------------------------------------------------------------------------------- Variational inference */
+
+using variational_report = diffeo_variational_report;
+
+/* log p of the rows of x, up to a constant, to log_density, and d log p / dx to gradient where that is not empty. context:
+ * what they were drawn given. What it throws ends the training and comes out of step. */
+template <class T>
+using target = std::function<void(view<const T> x, view<const T> context, view<T> log_density, view<T> gradient)>;
+
+/* Trains a flow to a target: vi::to<double>(flow, [](auto x, auto context, auto log_density, auto gradient) {...}). */
+class vi : public detail::handle<diffeo_vi, diffeo_vi_destroy> {
+ public:
+  /* context: rows that samples are drawn given, in turns. */
+  template <class T, class Target>
+  static vi to(const flow &flow, Target &&function, const vi_options &options = {}, detail::in<T> context = {}) {
+    auto held = std::make_unique<holder<T>>(std::forward<Target>(function), flow.dim(), flow.context_dim());
+    const std::int64_t n_context = detail::rows("context", context, flow.context_dim(), "this flow has context_dim");
+    const vi_options::in_c c_options(options);
+    diffeo_vi *owned = detail::made<diffeo_vi>([&](auto **made) {
+      return detail::by_type<T>(diffeo_vi_create_f32, diffeo_vi_create_f64)(
+          flow.get(), c_options.get(), holder<T>::call, held.get(), context.data(), n_context, made);
+    });
+    held->batch_size = options.batch_size;
+    return vi(owned, std::move(held));
+  }
+
+  /* So many steps, not past the end of a window; 0: to its end. */
+  variational_report step(std::int64_t steps = 0) {
+    return stepped([&](variational_report *report) { return diffeo_vi_step(get(), steps, report); });
+  }
+  /* One, with batch_size contexts of its own; to grad_context, or {}, the derivative of the bound in them. */
+  template <class X, class T = detail::scalar<const X &>>
+  variational_report step_given(const X &context, detail::out<T> grad_context = {}) {
+    const view<const T> given(context);
+    detail::expect("context", given, std::size_t(held_->batch_size * held_->context_dim));
+    detail::expect_or_none("grad_context", grad_context, given.size());
+    return stepped([&](variational_report *report) {
+      return detail::by_type<T>(diffeo_vi_step_given_f32, diffeo_vi_step_given_f64)(get(), given.data(),
+                                                                                   grad_context.data(), report);
+    });
+  }
+  variational_report report() const {
+    variational_report report = detail::sized<variational_report>();
+    check(diffeo_vi_report(get(), &report));
+    return report;
+  }
+  bool finished() const { return diffeo_vi_finished(get()); }
+  void set_learning_rate(double rate) { check(diffeo_vi_set_learning_rate(get(), rate)); }
+  flow best() const {
+    return flow(detail::made<diffeo_flow>([&](auto **flow) { return diffeo_vi_best(get(), flow); }));
+  }
+  flow current() const {
+    return flow(detail::made<diffeo_flow>([&](auto **flow) { return diffeo_vi_current(get(), flow); }));
+  }
+  void save(const std::string &path) const { check(diffeo_vi_save(get(), detail::c_string("path", path))); }
+  void load(const std::string &path) { check(diffeo_vi_load(get(), detail::c_string("path", path))); }
+  void cancel() noexcept { diffeo_vi_cancel(get()); }
+
+ private:
+  /* The target, which the handle knows the place of, and what it has thrown. */
+  struct any_holder {
+    any_holder(std::int64_t columns, std::int64_t context_columns) : dim(columns), context_dim(context_columns) {}
+    virtual ~any_holder() = default;
+    std::int64_t dim, context_dim;
+    std::int64_t batch_size = 0;
+    std::exception_ptr thrown;
+  };
+  template <class T>
+  struct holder : any_holder {
+    template <class Target>
+    holder(Target &&target, std::int64_t columns, std::int64_t context_columns)
+        : any_holder(columns, context_columns), function(std::forward<Target>(target)) {}
+    static int call(void *user, std::int64_t n, const T *x, const T *context, T *log_density, T *gradient) noexcept {
+      holder &self = *static_cast<holder *>(user);
+      const std::size_t rows = std::size_t(n), numbers = rows * std::size_t(self.dim);
+      try {
+        self.function({x, numbers}, {context, context ? rows * std::size_t(self.context_dim) : 0}, {log_density, rows},
+                      {gradient, gradient ? numbers : 0});
+        return 0;
+      } catch (...) {
+        self.thrown = std::current_exception();
+        return 1;
+      }
+    }
+    target<T> function;
+  };
+
+  vi(diffeo_vi *owned, std::unique_ptr<any_holder> held) : handle(owned), held_(std::move(held)) {}
+
+  template <class Step>
+  variational_report stepped(Step step) {
+    variational_report report = detail::sized<variational_report>();
+    const diffeo_status status = step(&report);
+    if (held_->thrown) std::rethrow_exception(std::exchange(held_->thrown, nullptr));
+    check(status);
+    return report;
+  }
+
+  std::unique_ptr<any_holder> held_;
+};
+
+/* ---------------------------------------------------------------------------------- An optimizer for your gradients */
+
+class optimizer : public detail::handle<diffeo_optimizer, diffeo_optimizer_destroy> {
+ public:
+  explicit optimizer(const flow &flow, const train_options &options = {}, std::int64_t total_steps = 0)
+      : handle(detail::made<diffeo_optimizer>([&](auto **made) {
+          return diffeo_optimizer_create(flow.get(), train_options::in_c(options).get(), total_steps, made);
+        })),
+        parameter_count_(flow.parameter_count()) {}
+
+  /* To a smaller loss, by dL/d(parameters). */
+  template <class X, class T = detail::scalar<const X &>>
+  train_report step(const X &gradient) {
+    const view<const T> given(gradient);
+    detail::expect("gradient", given, std::size_t(parameter_count_));
+    train_report report = detail::sized<train_report>();
+    check(detail::by_type<T>(diffeo_optimizer_step_f32, diffeo_optimizer_step_f64)(get(), given.data(), &report));
+    return report;
+  }
+  train_report report() const {
+    train_report report = detail::sized<train_report>();
+    check(diffeo_optimizer_report(get(), &report));
+    return report;
+  }
+  void set_learning_rate(double rate) { check(diffeo_optimizer_set_learning_rate(get(), rate)); }
+  flow current() const {
+    return flow(detail::made<diffeo_flow>([&](auto **flow) { return diffeo_optimizer_current(get(), flow); }));
+  }
+  flow average() const {
+    return flow(detail::made<diffeo_flow>([&](auto **flow) { return diffeo_optimizer_average(get(), flow); }));
+  }
+  void save(const std::string &path) const { check(diffeo_optimizer_save(get(), detail::c_string("path", path))); }
+  void load(const std::string &path) { check(diffeo_optimizer_load(get(), detail::c_string("path", path))); }
+
+ private:
+  std::int64_t parameter_count_;
 };
 
 } // namespace diffeo

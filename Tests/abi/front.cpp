@@ -418,6 +418,88 @@ static void training(const std::string &folder) {
   fails(DIFFEO_EIO, "nothing.h5", [&] { (void)diffeo::rows::open(folder + "/nothing.h5", "x"); });
 }
 
+// -------------------------------------------------------------------------------- gradients, targets, an optimizer
+
+static void gradients() {
+  const diffeo::flow flow = small_flow(2);
+  constexpr std::size_t n = 4;
+  const std::size_t count = std::size_t(flow.parameter_count());
+  const std::vector<double> x = numbers(3 * n), context = numbers(2 * n), g = numbers(n), g_x = numbers(3 * n);
+  std::vector<double> a(3 * n), b(3 * n), context_a(2 * n), context_b(2 * n), all_a(count), all_b(count), out(n), rows(3 * n);
+  flow.log_prob_vjp(x, g, out, a, context_a, all_a, context);
+  CHECK(diffeo_flow_log_prob_vjp_f64(flow.get(), x.data(), n, context.data(), n, g.data(), nullptr, nullptr, b.data(),
+                                     context_b.data(), all_b.data()) == DIFFEO_OK);
+  CHECK(a == b && context_a == context_b && all_a == all_b && a[0] != 0);
+  flow.to_noise_vjp(x, g_x, g, rows, out, a, context_a, all_a, context);
+  CHECK(diffeo_flow_to_noise_vjp_f64(flow.get(), x.data(), n, context.data(), n, g_x.data(), g.data(), nullptr, nullptr,
+                                     nullptr, b.data(), context_b.data(), all_b.data()) == DIFFEO_OK);
+  CHECK(a == b && context_a == context_b && all_a == all_b);
+  flow.from_noise_vjp(x, g_x, {}, {}, {}, a, {}, all_a, context);
+  CHECK(diffeo_flow_from_noise_vjp_f64(flow.get(), x.data(), n, context.data(), n, g_x.data(), nullptr, nullptr, nullptr,
+                                       nullptr, b.data(), nullptr, all_b.data()) == DIFFEO_OK);
+  CHECK(a == b && all_a == all_b);
+  flow.sample_vjp(3, 5, g_x, g, a, out, context_a, all_a, context);
+  CHECK(diffeo_flow_sample_vjp_f64(flow.get(), 3, 5, n, context.data(), n, g_x.data(), g.data(), nullptr, b.data(), nullptr,
+                                   context_b.data(), all_b.data()) == DIFFEO_OK);
+  CHECK(a == b && context_a == context_b && all_a == all_b);
+  fails(DIFFEO_ESHAPE, "grad_parameters has 12 values", [&] { flow.log_prob_vjp(x, g, {}, {}, {}, a, context); });
+  fails(DIFFEO_ESHAPE, "g_z has 4 values", [&] { flow.to_noise_vjp(x, g, {}, {}, {}, {}, {}, {}, context); });
+
+  // A step against the gradient of the mean of -log_prob makes it smaller.
+  const std::vector<double> weights(n, -1.0 / double(n));
+  std::vector<double> before(n), after(n), gradient(count);
+  flow.log_prob_vjp(x, weights, before, {}, {}, gradient, context);
+  diffeo::optimizer optimizer(flow, diffeo::train_options().set_learning_rate(1e-3));
+  CHECK(optimizer.step(gradient).steps == 1 && optimizer.report().steps == 1);
+  optimizer.current().log_prob(x, after, context);
+  CHECK(after[0] + after[1] + after[2] + after[3] > before[0] + before[1] + before[2] + before[3]);
+  fails(DIFFEO_ESHAPE, "gradient has 4 values", [&] { optimizer.step(weights); });
+  fails(DIFFEO_ESTATE, "", [&] { (void)optimizer.average(); });
+}
+
+static void targets() {
+  const auto options = diffeo::vi_options().set_steps(300).set_batch_size(64).set_window(100);
+  // A normal distribution around 1, whose evidence is 0.
+  diffeo::vi vi = diffeo::vi::to<double>(small_flow(), [](auto x, auto context, auto log_density, auto gradient) {
+    CHECK(context.empty() && x.size() == 3 * log_density.size());
+    for (std::size_t i = 0; i < log_density.size(); i++) log_density[i] = -1.5 * std::log(2 * 3.141592653589793);
+    for (std::size_t i = 0; i < x.size(); i++) {
+      log_density[i / 3] -= 0.5 * (x[i] - 1) * (x[i] - 1);
+      if (!gradient.empty()) gradient[i] = 1 - x[i];
+    }
+  }, options);
+  diffeo::variational_report report = vi.step();
+  CHECK(report.steps == 100 && !vi.finished());
+  while (!vi.finished()) report = vi.step();
+  CHECK(std::abs(report.log_evidence) < 0.1 && vi.report().steps == 300);
+  std::vector<double> samples(3 * 1000);
+  vi.best().sample(1, samples);
+  double mean = 0;
+  for (const double value : samples) mean += value / double(samples.size());
+  CHECK(std::abs(mean - 1) < 0.15);
+
+  diffeo::vi thrown = diffeo::vi::to<float>(small_flow(), [](auto, auto, auto, auto) { throw std::logic_error("mine"); });
+  diffeo::vi moved = std::move(thrown);
+  try {
+    moved.step();
+    CHECK(false);
+  } catch (const std::logic_error &error) {
+    CHECK(std::string(error.what()) == "mine");
+  }
+  // Contexts of an encoder.
+  diffeo::vi given = diffeo::vi::to<double>(small_flow(2), [](auto x, auto context, auto log_density, auto gradient) {
+    CHECK(context.size() == 2 * log_density.size());
+    for (double &value : log_density) value = 0;
+    for (std::size_t i = 0; i < x.size(); i++) {
+      log_density[i / 3] -= 0.5 * x[i] * x[i];
+      if (!gradient.empty()) gradient[i] = -x[i];
+    }
+  }, options, std::vector<double>{0, 0});
+  std::vector<double> grad_context(2 * 64);
+  CHECK(given.step_given(numbers(2 * 64), grad_context).steps == 1);
+  fails(DIFFEO_ESHAPE, "context has 2 values, 128 are needed", [&] { given.step_given(numbers(2)); });
+}
+
 int main(int, char **arguments) {
   const std::string folder = arguments[1];
   views();
@@ -430,5 +512,7 @@ int main(int, char **arguments) {
   files(folder);
   building();
   training(folder);
+  gradients();
+  targets();
   std::puts("ok");
 }

@@ -7,7 +7,8 @@ from .header import PROJECT, Header, Struct, Value
 FRONT = "include/diffeo.hpp"
 PLACE = re.compile(r"(?<=// Written by scripts/generate-interface:\n).*?(?=// Until here\.\n)", re.S)
 
-NUMBERS = {"int32_t": "std::int32_t", "int64_t": "std::int64_t", "uint64_t": "std::uint64_t", "double": "double"}
+FIXED = ("int32_t", "int64_t", "uint64_t", "uint8_t")
+NUMBERS = {"float": "float", "double": "double", **{name: f"std::{name}" for name in FIXED}}
 
 
 def is_options(struct: Struct) -> bool:
@@ -29,27 +30,32 @@ def options(header: Header) -> str:
 def options_struct(struct: Struct) -> str:
     """One struct: fields, setters, and in_c, which holds what the C struct points to."""
     name, c_name = struct.name.removeprefix("diffeo_"), struct.name
-    counts = {counted(struct, each) for each in struct.fields}
+    counts = {counted(struct, each) for each in struct.fields if each.pointers}
     declared, setters, filled, held, begun = [], [], [], [], []
     for each in struct.fields:
         if each.name == "struct_size" or each.name.startswith("reserved") or each.name in counts:
             continue
-        if not each.pointers:
-            kind = NUMBERS[each.base]
-            declared.append(f"{kind} {each.name} = defaults().{each.name};")
-            filled.append(f"c_.{each.name} = from.{each.name};")
-        elif each.base.startswith("diffeo_"):
+        given = "std::move(value)"
+        if each.pointers and each.base.startswith("diffeo_"):
             kind = each.base.removeprefix("diffeo_")
             declared.append(f"std::optional<{kind}> {each.name}{{}};")
             held.append(f"std::optional<{kind}::in_c> {each.name}_{{}};")
             begun.append(f"if (from.{each.name}) c_.{each.name} = {each.name}_.emplace(*from.{each.name}).get();")
-        else:
-            kind = f"std::vector<std::{each.base}>"
+        elif each.type == "const char *":
+            kind = "std::string"
+            declared.append(f"std::optional<{kind}> {each.name}{{}};")
+            filled.append(f'if (from.{each.name}) c_.{each.name} = detail::c_string("{each.name}", *from.{each.name});')
+        elif each.pointers and each.base in NUMBERS:
+            kind = f"std::vector<{NUMBERS[each.base]}>"
             declared.append(f"std::optional<{kind}> {each.name}{{}};")
             filled.append(f"c_.{each.name} = detail::array(from.{each.name});")
             if count := counted(struct, each):
                 filled.append(f"c_.{count} = detail::count(from.{each.name});")
-        given = "value" if kind in NUMBERS.values() else "std::move(value)"
+        else:  # a number, or what C++ can do no better with: a function, a pointer to it knows not what
+            kind = NUMBERS.get(each.base, each.base) + " *" * each.pointers
+            given = "value"
+            declared.append(f"{kind} {each.name} = defaults().{each.name};")
+            filled.append(f"c_.{each.name} = from.{each.name};")
         setters.append(f"{name} &set_{each.name}({kind} value) {{ {each.name} = {given}; return *this; }}")
     body = [
         f"/* {c_name} */",
