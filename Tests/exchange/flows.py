@@ -782,6 +782,17 @@ def sbi_flows():
     }
 
 
+def denmarf_flows():
+    """Copies of pytorch-flows, whose classes are known by their names."""
+    from denmarf.flows import MADE, BatchNormFlow, FlowSequential, Reverse
+
+    def flow(context=None, act="relu"):
+        parts = [each for _ in range(2) for each in (MADE(4, 9, context, act=act), BatchNormFlow(4), Reverse(4))]
+        return FlowSequential(*parts)
+
+    return {"maf": flow(), "maf-context": flow(2, "tanh")}
+
+
 def lampe_flows():
     from lampe.inference import NPE
     from zuko.flows import MAF, NSF
@@ -820,14 +831,20 @@ def pocomc_flows():
         sampler = pocomc.Sampler(prior, lambda x: -(x**2).sum(), flow=theirs)
         sampler.scaler = pocomc.scaler.Reparameterize(4, bounds=prior.bounds, **more)
         sampler.scaler.fit(np.stack([each.rvs(200, random_state=rng) for each in prior.dists], axis=1))
-        randomise(theirs, 0)
+        randomise(theirs, 2)
         made[name] = sampler
     return made
 
 
 TORCH = {"nflows": nflows_flows, "glasflow": glasflow_flows, "zuko": zuko_flows, "normflows": normflows_flows}
 TORCH |= {"pyro": pyro_flows, "FrEIA": freia_flows}
-TORCH |= {"sbi": sbi_flows, "lampe": lampe_flows, "nessai": nessai_flows, "pocomc": pocomc_flows}
+TORCH |= {
+    "sbi": sbi_flows,
+    "lampe": lampe_flows,
+    "denmarf": denmarf_flows,
+    "nessai": nessai_flows,
+    "pocomc": pocomc_flows,
+}
 JAX = {"flowjax": flowjax_flows, "distrax": distrax_flows, "tfp": tfp_flows}
 
 
@@ -882,6 +899,8 @@ def log_prob(library, flow, x, context=None):
             return (log_det - 0.5 * (z**2 + math.log(2 * math.pi)).flatten(1).sum(dim=1)).numpy()
         if library == "sbi":
             return flow.log_prob(tensor(x)[None], tensor(context))[0].numpy()
+        if library == "denmarf":
+            return flow.log_probs(tensor(x), tensor(context)).numpy()
         if library == "lampe":
             return flow(tensor(x), tensor(context)).numpy()
         if library == "pocomc":

@@ -25,6 +25,7 @@ FLOWS: dict[str, tuple[set[str], str]] = {
         "only a TransformedDistribution is converted",
     ),
     "freia": ({"SequenceINN"}, "only a SequenceINN is converted, the layers of a GraphINN must be put into one"),
+    "pytorch_flows": ({"FlowSequential"}, "only a FlowSequential is converted, no layer by itself"),
     "distrax": ({"Distribution"}, "only a Transformed distribution is converted"),
     "tfp": ({"Distribution"}, "only a TransformedDistribution is converted"),
 }
@@ -76,7 +77,8 @@ def _has(library: str, kind: type) -> bool:
     root, name, *_ = f"{kind.__module__}.".split(".")
     if root == "torch" and name != "distributions":
         return False  # every module is derived from one of torch
-    return root in _converter(library).MODULES
+    converter = _converter(library)
+    return root in converter.MODULES or kind.__name__ in getattr(converter, "CLASSES", ())
 
 
 def _library(flow: Any) -> str | None:

@@ -147,9 +147,10 @@ def beside(value: Any, path: str) -> list[str]:
     for name in path.split("."):
         tensors = (getattr(value, "_parameters", {}), getattr(value, "_buffers", {}))
         found += [f"{at}{each}" for group in tensors for each, held in group.items() if held is not None]
-        children = value.named_children() if hasattr(value, "named_children") else vars(value).items()
-        for other, child in children:
-            if other != name and hasattr(child, "named_modules") and type(child).__name__ != "Identity":
+        module, home = hasattr(value, "named_children"), type(value).__module__.partition(".")[0]
+        for other, child in value.named_children() if module else getattr(value, "__dict__", {}).items():
+            own = hasattr(child, "named_modules") or (not module and type(child).__module__.startswith(f"{home}."))
+            if other != name and own and type(child).__name__ != "Identity":
                 found.append(f"{at}{other} ({type(child).__qualname__})")
         value, at = value[int(name)] if name.isdigit() else getattr(value, name), f"{at}{name}."
     return found

@@ -114,7 +114,7 @@ def _network(net: Any, inputs: int, path: str) -> Network:
 # ---------------------------------------------------------------------------------------------------------- transforms
 
 
-def _interleaved(columns: int) -> Any:
+def interleaved(columns: int) -> Any:
     """Rows a, t for each column from all t and then all a."""
     return np.stack([np.arange(columns, 2 * columns), np.arange(columns)], axis=1).ravel()
 
@@ -151,7 +151,7 @@ def _affine_outputs(part: Any, path: str, network: AnyNetwork, moved: int) -> tu
             scale = probe_scale(lambda a: array(function(tensor(a))))
     if scale is None:
         raise ConversionError(path, part, "its scale_activation is none that Diffeo knows")
-    return scale.transformer, with_scale(network.select(_interleaved(moved)), scale)
+    return scale.transformer, with_scale(network.select(interleaved(moved)), scale)
 
 
 def _kept(part: Any, path: str, mask: Any) -> list[Layer]:
