@@ -204,10 +204,10 @@ typedef struct diffeo_network_options {
   int32_t context_mode;  /* DIFFEO_CONTEXT_INPUT */
   int32_t normalized;    /* 0. 1: with preactivation, s h + t is activated in place of h; s and t are trained */
   double dropout;        /* in training each hidden unit is left out with this probability, 0 or more, below 1: 0 */
-  /* Above 0, 1e-12 to 1: what is to be activated is normalised over the units of its layer first, this added to their
-   * variance, and each unit then scaled and shifted, trained (Ba, Kiros and Hinton 2016; usually 1e-5). Not in networks with
-   * masks, nor with normalized. 0: none. Since: 0.2 */
-  double layer_norm_epsilon;
+  /* What is to be activated is normalised over the units of its layer first, this added to their variance, and each unit
+   * then scaled and shifted, trained (Ba, Kiros and Hinton 2016; usually 1e-5). Not in networks with masks, nor with
+   * normalized. Since: 0.2 */
+  double layer_norm_epsilon; /* 1e-12 to 1. 0, none: 0 */
 } diffeo_network_options;
 
 /* A monotone rational-quadratic spline (Durkan et al. 2019) through bins + 1 knots in the box [low, high] x [low, high],
@@ -378,10 +378,9 @@ typedef struct diffeo_architecture_options {
   /* NULL: the flow's own. Where columns are angles the uniform one, whose ends are theirs; else any but the uniform one,
    * as layers end on the whole line. made, and maf with components, have a MADE for a base and take no other. */
   const diffeo_base_options *base;
-  /* An embedding of the context, as of diffeo_spec_set_embedding: so many features, 0 to 65536, of this network, NULL: the
-   * defaults, hidden two of 128. 0: none. Since: 0.2 */
-  int64_t features;
-  const diffeo_network_options *embedding;
+  /* An embedding of the context, as of diffeo_spec_set_embedding. Since: 0.2 */
+  int64_t features; /* of it, 0 to 65536, 0 for none: 0 */
+  const diffeo_network_options *embedding; /* NULL: the defaults, hidden two of 128 */
 } diffeo_architecture_options;
 
 /* Images of channels x height x width numbers (diffeo_spec_create_image): rows of channels * height * width columns, in
@@ -603,7 +602,7 @@ DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const do
 /* The same for the context, before any layer sees it; at most once. context_dim values, or both NULL */
 DIFFEO_API diffeo_status diffeo_spec_standardize_context(diffeo_spec *spec, const double *mean, const double *std);
 /* An embedding network of the context (standardised, if it is), trained with the rest: all layers and the base read its
- * outputs, features of them, 1 to 65536, in place of the context. network: NULL for the defaults, hidden two of 128; it
+ * outputs in place of the context. features: 1 to 65536, so many outputs. network: NULL for the defaults, hidden two of 128; it
  * has no context_mode. Where one context is given for all rows it is embedded once a tile. At most once, and before
  * layers and the base, which are made for the features: else DIFFEO_ESTATE. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_spec_set_embedding(diffeo_spec *spec, int64_t features, const diffeo_network_options *network);

@@ -38,7 +38,7 @@ package struct Limit: Sendable {
     "convolution.hidden_count": .to(0, NetworkSpec.maxHiddenLayers),
     "convolution.kernel_first": .to(1, ConvolutionConventions.maxKernel),
     "spec.context_dim": .to(0, FlowSpec.maxDim),
-    "spec.features": .to(1, FlowSpec.maxDim),
+    "spec_set_embedding.features": .to(1, FlowSpec.maxDim),
     "workspace.threads": .to(0, Workspace.maxThreads),
     "network.hidden": .to(1, NetworkSpec.maxWidth),
     "network.hidden_count": .to(0, NetworkSpec.maxHiddenLayers),

@@ -5,7 +5,7 @@ struct EmbeddingSpec: Equatable, Sendable {
 
   init(contextDim: Int, features: Int, conventions: NetworkConventions) throws(DiffeoError) {
     guard contextDim > 0 else { throw DiffeoError(.invalid, "this flow has no context that could be embedded") }
-    try Limit.check("spec.features", features)
+    try Limit.check("spec_set_embedding.features", features)
     network = try NetworkSpec(inputs: contextDim, outputs: features, conventions: conventions)
   }
 

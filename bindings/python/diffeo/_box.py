@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from ._abi import Array
 from ._arrays import integer
 from .errors import NumericError, ShapeError
-
-if TYPE_CHECKING:
-    from ._abi import Array
-    from .flow import Flow
 
 KEY = "diffeo.prior_box"  # of the metadata: {"low": [...], "high": [...]} in JSON, null for no end
 _ROUND = 4096
@@ -63,7 +60,7 @@ class Truncated:
         Samples that the share was estimated from, and those in the box.
     """
 
-    flow: Flow
+    flow: Any
     low: Array
     high: Array
     context: Array | None
@@ -116,7 +113,7 @@ def within(x: Array, low: Array, high: Array) -> Array:
     return np.asarray(((x >= low) & (x <= high)).all(axis=-1))
 
 
-def truncated(flow: Flow, low: Array, high: Array, context: Array | None, draws: int, seed: int) -> Truncated:
+def truncated(flow: Any, low: Array, high: Array, context: Array | None, draws: int, seed: int) -> Truncated:
     """Estimate the share of samples inside."""
     inside = 0
     for first in range(0, draws, _ROUND):

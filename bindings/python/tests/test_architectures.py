@@ -47,7 +47,7 @@ def test_all_are_here():
     named = {name for name in diffeo.__all__ if callable(getattr(diffeo, name)) and name.islower()}
     # With tests of their own.
     others = {"convert", "from_bytes", "get_num_threads", "importance", "load", "made", "set_num_threads"}
-    others |= {"glow_image", "realnvp_image"}
+    others |= {"compose", "for_table", "glow_image", "realnvp_image"}
     assert named - others == {name.split()[0] for name in FLOWS}
 
 

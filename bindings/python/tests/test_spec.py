@@ -703,7 +703,7 @@ def test_defaults_are_those_of_the_library():
     ):
         skipped = {"hidden", "transforms", "dim", "scale_bound", "scale_epsilon", "scale_activation", "bound"}
         if options is _abi.ArchitectureOptions:
-            skipped |= {"scale", "base"}  # there 0 and NULL: the flow's own
+            skipped |= {"scale", "base", "embedding"}  # there 0 and NULL: the flow's own, none
         compare_defaults(function, [options, _abi.NetworkOptions, _abi.MapOptions], skipped)
     of_coupling = [_abi.ImageCouplingOptions, _abi.ConvolutionOptions, _abi.MapOptions]
     skipped = {"hidden", "mask", "scale_bound", "scale_epsilon"}
