@@ -50,7 +50,7 @@ from .errors import Error, TrainingWarning
 from .exchange import convert
 from .flow import Flow, from_bytes, load
 from .optimizer import Optimizer, OptimizerReport
-from .spec import Mixture, Spec, Spline
+from .spec import LinearSpline, Mixture, Spec, Spline
 from .train import History, Report, Trainer
 from .variational import TargetHistory, TargetReport, TargetTrainer
 
@@ -60,6 +60,7 @@ __all__ = [
     "Gradients",
     "History",
     "Importance",
+    "LinearSpline",
     "Mixture",
     "Optimizer",
     "OptimizerReport",
