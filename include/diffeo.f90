@@ -108,6 +108,7 @@ module diffeo
   integer(c_int32_t), parameter :: DIFFEO_MAP_SPLINE = 2_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_MAP_MIXTURE = 3_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_MAP_SINH_ARCSINH = 4_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_MAP_LINEAR_SPLINE = 5_c_int32_t
 
   integer(c_int32_t), parameter :: DIFFEO_BASE_STANDARD_NORMAL = 1_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_BASE_NORMAL = 2_c_int32_t
@@ -115,6 +116,14 @@ module diffeo
   integer(c_int32_t), parameter :: DIFFEO_BASE_UNIFORM = 4_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_BASE_STUDENT_T = 5_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_BASE_MIXTURE = 6_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_BASE_BETA = 7_c_int32_t
+
+  integer(c_int32_t), parameter :: DIFFEO_COVARIANCE_DIAGONAL = 1_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_COVARIANCE_FULL = 2_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_COVARIANCE_PRECISION = 3_c_int32_t
+
+  integer(c_int32_t), parameter :: DIFFEO_DIAGONAL_EXP = 1_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_DIAGONAL_SOFTPLUS = 2_c_int32_t
 
   integer(c_int32_t), parameter :: DIFFEO_MADE_GAUSSIAN = 1_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_MADE_MIXTURE = 2_c_int32_t
@@ -141,6 +150,7 @@ module diffeo
   integer(c_int32_t), parameter :: DIFFEO_DOMAIN_LEAKY_TANH = 5_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_DOMAIN_LEAKY_RELU = 6_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_DOMAIN_LOG_TANH = 7_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_DOMAIN_PROBIT = 8_c_int32_t
 
   integer(c_int32_t), parameter :: DIFFEO_OPTIMIZER_ADAM = 1_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_OPTIMIZER_SGD = 2_c_int32_t
@@ -191,6 +201,7 @@ module diffeo
     real(c_double) :: boundary_derivative
     integer(c_int32_t) :: half_ends
     integer(c_int32_t) :: encoding
+    real(c_double) :: min_lambda
   end type
 
   type, bind(c) :: diffeo_mixture_options
@@ -252,6 +263,11 @@ module diffeo
     real(c_double) :: df
     integer(c_int64_t) :: components
     type(c_ptr) :: network
+    real(c_double) :: alpha
+    real(c_double) :: beta
+    integer(c_int32_t) :: covariance
+    integer(c_int32_t) :: diagonal
+    real(c_double) :: epsilon
   end type
 
   type, bind(c) :: diffeo_made_options

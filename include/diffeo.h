@@ -234,9 +234,10 @@ typedef struct diffeo_spline_options {
   size_t struct_size;
   int64_t bins;          /* 2 to 64: 8 */
   double low, high;      /* -1e6 to 1e6: -4, 4 */
-  double min_width;      /* of a bin, as a part of the box, from 1e-6 (0 with logit_bound) up to 1 / bins: 1e-3 */
+  /* Minima: 0 or more; without logit_bound less than 2^-50 (DIFFEO_F64: 2^-200) is taken as that */
+  double min_width;      /* of a bin, as a part of the box, below 1 / bins: 1e-3 */
   double min_height;     /* the same: 1e-3 */
-  double min_derivative; /* at a knot, 1e-6 or more, below 1: 1e-3 */
+  double min_derivative; /* at a knot, below 1: 1e-3 */
   int32_t boundary;      /* DIFFEO_BOUNDARY_LINEAR */
   int32_t derivative;    /* DIFFEO_DERIVATIVE_SOFTPLUS */
   double logit_bound;    /* c, 1e-3 to 10: a / (1 + |a| / c) goes into the softmax of widths and heights. 0, none: 0 */
@@ -244,6 +245,7 @@ typedef struct diffeo_spline_options {
   double boundary_derivative; /* at the ends of the box, linear only, 1e-6 to 1e6: 1 */
   int32_t half_ends;     /* 0. 1: the first and the last bin have half of min_width and min_height */
   int32_t encoding;      /* periodic only: DIFFEO_ENCODING_CIRCLE */
+  double min_lambda;     /* DIFFEO_MAP_LINEAR_SPLINE, 1e-3 to 0.499: 0.025 */
 } diffeo_spline_options;
 
 /* The CDF F of a mixture of normal or logistic distributions, in place of the affine map: z = F(x), or log(F / (1 - F)),
@@ -264,7 +266,10 @@ enum {
   DIFFEO_MAP_AFFINE = 1, /* z = s x + t */
   DIFFEO_MAP_SPLINE = 2,
   DIFFEO_MAP_MIXTURE = 3,
-  DIFFEO_MAP_SINH_ARCSINH = 4 /* z = sinh(d arsinh(x) - e), d = exp(a / (1 + |a| / scale_bound)): skew and tails */
+  DIFFEO_MAP_SINH_ARCSINH = 4, /* z = sinh(d arsinh(x) - e), d = exp(a / (1 + |a| / scale_bound)): skew and tails */
+  /* The spline with two linear rational pieces in a bin in place of a quadratic one (Dolatabadi, Erfani and Leckie 2020;
+   * Pyro): they meet at the part min_lambda + (1 - 2 min_lambda) sigmoid(a) of its width. Options: spline */
+  DIFFEO_MAP_LINEAR_SPLINE = 5
 };
 typedef struct diffeo_map_options {
   size_t struct_size;
@@ -319,17 +324,33 @@ enum {
   DIFFEO_BASE_LOGISTIC = 3,  /* density e^-z / (1 + e^-z)^2 */
   DIFFEO_BASE_UNIFORM = 4,   /* on [low, high] */
   DIFFEO_BASE_STUDENT_T = 5, /* degrees of freedom by column, trained or from the context */
-  DIFFEO_BASE_MIXTURE = 6    /* of diagonal normal distributions, trained or from the context */
+  DIFFEO_BASE_MIXTURE = 6,   /* of normal distributions, trained or from the context; see covariance */
+  DIFFEO_BASE_BETA = 7       /* the beta distribution scaled to [low, high]: density ~ (z - low)^(alpha - 1) (high - z)^(beta - 1) */
+};
+/* Covariances of the components of a mixture, by a triangular matrix of each; e is standard normal. */
+enum {
+  DIFFEO_COVARIANCE_DIAGONAL = 1, /* z = mean + s e */
+  DIFFEO_COVARIANCE_FULL = 2,     /* z = mean + L e, L lower triangular with the diagonal s: L L^T is the covariance */
+  DIFFEO_COVARIANCE_PRECISION = 3 /* U (z - mean) = e, U upper triangular with the diagonal s: U^T U is the precision */
+};
+/* The diagonal s from a parameter a. */
+enum {
+  DIFFEO_DIAGONAL_EXP = 1,     /* exp(a) + epsilon */
+  DIFFEO_DIAGONAL_SOFTPLUS = 2 /* log(1 + exp(a)) + epsilon */
 };
 typedef struct diffeo_base_options {
   size_t struct_size;
   int32_t base;       /* DIFFEO_BASE_STANDARD_NORMAL */
   int32_t reserved;   /* 0 */
-  double low, high;   /* uniform: 0, 1 */
+  double low, high;   /* uniform and beta: 0, 1 */
   double df;          /* student_t, where it begins, 0.1 to 1e8: 5 */
-  int64_t components; /* mixture, 1 to 1024, times dim at most 65536: 8 */
+  int64_t components; /* mixture, 1 to 1024, times the numbers of a diagonal or a triangle at most 65536: 8 */
   const diffeo_network_options *network; /* NULL: trained vectors. Else of the context, hidden one of 64, for normal,
                                           * student_t and mixture */
+  double alpha, beta; /* beta, of all columns and not trained, 0.1 to 1e4: 13, 13 */
+  int32_t covariance; /* mixture: DIFFEO_COVARIANCE_DIAGONAL */
+  int32_t diagonal;   /* mixture: DIFFEO_DIAGONAL_EXP */
+  double epsilon;     /* mixture, 0 or more, below 1: 0 */
 } diffeo_base_options;
 
 /* MADE as a base, or with no layers as the whole flow (Germain et al. 2015): p(x) = prod_i p(x_i | x_1..x_{i-1}, context).
@@ -617,8 +638,9 @@ enum {
   /* Any x, with a constant in place of low, 1e-3 to 15: */
   DIFFEO_DOMAIN_LEAKY_TANH = 5,         /* z = tanh(x), and beyond +-low its tangents there (flowjax) */
   DIFFEO_DOMAIN_LEAKY_RELU = 6,         /* z = x, below 0 low x */
-  DIFFEO_DOMAIN_LOG_TANH = 7            /* z = tanh(x), beyond +-low +-(tanh(low) + k log(|x| / low)) with
+  DIFFEO_DOMAIN_LOG_TANH = 7,           /* z = tanh(x), beyond +-low +-(tanh(low) + k log(|x| / low)) with
                                          * k = (1 - tanh(tanh(low))) / low (nflows) */
+  DIFFEO_DOMAIN_PROBIT = 8              /* low < x < high: z = Phi^-1((x - low) / (high - low)) */
 };
 DIFFEO_API diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domain, const int64_t *columns, int64_t count,
     const double *low, const double *high);

@@ -345,6 +345,7 @@ struct spline_options {
   double boundary_derivative = defaults().boundary_derivative;
   std::int32_t half_ends = defaults().half_ends;
   std::int32_t encoding = defaults().encoding;
+  double min_lambda = defaults().min_lambda;
 
   spline_options &set_bins(std::int64_t value) { bins = value; return *this; }
   spline_options &set_low(double value) { low = value; return *this; }
@@ -359,6 +360,7 @@ struct spline_options {
   spline_options &set_boundary_derivative(double value) { boundary_derivative = value; return *this; }
   spline_options &set_half_ends(std::int32_t value) { half_ends = value; return *this; }
   spline_options &set_encoding(std::int32_t value) { encoding = value; return *this; }
+  spline_options &set_min_lambda(double value) { min_lambda = value; return *this; }
 
   class in_c {
    public:
@@ -376,6 +378,7 @@ struct spline_options {
       c_.boundary_derivative = from.boundary_derivative;
       c_.half_ends = from.half_ends;
       c_.encoding = from.encoding;
+      c_.min_lambda = from.min_lambda;
     }
     in_c(const in_c &) = delete;
     in_c &operator=(const in_c &) = delete;
@@ -599,6 +602,11 @@ struct base_options {
   double df = defaults().df;
   std::int64_t components = defaults().components;
   std::optional<network_options> network{};
+  double alpha = defaults().alpha;
+  double beta = defaults().beta;
+  std::int32_t covariance = defaults().covariance;
+  std::int32_t diagonal = defaults().diagonal;
+  double epsilon = defaults().epsilon;
 
   base_options &set_base(std::int32_t value) { base = value; return *this; }
   base_options &set_low(double value) { low = value; return *this; }
@@ -606,6 +614,11 @@ struct base_options {
   base_options &set_df(double value) { df = value; return *this; }
   base_options &set_components(std::int64_t value) { components = value; return *this; }
   base_options &set_network(network_options value) { network = std::move(value); return *this; }
+  base_options &set_alpha(double value) { alpha = value; return *this; }
+  base_options &set_beta(double value) { beta = value; return *this; }
+  base_options &set_covariance(std::int32_t value) { covariance = value; return *this; }
+  base_options &set_diagonal(std::int32_t value) { diagonal = value; return *this; }
+  base_options &set_epsilon(double value) { epsilon = value; return *this; }
 
   class in_c {
    public:
@@ -615,6 +628,11 @@ struct base_options {
       c_.high = from.high;
       c_.df = from.df;
       c_.components = from.components;
+      c_.alpha = from.alpha;
+      c_.beta = from.beta;
+      c_.covariance = from.covariance;
+      c_.diagonal = from.diagonal;
+      c_.epsilon = from.epsilon;
       if (from.network) c_.network = network_.emplace(*from.network).get();
     }
     in_c(const in_c &) = delete;

@@ -71,6 +71,7 @@ extension diffeo_spline_options: SizedStruct {
       d.derivative.rawValue, d.derivativeBound, d.boundaryDerivative
     )
     encoding = Int32(DIFFEO_ENCODING_CIRCLE)
+    min_lambda = d.minLambda
   }
 
   var rule: SplineRule {
@@ -86,6 +87,7 @@ extension diffeo_spline_options: SizedStruct {
       rule.halfEnds = try flag(half_ends, "half_ends")
       rule.encodesAngles = try choice(
         encoding, "encoding", [DIFFEO_ENCODING_CIRCLE: true, DIFFEO_ENCODING_NUMBERS: false])
+      rule.minLambda = min_lambda
       return rule
     }
   }
@@ -130,16 +132,23 @@ extension diffeo_base_options: SizedStruct {
     base = Int32(DIFFEO_BASE_STANDARD_NORMAL)
     (low, high, df) = (defaults.low, defaults.high, defaults.df)
     components = Int64(defaults.components)
+    (alpha, beta) = (defaults.alpha, defaults.beta)
+    (covariance, diagonal) = (defaults.mixture.covariance.rawValue, defaults.mixture.diagonal.rawValue)
+    epsilon = defaults.mixture.epsilon
   }
 
   var choice: BaseChoice {
     get throws(DiffeoError) {
       try requireZero(reserved)
+      var mixture = MixtureOptions()
+      mixture.covariance = try DiffeoABI.choice(covariance, "covariance")
+      mixture.diagonal = try DiffeoABI.choice(diagonal, "diagonal")
+      mixture.epsilon = epsilon
       return try BaseChoice(
         number: base,
         BaseOptions(
-          low: low, high: high, df: df, components: Int(components),
-          network: diffeo_network_options.contextNetwork(network)))
+          low: low, high: high, df: df, components: Int(components), alpha: alpha, beta: beta,
+          mixture: mixture, network: diffeo_network_options.contextNetwork(network)))
     }
   }
 }

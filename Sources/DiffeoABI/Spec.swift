@@ -148,6 +148,7 @@ public func diffeo_spec_add_domain(
         DIFFEO_DOMAIN_LOGIT: DomainMap.logit, DIFFEO_DOMAIN_LOG: .log, DIFFEO_DOMAIN_SOFTPLUS: .softplus,
         DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL: .logisticToNormal, DIFFEO_DOMAIN_LEAKY_TANH: .leakyTanh,
         DIFFEO_DOMAIN_LEAKY_RELU: .leakyReLU, DIFFEO_DOMAIN_LOG_TANH: .logTanh,
+        DIFFEO_DOMAIN_PROBIT: .probit,
       ])
     let columns = try columnChoice(columns, count, dim: dim)
     func ends(_ values: UnsafePointer<Double>?, _ name: String, _ needed: Bool) throws(DiffeoError) -> [Double] {

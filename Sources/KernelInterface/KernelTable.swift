@@ -257,9 +257,11 @@ public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
   }
 }
 
-/// Monotone rational-quadratic splines over the box [low, high], of x and of y. Raw parameters of a number: `bins` widths,
-/// `bins` heights, then derivatives. widths = (high - low) (minWidth + (1 - bins minWidth) softmax(raw)), heights in the
-/// same way; zeros make the identity. Other conventions: see `logitBound` and `halfEnds`.
+/// Monotone rational splines over the box [low, high], of x and of y. Raw parameters of a number: `bins` widths, `bins`
+/// heights, then derivatives, then, of linear pieces, `bins` places where two of them meet.
+/// widths = (high - low) (minWidth + (1 - bins minWidth) softmax(raw)), heights in the same way; zeros make the identity.
+/// Other conventions: see `logitBound` and `halfEnds`. Minima that are less than 2^-50 (Double: 2^-200), 0 too, are taken
+/// as that: softmax and softplus may underflow, and no size or slope is 0.
 public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
   public enum Boundary: Int32, Sendable, BitwiseCopyable {
     /// The identity outside of the box; derivatives at the interior knots, those at its ends are 1.
@@ -275,6 +277,14 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
     /// A circle that is turned by half before: of x + (high - low) / 2. Derivatives at the interior knots, those at the
     /// ends of the box are 1.
     case halfTurn
+  }
+  /// The curve in a bin.
+  public enum Pieces: Int32, Sendable, BitwiseCopyable {
+    /// One quotient of two quadratic polynomials.
+    case quadratic = 1
+    /// Two quotients of linear ones, which meet at the part lambda = minLambda + (1 - 2 minLambda) sigmoid(raw) of its
+    /// width.
+    case linear
   }
   public enum Derivative: Int32, Sendable, BitwiseCopyable {
     /// minDerivative + softplus(raw + offset)
@@ -298,6 +308,8 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
   public var halfEnds = false
   /// Of `periodic`: whether networks see angles by cosine and sine. Not for the kernels.
   public var encodesAngles = true
+  public var pieces = Pieces.quadratic
+  public var minLambda = 0.025
   public init(
     bins: Int, low: Double, high: Double, boundary: Boundary, minWidth: Double, minHeight: Double,
     minDerivative: Double, offset: Double
@@ -319,7 +331,7 @@ public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
     case .interval, .free, .extended: bins + 1
     }
   }
-  public var parameterCount: Int { 2 * bins + derivativeCount }
+  public var parameterCount: Int { 2 * bins + derivativeCount + (pieces == .linear ? bins : 0) }
   /// Of a size: how many minima all bins have together.
   public var minimumCount: Int { halfEnds ? bins - 1 : bins }
 }

@@ -5,7 +5,7 @@ import KernelInterface
 // bin, 0 to 1, v that of y, s = height / width and the derivatives d0, d1 at its ends:
 //     v = (s t^2 + d0 t (1 - t)) / b,  b = s (1 - 2 t (1 - t)) + (d0 + d1) t (1 - t)
 //     dy/dx = (s / b)^2 (d1 t^2 + 2 s t (1 - t) + d0 (1 - t)^2)
-// All of these are sums of positive terms: nothing cancels.
+// All of these are sums of positive terms: nothing cancels. So are those of linear pieces (Halves; Dolatabadi et al. 2020).
 
 func spline(_ rule: UnsafeRawPointer, _ count: Int, _ x: In, _ p: Out, _ y: Out, _ logs: Out) {
   let rule = rule.assumingMemoryBound(to: SplineRule.self).pointee
@@ -44,8 +44,8 @@ struct SplineBlock {
   var given = V(), result = V(), logarithm = V()
   var bin = V()
   var width = SplineSide(), height = SplineSide()
-  /// Raw parameters of the derivatives at both ends of the bin; then the gradient in them.
-  var lower = V(), upper = V()
+  /// Raw parameters of the derivatives at both ends of the bin, and, of linear pieces, of lambda; then the gradient in them.
+  var lower = V(), upper = V(), lambda = V()
   @inline(always) init() {}
 }
 
@@ -153,7 +153,11 @@ struct SplineSide {
   block.pointee.bin = bin
   block.pointee.width = amongHeights ? b : a
   block.pointee.height = amongHeights ? a : b
-  (block.pointee.lower, block.pointee.upper) = rule.rawDerivatives(bin, heights + rule.bins &* count, numbers)
+  let derivatives = heights + rule.bins &* count
+  (block.pointee.lower, block.pointee.upper) = rule.rawDerivatives(bin, derivatives, numbers)
+  if rule.isLinear {
+    block.pointee.lambda = rule.rawLambda(bin, derivatives + rule.derivativeCount &* count, numbers)
+  }
 }
 
 @inline(never) func evaluate(_ rule: SplineRule, _ block: UnsafeMutablePointer<SplineBlock>, inverse: Bool) {
@@ -167,19 +171,21 @@ struct SplineSide {
   var u: V
   var result: V
   if inverse {
-    (t, u) = piece.solve(h.place(at))
+    let v = h.place(at)
+    (t, u) = rule.isLinear ? Halves(piece, rule.lambda(block.pointee).value).solve(v) : piece.solve(v)
     result = fma(t, w.size, w.left)
   } else {
     t = w.place(at)
     u = 1 - t
-    result = fma(piece.value(t, u), h.size, h.left)
+    let v = rule.isLinear ? Halves(piece, rule.lambda(block.pointee).value).value(t, u) : piece.value(t, u)
+    result = fma(v, h.size, h.left)
   }
   if rule.endsCount {
     // The derivative at the end, and no other number near it.
     t = t.replacing(with: V(repeating: 1), where: at .>= rule.high)
     u = u.replacing(with: V(), where: at .>= rule.high)
   }
-  let slope = piece.slope(t, u)
+  let slope = rule.isLinear ? Halves(piece, rule.lambda(block.pointee).value).slope(t, u) : piece.slope(t, u)
   var logarithm = log(slope)
   // NaN in the parameters shows at the end of the box and outside, too.
   let known = result .== result
@@ -225,6 +231,9 @@ struct SplineSide {
       rule.bins, S(range * (1 - minima * rule.minHeight)), i, count, block, ofWidths: false, p + half, gp + half)
     if rule.logitBound > 0 { clipPullback(rule, i, count, block, p, gp) }
     derivativePullback(rule, i, count, block, gp + 2 &* half)
+    if rule.pieces == .linear {
+      lambdaPullback(rule.bins, i, count, block, gp + 2 &* half + rule.derivativeCount &* count)
+    }
     numbers.advance()
   }
 }
@@ -243,23 +252,9 @@ struct SplineSide {
   var t = w.place(at)
   if rule.endsCount { t = t.replacing(with: one, where: at .>= rule.high) }
   let u = 1 - t
-  let tu = t * u
-  let v = piece.value(t, u)
-  let m = piece.m(t, u)
-  let perM = one / m
-  let perB = one / piece.b(tu)
-  // Derivatives of log dy/dx (l) and of v by t, s, d0 and d1.
-  let turn = u - t
-  let round = fma(tu, V(repeating: -2), one)
-  let mt = 2 * fma(piece.d1, t, fma(s, turn, -piece.d0 * u))
-  var lt = fma(mt, perM, (piece.d0 + piece.d1 - 2 * s) * turn * perB * -2)
-  let ls = 2 * (one / s + tu * perM - round * perB)
-  let l0 = fma(u * u, perM, tu * perB * -2)
-  let l1 = fma(t * t, perM, tu * perB * -2)
-  let vt = s * perB * m * perB
-  let vs = (t * t - v * round) * perB
-  let v0 = tu * (one - v) * perB
-  let v1 = -v * tu * perB
+  let d =
+    rule.isLinear ? Halves(piece, rule.lambda(block.pointee).value).partials(t, u) : piece.partials(t, u)
+  var lt = d.lt
 
   var outside = rule.outside(given)
   let gResult = block.pointee.result
@@ -271,7 +266,7 @@ struct SplineSide {
     lt = lt.replacing(with: V(), where: outside)
   default: break
   }
-  let slope = s * vt
+  let slope = s * d.vt
   let gPlace = gLogs * lt * w.reciprocal
   var gArgument = inverse ? (gResult + gPlace) / slope : fma(gResult, slope, gPlace)
   let gValue = inverse ? -gArgument : gResult
@@ -283,14 +278,14 @@ struct SplineSide {
   }
   block.pointee.result = gArgument
   let gv = gy * h.size
-  let gt = fma(gv, vt, gLogs * lt) * w.reciprocal
-  let gs = fma(gv, vs, gLogs * ls) * w.reciprocal
+  let gt = fma(gv, d.vt, gLogs * lt) * w.reciprocal
+  let gs = fma(gv, d.vs, gLogs * d.ls) * w.reciprocal
   block.pointee.width.gLeft = -gt
   block.pointee.width.gSize = -fma(t, gt, s * gs)
   block.pointee.height.gLeft = gy
-  block.pointee.height.gSize = fma(gy, v, gs)
-  var gLower = fma(gv, v0, gLogs * l0)
-  var gUpper = fma(gv, v1, gLogs * l1)
+  block.pointee.height.gSize = fma(gy, d.v, gs)
+  var gLower = fma(gv, d.v0, gLogs * d.l0)
+  var gUpper = fma(gv, d.v1, gLogs * d.l1)
   switch rule.boundary {
   case .extended:
     // Outside t is 0 or 1.
@@ -300,6 +295,9 @@ struct SplineSide {
   }
   block.pointee.lower = gLower * d0.slope
   block.pointee.upper = gUpper * d1.slope
+  if rule.isLinear {
+    block.pointee.lambda = fma(gv, d.vLambda, gLogs * d.lLambda) * rule.lambda(block.pointee).slope
+  }
 }
 
 /// Of all sizes: those of earlier bins move the left end of the bin.
@@ -349,6 +347,21 @@ struct SplineSide {
   }
 }
 
+/// Of the bin alone.
+@inline(never) func lambdaPullback(
+  _ bins: Int, _ first: Int, _ count: Int, _ block: UnsafeMutablePointer<SplineBlock>, _ gp: Out
+) {
+  let numbers = Numbers(count, first: first, block)
+  let bin = block.pointee.bin
+  var knot = V()
+  var j = 0
+  while j < bins {
+    numbers.write(V().replacing(with: block.pointee.lambda, where: bin .== knot), gp, j)
+    knot += 1
+    j &+= 1
+  }
+}
+
 /// As many numbers as a vector has lanes, or the last few: these go through padded memory.
 private struct Numbers {
   var first = 0
@@ -392,12 +405,28 @@ private struct Axis {
   let endLeast, start: V
   @inline(always) init(_ rule: SplineRule, _ minimum: Double) {
     let range = rule.high - rule.low
+    // A bound of the logits is a minimum, too.
+    let minimum = rule.logitBound > 0 || minimum > leastMinimum ? minimum : leastMinimum
     let missing = rule.halfEnds ? 0.5 * range * minimum : 0
     least = V(repeating: S(range * minimum))
     span = V(repeating: S(range * (1 - Double(rule.minimumCount) * minimum)))
     endLeast = V(repeating: S(range * minimum - missing))
     start = V(repeating: S(rule.low - missing))
   }
+}
+
+/// What a minimum of 0 is taken as: so small that no size shows it, and its square is still a number.
+#if F32
+  private let leastMinimum = 0x1p-50
+#else
+  private let leastMinimum = 0x1p-200
+#endif
+
+/// Derivatives of log dy/dx (l) and of v by t, s, d0, d1 and lambda.
+private struct SplinePartials {
+  var lt, ls, l0, l1: V
+  var v, vt, vs, v0, v1: V
+  var lLambda = V(), vLambda = V()
 }
 
 /// The curve in one bin.
@@ -434,6 +463,99 @@ private struct Piece {
     let second = b * per
     return (first.replacing(with: second, where: negative), second.replacing(with: first, where: negative))
   }
+
+  @inline(always) func partials(_ t: V, _ u: V) -> SplinePartials {
+    let one = V(repeating: 1)
+    let tu = t * u
+    let v = value(t, u)
+    let m = m(t, u)
+    let perM = one / m
+    let perB = one / b(tu)
+    let turn = u - t
+    let round = fma(tu, V(repeating: -2), one)
+    let mt = 2 * fma(d1, t, fma(s, turn, -d0 * u))
+    return SplinePartials(
+      lt: fma(mt, perM, (d0 + d1 - 2 * s) * turn * perB * -2), ls: 2 * (one / s + tu * perM - round * perB),
+      l0: fma(u * u, perM, tu * perB * -2), l1: fma(t * t, perM, tu * perB * -2), v: v, vt: s * perB * m * perB,
+      vs: (t * t - v * round) * perB, v0: tu * (one - v) * perB, v1: -v * tu * perB)
+  }
+}
+
+/// The curve in one bin of linear pieces, two hyperbolas that meet at t = lambda with one slope. Each is the same function
+/// of what it is seen from its end of the bin: with the part r of the width from there, up to l, which is lambda or
+/// 1 - lambda, the derivative d there and m = (1 - l) sqrt(d0 d1) + l d,
+///     v = l d r / b,  b = s (l - r) + m r,  dy/dx = d (l s / b)^2
+private struct Halves {
+  private let s, d0, d1, lambda, rest, mean: V
+
+  @inline(always) init(_ piece: Piece, _ lambda: V) {
+    s = piece.s
+    d0 = piece.d0
+    d1 = piece.d1
+    self.lambda = lambda
+    rest = 1 - lambda
+    mean = d0.squareRoot() * d1.squareRoot()
+  }
+
+  /// One of the two. other: the derivative at the other end.
+  private struct Half {
+    let isFirst: SIMDMask<V.MaskStorage>
+    let l, rest, d, other, m: V
+  }
+
+  @inline(always) private func half(_ isFirst: SIMDMask<V.MaskStorage>) -> Half {
+    let l = rest.replacing(with: lambda, where: isFirst)
+    let others = lambda.replacing(with: rest, where: isFirst)
+    let d = d1.replacing(with: d0, where: isFirst)
+    return Half(
+      isFirst: isFirst, l: l, rest: others, d: d, other: d0.replacing(with: d1, where: isFirst),
+      m: fma(l, d, others * mean))
+  }
+
+  @inline(always) private func b(_ half: Half, _ r: V) -> V { fma(s, half.l - r, half.m * r) }
+
+  @inline(always) func value(_ t: V, _ u: V) -> V {
+    let half = half(t .<= lambda)
+    let r = u.replacing(with: t, where: half.isFirst)
+    let v = half.l * half.d * r / b(half, r)
+    return (1 - v).replacing(with: v, where: half.isFirst)
+  }
+
+  @inline(always) func slope(_ t: V, _ u: V) -> V {
+    let half = half(t .<= lambda)
+    let q = half.l * s / b(half, u.replacing(with: t, where: half.isFirst))
+    return q * half.d * q
+  }
+
+  /// t and 1 - t for v: r = v s l / (v s + l d - v m), from the end where v is small.
+  @inline(always) func solve(_ v: V) -> (V, V) {
+    let half = half(v .<= lambda * d0 / fma(lambda, d0, rest * mean))
+    let near = (1 - v).replacing(with: v, where: half.isFirst)
+    let left = near * s
+    let r = left * half.l / (left + positivePart(fma(-near, half.m, half.l * half.d)))
+    return ((1 - r).replacing(with: r, where: half.isFirst), r.replacing(with: 1 - r, where: half.isFirst))
+  }
+
+  @inline(always) func partials(_ t: V, _ u: V) -> SplinePartials {
+    let half = half(t .<= lambda)
+    let (l, d) = (half.l, half.d)
+    let r = u.replacing(with: t, where: half.isFirst)
+    let perB = 1 / b(half, r)
+    let v = l * d * r * perB
+    let share = 0.5 * half.rest * mean * r
+    let (bS, bL) = (l - r, fma(r, d - mean, s))
+    let (bD, bOther) = (fma(l, r, share / d), share / half.other)
+    let q = l * perB
+    let sign = V(repeating: -1).replacing(with: V(repeating: 1), where: half.isFirst)
+    let (lD, lOther) = (fma(bD * perB, V(repeating: -2), 1 / d), bOther * perB * -2)
+    let (vD, vOther) = (sign * (l * r - v * bD) * perB, -sign * v * bOther * perB)
+    return SplinePartials(
+      lt: sign * (half.m - s) * perB * -2, ls: 2 * (1 / s - bS * perB),
+      l0: lOther.replacing(with: lD, where: half.isFirst), l1: lD.replacing(with: lOther, where: half.isFirst),
+      v: (1 - v).replacing(with: v, where: half.isFirst), vt: q * d * q * s, vs: -sign * v * bS * perB,
+      v0: vOther.replacing(with: vD, where: half.isFirst), v1: vD.replacing(with: vOther, where: half.isFirst),
+      lLambda: 2 * sign * (1 / l - bL * perB), vLambda: (d * r - v * bL) * perB)
+  }
 }
 
 /// A rule, its numbers in all lanes.
@@ -445,6 +567,8 @@ private struct Rule {
   let width, height: Axis
   let derivative: SplineRule.Derivative
   let minDerivative, offset, perDerivativeBound, boundaryDerivative: V
+  let isLinear: Bool
+  private let minLambda, lambdaSpan: V
   /// Whether the ends of the box have the slope of the spline, where it jumps or goes on outside.
   let endsCount: Bool
 
@@ -458,11 +582,14 @@ private struct Rule {
     perRange = V(repeating: S(1 / (rule.high - rule.low)))
     width = Axis(rule, rule.minWidth)
     height = Axis(rule, rule.minHeight)
-    minDerivative = V(repeating: S(rule.minDerivative))
+    minDerivative = V(repeating: S(rule.minDerivative > leastMinimum ? rule.minDerivative : leastMinimum))
     offset = V(repeating: S(rule.offset))
     derivative = rule.derivative
     perDerivativeBound = V(repeating: S(1 / rule.derivativeBound))
     boundaryDerivative = V(repeating: S(rule.boundaryDerivative))
+    isLinear = rule.pieces == .linear
+    minLambda = V(repeating: S(rule.minLambda))
+    lambdaSpan = V(repeating: S(1 - 2 * rule.minLambda))
     switch boundary {
     case .linear: endsCount = rule.boundaryDerivative != 1
     case .free, .extended: endsCount = true
@@ -589,6 +716,25 @@ private struct Rule {
     side.before = before
     side.sum = sum
     return side
+  }
+
+  // MARK: Lambda
+
+  @inline(always) func rawLambda(_ bin: V, _ p: In, _ numbers: Numbers) -> V {
+    var raw = V()
+    var knot = V()
+    var j = 0
+    while j < bins {
+      raw = raw.replacing(with: numbers.read(p, j), where: bin .>= knot)
+      knot += 1
+      j &+= 1
+    }
+    return raw
+  }
+
+  @inline(always) func lambda(_ block: SplineBlock) -> Derivative {
+    let (value, complement) = sigmoidAndComplement(block.lambda)
+    return Derivative(value: fma(value, lambdaSpan, minLambda), slope: value * complement * lambdaSpan)
   }
 
   // MARK: Derivatives at the knots

@@ -42,7 +42,7 @@ struct ReferenceBase {
     switch spec {
     case let spec as MixtureSpec:
       let terms = (0..<spec.components).map { k in
-        p[k] + (0..<dim).reduce(0) { $0 + logNormal(z[$1], p, spec.components, k, $1) }
+        p[k] + (0..<dim).reduce(0) { $0 + logNormal(z, p, spec, k, $1) }
       }
       return logSum(terms) - logSum(Array(p.prefix(spec.components)))
     default: return (0..<dim).reduce(0) { $0 + logDensity($1, z[$1], p) }
@@ -58,14 +58,43 @@ struct ReferenceBase {
       logGamma((exp(p[i]) + 1) / 2) - logGamma(exp(p[i]) / 2) - 0.5 * log(exp(p[i]) * .pi)
         - (exp(p[i]) + 1) / 2 * log(1 + z * z / exp(p[i]))
     case is StandardNormalSpec: -0.5 * z * z - 0.5 * log(2 * .pi)
+    case let spec as BetaSpec:
+      z > spec.low && z < spec.high
+        ? (p[i] - 1) * log((z - spec.low) / (spec.high - spec.low))
+          + (p[dim + i] - 1) * log((spec.high - z) / (spec.high - spec.low)) - log(spec.high - spec.low)
+          - (logGamma(p[i]) + logGamma(p[dim + i]) - logGamma(p[i] + p[dim + i]))
+        : -.infinity
     default: .nan
     }
   }
 
-  private func logNormal(_ z: Double, _ p: [Double], _ components: Int, _ k: Int, _ i: Int) -> Double {
-    let mean = p[components + k * dim + i]
-    let logScale = p[components + components * dim + k * dim + i]
-    return -0.5 * pow((z - mean) / exp(logScale), 2) - logScale - 0.5 * log(2 * .pi)
+  private func logNormal(_ z: [Double], _ p: [Double], _ spec: MixtureSpec, _ k: Int, _ i: Int) -> Double {
+    let (e, deviation) = residual(z, p, spec, k, i)
+    return -0.5 * e * e - log(deviation) - 0.5 * log(2 * .pi)
+  }
+
+  /// Of column i of component k given those before it in the order of the factor: what is standard normal, and the
+  /// deviation.
+  private func residual(_ z: [Double], _ p: [Double], _ spec: MixtureSpec, _ k: Int, _ i: Int) -> (Double, Double) {
+    let (components, options) = (spec.components, spec.factors.options)
+    let means = Array(p[components + k * dim..<components + (k + 1) * dim])
+    let raw = p[components * (1 + dim) + k * dim..<components * (1 + dim) + (k + 1) * dim]
+    let s = raw.map { (options.diagonal == .exp ? exp($0) : log(1 + exp($0))) + options.epsilon }
+    let count = dim * (dim - 1) / 2
+    let triangle =
+      options.covariance == .diagonal ? [] : p[(components * (1 + 2 * dim) + k * count)...].prefix(count).map { $0 }
+    var matrix = (0..<dim).map { i in (0..<dim).map { i == $0 ? s[i] : 0 } }
+    var next = triangle.makeIterator()
+    for i in 0..<dim {
+      for j in options.covariance == .full ? 0..<i : i + 1..<dim { matrix[i][j] = next.next() ?? 0 }
+    }
+    let d = (0..<dim).map { z[$0] - means[$0] }
+    guard options.covariance != .precision else {
+      return ((i..<dim).reduce(0) { $0 + matrix[i][$1] * d[$1] }, 1 / s[i])
+    }
+    var e: [Double] = []
+    for j in 0...i { e.append((d[j] - (0..<j).reduce(0) { $0 + matrix[j][$1] * e[$1] }) / s[j]) }
+    return (e[i], s[i])
   }
 
   /// The distribution function of column i given the columns before it.
@@ -79,15 +108,15 @@ struct ReferenceBase {
       let df = exp(p[i])
       let tail = 0.5 * incompleteBeta(df / (df + z[i] * z[i]), df / 2, 0.5)
       return z[i] > 0 ? 1 - tail : tail
+    case let spec as BetaSpec:
+      return incompleteBeta((z[i] - spec.low) / (spec.high - spec.low), p[i], p[dim + i])
     case let spec as MixtureSpec:
+      let isBefore = { (j: Int) in spec.factors.options.covariance == .precision ? j > i : j < i }
       let logs = (0..<spec.components).map { k in
-        p[k] + (0..<i).reduce(0) { $0 + logNormal(z[$1], p, spec.components, k, $1) }
+        p[k] + (0..<dim).filter(isBefore).reduce(0) { $0 + logNormal(z, p, spec, k, $1) }
       }
       let total = logSum(logs)
-      return logs.indices.reduce(0) { sum, k in
-        let at = spec.components + k * dim + i
-        return sum + exp(logs[k] - total) * normalCDF((z[i] - p[at]) / exp(p[at + spec.components * dim]))
-      }
+      return logs.indices.reduce(0) { $0 + exp(logs[$1] - total) * normalCDF(residual(z, p, spec, $1, i).0) }
     default:
       Issue.record("no formula for \(type(of: spec))")
       return .nan
@@ -234,6 +263,49 @@ private func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
     try check(Double.self)
   }
 
+  @Test("log B, against 40 digits")
+  func beta() {
+    for (a, b, value) in [
+      (0.1, 0.1, 2.9813614810376273379), (0.5, 0.5, 1.1447298858494001741), (1, 1, 0), (13, 13, -18.02917623165674764),
+      (0.1, 10000, 1.3316831145965869022), (10000, 10000, -13866.28325676140964), (15.9, 2.5, -6.7443678841464760383),
+    ] {
+      #expect(abs(logBeta(a, b) - value) <= 4e-16 * (1 + abs(value)), "\(a) \(b)")
+      #expect(abs(logBeta(b, a) - value) <= 4e-16 * (1 + abs(value)), "\(b) \(a)")
+    }
+  }
+
+  @Test(
+    "quantiles of the beta distribution", arguments: [(0.1, 0.1), (0.1, 1e4), (1, 1), (13, 13), (2.5, 0.7), (1e4, 1e4)])
+  func betaQuantiles(_ a: Double, _ b: Double) {
+    let distribution = BetaDistribution(alpha: a, beta: b)
+    for u in [1e-16, 1e-9, 1e-3, 0.1, 0.25, 0.4999, 0.5] {
+      let y = distribution.logitOfQuantile(u)
+      let (x, rest) = (1 / (1 + exp(-y)), 1 / (1 + exp(y)))
+      // What the reference can tell: in the powers of x, and in log B.
+      let tolerance = 1e-13 * (10 + a * abs(log(x)) + b * abs(log(rest)) + abs(logBeta(a, b)))
+      let back = incompleteBeta(x, a, b)
+      #expect(x == 0 || abs(back - u) <= tolerance * (u + (x > 0.3 ? 1e-3 : 0)), "\(u): \(back)")
+    }
+    #expect(distribution.logitOfQuantile(0.2) < distribution.logitOfQuantile(0.2000001))
+  }
+
+  @Test("beta numbers stay where the density is", arguments: [(0.1, 0.1), (13, 13), (1e4, 3)])
+  func betaSupport(_ alpha: Double, _ beta: Double) throws {
+    func check<S: Scalar>(_: S.Type) throws {
+      var builder = try SpecBuilder(dim: 3, contextDim: 0, dtype: S.dtype)
+      try builder.setBase(.beta(alpha: alpha, beta: beta, low: -0.3, high: 5))
+      let flow = try Flow<S>(spec: builder.spec, seed: 0)
+      let (x, logProb) = try flow.samples(5000, seed: 5)
+      let (l, h) = (S(-0.3), S(5))
+      #expect(x.allSatisfy { $0 > l && $0 < h })
+      #expect(logProb.allSatisfy { $0.isFinite })
+      let logs = try flow.logProb(x: [l, 1, 1, 1, h, 1, 1, h.nextUp, 1, .nan, 1, 1], rows: 4, context: [])
+      #expect(logs[..<3].allSatisfy { $0 == -.infinity } && logs[3].isNaN)
+    }
+    try check(Float.self)
+    try check(Double.self)
+  }
+
   @Test("numbers are drawn in (0, 1) for single precision, too")
   func logisticTails() throws {
     var builder = try SpecBuilder(dim: 1, contextDim: 0, dtype: .f32)
@@ -268,6 +340,9 @@ private func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
     .studentT(df: -1, nil), .studentT(df: .nan, nil), .studentT(df: .infinity, nil), .studentT(df: 1e9, nil),
     .mixture(components: 0, nil), .mixture(components: -1, nil), .mixture(components: .max, nil),
     .mixture(components: 1025, nil),
+    .beta(alpha: 0, beta: 1, low: 0, high: 1), .beta(alpha: 1, beta: .nan, low: 0, high: 1),
+    .beta(alpha: 1, beta: 2e4, low: 0, high: 1), .beta(alpha: 1, beta: 1, low: 1, high: 1),
+    .mixture(components: 2, nil, factors: .init(epsilon: -1)), .mixture(components: 2, nil, factors: .init(epsilon: 1)),
     // No context.
     .normal(.small()), .studentT(df: 5, .small()), .mixture(components: 2, .small()),
   ]

@@ -253,7 +253,7 @@ struct Case: CustomTestStringConvertible, Sendable {
         }
       }
     }
-    cases += conventions + elementwise + mixtures + formulas
+    cases += conventions + linearSplines + elementwise + mixtures + formulas
     let activations: [Activation] = [
       .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu, .geluErf,
     ]
@@ -501,6 +501,8 @@ struct Case: CustomTestStringConvertible, Sendable {
       (rule.logitBound, rule.derivative, rule.derivativeBound) = (3.45, .exp, 6.9)
     }
     let table: [(String, SplineRule.Boundary, Double, @Sendable (inout SplineRule) -> Void)] = [
+      // pzflow's
+      ("unbounded", .linear, 0, { $0.minDerivative = 0 }),
       ("clipped", .linear, 0, zuko), ("jumping", .linear, 1e-3, { $0.boundaryDerivative = 0.7 }),
       ("half-ended", .free, 0.01, { $0.halfEnds = true }), ("numbered", .periodic, 1e-3, { $0.encodesAngles = false }),
       ("half-turned", .halfTurn, 0, zuko),
@@ -539,12 +541,53 @@ struct Case: CustomTestStringConvertible, Sendable {
     return cases
   }()
 
+  /// With every boundary, and Pyro's ends.
+  private static let linearSplines: [Case] = {
+    let table: [(String, SplineRule.Boundary, @Sendable (inout SplineRule) -> Void)] = [
+      ("linear", .linear, { $0.boundaryDerivative = 0.999 }), ("periodic", .periodic, { _ in }),
+      ("interval", .interval, { _ in }), ("free", .free, { $0.minLambda = 0.2 }),
+      ("extended", .extended, { $0.halfEnds = true }), ("half-turned", .halfTurn, { $0.logitBound = 3 }),
+    ]
+    var cases: [Case] = []
+    for (name, boundary, convention) in table {
+      let isBox = boundary == .periodic || boundary == .halfTurn || boundary == .interval
+      let (low, high) = isBox ? (-1.7, 1.9) : (-1.2, 1.1)
+      for (dim, contextDim) in [(1, 0), (2, 0), (6, 3)] {
+        let conditioner = SpecBuilder.Conditioner.small(
+          transformer: .linearSpline(bins: 4, low: low, high: high, boundary: boundary, convention))
+        let base: BaseChoice = isBox ? .uniform(low: low, high: high) : .standardNormal
+        let extent: Case.Extent = isBox ? .square(low...high) : .square(-14...14)
+        for inverted in [false, true] {
+          cases.append(
+            Case(
+              "\(inverted ? "inverse " : "")autoregressive, \(name) spline of linear pieces", dim: dim,
+              contextDim: contextDim, extent: extent, traits: .hasKinks
+            ) {
+              try $0.addAutoregressive(conditioner, order: .random, randomDegrees: false, inverted: inverted, seed: 2)
+              try $0.setBase(base)
+            })
+        }
+        if dim > 1 {
+          cases.append(
+            Case(
+              "coupling, \(name) spline of linear pieces", dim: dim, contextDim: contextDim, extent: extent,
+              traits: .hasKinks
+            ) {
+              try $0.addCoupling(conditioner, mask: .odd, seed: 1)
+              try $0.setBase(base)
+            })
+        }
+      }
+    }
+    return cases
+  }()
+
   private static let elementwise: [Case] = {
     var cases: [Case] = []
     let spline = MapOptions.spline(bins: 4, low: -1.2, high: 1.1)
     let maps: [(String, MapOptions, Traits)] = [
       ("affine", .affine(.softClip), []), ("additive", .affine(.additive), []), ("gated", .affine(.gated), []),
-      ("spline", spline, .hasKinks),
+      ("spline", spline, .hasKinks), ("linear spline", .linearSpline(bins: 3, low: -1.2, high: 1.1), .hasKinks),
       ("mixture", .mixture(components: 3, family: .normal, target: .logistic, bound: 2), []),
       ("sinh-arcsinh", MapOptions(SinhArcsinhRule.self), []),
     ]
@@ -614,6 +657,9 @@ struct Case: CustomTestStringConvertible, Sendable {
         add("logit", inverted, inverted ? -14...14 : -2.4...2.1, inverted ? [] : .isBounded) {
           try $0.addDomain(.logit, columns: columns, low: low, high: high)
         }
+        add("probit", inverted, inverted ? -14...14 : -2.4...2.1, inverted ? [] : .isBounded) {
+          try $0.addDomain(.probit, columns: columns, low: low, high: high)
+        }
         add("log", inverted, inverted ? -14...14 : -2.4...30, []) {
           try $0.addDomain(.log, columns: columns, low: low)
         }
@@ -658,7 +704,18 @@ struct Case: CustomTestStringConvertible, Sendable {
         ("normal", .normal(network)), ("student_t", .studentT(df: 5, network)),
         ("mixture", .mixture(components: 4, network)),
       ]
-      if contextDim == 0 { bases += [("logistic", .logistic), ("uniform", .uniform(low: -4, high: 5))] }
+      for covariance in [MixtureFactors.Covariance.diagonal, .full, .precision] {
+        var factors = MixtureOptions()
+        (factors.covariance, factors.diagonal) = (covariance, covariance == .full ? .exp : .softplus)
+        factors.epsilon = covariance == .precision ? 0 : 1e-3
+        bases.append(("mixture, \(covariance)", .mixture(components: 3, network, factors: factors)))
+      }
+      if contextDim == 0 {
+        bases += [
+          ("logistic", .logistic), ("uniform", .uniform(low: -4, high: 5)),
+          ("beta", .beta(alpha: 3, beta: 2.5, low: -4, high: 5)),
+        ]
+      }
       for (name, base) in bases {
         var alone = Case("\(name) alone", dim: dim, contextDim: contextDim, traits: .isBaseAlone) {
           try $0.setBase(base)
@@ -666,13 +723,13 @@ struct Case: CustomTestStringConvertible, Sendable {
         var under = Case("\(name) under a layer", dim: dim, contextDim: contextDim) {
           try $0.setBase(base)
           // So that x of the tests is within the support.
-          if name == "uniform" { return try $0.addActNorm() }
+          if name == "uniform" || name == "beta" { return try $0.addActNorm() }
           try $0.addAutoregressive(.small(.tanh), order: .natural, randomDegrees: false, inverted: false, seed: 0)
         }
         switch name {
         case "student_t": (alone.extent, under.extent) = (.far(40), .far(40))
         case "logistic": (alone.extent, under.extent) = (.square(-30...30), .square(-60...60))
-        case "uniform": (alone.extent, under.extent) = (.noise(-4, 5), .noise(-4, 5))
+        case "uniform", "beta": (alone.extent, under.extent) = (.noise(-4, 5), .noise(-4, 5))
         default: break
         }
         cases += [alone, under]

@@ -344,9 +344,9 @@ import Testing
       ("low", [.double(2), .double(.nan), .double(-.infinity), .double(-1e7), .double(2 - 1e-8), .string("0")]),
       ("high", [.double(-1), .double(.nan), .double(.infinity), .double(1e7)]),
       ("boundary", [.string("round"), .int(0)]),
-      ("min_width", [.double(0), .double(0.2), .double(.nan), .double(-1), .double(.infinity)]),
-      ("min_height", [.double(0), .double(0.2), .double(.nan)]),
-      ("min_derivative", [.double(0), .double(1), .double(.nan)]),
+      ("min_width", [.double(0.2), .double(.nan), .double(-1), .double(.infinity)]),
+      ("min_height", [.double(-1e-9), .double(0.2), .double(.nan)]),
+      ("min_derivative", [.double(-1e-9), .double(1), .double(.nan)]),
     ]
     for (name, values) in wrong {
       for value in values {

@@ -41,7 +41,7 @@ import Testing
     for kind in ElementMapSpec.kinds {
       var options = MapOptions(kind)
       options.spline = .standard
-      if kind == SplineRule.self {
+      if kind == SplineRule.self || kind == LinearSplineRule.self {
         _ = try ElementMapSpec(options)
       } else {
         #expect(throws: DiffeoError.self) { try ElementMapSpec(options) }
@@ -54,6 +54,20 @@ import Testing
         #expect(throws: DiffeoError.self) { try ElementMapSpec(options) }
       }
     }
+  }
+
+  // MARK: Linear splines
+
+  @Test func refusedOptionsOfLinearSplines() throws {
+    var record = Record(kind: "layer")
+    try LinearSplineRule(MapOptions(LinearSplineRule.self)).describe(&record)
+    _ = try LinearSplineRule(record)
+    for value in [Record.Value.double(0), .double(-1), .double(0.5), .double(.nan), .string("3")] {
+      record["min_lambda"] = value
+      #expect(throws: DiffeoError.self) { try LinearSplineRule(record) }
+    }
+    record["min_lambda"] = nil
+    #expect(throws: DiffeoError.self) { try LinearSplineRule(record) }
   }
 
   // MARK: Sinh-arcsinh

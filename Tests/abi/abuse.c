@@ -314,6 +314,11 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     SPLINE(min_width, w, "min_width");
     SPLINE(min_height, w, "min_height");
     SPLINE(min_derivative, w, "min_derivative");
+    SPLINE(min_lambda, w, "min_lambda");
+    BASE(BETA, alpha, w, "alpha");
+    BASE(BETA, beta, w, "beta");
+    if (w != 1e300) BASE(BETA, high, w, "");
+    BASE(MIXTURE, epsilon, w, "epsilon");
     SPLINE(logit_bound, w, "logit_bound");
     SPLINE(derivative_bound, w, "derivative_bound");
     SPLINE(boundary_derivative, w, "boundary_derivative");
@@ -333,7 +338,11 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     NAMED(spline_autoregressive, bound, w, "");
     NAMED(spline_autoregressive, bound, (o.periodic = 1, w), "");
   }
-  SPLINE(min_width, 0, "0");
+  SPLINE(min_lambda, 0.5, "0.5");
+  BASE(BETA, beta, 0, "0");
+  BASE(MIXTURE, epsilon, 1, "1");
+  BASE(MIXTURE, covariance, 4, "covariance");
+  BASE(MIXTURE, diagonal, 0, "diagonal");
   SPLINE(boundary_derivative, (o.boundary = DIFFEO_BOUNDARY_FREE, 0.5), "0.5");
   SPLINE(encoding, DIFFEO_ENCODING_NUMBERS, "encoding");
   FIELD(diffeo_elementwise_options, D.elementwise_options_init, column_count, INT64_MAX, DIFFEO_EINVAL, "columns",
@@ -362,8 +371,8 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
   CHECK_OK(D.spline_options_init(&s, sizeof s));
   CHECK_OK(D.mixture_options_init(&m, sizeof m));
   CHECK_OK(D.network_options_init(&network, sizeof network));
-  for (int32_t map = DIFFEO_MAP_AFFINE; map <= DIFFEO_MAP_SINH_ARCSINH; map++) {
-    if (map != DIFFEO_MAP_SPLINE)
+  for (int32_t map = DIFFEO_MAP_AFFINE; map <= DIFFEO_MAP_LINEAR_SPLINE; map++) {
+    if (map != DIFFEO_MAP_SPLINE && map != DIFFEO_MAP_LINEAR_SPLINE)
       FIELD(diffeo_map_options, D.map_options_init, spline, (o.map = map, &s), DIFFEO_EINVAL, "of the map rational_quadratic",
             autoregressive_map(spec, &o));
     if (map != DIFFEO_MAP_MIXTURE)
@@ -505,6 +514,11 @@ static void large(void) {
   USED(3, "64 bins that are all of the box", D.spec_add_autoregressive(spec, &a));
   s.bins = 2, s.min_width = s.min_height = s.min_derivative = 1e-6, s.low = -1e6, s.high = 1e6;
   USED(3, "the widest box", D.spec_add_autoregressive(spec, &a));
+  s.min_width = s.min_height = s.min_derivative = 0, s.low = -4, s.high = 4;
+  USED(3, "no minima", D.spec_add_autoregressive(spec, &a));
+  s.min_lambda = 1e-3, map.map = DIFFEO_MAP_LINEAR_SPLINE;
+  USED(3, "no minima of linear pieces", D.spec_add_autoregressive(spec, &a));
+  map.map = DIFFEO_MAP_SPLINE;
   CHECK_OK(D.spline_options_init(&s, sizeof s));
   USED(2000, "splines of many columns", D.spec_add_autoregressive(spec, &a));
   map.map = DIFFEO_MAP_MIXTURE, map.spline = NULL, map.mixture = &m, m.components = 64, m.scale_bound = 20;

@@ -237,6 +237,14 @@ def zuko_flows():
     import torch
     import zuko
     from torch import nn
+    from torch.distributions import Normal
+    from torch.distributions.transforms import (
+        AffineTransform,
+        CumulativeDistributionTransform,
+        ExpTransform,
+        SigmoidTransform,
+        SoftplusTransform,
+    )
     from zuko.distributions import DiagNormal
     from zuko.flows import MAF, NCSF, NICE, NSF, ElementWiseTransform, GeneralCouplingTransform, RealNVP
     from zuko.flows import MaskedAutoregressiveTransform as Masked
@@ -261,6 +269,18 @@ def zuko_flows():
         GeneralCouplingTransform(4, **small),
     ]
 
+    def inverse_exp():
+        return ExpTransform().inv
+
+    fixed = [
+        Masked(4, **small),
+        UnconditionalTransform(SigmoidTransform),
+        UnconditionalTransform(CumulativeDistributionTransform, Normal(0.5, 2.0)).inv,
+        UnconditionalTransform(AffineTransform, torch.tensor(0.5), torch.tensor([2.0, 1, 0.5, -1.5]), buffer=True),
+        UnconditionalTransform(SoftplusTransform),
+        UnconditionalTransform(inverse_exp),
+    ]
+
     def mixture(context, *, kind, **more):
         return Flow([Masked(4, context, **small)], zuko.mixtures.GMM(4, context, 3, kind, **more))
 
@@ -281,9 +301,14 @@ def zuko_flows():
         "guide": NSF(3, 2, transforms=3, hidden_features=(32, 32)),  # of docs/exchange.md
         "ncsf": NCSF(3, 1, bins=4, transforms=2, **small),
         "parts": Flow(parts, base),
+        "fixed": Flow(fixed, base),
         "mixture": mixture(0, kind="diagonal"),
         "mixture-spherical": mixture(0, kind="spherical", tied=True),
         "mixture-context": mixture(2, kind="diagonal", epsilon=0.0),
+        "mixture-epsilon": mixture(2, kind="spherical", epsilon=1e-3, tied=True),
+        "mixture-full": mixture(0, kind="full"),
+        "mixture-full-context": mixture(2, kind="full"),
+        "mixture-full-tied": mixture(2, kind="full", tied=True),
         "maf-residual-narrow": MAF(2, 1, residual=True, transforms=2, hidden_features=(2, 1)),  # one unit is cut
         "maf-gelu": MAF(3, 1, activation=nn.GELU, **small),
     }
@@ -444,6 +469,16 @@ def pyro_flows():
 
     splines = {"count_bins": bins, "order": "quadratic"}
     sizes = [dim * bins, dim * bins, dim * (bins - 1)]
+    linear_hyper = DenseNN(2, [8], [3 * bins, 3 * bins, 3 * (bins - 1), 3 * bins])
+    linear_made = AutoRegressiveNN(dim, [9], param_dims=[bins, bins, bins - 1, bins])
+    loc = torch.linspace(-1, 1, dim, dtype=torch.float64)
+    factors = 0.3 * torch.ones(3, dim, dim, dtype=torch.float64).tril() + torch.diag(loc.exp())
+    normals = d.MultivariateNormal(torch.stack([loc, -loc, 2 * loc]), scale_tril=factors)
+    weights = d.Categorical(logits=torch.tensor([0.3, -0.5, 1], dtype=torch.float64))
+
+    def based(base, *transforms):
+        return d.TransformedDistribution(base, [*flow(*transforms).transforms])
+
     return {
         "affine-autoregressive": flow(
             affine(AutoRegressiveNN(dim, [9, 8])),
@@ -454,6 +489,18 @@ def pyro_flows():
         "spline-coupling": flow(t.SplineCoupling(dim, 2, hyper, bins, 3.0, order="quadratic")),
         "spline-autoregressive": flow(t.SplineAutoregressive(dim, made, bins, order="quadratic")),
         "spline": flow(t.Spline(dim, bins, order="quadratic")),
+        "linear-spline": flow(t.spline(dim, count_bins=bins)),
+        "linear-spline-coupling": flow(t.SplineCoupling(dim, 2, linear_hyper, bins, 3.0)),
+        "linear-spline-autoregressive": flow(t.SplineAutoregressive(dim, linear_made, bins)),
+        "linear-conditional-spline": conditional(
+            t.conditional_spline(dim, context, [8], count_bins=bins),
+            t.conditional_spline_autoregressive(dim, context, [9], count_bins=3, bound=2.0),
+        ),
+        "mixture-base": based(d.MixtureSameFamily(weights, normals), t.affine_autoregressive(dim, [8])),
+        "normal-base": based(d.MultivariateNormal(loc, scale_tril=factors[0]), t.spline(dim)),
+        "beta-base": based(
+            d.Beta(2 + loc, torch.full_like(loc, 3)).to_event(1), d.transforms.AffineTransform(-1.0, 2.0), t.spline(dim)
+        ),
         "planar-radial": flow(t.Planar(dim), t.Radial(dim)),
         "conditional-affine": conditional(
             t.ConditionalAffineAutoregressive(given(nonlinearity=nn.Tanh())),

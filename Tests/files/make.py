@@ -42,6 +42,9 @@ KINDS = {
     "uniform": lambda s: s.set_base("uniform", low=-3, high=5),
     "student_t": lambda s: s.set_base("student_t", df=4),
     "mixture": lambda s: s.set_base("mixture", components=3),
+    "full": lambda s: s.set_base("mixture", components=3, covariance="full", epsilon=1e-3),
+    "precision": lambda s: s.set_base("mixture", components=2, covariance="precision", diagonal="softplus", hidden=(5,)),
+    "beta": lambda s: s.set_base("beta", alpha=2, beta=3, low=-30, high=50),
     "made": lambda s: s.set_base_made(**SMALL, masks=2, order="random", degrees="random", seed=4),
 }
 # Of images of 2 x 4 x 4 and 2 of context: parts of maps, too.
@@ -60,6 +63,7 @@ TRANSFORMERS = {
     "rational_quadratic": lambda s: s.add_autoregressive(**SMALL, transformer=diffeo.Spline(5, -3, 3)),
     "mixture_cdf": lambda s: s.add_autoregressive(**SMALL, transformer=diffeo.Mixture(3)),
     "sinh_arcsinh": lambda s: s.add_autoregressive(**SMALL, transformer="sinh_arcsinh"),
+    "rational_linear": lambda s: s.add_autoregressive(**SMALL, transformer=diffeo.LinearSpline(5, -3, 3)),
 }
 
 SCALES = {
@@ -84,8 +88,8 @@ NETWORKS = {
 
 
 def words_in(path: Path) -> set[str]:
-    """The kinds of the components of a file, their transformers, scales and conventions."""
-    names = ("kind", "transformer", "scale", "blocks", "context_mode")
+    """The kinds of the components of a file, their transformers, scales, covariances and conventions."""
+    names = ("kind", "transformer", "scale", "blocks", "context_mode", "covariance")
     with h5py.File(path) as f:
         components = [f["base"], *f["layers"].values(), *(f[name] for name in ("context", "embedding") if name in f)]
         words = {c.attrs[name].decode() for c in components for name in names if name in c.attrs}

@@ -344,7 +344,9 @@ def spline(a, x, outputs):
     for part, least in (outputs[..., :bins], a["min_width"]), (outputs[..., bins : 2 * bins], a["min_height"]):
         sizes = width * (least + (1 - bins * least) * softmax(part))
         knots.append(low + np.concatenate([np.zeros((*x.shape, 1)), sizes.cumsum(axis=-1)], axis=-1))
-    derivatives = minimum + softplus(outputs[..., 2 * bins :] + np.log(np.expm1(1 - minimum)))
+    linear = a["transformer"] == b"rational_linear"
+    lambdas = outputs[..., -bins:]
+    derivatives = minimum + softplus(outputs[..., 2 * bins : -bins if linear else None] + np.log(np.expm1(1 - minimum)))
     ends = {"linear": [np.ones((*x.shape, 1))] * 2, "periodic": [derivatives[..., :0], derivatives[..., :1]]}
     before, after = ends.get(boundary, [derivatives[..., :0]] * 2)
     derivatives = np.concatenate([before, derivatives, after], axis=-1)
@@ -359,6 +361,15 @@ def spline(a, x, outputs):
         k = min(max(np.searchsorted(u, x[at], "right") - 1, 0), bins - 1)
         w, h = u[k + 1] - u[k], v[k + 1] - v[k]
         s, t = h / w, (x[at] - u[k]) / w
+        if linear:
+            part = a["min_lambda"] + (1 - 2 * a["min_lambda"]) / (1 + np.exp(-lambdas[at][k]))
+            upper = t > part
+            t, part, ends = (1 - t, 1 - part, d[k : k + 2][::-1]) if upper else (t, part, d[k : k + 2])
+            below = s * (part - t) + ((1 - part) * np.sqrt(ends[0] * ends[1]) + part * ends[0]) * t
+            value = part * ends[0] * t / below
+            z[at] = v[k] + h * (1 - value if upper else value)
+            log_det[at] = np.log(ends[0] * (part * s / below) ** 2)
+            continue
         below = s + (d[k + 1] + d[k] - 2 * s) * t * (1 - t)
         z[at] = v[k] + h * (s * t**2 + d[k] * t * (1 - t)) / below
         log_det[at] = np.log(s**2 * (d[k + 1] * t**2 + 2 * s * t * (1 - t) + d[k] * (1 - t) ** 2) / below**2)
@@ -380,7 +391,7 @@ def mixture_cdf(a, x, outputs):
     return np.log(total / (1 - total)), np.log(slope / (total * (1 - total)))
 
 
-MAPS = {b"rational_quadratic": spline, b"mixture_cdf": mixture_cdf}
+MAPS = {b"rational_quadratic": spline, b"rational_linear": spline, b"mixture_cdf": mixture_cdf}
 
 
 def seen(layer, columns):
@@ -406,6 +417,10 @@ def domain(layer, x, context):
                 low, high = layer["low"][i], layer["high"][i]
                 z[:, column] = np.log((x - low) / (high - x))
                 total += np.log((high - low) / ((x - low) * (high - x)))
+            case b"probit":
+                low, high = layer["low"][i], layer["high"][i]
+                z[:, column] = [NormalDist().inv_cdf(each) for each in (x - low) / (high - low)]
+                total += 0.5 * (z[:, column] ** 2 + np.log(2 * np.pi)) - np.log(high - low)
             case b"log":
                 z[:, column] = np.log(x - layer["low"][i])
                 total -= np.log(x - layer["low"][i])
@@ -487,10 +502,28 @@ def base_log_prob(base, z, context):
             parts = gamma((nu + 1) / 2) - gamma(nu / 2) - 0.5 * np.log(nu * np.pi) - (nu + 1) / 2 * np.log1p(z**2 / nu)
         case b"mixture":
             k = int(base.attrs["components"])
-            names = ["logits", "means", "log_scales"]
-            logits, means, log_scales = vectors(base, names, [(k,), (k, dim), (k, dim)], z, context)
-            each = (-0.5 * ((z[:, None] - means) / np.exp(log_scales)) ** 2 - log_scales - half).sum(axis=2)
+            covariance = base.attrs.get("covariance", b"diagonal")
+            plain = not {"covariance", "diagonal", "epsilon"} & set(base.attrs)
+            names = ["logits", "means", "log_scales" if plain else "diagonals", "triangles"]
+            shapes = [(k,), (k, dim), (k, dim), (k, dim * (dim - 1) // 2)]
+            count = 3 if covariance == b"diagonal" else 4
+            logits, means, a, *triangles = vectors(base, names[:count], shapes[:count], z, context)
+            s = softplus(a) if base.attrs.get("diagonal") == b"softplus" else np.exp(a)
+            factors = (s + base.attrs.get("epsilon", 0))[..., None] * np.eye(dim)
+            if triangles:
+                rows, columns = np.tril_indices(dim, -1) if covariance == b"full" else np.triu_indices(dim, 1)
+                factors[..., rows, columns] = triangles[0]
+            distances = (z[:, None] - means)[..., None]
+            e = factors @ distances if covariance == b"precision" else np.linalg.solve(factors, distances)
+            sign = 1 if covariance == b"precision" else -1
+            logs = sign * np.log(np.diagonal(factors, axis1=2, axis2=3))
+            each = (-0.5 * e[..., 0] ** 2 + logs - half).sum(axis=2)
             return np.log((softmax(logits) * np.exp(each)).sum(axis=1))
+        case b"beta":
+            low, high, gamma = base.attrs["low"], base.attrs["high"], np.vectorize(math.lgamma)
+            alpha, beta = base["alpha"][:], base["beta"][:]
+            parts = (alpha - 1) * np.log(z - low) + (beta - 1) * np.log(high - z)
+            parts += gamma(alpha + beta) - gamma(alpha) - gamma(beta) - (alpha + beta - 1) * np.log(high - low)
     assert parts.shape == (n, dim)
     return parts.sum(axis=1)
 
@@ -573,6 +606,7 @@ LATER = {
     "householder": lambda s: s.add_householder(3),
     "logit": lambda s: s.add_domain("logit", [0, 2], low=[-9, -8], high=[9, 10]),
     "log": lambda s: s.add_domain("log", [1], low=-9),
+    "probit": lambda s: s.add_domain("probit", [0, 2], low=[-9, -8], high=[9, 10]),
     "softplus": lambda s: s.add_domain("softplus", low=[-8, -8.5, -9, -9.5]),
     "logistic_to_normal": lambda s: s.add_domain("logistic_to_normal", [3]),
     "wrap": lambda s: s.add_wrap(-1, 1, random_shift=True).set_base("uniform", low=-1, high=1),
@@ -588,6 +622,11 @@ LATER = {
     .add_autoregressive(**SMOOTH, order="random", transformer=diffeo.Spline(4, -1, 7, "periodic")),
     "interval splines": lambda s: s.add_coupling(**SMOOTH, transformer=diffeo.Spline(5, -9, 9, "interval"))
     .add_autoregressive(**SMOOTH, transformer=diffeo.Spline(4, -9, 9, "interval")).set_base("uniform", low=-9, high=9),
+    "splines of linear pieces": lambda s: s.add_coupling(**SMOOTH, transformer=diffeo.LinearSpline(5, -2, 3))
+    .add_autoregressive(**SMOOTH, transformer=diffeo.LinearSpline(4, -1, 7, "periodic", min_lambda=0.2)),
+    "splines without minima": lambda s: s.add_coupling(
+        **SMOOTH, transformer=diffeo.Spline(5, -2, 3, min_width=0, min_height=0, min_derivative=0)
+    ),
     "mixtures": lambda s: s.add_autoregressive(**SMOOTH, transformer=diffeo.Mixture(3, scale_bound=2))
     .add_coupling(**SMOOTH, transformer=diffeo.Mixture(2, "logistic", "uniform")).add_domain("logit", [1, 3], 0, 1),
     "mixture to uniform": lambda s: s.add_autoregressive(**SMOOTH, transformer=diffeo.Mixture(3, target="uniform"))
@@ -600,6 +639,12 @@ LATER = {
     "student_t of the context": lambda s: s.set_base("student_t", hidden=()),
     "mixture": lambda s: s.set_base("mixture", components=3),
     "mixture of the context": lambda s: s.set_base("mixture", components=3, hidden=(5,)),
+    "mixture, softplus": lambda s: s.set_base("mixture", components=3, diagonal="softplus", epsilon=0.1),
+    "mixture, full": lambda s: s.set_base("mixture", components=3, covariance="full"),
+    "mixture, precision of the context": lambda s: s.set_base(
+        "mixture", components=2, covariance="precision", diagonal="softplus", epsilon=0.01, hidden=(5,)
+    ),
+    "beta": lambda s: s.set_base("beta", alpha=2, beta=5, low=-20, high=30),
 }  # fmt: skip
 
 
@@ -619,7 +664,8 @@ def holds(flow, path):
 
     def change(name, item):
         last = name.split("/")[-1]
-        if isinstance(item, h5py.Dataset) and last not in constant and not last.startswith("degrees"):
+        is_constant = last in constant or name in ("base/alpha", "base/beta")
+        if isinstance(item, h5py.Dataset) and not is_constant and not last.startswith("degrees"):
             values = 0.5 * rng.normal(size=item.shape)
             item.write_direct(np.exp(values) if last == "variance" else values)
 

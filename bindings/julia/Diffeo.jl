@@ -109,6 +109,7 @@ const DIFFEO_MAP_AFFINE = Int32(1)
 const DIFFEO_MAP_SPLINE = Int32(2)
 const DIFFEO_MAP_MIXTURE = Int32(3)
 const DIFFEO_MAP_SINH_ARCSINH = Int32(4)
+const DIFFEO_MAP_LINEAR_SPLINE = Int32(5)
 
 const DIFFEO_BASE_STANDARD_NORMAL = Int32(1)
 const DIFFEO_BASE_NORMAL = Int32(2)
@@ -116,6 +117,14 @@ const DIFFEO_BASE_LOGISTIC = Int32(3)
 const DIFFEO_BASE_UNIFORM = Int32(4)
 const DIFFEO_BASE_STUDENT_T = Int32(5)
 const DIFFEO_BASE_MIXTURE = Int32(6)
+const DIFFEO_BASE_BETA = Int32(7)
+
+const DIFFEO_COVARIANCE_DIAGONAL = Int32(1)
+const DIFFEO_COVARIANCE_FULL = Int32(2)
+const DIFFEO_COVARIANCE_PRECISION = Int32(3)
+
+const DIFFEO_DIAGONAL_EXP = Int32(1)
+const DIFFEO_DIAGONAL_SOFTPLUS = Int32(2)
 
 const DIFFEO_MADE_GAUSSIAN = Int32(1)
 const DIFFEO_MADE_MIXTURE = Int32(2)
@@ -142,6 +151,7 @@ const DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL = Int32(4)
 const DIFFEO_DOMAIN_LEAKY_TANH = Int32(5)
 const DIFFEO_DOMAIN_LEAKY_RELU = Int32(6)
 const DIFFEO_DOMAIN_LOG_TANH = Int32(7)
+const DIFFEO_DOMAIN_PROBIT = Int32(8)
 
 const DIFFEO_OPTIMIZER_ADAM = Int32(1)
 const DIFFEO_OPTIMIZER_SGD = Int32(2)
@@ -193,6 +203,7 @@ struct diffeo_spline_options
     boundary_derivative::Cdouble
     half_ends::Int32
     encoding::Int32
+    min_lambda::Cdouble
     diffeo_spline_options() = new()
 end
 
@@ -260,6 +271,11 @@ struct diffeo_base_options
     df::Cdouble
     components::Int64
     network::Ptr{diffeo_network_options}
+    alpha::Cdouble
+    beta::Cdouble
+    covariance::Int32
+    diagonal::Int32
+    epsilon::Cdouble
     diffeo_base_options() = new()
 end
 

@@ -122,6 +122,7 @@ typedef struct diffeo_spline_options {
   double boundary_derivative;
   int32_t half_ends;
   int32_t encoding;
+  double min_lambda;
 } diffeo_spline_options;
 enum { DIFFEO_FAMILY_NORMAL = 1, DIFFEO_FAMILY_LOGISTIC = 2 };
 enum { DIFFEO_TARGET_UNIFORM = 1, DIFFEO_TARGET_LOGISTIC = 2 };
@@ -136,7 +137,8 @@ enum {
   DIFFEO_MAP_AFFINE = 1,
   DIFFEO_MAP_SPLINE = 2,
   DIFFEO_MAP_MIXTURE = 3,
-  DIFFEO_MAP_SINH_ARCSINH = 4
+  DIFFEO_MAP_SINH_ARCSINH = 4,
+  DIFFEO_MAP_LINEAR_SPLINE = 5
 };
 typedef struct diffeo_map_options {
   size_t struct_size;
@@ -181,7 +183,17 @@ enum {
   DIFFEO_BASE_LOGISTIC = 3,
   DIFFEO_BASE_UNIFORM = 4,
   DIFFEO_BASE_STUDENT_T = 5,
-  DIFFEO_BASE_MIXTURE = 6
+  DIFFEO_BASE_MIXTURE = 6,
+  DIFFEO_BASE_BETA = 7
+};
+enum {
+  DIFFEO_COVARIANCE_DIAGONAL = 1,
+  DIFFEO_COVARIANCE_FULL = 2,
+  DIFFEO_COVARIANCE_PRECISION = 3
+};
+enum {
+  DIFFEO_DIAGONAL_EXP = 1,
+  DIFFEO_DIAGONAL_SOFTPLUS = 2
 };
 typedef struct diffeo_base_options {
   size_t struct_size;
@@ -191,6 +203,10 @@ typedef struct diffeo_base_options {
   double df;
   int64_t components;
   const diffeo_network_options *network;
+  double alpha, beta;
+  int32_t covariance;
+  int32_t diagonal;
+  double epsilon;
 } diffeo_base_options;
 enum {
   DIFFEO_MADE_GAUSSIAN = 1,
@@ -356,7 +372,8 @@ enum {
   DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL = 4,
   DIFFEO_DOMAIN_LEAKY_TANH = 5,
   DIFFEO_DOMAIN_LEAKY_RELU = 6,
-  DIFFEO_DOMAIN_LOG_TANH = 7
+  DIFFEO_DOMAIN_LOG_TANH = 7,
+  DIFFEO_DOMAIN_PROBIT = 8
 };
 diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domain, const int64_t *columns, int64_t count,
     const double *low, const double *high);

@@ -104,6 +104,8 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
   case log
   /// low < x: z = log(exp(x - low) - 1), so that x = low + softplus(z): far from low a shift
   case softplus
+  /// low < x < high: z = probit((x - low) / (high - low))
+  case probit
   /// Any x: z = probit(sigmoid(x)), which makes a standard normal variable of a standard logistic one
   case logisticToNormal = "logistic_to_normal"
   /// Any x: z = tanh(x), and beyond the bound its tangents there
@@ -117,7 +119,7 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
   /// Names of the constants of each column. `low` and `high` below are the first and the second, whatever their names.
   package var constants: [String] {
     switch self {
-    case .logit: ["low", "high"]
+    case .logit, .probit: ["low", "high"]
     case .log, .softplus: ["low"]
     case .logisticToNormal: []
     case .leakyTanh, .logTanh: ["bound"]
@@ -127,7 +129,7 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
 
   var limitsSupport: Bool {
     switch self {
-    case .logit, .log, .softplus: true
+    case .logit, .log, .softplus, .probit: true
     case .logisticToNormal, .leakyTanh, .leakyReLU, .logTanh: false
     }
   }
@@ -178,6 +180,13 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
       return Value(
         result: a < 1 ? CLibrary.log(expm1(a)) : a + CLibrary.log(complement), logSlope: -CLibrary.log(complement),
         slope: 1 / complement, bend: -1 / expm1(a))
+    case .probit:
+      let (b, span) = (high - x, high - low)
+      let z = copysign(normalQuantile(less: abs(a - b) / span, logTail: CLibrary.log(min(a, b)) - CLibrary.log(span)), a - b)
+      // phi(z) is the hazard times the smaller tail.
+      let logSlope = -CLibrary.log(min(a, b)) - (min(a, b) > 0 ? CLibrary.log(normalTail(abs(z)).hazard) : 0)
+      let slope = exp(logSlope)
+      return Value(result: z, logSlope: logSlope, slope: slope, bend: z * slope)
     case .logisticToNormal:
       let z = probitOfSigmoid(x)
       let logSlope = logSlopeOfProbit(x, z)
@@ -224,6 +233,14 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
     case .softplus:
       return Value(
         result: low + Diffeo.softplus(z), logSlope: -Diffeo.softplus(-z), slope: sigmoid(z), bend: sigmoid(-z))
+    case .probit:
+      let span = high - low
+      let (logTail, hazard) = normalTail(abs(z))
+      let smaller = exp(logTail)
+      let logSlope = CLibrary.log(span) + logTail + CLibrary.log(hazard)
+      return Value(
+        result: z < 0 ? low + span * smaller : high - span * smaller, logSlope: logSlope, slope: exp(logSlope), bend: -z
+      )
     case .logisticToNormal:
       let x = logitOfNormal(z)
       let logSlope = -logSlopeOfProbit(x, z)
@@ -264,21 +281,23 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
   /// 0 times it is NaN for NaN only.
   private func sign(_ x: Double) -> Double { x.isNaN ? x : copysign(1, x) }
 
-  /// The z whose normal probability is the logistic one of x: odd in x. In the middle from the probabilities less 1/2,
-  /// outside from the logarithm of the smaller tail, so that each has its full precision.
+  /// The z whose normal probability is the logistic one of x: odd in x.
   private func probitOfSigmoid(_ x: Double) -> Double {
-    if abs(x) < 1 {
-      // erf(s) = tanh(x / 2): erf is concave on the right and Newton's method ascends from 0.
-      let target = tanh(0.5 * abs(x))
-      var s = 0.0
-      for _ in 0..<20 {
-        let next = s + (target - erf(s)) * exp(s * s) * (0.5 * Double.pi.squareRoot())
-        if !(next > s) { break }
-        s = next
-      }
-      return copysign(s * 2.0.squareRoot(), x)
+    copysign(normalQuantile(less: tanh(0.5 * abs(x)), logTail: -Diffeo.softplus(abs(x))), x)
+  }
+
+  /// The z >= 0 whose two tails differ in probability by `less`, the logarithm of the smaller one being `logTail`: in the
+  /// middle from the first, outside from the second, so that each has its full precision.
+  private func normalQuantile(less: Double, logTail: Double) -> Double {
+    guard less < 0.46211715726000973 else { return normalTailQuantile(logTail) }
+    // erf is concave on the right and Newton's method ascends from 0.
+    var s = 0.0
+    for _ in 0..<20 {
+      let next = s + (less - erf(s)) * exp(s * s) * (0.5 * Double.pi.squareRoot())
+      if !(next > s) { break }
+      s = next
     }
-    return copysign(normalTailQuantile(-Diffeo.softplus(abs(x))), x)
+    return s * 2.0.squareRoot()
   }
 
   private func logitOfNormal(_ z: Double) -> Double {

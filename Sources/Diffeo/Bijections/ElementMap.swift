@@ -60,8 +60,8 @@ package struct MapOptions: Sendable {
   }
 
   /// Options of a map that is not chosen are a mistake, not to be passed over.
-  fileprivate func refuse<Rule: MapRule>(_ given: Rule?) throws(DiffeoError) {
-    guard given == nil || kind == Rule.self else {
+  fileprivate func refuse<Rule: MapRule>(_ given: Rule?, or other: (any MapRule.Type)? = nil) throws(DiffeoError) {
+    guard given == nil || kind == Rule.self || kind == other else {
       throw DiffeoError(.invalid, "there are options of the map \(Rule.name), but the map is \(kind.name)")
     }
   }
@@ -77,12 +77,13 @@ struct ElementMapSpec: Equatable, Sendable {
     SplineRule.self,
     MixtureRule.self,
     SinhArcsinhRule.self,
+    LinearSplineRule.self,
   ]
 
   init(_ rule: any MapRule) { self.rule = rule }
 
   init(_ options: MapOptions) throws(DiffeoError) {
-    try options.refuse(options.spline)
+    try options.refuse(options.spline, or: LinearSplineRule.self)
     try options.refuse(options.mixture)
     rule = try options.kind.init(options)
   }

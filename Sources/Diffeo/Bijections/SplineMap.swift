@@ -33,6 +33,7 @@ extension SplineRule: MapRule {
     try Limit.check("spline.logit_bound", logitBound)
     try Limit.check("spline.derivative_bound", derivativeBound)
     try Limit.check("spline.boundary_derivative", boundaryDerivative)
+    try Limit.check("spline.min_lambda", minLambda)
     // Knots must stay apart in float32.
     guard high - low >= 1e-3 * max(abs(low), abs(high)), high - low >= 1e-6 else {
       throw DiffeoError(
@@ -40,13 +41,11 @@ extension SplineRule: MapRule {
         "the spline's box is \(low) to \(high): low must be below high, and its width 1e-6 at least and a thousandth of "
           + "the larger end")
     }
-    // Bins need a width: a bound of the logits gives them one, too.
-    let least = logitBound > 0 ? 0 : 1e-6
     for (name, minimum) in [("min_width", minWidth), ("min_height", minHeight)]
-    where !(minimum >= least && minimum * Double(bins) < 1) {
+    where !(minimum >= 0 && minimum * Double(bins) < 1) {
       throw DiffeoError(
         .invalid,
-        "\(name) is \(minimum), with \(bins) bins it must be at least \(least) and below \(1 / Double(bins))")
+        "\(name) is \(minimum), with \(bins) bins it must be at least 0 and below \(1 / Double(bins))")
     }
     guard boundaryDerivative == 1 || boundary == .linear else {
       throw DiffeoError(

@@ -48,16 +48,22 @@ package struct BaseOptions: Sendable {
   package let low, high: Double
   package let df: Double
   package let components: Int
+  package let alpha, beta: Double
+  package let mixture: MixtureOptions
   /// Of the context, that gives the parameters; nil: they are trained.
   package let network: NetworkConventions?
 
   package init(
-    low: Double = 0, high: Double = 1, df: Double = 5, components: Int = 8, network: NetworkConventions? = nil
+    low: Double = 0, high: Double = 1, df: Double = 5, components: Int = 8, alpha: Double = 13, beta: Double = 13,
+    mixture: MixtureOptions = MixtureOptions(), network: NetworkConventions? = nil
   ) {
     self.low = low
     self.high = high
     self.df = df
     self.components = components
+    self.alpha = alpha
+    self.beta = beta
+    self.mixture = mixture
     self.network = network
   }
 

@@ -213,14 +213,16 @@ package struct Architecture: Sendable {
 
   /// A base lives where the layers end: on the line, for angles on the circle.
   private func placed(_ base: BaseChoice, angles: Bool) throws(DiffeoError) -> BaseChoice {
-    switch (angles, base.kind == UniformSpec.self) {
-    case (true, true): return .uniform(low: -splineBound, high: splineBound)
+    let isBounded = base.kind == UniformSpec.self || base.kind == BetaSpec.self
+    switch (angles, isBounded) {
+    case (true, true) where base.kind == UniformSpec.self: return .uniform(low: -splineBound, high: splineBound)
     case (false, false): return base
-    case (true, false):
+    case (true, _):
       throw DiffeoError(
         .invalid, "the base is \(base.kind.kind), but the layers of angles end on the circle: it must be uniform")
     case (false, true):
-      throw DiffeoError(.invalid, "the base is uniform, but the layers end on the whole line, where it has no density")
+      throw DiffeoError(
+        .invalid, "the base is \(base.kind.kind), but the layers end on the whole line, where it has no density")
     }
   }
 

@@ -30,6 +30,7 @@ extension BaseSpec {
     UniformSpec.self,
     StudentTSpec.self,
     MixtureSpec.self,
+    BetaSpec.self,
     MADESpec.self,
   ]
 }

@@ -133,6 +133,7 @@ public final class Diffeo {
   public static final int DIFFEO_MAP_SPLINE = 2;
   public static final int DIFFEO_MAP_MIXTURE = 3;
   public static final int DIFFEO_MAP_SINH_ARCSINH = 4;
+  public static final int DIFFEO_MAP_LINEAR_SPLINE = 5;
 
   public static final int DIFFEO_BASE_STANDARD_NORMAL = 1;
   public static final int DIFFEO_BASE_NORMAL = 2;
@@ -140,6 +141,14 @@ public final class Diffeo {
   public static final int DIFFEO_BASE_UNIFORM = 4;
   public static final int DIFFEO_BASE_STUDENT_T = 5;
   public static final int DIFFEO_BASE_MIXTURE = 6;
+  public static final int DIFFEO_BASE_BETA = 7;
+
+  public static final int DIFFEO_COVARIANCE_DIAGONAL = 1;
+  public static final int DIFFEO_COVARIANCE_FULL = 2;
+  public static final int DIFFEO_COVARIANCE_PRECISION = 3;
+
+  public static final int DIFFEO_DIAGONAL_EXP = 1;
+  public static final int DIFFEO_DIAGONAL_SOFTPLUS = 2;
 
   public static final int DIFFEO_MADE_GAUSSIAN = 1;
   public static final int DIFFEO_MADE_MIXTURE = 2;
@@ -166,6 +175,7 @@ public final class Diffeo {
   public static final int DIFFEO_DOMAIN_LEAKY_TANH = 5;
   public static final int DIFFEO_DOMAIN_LEAKY_RELU = 6;
   public static final int DIFFEO_DOMAIN_LOG_TANH = 7;
+  public static final int DIFFEO_DOMAIN_PROBIT = 8;
 
   public static final int DIFFEO_OPTIMIZER_ADAM = 1;
   public static final int DIFFEO_OPTIMIZER_SGD = 2;
@@ -207,7 +217,7 @@ public final class Diffeo {
     }
   }
 
-  @Structure.FieldOrder({"struct_size", "bins", "low", "high", "min_width", "min_height", "min_derivative", "boundary", "derivative", "logit_bound", "derivative_bound", "boundary_derivative", "half_ends", "encoding"})
+  @Structure.FieldOrder({"struct_size", "bins", "low", "high", "min_width", "min_height", "min_derivative", "boundary", "derivative", "logit_bound", "derivative_bound", "boundary_derivative", "half_ends", "encoding", "min_lambda"})
   public static class diffeo_spline_options extends Structure {
     public long struct_size;
     public long bins;
@@ -223,6 +233,7 @@ public final class Diffeo {
     public double boundary_derivative;
     public int half_ends;
     public int encoding;
+    public double min_lambda;
 
     /** With the defaults of the library. */
     public diffeo_spline_options() {
@@ -310,7 +321,7 @@ public final class Diffeo {
     }
   }
 
-  @Structure.FieldOrder({"struct_size", "base", "reserved", "low", "high", "df", "components", "network"})
+  @Structure.FieldOrder({"struct_size", "base", "reserved", "low", "high", "df", "components", "network", "alpha", "beta", "covariance", "diagonal", "epsilon"})
   public static class diffeo_base_options extends Structure {
     public long struct_size;
     public int base;
@@ -320,6 +331,11 @@ public final class Diffeo {
     public double df;
     public long components;
     public Pointer network;
+    public double alpha;
+    public double beta;
+    public int covariance;
+    public int diagonal;
+    public double epsilon;
 
     /** With the defaults of the library. */
     public diffeo_base_options() {

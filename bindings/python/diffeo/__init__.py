@@ -52,7 +52,7 @@ from .errors import Error, TrainingWarning
 from .exchange import convert
 from .flow import Flow, compose, from_bytes, load
 from .optimizer import Optimizer, OptimizerReport
-from .spec import Embedding, Mixture, Spec, Spline
+from .spec import Embedding, LinearSpline, Mixture, Spec, Spline
 from .table import for_table
 from .train import History, Report, Trainer
 from .variational import TargetHistory, TargetReport, TargetTrainer
@@ -65,6 +65,7 @@ __all__ = [
     "Gradients",
     "History",
     "Importance",
+    "LinearSpline",
     "Mixture",
     "Optimizer",
     "OptimizerReport",

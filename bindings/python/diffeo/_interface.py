@@ -31,13 +31,15 @@ DERIVATIVES = {"softplus": 1, "exp": 2}
 ENCODINGS = {"circle": 1, "numbers": 2}
 FAMILIES = {"normal": 1, "logistic": 2}
 TARGETS = {"uniform": 1, "logistic": 2}
-MAPS = {"affine": 1, "spline": 2, "mixture": 3, "sinh_arcsinh": 4}
-BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "student_t": 5, "mixture": 6}
+MAPS = {"affine": 1, "spline": 2, "mixture": 3, "sinh_arcsinh": 4, "linear_spline": 5}
+BASES = {"standard_normal": 1, "normal": 2, "logistic": 3, "uniform": 4, "student_t": 5, "mixture": 6, "beta": 7}
+COVARIANCES = {"diagonal": 1, "full": 2, "precision": 3}
+DIAGONALS = {"exp": 1, "softplus": 2}
 CONDITIONALS = {"gaussian": 1, "mixture": 2, "bernoulli": 3}
 SQUEEZES = {"channels": 1, "places": 2, "diagonals": 3}
 IMAGE_MASKS = {"first": 1, "last": 2, "even": 3, "odd": 4, "none": 5, "given": 6}
 STANDARDIZES = {"deviation": 1, "robust": 2}
-DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4, "leaky_tanh": 5, "leaky_relu": 6, "log_tanh": 7}
+DOMAINS = {"logit": 1, "log": 2, "softplus": 3, "logistic_to_normal": 4, "leaky_tanh": 5, "leaky_relu": 6, "log_tanh": 7, "probit": 8}
 OPTIMIZERS = {"adam": 1, "sgd": 2}
 SCHEDULES = {"constant": 1, "cosine": 2, "exponential": 3, "plateau": 4}
 JUDGES = {"mean": 1, "robust": 2}
@@ -127,6 +129,7 @@ class SplineOptions(Structure):
         ("boundary_derivative", c_double),
         ("half_ends", c_int32),
         ("encoding", c_int32),
+        ("min_lambda", c_double),
     ]
 
 
@@ -200,6 +203,11 @@ class BaseOptions(Structure):
         ("df", c_double),
         ("components", c_int64),
         ("network", POINTER(NetworkOptions)),
+        ("alpha", c_double),
+        ("beta", c_double),
+        ("covariance", c_int32),
+        ("diagonal", c_int32),
+        ("epsilon", c_double),
     ]
 
 

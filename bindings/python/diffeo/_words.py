@@ -5,14 +5,18 @@ from typing import Literal, TypeAlias
 Activation: TypeAlias = Literal[
     "relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"
 ]  # fmt: skip
-Base: TypeAlias = Literal["standard_normal", "normal", "logistic", "uniform", "student_t", "mixture"]
+Base: TypeAlias = Literal["standard_normal", "normal", "logistic", "uniform", "student_t", "mixture", "beta"]
 Blocks: TypeAlias = Literal["plain", "residual", "preactivation"]
 Boundary: TypeAlias = Literal["linear", "periodic", "interval", "free", "extended", "half_turn"]
 Conditional: TypeAlias = Literal["gaussian", "mixture", "bernoulli"]
 ContextMode: TypeAlias = Literal["input", "gate", "shift"]
+Covariance: TypeAlias = Literal["diagonal", "full", "precision"]
 Degrees: TypeAlias = Literal["sequential", "random"]
 Derivative: TypeAlias = Literal["softplus", "exp"]
-Domain: TypeAlias = Literal["logit", "log", "softplus", "logistic_to_normal", "leaky_tanh", "leaky_relu", "log_tanh"]
+Diagonal: TypeAlias = Literal["exp", "softplus"]
+Domain: TypeAlias = Literal[
+    "logit", "log", "softplus", "logistic_to_normal", "leaky_tanh", "leaky_relu", "log_tanh", "probit"
+]  # fmt: skip
 Encoding: TypeAlias = Literal["circle", "numbers"]
 Estimator: TypeAlias = Literal["reverse_kl", "path", "importance", "mass_covering"]
 Family: TypeAlias = Literal["normal", "logistic"]
@@ -29,4 +33,4 @@ Schedule: TypeAlias = Literal["constant", "cosine", "exponential", "plateau"]
 Squeeze: TypeAlias = Literal["channels", "places", "diagonals"]
 Standardization: TypeAlias = Literal["deviation", "robust"]
 Target: TypeAlias = Literal["logistic", "uniform"]
-Transformer: TypeAlias = Literal["affine", "spline", "mixture", "sinh_arcsinh"]
+Transformer: TypeAlias = Literal["affine", "spline", "mixture", "sinh_arcsinh", "linear_spline"]

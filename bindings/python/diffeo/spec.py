@@ -21,8 +21,10 @@ from ._words import (
     Boundary,
     Conditional,
     ContextMode,
+    Covariance,
     Degrees,
     Derivative,
+    Diagonal,
     Domain,
     Encoding,
     Family,
@@ -57,9 +59,10 @@ class Spline:
         the identity, with any derivative at the ends of the box (flowjax); straight lines, with the derivatives at its
         ends (distrax); nothing, as x is an angle, turned by half before the spline (zuko).
     min_width, min_height : float
-        Of a bin, as a part of the box.
+        Of a bin, as a part of the box; 0 or more, below 1 / bins. Without `logit_bound`, less than 2^-50 (float64:
+        2^-200) is taken as that.
     min_derivative : float
-        At a knot; 1e-6 or more, below 1.
+        At a knot; 0 or more, below 1, and the same.
     logit_bound : float
         c, 1e-3 to 10, or 0 for none: what goes into the softmax of widths and heights is a / (1 + abs(a) / c) for a
         network output a (zuko).
@@ -94,7 +97,7 @@ class Spline:
     half_ends: bool = False
     encoding: Encoding = "circle"
 
-    def _set(self, options: Any) -> None:
+    def _options(self) -> _abi.SplineOptions:
         o = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
         o.bins, o.low, o.high = integer(self.bins, "bins"), real(self.low, "low"), real(self.high, "high")
         o.boundary = choice(self.boundary, _abi.BOUNDARIES, "boundary")
@@ -105,7 +108,35 @@ class Spline:
         o.derivative = choice(self.derivative, _abi.DERIVATIVES, "derivative")
         o.half_ends = bool(self.half_ends)
         o.encoding = choice(self.encoding, _abi.ENCODINGS, "encoding")
-        options.map, options.spline = _abi.MAPS["spline"], pointer(o)
+        return o
+
+    def _set(self, options: Any) -> None:
+        options.map, options.spline = _abi.MAPS["spline"], pointer(self._options())
+
+
+@dataclass(frozen=True)
+class LinearSpline(Spline):
+    """A monotone spline of linear rational pieces [1]_, two in each bin, with the knots and slopes of a `Spline`.
+
+    The inverse is as explicit as the map.
+
+    Parameters
+    ----------
+    min_lambda : float
+        The pieces meet at the part m + (1 - 2 m) sigmoid(a) of a bin's width for a network output a; 1e-3 to 0.499.
+        All other parameters are those of `Spline`.
+
+    References
+    ----------
+    .. [1] Dolatabadi, Erfani, Leckie, "Invertible generative modeling using linear rational splines", AISTATS 2020.
+    """
+
+    min_lambda: float = 0.025
+
+    def _set(self, options: Any) -> None:
+        o = self._options()
+        o.min_lambda = real(self.min_lambda, "min_lambda")
+        options.map, options.spline = _abi.MAPS["linear_spline"], pointer(o)
 
 
 @dataclass(frozen=True)
@@ -728,11 +759,12 @@ class Spec:
 
         Parameters
         ----------
-        domain : {"logit", "log", "softplus", "logistic_to_normal", "leaky_tanh", "leaky_relu", "log_tanh"}
+        domain : {"logit", "log", "softplus", "logistic_to_normal", "leaky_tanh", "leaky_relu", "log_tanh", "probit"}
             low < x < high: z = log((x - low) / (high - x)); x > low: z = log(x - low); x > low: z =
             log(exp(x - low) - 1), about x - low where that is large; any x: z = Phi^-1(sigmoid(x)). With a constant in
             place of low: tanh(x) with its tangents beyond +-low; x, and low x below 0; tanh(x), and beyond +-low
-            +-(tanh(low) + k log(abs(x) / low)) with k = (1 - tanh(tanh(low))) / low.
+            +-(tanh(low) + k log(abs(x) / low)) with k = (1 - tanh(tanh(low))) / low. low < x < high:
+            z = Phi^-1((x - low) / (high - low)).
         columns : sequence of int, optional
             Ascending; all other columns pass unchanged, and by default there are none.
         low, high : float or array_like, optional
@@ -847,6 +879,11 @@ class Spec:
         high: float | None = None,
         df: float | None = None,
         components: SupportsIndex | None = None,
+        alpha: float | None = None,
+        beta: float | None = None,
+        covariance: Covariance = "diagonal",
+        diagonal: Diagonal = "exp",
+        epsilon: float = 0.0,
         hidden: Integers | SupportsIndex | None = None,
         activation: Activation = "relu",
         blocks: Blocks = "plain",
@@ -858,15 +895,25 @@ class Spec:
 
         Parameters
         ----------
-        base : {"standard_normal", "normal", "logistic", "uniform", "student_t", "mixture"}
+        base : {"standard_normal", "normal", "logistic", "uniform", "student_t", "mixture", "beta"}
             normal: mean and standard deviation by column; logistic: density exp(-z) / (1 + exp(-z))^2; uniform: on
-            [low, high]; student_t: degrees of freedom by column; mixture: of normal distributions, by column.
+            [low, high]; student_t: degrees of freedom by column; mixture: of normal distributions; beta: density
+            proportional to (z - low)^(alpha - 1) (high - z)^(beta - 1) on [low, high].
         low, high : float, optional
-            Of uniform; by default 0 and 1.
+            Of uniform and beta; by default 0 and 1.
         df : float, optional
             Where student_t begins, 0.1 to 1e8; by default 5.
         components : int, optional
             Of mixture, 1 to 1024; by default 8.
+        alpha, beta : float, optional
+            Of beta, the same for all columns and not trained; 0.1 to 1e4, by default 13.
+        covariance : {"diagonal", "full", "precision"}
+            Of the components of mixture, for standard normal e: z = mean + s e; z = mean + L e with L lower triangular, so
+            that L L^T is the covariance; U (z - mean) = e with U upper triangular, so that U^T U is its inverse.
+        diagonal : {"exp", "softplus"}
+            Of mixture: s, the diagonal of L or of U, is exp(a) + epsilon or log(1 + exp(a)) + epsilon.
+        epsilon : float
+            Of mixture; 0 or more, below 1.
         hidden : sequence of int, or one int, optional
             Widths of the hidden layers of a network of the context that gives the parameters of normal, student_t or
             mixture; by default they are trained vectors.
@@ -883,6 +930,13 @@ class Spec:
             options.df = real(df, "df")
         if components is not None:
             options.components = integer(components, "components")
+        if alpha is not None:
+            options.alpha = real(alpha, "alpha")
+        if beta is not None:
+            options.beta = real(beta, "beta")
+        options.covariance = choice(covariance, _abi.COVARIANCES, "covariance")
+        options.diagonal = choice(diagonal, _abi.DIAGONALS, "diagonal")
+        options.epsilon = real(epsilon, "epsilon")
         options.network = _network(hidden, activation, blocks, normalized, layer_norm=layer_norm, dropout=dropout)
         lib.diffeo_spec_set_base(self._handle, byref(options))
         self._base = base

@@ -272,7 +272,7 @@ def test_bases(name):
         assert re.search(rf"base +{base}\b", str(flow))
         x, context = regression(20, seed=5)
         assert np.isfinite(flow.log_prob(x, context)).all()
-    for base in BASES if periodic else ["uniform"]:
+    for base in [*BASES, "beta"] if periodic else ["uniform", "beta"]:
         with pytest.raises(ValueError, match=f"the base is {base}, but the layers"):
             make(name, base=base)
     with pytest.raises(ValueError, match="base must be one of"):

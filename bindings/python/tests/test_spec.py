@@ -131,6 +131,18 @@ LAYERS = {
         lambda s: s.add_autoregressive((8,), activation="tanh", transformer=diffeo.Spline(min_width=0.01)),
         "linear spline",
     ),
+    "spline of linear pieces": (
+        lambda s: s.add_autoregressive((8,), activation="tanh", transformer=diffeo.LinearSpline(4, min_lambda=0.1)),
+        "linear spline of 4 bins on [-4.0, 4.0], of linear pieces",
+    ),
+    "extended spline of linear pieces": (
+        lambda s: s.add_elementwise(transformer=diffeo.LinearSpline(4, -20, 20, "extended")), "of linear pieces",
+    ),
+    "spline without minima": (
+        lambda s: s.add_coupling((8,), activation="tanh", transformer=diffeo.Spline(
+            5, -9, 9, min_width=0, min_height=0, min_derivative=0)),
+        "linear spline",
+    ),
     "mixture autoregressive": (
         lambda s: s.add_autoregressive((8,), activation="tanh", transformer=diffeo.Mixture(3)), "3 normal to logistic",
     ),
@@ -186,6 +198,7 @@ LAYERS = {
     "standardize": (lambda s: s.add_standardize(), "standardize"),
     "permutation": (lambda s: s.add_permutation([2, 0, 3, 1]), "permutation"),
     "logit": (lambda s: s.add_domain("logit", low=-20, high=[20, 21, 22, 23]), "logit of all"),
+    "probit": (lambda s: s.add_domain("probit", [0, 2], low=-20, high=[20, 21]), "probit of 2"),
     "log": (lambda s: s.add_domain("log", [1, 3], low=[-10, -30]), "log of 2"),
     "softplus": (lambda s: s.add_domain("softplus", np.array([0]), low=-12.5), "softplus of 1"),
     "logistic to normal": (lambda s: s.add_domain("logistic_to_normal", columns=(2,)), "logistic_to_normal of 1"),
@@ -479,6 +492,14 @@ def student_t(z, df):
     return constant - (df + 1) / 2 * np.log1p(z**2 / df)
 
 
+def beta(z, alpha, beta, low, high):
+    from math import lgamma
+
+    u = (z - low) / (high - low)
+    constant = lgamma(alpha + beta) - lgamma(alpha) - lgamma(beta) - np.log(high - low)
+    return (alpha - 1) * np.log(u) + (beta - 1) * np.log(1 - u) + constant
+
+
 # Bases, their options, and the log-density of a column.
 BASES = [
     ("standard_normal", {}, lambda z: -0.5 * (z**2 + LOG_2PI)),
@@ -487,6 +508,8 @@ BASES = [
     ("uniform", {"low": -2.5, "high": 4.0}, lambda z: np.where((z >= -2.5) & (z <= 4.0), -np.log(6.5), -np.inf)),
     ("student_t", {}, lambda z: student_t(z, 5)),
     ("student_t", {"df": 2.5}, lambda z: student_t(z, 2.5)),
+    ("beta", {"alpha": 2, "beta": 1.5, "low": -9, "high": 7}, lambda z: beta(z, 2, 1.5, -9, 7)),
+    ("beta", {"low": -9, "high": 9}, lambda z: beta(z, 13, 13, -9, 9)),
 ]
 TRAINED_BASES = ["normal", "student_t", "mixture"]
 
@@ -533,6 +556,63 @@ def test_a_mixture_has_its_components():
     np.testing.assert_allclose(flow.log_prob(X[:, :2]), np.log(np.exp(parts).mean(axis=1)), rtol=1e-10)
 
 
+@pytest.mark.parametrize("covariance", ["full", "precision"])
+@pytest.mark.parametrize("hidden", [None, (8,)])
+def test_mixtures_with_full_covariances(covariance, hidden):
+    """They learn what no diagonal has; densities and samples are those of the factors."""
+    rng = np.random.default_rng(3)
+    factor = np.array([[1, 0, 0], [0.9, 0.3, 0], [-0.5, 0.4, 0.2]])
+    x = rng.normal(size=(2000, 3)) @ factor.T + 1
+    context = rng.normal(size=(2000, 1))
+    given = {"covariance": covariance, "diagonal": "softplus", "epsilon": 1e-3, "hidden": hidden}
+    flow = diffeo.Spec(3, context_dim=1, dtype="float64").set_base("mixture", components=2, **given).build(seed=1)
+    assert "2 components, full covariances" in str(flow)
+    flow.fit(x, context, max_epochs=60, batch_size=200, lr=2e-2, progress=False)
+    exact = -0.5 * (np.linalg.solve(factor, (x - 1).T) ** 2 + LOG_2PI).sum(axis=0) - np.log(np.diag(factor)).sum()
+    assert flow.log_prob(x, context).mean() > exact.mean() - 0.1
+    by_x = gradient_by_differences(lambda x: flow.log_prob(x, context[:50]), x[:50])
+    np.testing.assert_allclose(flow.grad_log_prob(x[:50], context[:50]), by_x, rtol=1e-5, atol=1e-5)
+    samples = flow.sample(20000, np.zeros(1), seed=2)
+    np.testing.assert_allclose(np.cov(samples.T), factor @ factor.T, atol=0.1)
+    again = diffeo.from_bytes(flow.to_bytes())
+    np.testing.assert_array_equal(again.sample(9, context[0], seed=1), flow.sample(9, context[0], seed=1))
+
+
+@pytest.mark.parametrize("spline", [diffeo.Spline, diffeo.LinearSpline])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_splines_without_minima(spline, dtype):
+    """Softmax and softplus underflow: densities stay finite, in both directions, and so do gradients."""
+    none = spline(5, -3, 3, min_width=0, min_height=0, min_derivative=0)
+    flow = diffeo.Spec(3, dtype=dtype).add_elementwise(transformer=none).build()
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.uniform(-3, 3, (500, 3)), [[-3, 0, 3]]]).astype(dtype)
+    for size in (1, 30, 1000):
+        steep = flow.with_parameters(size * rng.normal(size=flow.parameter_count))
+        assert np.isfinite(steep.log_prob(x)).all()
+        z, log_det = steep.to_noise(x)
+        back, log_det_back = steep.from_noise(x)
+        assert np.isfinite([log_det, log_det_back]).all()
+        assert np.isfinite(z).all()
+        assert np.isfinite(back).all()
+        if size == 1:
+            np.testing.assert_allclose(steep.from_noise(z)[0], x, atol=1e-3 if dtype == "float32" else 1e-12)
+
+
+def test_probit_is_exact_in_both_tails():
+    from statistics import NormalDist
+
+    flow = diffeo.Spec(1, dtype="float64").add_domain("probit", low=0, high=1).build()
+    x = np.array([[1e-300], [1e-20], [0.01], [0.4], [0.5], [0.7], [0.999]])
+    z, log_det = flow.to_noise(x)
+    np.testing.assert_allclose(z[2:, 0], [NormalDist().inv_cdf(each) for each in x[2:, 0]], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(z[:2, 0], [-37.0470964955, -9.262340089798], rtol=1e-11)
+    np.testing.assert_allclose(log_det, 0.5 * (z[:, 0] ** 2 + LOG_2PI), rtol=1e-12)
+    np.testing.assert_allclose(flow.from_noise(z)[0], x, rtol=1e-11)
+    wide = diffeo.Spec(1, dtype="float64").add_domain("probit", low=-2, high=6).build()
+    np.testing.assert_allclose(wide.log_prob([[-1.0], [5.9]]), -np.log(8), rtol=1e-13)  # uniform
+    assert wide.log_prob([[-2.0], [6.5]]).tolist() == [-np.inf, -np.inf]
+
+
 def test_maps_are_frozen_and_compare():
     assert diffeo.Spline() == diffeo.Spline(8, -4.0, 4.0, "linear", 1e-3, 1e-3, 1e-3)
     assert diffeo.Mixture(components=3) != diffeo.Mixture()
@@ -545,6 +625,7 @@ def test_maps_are_frozen_and_compare():
 def test_maps_have_the_defaults_of_the_library():
     for ours, options in (
         (diffeo.Spline(), _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)),
+        (diffeo.LinearSpline(), _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)),
         (diffeo.Mixture(), _abi.defaults(_abi.MixtureOptions, lib.diffeo_mixture_options_init)),
     ):
         tables = {

@@ -97,6 +97,7 @@ pub const DIFFEO_MAP_AFFINE: i32 = 1;
 pub const DIFFEO_MAP_SPLINE: i32 = 2;
 pub const DIFFEO_MAP_MIXTURE: i32 = 3;
 pub const DIFFEO_MAP_SINH_ARCSINH: i32 = 4;
+pub const DIFFEO_MAP_LINEAR_SPLINE: i32 = 5;
 
 pub const DIFFEO_BASE_STANDARD_NORMAL: i32 = 1;
 pub const DIFFEO_BASE_NORMAL: i32 = 2;
@@ -104,6 +105,14 @@ pub const DIFFEO_BASE_LOGISTIC: i32 = 3;
 pub const DIFFEO_BASE_UNIFORM: i32 = 4;
 pub const DIFFEO_BASE_STUDENT_T: i32 = 5;
 pub const DIFFEO_BASE_MIXTURE: i32 = 6;
+pub const DIFFEO_BASE_BETA: i32 = 7;
+
+pub const DIFFEO_COVARIANCE_DIAGONAL: i32 = 1;
+pub const DIFFEO_COVARIANCE_FULL: i32 = 2;
+pub const DIFFEO_COVARIANCE_PRECISION: i32 = 3;
+
+pub const DIFFEO_DIAGONAL_EXP: i32 = 1;
+pub const DIFFEO_DIAGONAL_SOFTPLUS: i32 = 2;
 
 pub const DIFFEO_MADE_GAUSSIAN: i32 = 1;
 pub const DIFFEO_MADE_MIXTURE: i32 = 2;
@@ -130,6 +139,7 @@ pub const DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL: i32 = 4;
 pub const DIFFEO_DOMAIN_LEAKY_TANH: i32 = 5;
 pub const DIFFEO_DOMAIN_LEAKY_RELU: i32 = 6;
 pub const DIFFEO_DOMAIN_LOG_TANH: i32 = 7;
+pub const DIFFEO_DOMAIN_PROBIT: i32 = 8;
 
 pub const DIFFEO_OPTIMIZER_ADAM: i32 = 1;
 pub const DIFFEO_OPTIMIZER_SGD: i32 = 2;
@@ -228,6 +238,7 @@ pub struct diffeo_spline_options {
     pub boundary_derivative: f64,
     pub half_ends: i32,
     pub encoding: i32,
+    pub min_lambda: f64,
 }
 
 #[repr(C)]
@@ -301,6 +312,11 @@ pub struct diffeo_base_options {
     pub df: f64,
     pub components: i64,
     pub network: *const diffeo_network_options,
+    pub alpha: f64,
+    pub beta: f64,
+    pub covariance: i32,
+    pub diagonal: i32,
+    pub epsilon: f64,
 }
 
 #[repr(C)]

@@ -55,6 +55,13 @@ def spline(bins: int, low: float, high: float, boundary: str = "linear", **minim
     return Transformer(attributes, (0.0,) * (2 * bins + derivatives))
 
 
+def linear_spline(bins: int, low: float, high: float, boundary: str = "linear", **more: Any) -> Transformer:
+    """A spline of linear rational pieces, with the outputs of the other and lambdas behind them."""
+    quadratic = spline(bins, low, high, boundary)
+    attributes = {**quadratic.attributes, "transformer": "rational_linear", "min_lambda": 0.025, **more}
+    return Transformer(attributes, quadratic.identity + (0.0,) * bins)
+
+
 # -------------------------------------------------------------------------------------------------------------- layers
 
 
@@ -106,7 +113,7 @@ class Layer:
         return group
 
 
-BASES = ("standard_normal", "normal", "logistic", "uniform", "student_t", "mixture", "made")
+BASES = ("standard_normal", "normal", "logistic", "uniform", "student_t", "mixture", "beta", "made")
 
 
 def embedding(network: Network) -> Layer:

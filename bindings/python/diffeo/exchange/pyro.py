@@ -17,43 +17,13 @@ from . import _layers
 from ._check import Map, Source, Step, reverse
 from ._error import ConversionError
 from ._layers import Layer, Transformer
-from ._network import Network, Real, real
-from ._torch import Reader, activation, array, double, in_float32, integers, linear, mapped, read, tensor
-from .nflows import spline_outputs
+from ._network import Network, Real
+from ._torch import Reader, activation, array, double, in_float32, integers, linear, read, tensor
+from ._transforms import TABLE as FIXED
+from ._transforms import chain as _steps
+from ._transforms import leaf as _leaf
 
 MODULES = ("pyro", "torch")
-
-
-def _given(part: Any, context: Any) -> Any:
-    return part.condition(context) if hasattr(part, "condition") else part
-
-
-def _sum(log_det: Any, x: Any, event_dim: int = 1) -> Any:
-    """Of each row; that of a map of numbers is one for each number, or for each column."""
-    return log_det.expand(len(x)) if event_dim else log_det.expand(x.shape).sum(dim=1)
-
-
-def _maps(part: Any) -> tuple[Map, Map]:
-    """Without Pyro's memory of its last results."""
-
-    def forward(x: Any, context: Any) -> Any:
-        transform = _given(part, context)
-        y = transform(x)
-        return y, _sum(transform.log_abs_det_jacobian(x, y), x, transform.domain.event_dim)
-
-    def backward(y: Any, context: Any) -> Any:
-        transform = _given(part, context)
-        try:
-            x = transform._inverse(y)
-        except KeyError as error:
-            raise NotImplementedError(str(error)) from error
-        return x, -_sum(transform.log_abs_det_jacobian(x, transform(x)), x, transform.domain.event_dim)
-
-    return mapped(forward), mapped(backward)
-
-
-def _leaf(part: Any, path: str, *layers: Layer) -> list[Step]:
-    return [Step(path, part, list(layers), *_maps(part))]
 
 
 # ------------------------------------------------------------------------------------------------------------ networks
@@ -82,10 +52,11 @@ def _transposed(columns: int, count: int) -> Any:
     return np.arange(columns * count).reshape(count, columns).T.ravel()
 
 
-def _by_column(columns: int, bins: int) -> Any:
-    """The same from widths of all columns, column by column, then heights, then derivatives."""
-    widths, heights, derivatives = np.split(np.arange(columns * (3 * bins - 1)), [columns * bins, 2 * columns * bins])
-    return np.concatenate([each.reshape(columns, -1) for each in (widths, heights, derivatives)], axis=1).ravel()
+def _by_column(columns: int, transformer: Transformer) -> Any:
+    """The same from widths of all columns, column by column, then heights, then derivatives, then lambdas."""
+    starts = np.cumsum(columns * np.array(_sizes(transformer)))
+    parts = np.split(np.arange(starts[-1]), starts[:-1])
+    return np.concatenate([each.reshape(columns, -1) for each in parts], axis=1).ravel()
 
 
 def _scale(part: Any, path: str, kwargs: Any) -> tuple[Transformer, float]:
@@ -127,15 +98,31 @@ def _affine_coupling(part: Any, path: str) -> list[Step]:
 def _spline(part: Any, path: str, said: Mapping[str, Any] | None = None) -> Transformer:
     """Its derivative at the ends of the box is 0.999."""
     said = vars(part) if said is None else {"order": "linear", "bound": 3.0, "count_bins": 8, **said}
-    if said["order"] != "quadratic":
-        raise ConversionError(path, part, "splines of linear order; order='quadratic' converts")
-    bound = float(said["bound"])
-    return _layers.spline(said["count_bins"], -bound, bound, "linear", boundary_derivative=1 - 1e-3)
+    bound, ends = float(said["bound"]), {"boundary_derivative": 1 - 1e-3}
+    kinds = {"linear": _layers.linear_spline, "quadratic": _layers.spline}
+    if said["order"] not in kinds:
+        raise ConversionError(path, part, f"order is {said['order']!r}; 'linear' and 'quadratic' convert")
+    return kinds[said["order"]](said["count_bins"], -bound, bound, "linear", **ends)
+
+
+def _sizes(transformer: Transformer) -> list[int]:
+    """How many widths, heights, derivatives and, of linear ones, lambdas a column has."""
+    bins = int(str(transformer.attributes["bins"]))
+    return [bins, bins, bins - 1, bins][: 3 + (transformer.attributes["transformer"] == "rational_linear")]
+
+
+def _offsets(transformer: Transformer) -> Real:
+    """What makes our parameters of a column of theirs: our derivatives are 1 at 0."""
+    found = np.zeros(transformer.parameters)
+    minimum = float(str(transformer.attributes["min_derivative"]))
+    before, count = sum(_sizes(transformer)[:2]), _sizes(transformer)[2]
+    found[before : before + count] = -np.log(np.expm1(1 - minimum))
+    return found
 
 
 def _splines(network: Network, transformer: Transformer, columns: int, index: Any) -> Network:
     """Outputs in our order and for our derivatives."""
-    return network.select(index).with_last(lambda last: last.then(*spline_outputs(transformer, columns)))
+    return network.select(index, 1.0, np.tile(_offsets(transformer), columns))
 
 
 def _spline_autoregressive(part: Any, path: str) -> list[Step]:
@@ -150,16 +137,15 @@ def _spline_autoregressive(part: Any, path: str) -> list[Step]:
 
 def _conditional_spline(part: Any, path: str) -> list[Step]:
     transformer, dim = _spline(part, path), part.input_dim
-    network = _splines(_of_context(part.nn, f"{path}.nn"), transformer, dim, _by_column(dim, part.count_bins))
+    network = _splines(_of_context(part.nn, f"{path}.nn"), transformer, dim, _by_column(dim, transformer))
     return _leaf(part, path, _layers.coupling(np.zeros(dim, np.int64), transformer, network))
 
 
 def _spline_layer(part: Any, path: str) -> Layer:
     transformer = _spline(part, path)
-    names = "unnormalized_widths", "unnormalized_heights", "unnormalized_derivatives"
-    values = np.concatenate([array(getattr(part, name)) for name in names], axis=1)
-    factor, offset = (each.reshape(values.shape) for each in spline_outputs(transformer, len(values)))
-    return _layers.elementwise(transformer, values * factor + offset)
+    names = ["widths", "heights", "derivatives", "lambdas"][: len(_sizes(transformer))]
+    values = np.concatenate([array(getattr(part, f"unnormalized_{name}")) for name in names], axis=1)
+    return _layers.elementwise(transformer, values + _offsets(transformer))
 
 
 def _spline_coupling(part: Any, path: str) -> list[Step]:
@@ -169,7 +155,7 @@ def _spline_coupling(part: Any, path: str) -> list[Step]:
     moved = upper.input_dim
     dim = part.split_dim + moved
     network = _net(upper.nn, f"{path}.upper_spline.nn", part.split_dim)
-    network = _splines(network, transformer, moved, _by_column(moved, upper.count_bins))
+    network = _splines(network, transformer, moved, _by_column(moved, transformer))
     layers = [_layers.coupling(np.arange(dim) < part.split_dim, transformer, network)]
     if not part.identity:
         own = _layers.embed(_spline_layer(part.lower_spline, f"{path}.lower_spline"), np.arange(part.split_dim), dim)
@@ -206,27 +192,14 @@ def _cholesky(part: Any, path: str) -> list[Step]:
     return _leaf(part, path, _layers.lu(matrix / diagonal, np.zeros(matrix.shape), diagonal, array(part.loc)))
 
 
-def _affine_transform(part: Any, path: str) -> list[Step]:
-    loc, scale = (array(v) if hasattr(v, "detach") else real(v) for v in (part.loc, part.scale))
-    loc, scale = np.broadcast_arrays(loc, scale)
-    if (scale <= 0).any():
-        raise ConversionError(path, part, "its scale is not positive")
-    return _leaf(part, path, _layers.elementwise_affine(np.log(scale), loc))
-
-
-def _tanh(part: Any, path: str) -> list[Step]:
-    """tanh(x) is 2 sigmoid(2 x) - 1."""
-    doubled = _layers.elementwise_affine(np.log(2), 0)
-    return _leaf(part, path, doubled, _layers.domain("logit", low=-1, high=1).inverted())
-
-
 def _chain(parts: Any, path: str) -> list[Step]:
-    return [step for i, each in enumerate(parts) for step in read(TABLE, each, f"{path}.{i}")]
+    return _steps(TABLE, parts, path)
 
 
-TABLE: dict[str, Reader] = {
+TABLE: dict[str, Reader] = FIXED | {
     "ComposeTransform": lambda part, path: _chain(part.parts, f"{path}.parts"),
     "_InverseTransform": lambda part, path: reverse(read(TABLE, part._inv, f"{path}._inv")),
+    "IndependentTransform": lambda part, path: read(TABLE, part.base_transform, f"{path}.base_transform"),
     "AffineAutoregressive": _affine_autoregressive,
     "ConditionalAffineAutoregressive": _affine_autoregressive,
     "_ConditionalInverseTransformModule": lambda part, path: reverse(
@@ -251,22 +224,51 @@ TABLE: dict[str, Reader] = {
     ),
     "Householder": lambda part, path: _leaf(part, path, _layers.householder(array(part.u_unnormed)[::-1])),
     "LowerCholeskyAffine": _cholesky,
-    "AffineTransform": _affine_transform,
-    "LeakyReLUTransform": lambda part, path: _leaf(part, path, _layers.domain("leaky_relu", slope=0.01)),
-    "SigmoidTransform": lambda part, path: _leaf(part, path, _layers.domain("logit", low=0, high=1).inverted()),
-    "ExpTransform": lambda part, path: _leaf(part, path, _layers.domain("log", low=0).inverted()),
-    "SoftplusTransform": lambda part, path: _leaf(part, path, _layers.domain("softplus", low=0).inverted()),
-    "TanhTransform": _tanh,
 }
 
 
 # ---------------------------------------------------------------------------------------------------------------- flow
 
 
+def _same(values: Any) -> float | None:
+    found = set(array(values).ravel().tolist())
+    return found.pop() if len(found) == 1 else None
+
+
+def _inside(base: Any) -> Any:
+    while hasattr(base, "base_dist"):
+        base = base.base_dist
+    return base
+
+
+def _normals(components: Any) -> tuple[Real, Real, Real | None]:
+    """Means, logarithms of diagonals and, of full covariances, triangles of a batch of normal distributions."""
+    inside = _inside(components)
+    match type(inside).__name__:
+        case "Normal":
+            return array(inside.loc), np.log(array(inside.scale)), None
+        case "MultivariateNormal":
+            factors = array(inside.scale_tril)
+            rows, columns = np.tril_indices(factors.shape[-1], -1)
+            return array(inside.loc), np.log(np.diagonal(factors, axis1=-2, axis2=-1)), factors[..., rows, columns]
+    raise ConversionError("base_dist", components, "only mixtures of Normal and of MultivariateNormal convert")
+
+
+def _mixture(logits: Real, components: Any) -> Layer:
+    means, logs, triangles = _normals(components)
+    values = {"logits": logits, "means": means.reshape(len(logits), -1)}
+    if triangles is None or not triangles.size:
+        return Layer(
+            "mixture",
+            {"components": len(logits)},
+            parameters={**values, "log_scales": logs.reshape(values["means"].shape)},
+        )
+    values |= {"diagonals": logs.reshape(values["means"].shape), "triangles": triangles.reshape(len(logits), -1)}
+    return Layer("mixture", {"components": len(logits), "covariance": "full"}, parameters=values)
+
+
 def _base(base: Any) -> tuple[Layer, int]:
-    inside = base
-    while hasattr(inside, "base_dist"):
-        inside = inside.base_dist
+    inside = _inside(base)
     shape = (*getattr(base, "batch_shape", ()), *getattr(base, "event_shape", ()))
     if len(shape) != 1:
         raise ConversionError("base_dist", base, f"its shape is {shape}, not that of a vector")
@@ -275,9 +277,16 @@ def _base(base: Any) -> tuple[Layer, int]:
             loc, scale = array(inside.loc).ravel(), array(inside.scale).ravel()
             return Layer("normal", parameters={"mean": loc, "log_scale": np.log(scale)}), shape[0]
         case "Uniform":
-            low, high = array(inside.low).ravel(), array(inside.high).ravel()
-            if len(set(low)) == len(set(high)) == 1:
-                return Layer("uniform", {"low": float(low[0]), "high": float(high[0])}), shape[0]
+            low, high = _same(inside.low), _same(inside.high)
+            if low is not None and high is not None:
+                return Layer("uniform", {"low": low, "high": high}), shape[0]
+        case "Beta":
+            values = {"alpha": array(inside.concentration1), "beta": array(inside.concentration0)}
+            return Layer("beta", {"low": 0.0, "high": 1.0}, parameters=values), shape[0]
+        case "MultivariateNormal":
+            return _mixture(np.zeros(1), inside), shape[0]
+        case "MixtureSameFamily":
+            return _mixture(array(inside.mixture_distribution.logits), inside.component_distribution), shape[0]
     raise ConversionError("base_dist", inside, "Diffeo has no such base distribution")
 
 

@@ -31,6 +31,7 @@ from ._torch import (
     read,
     tensor,
 )
+from ._transforms import TABLE as FIXED
 
 MODULES = ("zuko",)
 
@@ -167,12 +168,10 @@ def _unconditional(part: Any, path: str) -> list[Step]:
             layer = _layers.lu(lower / diagonal, diagonal[:, None] * upper, diagonal)
         case "MonotonicAffineTransform":
             layer = _layers.elementwise_affine(array(made.log_scale), array(made.shift))
-        case "AffineTransform":
-            layer = _layers.elementwise_affine(np.log(array(made.scale)), array(made.loc))
         case "AdditiveTransform":
             layer = _layers.elementwise_affine(np.zeros(len(made.shift)), array(made.shift))
-        case other:
-            raise ConversionError(path, part, f"Diffeo has no layer for {other}")
+        case _:
+            return read(FIXED, made, path)
     return [Step(path, part, [layer], *_maps(part))]
 
 
@@ -194,24 +193,26 @@ TABLE: dict[str, Reader] = {
 
 
 def _mixture(base: Any, path: str) -> Layer:
-    """A GMM with diagonal covariances exp(diag) + epsilon."""
-    if base.covariance_type == "full":
-        raise ConversionError(path, base, "covariances are full; 'diagonal' and 'spherical' ones convert")
+    """A GMM. Scales, or the diagonals of factors, are exp(diag) + epsilon; components may share them, columns too."""
     components, dim = (int(n) for n in base.shapes[1])
+    full = base.covariance_type == "full" and dim > 1
+    attributes: dict[str, Any] = {"components": components}
+    attributes |= {"epsilon": float(base.epsilon)} if base.epsilon else {}
+    attributes |= {"covariance": "full"} if full else {}
+    names = ["logits", "means", "diagonals" if full or base.epsilon else "log_scales", "triangles"][: 4 if full else 3]
+    widths = [1, dim, dim, dim * (dim - 1) // 2]
+    # where among theirs each of ours is: what is shared is there once
+    index, first = [np.arange(components)], components
+    for theirs, width in zip(base.shapes[1:], widths[1 : len(names)], strict=False):
+        own = np.arange(first, first + int(np.prod(theirs))).reshape(theirs)
+        index.append(np.broadcast_to(own, (components, width)))
+        first += own.size
     if hasattr(base, "hyper"):
-        if base.epsilon:
-            raise ConversionError(path, base, f"epsilon is {base.epsilon}: with a context only 0 can be converted")
-        network = plain(base.hyper, 0, f"{path}.hyper")
-        width = base.shapes[2][1]
-        row, column = np.divmod(np.arange(components * dim), dim)
-        before = components + components * dim
-        own = before + row * (0 if base.tied else width) + (0 if width == 1 else column)
-        index = np.concatenate([np.arange(before), own])
-        return Layer("mixture", {"components": components}, network=network.select(index))
-    logits, means, scales = (array(p) for p in base.phi)
-    wide = np.array(np.broadcast_to(np.log(np.exp(scales) + base.epsilon), (components, dim)))
+        order = np.concatenate([each.ravel() for each in index])
+        return Layer("mixture", attributes, network=plain(base.hyper, 0, f"{path}.hyper").select(order))
+    values = np.concatenate([array(p).ravel() for p in base.phi])
     return Layer(
-        "mixture", {"components": components}, parameters={"logits": logits, "means": means, "log_scales": wide}
+        "mixture", attributes, parameters={name: values[each] for name, each in zip(names, index, strict=True)}
     )
 
 

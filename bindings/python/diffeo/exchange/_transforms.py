@@ -1,0 +1,100 @@
+"""Fixed transforms of torch.distributions, which flows of Pyro and of zuko have among their layers.
+
+Readers give the steps of a transform in the direction in which it is called.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _layers
+from ._check import Map, Step, reverse
+from ._error import ConversionError
+from ._layers import Layer
+from ._network import real
+from ._torch import Reader, array, mapped, read
+
+
+def _given(part: Any, context: Any) -> Any:
+    return part.condition(context) if hasattr(part, "condition") else part
+
+
+def _sum(log_det: Any, x: Any, event_dim: int = 1) -> Any:
+    """Of each row; that of a map of numbers is one for each number, or for each column."""
+    return log_det.expand(len(x)) if event_dim else log_det.expand(x.shape).sum(dim=1)
+
+
+def _maps(part: Any) -> tuple[Map, Map]:
+    """Without Pyro's memory of its last results."""
+
+    def forward(x: Any, context: Any) -> Any:
+        transform = _given(part, context)
+        y = transform(x)
+        return y, _sum(transform.log_abs_det_jacobian(x, y), x, transform.domain.event_dim)
+
+    def backward(y: Any, context: Any) -> Any:
+        transform = _given(part, context)
+        try:
+            x = transform._inverse(y)
+        except KeyError as error:
+            raise NotImplementedError(str(error)) from error
+        return x, -_sum(transform.log_abs_det_jacobian(x, transform(x)), x, transform.domain.event_dim)
+
+    return mapped(forward), mapped(backward)
+
+
+def leaf(part: Any, path: str, *layers: Layer) -> list[Step]:
+    """A step of layers that run as the transform does."""
+    return [Step(path, part, list(layers), *_maps(part))]
+
+
+def _constants(*values: Any) -> Any:
+    return np.broadcast_arrays(*(array(v) if hasattr(v, "detach") else real(v) for v in values))
+
+
+def _affine(part: Any, path: str) -> list[Step]:
+    loc, scale = _constants(part.loc, part.scale)
+    if (scale > 0).all():
+        return leaf(part, path, _layers.elementwise_affine(np.log(scale), loc))
+    if not scale.all() or scale.ndim != 1:
+        raise ConversionError(path, part, "its scale is not positive")
+    zeros = np.zeros((len(scale), len(scale)))
+    return leaf(part, path, _layers.lu(zeros, zeros, scale, loc))
+
+
+def _tanh(part: Any, path: str) -> list[Step]:
+    """tanh(x) is 2 sigmoid(2 x) - 1."""
+    doubled = _layers.elementwise_affine(np.log(2), 0)
+    return leaf(part, path, doubled, _layers.domain("logit", low=-1, high=1).inverted())
+
+
+def _cumulative(part: Any, path: str) -> list[Step]:
+    inside = part.distribution
+    while hasattr(inside, "base_dist"):
+        inside = inside.base_dist
+    if type(inside).__name__ != "Normal":
+        raise ConversionError(path, part, "only the distribution function of Normal converts")
+    loc, scale = _constants(inside.loc, inside.scale)
+    standard = _layers.elementwise_affine(-np.log(scale), -loc / scale)
+    return leaf(part, path, standard, _layers.domain("probit", low=0, high=1).inverted())
+
+
+def chain(table: dict[str, Reader], parts: Any, path: str) -> list[Step]:
+    """One after the other."""
+    return [step for i, each in enumerate(parts) for step in read(table, each, f"{path}.{i}")]
+
+
+TABLE: dict[str, Reader] = {
+    "ComposeTransform": lambda part, path: chain(TABLE, part.parts, f"{path}.parts"),
+    "_InverseTransform": lambda part, path: reverse(read(TABLE, part._inv, f"{path}._inv")),
+    "IndependentTransform": lambda part, path: read(TABLE, part.base_transform, f"{path}.base_transform"),
+    "AffineTransform": _affine,
+    "LeakyReLUTransform": lambda part, path: leaf(part, path, _layers.domain("leaky_relu", slope=0.01)),
+    "SigmoidTransform": lambda part, path: leaf(part, path, _layers.domain("logit", low=0, high=1).inverted()),
+    "ExpTransform": lambda part, path: leaf(part, path, _layers.domain("log", low=0).inverted()),
+    "SoftplusTransform": lambda part, path: leaf(part, path, _layers.domain("softplus", low=0).inverted()),
+    "TanhTransform": _tanh,
+    "CumulativeDistributionTransform": _cumulative,
+}
