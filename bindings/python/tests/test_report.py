@@ -15,7 +15,7 @@ from conftest import LENGTH
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 pytest.importorskip("scipy", reason="SciPy is not installed")
 
-from diffeo.report import _compute, _tests
+from diffeo.report import _compute, _history, _tests
 from diffeo.report._rows import seed_of
 from scipy import stats
 
@@ -286,6 +286,25 @@ def test_samples_drawn_with_the_seed_of_the_report_are_others():
     assert seed_of(0, "samples") not in (0, seed_of(0, "noise"), seed_of(1, "samples"))
     flow = standard(1, 1)
     assert flow.report(flow.sample(300, seed=0), seed=0, timing=False).marginals[0].distance > 0
+
+
+def test_a_history_is_kept_in_the_file(moons, tmp_path):
+    flow = diffeo.realnvp(dim=2, transforms=1, hidden=(8,))
+    history = flow.fit(moons[:500], max_epochs=3, validation=0, progress=False)
+    _history.keep(flow, history)
+    flow.save(tmp_path / "flow.h5")
+    found = diffeo.load(tmp_path / "flow.h5").report(moons[:200], timing=False).history
+    assert found.epoch == [1, 2, 3]
+    assert found.train_log_prob == pytest.approx(history.train_log_prob, rel=1e-6)
+    assert np.isnan(found.validation_log_prob).all()
+    assert str(found) == str(history)
+    long = diffeo.History(*[[*range(1, 100_001)]] * 7)
+    _history.keep(flow, long)
+    found = _history.kept(flow)
+    assert found.epoch[-1] == 100_000
+    assert 250 < len(found) <= 500
+    flow.metadata["diffeo.history"] = "{"
+    assert _history.kept(flow) is None
 
 
 def test_what_cannot_be_reported_on_is_refused(trained, moons, conditional):

@@ -17,7 +17,7 @@ from .._abi import VERSION_STRING
 from .._arrays import integer, real, seed64
 from .._judged import Judged, read
 from ..errors import InvalidArgumentError, ShapeError
-from . import _compute, _page
+from . import _compute, _history, _page
 from ._results import Histories, Results
 from ._rows import FEWEST, rows, seed_of
 from ._tests import Test, holm
@@ -110,7 +110,7 @@ def of(
         support=support,
         round_trip=_compute.round_trip(chosen),
         timing=_compute.timing(chosen) if timing else None,
-        history=history,
+        history=history or _history.kept(flow),
         version=VERSION_STRING,
         material=chosen,
     )
