@@ -806,6 +806,7 @@ def tfp_flows():
 def sbi_flows():
     """Estimators of data with units: what standardises them, and the conditions, is in the estimator or beside it."""
     import torch
+    from sbi.neural_nets.embedding_nets import FCEmbedding
     from sbi.neural_nets.net_builders import flow as builders
 
     theta = torch.tensor([0.0, 50.0, -1000.0]) + torch.tensor([0.1, 5.0, 100.0]) * torch.randn(100, 3)
@@ -818,6 +819,8 @@ def sbi_flows():
     return {
         "maf": build("maf"),
         "maf-embedding": build("maf", embedding_net=torch.nn.Linear(2, 3)),
+        "maf-network": build("maf", embedding_net=FCEmbedding(2, output_dim=5, num_layers=2, num_hiddens=9)),
+        "zuko-nsf-network": build("zuko_nsf", embedding_net=FCEmbedding(2, output_dim=4, num_layers=3, num_hiddens=7)),
         "maf-rqs": build("maf_rqs"),
         "nsf": build("nsf"),
         "nsf-structured": build("nsf", z_score_x="structured", z_score_y="structured"),

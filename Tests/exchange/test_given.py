@@ -117,8 +117,8 @@ def test_advice_names_what_is_whole(held):
             r"density is not that of the flow that it has at \.net, .* it has scale, _embedding_net \(Standardize\)$",
         ),
         (
-            lambda: Estimator(conditional_maf(), torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh())),
-            r"_embedding_net \(Sequential\): only affine ones are converted",
+            lambda: Estimator(conditional_maf(), torch.nn.Sequential(torch.nn.Conv1d(1, 1, 1), torch.nn.Tanh())),
+            r"_embedding_net \(Sequential\)",
         ),
     ],
 )
@@ -255,17 +255,109 @@ def test_affine_embeddings(kind, name):
     np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
 
 
+class Wrapped(torch.nn.Module):
+    """A network whose code is its own."""
+
+    def __init__(self, *parts):
+        super().__init__()
+        self.inside = torch.nn.ModuleList(parts)
+
+    def forward(self, context):
+        for part in self.inside:
+            context = torch.nn.functional.silu(part(context))
+        return context
+
+
+class Resized(torch.nn.Module):
+    """Residual blocks of several widths, as dingo has them."""
+
+    def __init__(self):
+        from nflows.nn.nets.resnet import ResidualBlock
+
+        super().__init__()
+        words = {"context_features": None, "activation": torch.nn.functional.elu, "dropout_probability": 0.1}
+        self.initial_layer = torch.nn.Linear(5, 7)
+        self.blocks = torch.nn.ModuleList([ResidualBlock(n, use_batch_norm=True, **words) for n in (7, 6, 6)])
+        links = [torch.nn.Linear(7, 6), torch.nn.Identity(), torch.nn.Identity()]
+        self.resize_layers = torch.nn.ModuleList(links)
+        self.final_layer = torch.nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = self.initial_layer(x)
+        for block, resize in zip(self.blocks, self.resize_layers, strict=True):
+            x = resize(block(x, context=None))
+        return self.final_layer(x)
+
+
+def residual():
+    from nflows.nn.nets import ResidualNet
+
+    return ResidualNet(5, 4, 6, num_blocks=2, activation=torch.tanh, use_batch_norm=True)
+
+
+def wide_standardize():
+    return Standardize(100 * torch.arange(1.0, 6), 10 * torch.arange(1.0, 6))
+
+
+def chain(*parts):
+    from torch import nn
+
+    known = {"relu": nn.ReLU(), "tanh": nn.Tanh(), "gelu": nn.GELU(), "drop": nn.Dropout(0.5)}
+    return nn.Sequential(*(known[part] if isinstance(part, str) else part for part in parts))
+
+
+LINEAR = torch.nn.Linear
+NETWORKS = {
+    "hidden layer": lambda: chain(LINEAR(5, 6), "relu", LINEAR(6, 4)),
+    "activated outputs": lambda: chain(LINEAR(5, 6), "tanh", "drop", LINEAR(6, 4), "tanh"),
+    "standardised": lambda: chain(wide_standardize(), chain(LINEAR(5, 6), "gelu", LINEAR(6, 6), "gelu", LINEAR(6, 4))),
+    "batch normalised": lambda: chain(
+        torch.nn.BatchNorm1d(5), LINEAR(5, 6), torch.nn.BatchNorm1d(6), "relu", LINEAR(6, 4), torch.nn.BatchNorm1d(4)
+    ),
+    "layer normalised": lambda: chain(
+        LINEAR(5, 6), torch.nn.LayerNorm(6), "relu", LINEAR(6, 7), torch.nn.LayerNorm(7), "relu", LINEAR(7, 4)
+    ),
+    "activation first": lambda: chain("tanh", LINEAR(5, 4)),
+    "of its own": lambda: Wrapped(LINEAR(5, 6), LINEAR(6, 4)),
+    "residual": residual,
+    "standardised, residual, linear": lambda: chain(wide_standardize(), LINEAR(5, 5), residual(), LINEAR(4, 4)),
+    "resized": Resized,
+}
+
+
+@pytest.mark.parametrize("kind", ["coupling", "residual", "feed-forward"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_embedding_networks(kind, name):
+    from flows import randomise
+
+    torch.manual_seed(2)
+    theirs = randomise(conditional(kind, NETWORKS[name]()), 1)
+    flow = diffeo.convert(theirs)
+    assert flow.context_dim == 5
+    assert "embedding  5 to 4 features" in str(flow)
+    assert ("context  standardize" in str(flow)) == name.startswith("standardised")
+    rows = torch.randn(6, 3, dtype=torch.float64)
+    context = torch.randn(6, 5, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.log_prob(rows, context)
+    np.testing.assert_allclose(flow.log_prob(rows.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(
-    "embedding",
+    ("embedding", "reason"),
     [
-        lambda: torch.nn.Sequential(torch.nn.Linear(5, 6), torch.nn.ReLU(), torch.nn.Linear(6, 4)),
-        lambda: torch.nn.Tanh(),
-        lambda: torch.nn.Linear(5, 3),
-        lambda: torch.nn.Conv1d(1, 4, 3),
+        (lambda: torch.nn.Conv1d(1, 4, 3), r"_embedding_net \(Conv1d\): it "),
+        (lambda: chain(LINEAR(5, 6), "relu", LINEAR(6, 6), "tanh", LINEAR(6, 4)), "several activations: relu and tanh"),
+        (lambda: chain(LINEAR(5, 6), "relu", LINEAR(6, 4), torch.nn.LayerNorm(4)), "ends with a layer normalisation"),
+        (
+            lambda: chain(LINEAR(5, 6), torch.nn.LayerNorm(6), "relu", LINEAR(6, 6), "relu", LINEAR(6, 4)),
+            "some of its layers are normalised and some are not",
+        ),
+        (lambda: chain(residual(), "relu", LINEAR(4, 4)), "an activation follows on residual blocks"),
     ],
 )
-def test_other_embeddings(embedding):
-    with pytest.raises(ConversionError, match=r"_embedding_net \(\w+\): only affine ones are converted: give the flow"):
+def test_embeddings_that_are_refused(embedding, reason):
+    with pytest.raises(ConversionError, match=reason):
         diffeo.convert(conditional("residual", embedding()))
 
 
@@ -353,3 +445,15 @@ def test_rows_of_a_condition(soft, before):
     theirs.conditions[1] = [1, 0]
     with pytest.raises(ConversionError, match=r"the rows \[1, 0\] of a tensor"):
         diffeo.convert(theirs)
+
+
+def test_what_data_goes_through_first():
+    theirs = maf().double()
+    mean, std = np.array([1.0, -2.0, 3.0]), np.array([0.5, 2.0, 4.0])
+    spec = diffeo.Spec(3).add_permutation([2, 0, 1])
+    flow = diffeo.convert(theirs, before=[diffeo.Spec(3).add_standardize(mean, std), spec])
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    with torch.no_grad():
+        z = torch.from_numpy(((x - mean) / std)[:, [2, 0, 1]])
+        expected = theirs.log_prob(z).numpy() - np.log(std).sum()
+    np.testing.assert_allclose(flow.log_prob(x), expected, rtol=1e-10)

@@ -497,6 +497,7 @@ def wide_range(*columns: Array) -> tuple[float, float]:
 
 def _figure_of(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
     if ax is not None:
-        return ax.figure, ax
+        of_axes: Figure = ax.figure  # type: ignore[assignment, unused-ignore]
+        return of_axes, ax
     figure = new_figure(width, height)
     return figure, figure.add_subplot()

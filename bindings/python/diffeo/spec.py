@@ -98,7 +98,7 @@ class Spline:
     encoding: Encoding = "circle"
 
     def _options(self) -> _abi.SplineOptions:
-        o = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
+        o: _abi.SplineOptions = _abi.defaults(_abi.SplineOptions, lib.diffeo_spline_options_init)
         o.bins, o.low, o.high = integer(self.bins, "bins"), real(self.low, "low"), real(self.high, "high")
         o.boundary = choice(self.boundary, _abi.BOUNDARIES, "boundary")
         for name in (
@@ -908,8 +908,8 @@ class Spec:
         alpha, beta : float, optional
             Of beta, the same for all columns and not trained; 0.1 to 1e4, by default 13.
         covariance : {"diagonal", "full", "precision"}
-            Of the components of mixture, for standard normal e: z = mean + s e; z = mean + L e with L lower triangular, so
-            that L L^T is the covariance; U (z - mean) = e with U upper triangular, so that U^T U is its inverse.
+            Of the components of mixture, for standard normal e: z = mean + s e; z = mean + L e with L lower triangular,
+            so that L L^T is the covariance; U (z - mean) = e with U upper triangular, so that U^T U is its inverse.
         diagonal : {"exp", "softplus"}
             Of mixture: s, the diagonal of L or of U, is exp(a) + epsilon or log(1 + exp(a)) + epsilon.
         epsilon : float

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 from ..flow import Flow
+from ..spec import Spec
 from ._check import Source
 from ._check import convert as _convert
 from ._dispatch import own_class, unwrapped
@@ -50,7 +51,7 @@ __all__ = [
 ]
 
 
-def convert(flow: Any, dtype: npt.DTypeLike | None = None) -> Flow:
+def convert(flow: Any, dtype: npt.DTypeLike | None = None, *, before: Sequence[Flow | Spec] = ()) -> Flow:
     """Turn a flow of another library into one of Diffeo, which computes the same.
 
     Both sides are compared on random rows in float64: densities, noise, and the way back; `report` says what was found.
@@ -62,6 +63,9 @@ def convert(flow: Any, dtype: npt.DTypeLike | None = None) -> Flow:
         A trained flow of nflows, glasflow, zuko, normflows, flowjax, Pyro, FrEIA, distrax or TensorFlow Probability.
     dtype : {"float32", "float64"}, optional
         What the new flow computes in, also as a dtype of NumPy or torch; by default that of the weights.
+    before : sequence of Spec or Flow
+        What data goes through first, one after the other, and what stood beside the flow: a z-score, a logit, a
+        permutation. See `Flow.after`.
 
     Returns
     -------
@@ -72,7 +76,10 @@ def convert(flow: Any, dtype: npt.DTypeLike | None = None) -> Flow:
     ConversionError
         For a part that Diffeo has nothing for, by its path, or if the two sides differ.
     """
-    return _converted(flow, None, dtype)
+    converted = _converted(flow, None, dtype)
+    for part in reversed(before):
+        converted = converted.after(part)
+    return converted
 
 
 def source_of(flow: Any) -> Source:

@@ -87,7 +87,8 @@ class Source:
     from_noise: Map
     dtype: str = "float64"
     context: int | None = None  # None: what the networks read
-    context_layer: Layer | None = None
+    context_layer: Layer | None = None  # standardises the context
+    embedding: Layer | None = None  # of the context then
     box: tuple[float, float] | None = None  # where data lies, if it is bounded
     shape: tuple[int, ...] = ()  # of images: channels, height, width. What is compared are their rows
     # Contexts that the flow is made for: these, and this matrix times standard normal numbers. None: such numbers
@@ -101,6 +102,8 @@ class Source:
         """Columns of the context."""
         if self.context is not None:
             return self.context
+        if self.embedding is not None and self.embedding.network is not None:
+            return self.embedding.network.inputs
         networks = [self.base.network]
         for step in self.steps:
             for layer in step.layers:
@@ -114,9 +117,8 @@ class Source:
     def flow(self, dtype: str, **more: Any) -> Flow:
         """The flow in Diffeo."""
         layers = [layer for step in self.steps for layer in step.layers]
-        return _layers.flow(
-            layers, self.base, self.dim, self.context_dim, context_layer=self.context_layer, dtype=dtype, **more
-        )
+        more |= {"context_layer": self.context_layer, "embedding": self.embedding}
+        return _layers.flow(layers, self.base, self.dim, self.context_dim, dtype=dtype, **more)
 
 
 def convert(source: Source, dtype: str | None = None) -> Flow:
@@ -425,5 +427,4 @@ def _blame(source: Source, x: Real, context: Real | None, z: Real) -> None:
 
 
 def _alone(source: Source, step: Step, dtype: str) -> Flow:
-    base, context_layer = Layer("standard_normal"), source.context_layer
-    return _layers.flow(step.layers, base, source.dim, source.context_dim, context_layer=context_layer, dtype=dtype)
+    return replace(source, steps=[step], base=Layer("standard_normal"), context=source.context_dim).flow(dtype)

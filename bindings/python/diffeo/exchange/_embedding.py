@@ -44,15 +44,31 @@ Part: TypeAlias = Affine | LayerNorm | str | Network
 Reader: TypeAlias = Callable[[Any, str], "Network | None"]
 
 
-def embedding(net: Any, inputs: int, residual: Reader, path: str) -> Affine | Network:
-    """What an embedding network is, by what it computes of `inputs` columns.
+def embedding(net: Any, inputs: int, residual: Reader, path: str) -> tuple[Affine | None, Network]:
+    """What an embedding is, by what it computes of `inputs` columns: a standardisation, if it begins so, and a network.
 
-    Containers are opened; affine parts (standardisation, batch normalisation, linear layers) go into the matrices
-    beside them. `residual` gives the networks that the library has classes for, None for others.
+    Containers are opened; other affine parts (batch normalisation, linear layers) go into the matrices beside them.
+    `residual` gives the networks that the library has classes for, None for others.
     """
     parts = list(_parts(net, inputs, residual, path))
-    found = _joined(parts, net, path)
-    _check(found, net, inputs, path)
+    found = _joined(parts, inputs, net, path)
+    if isinstance(found, Network):
+        _check(found, net, inputs, path)
+        first = parts[0] if isinstance(parts[0], Affine) and is_scale(parts[0].matrix) else None
+        return first, found if first is None else _joined_network(parts[1:], inputs, net, path)
+    raise ConversionError(path, net, "it is affine, but not by what it computes")
+
+
+def is_scale(matrix: Real) -> bool:
+    """Whether it multiplies each column by a positive number."""
+    scale = np.diag(matrix)
+    square = matrix.shape[0] == matrix.shape[1]
+    return square and np.array_equal(matrix, np.diag(scale)) and bool((scale > 0).all())
+
+
+def _joined_network(parts: list[Part], inputs: int, net: Any, path: str) -> Network:
+    found = _joined(parts, inputs, net, path)
+    assert isinstance(found, Network)
     return found
 
 
@@ -147,9 +163,9 @@ def _identity(width: int) -> Dense:
     return Dense.of(np.eye(width))
 
 
-def _joined(parts: list[Part], net: Any, path: str) -> Affine | Network:
+def _joined(parts: list[Part], inputs: int, net: Any, path: str) -> Affine | Network:
     """One network of all of them."""
-    whole: Affine | Network | None = None
+    whole: Affine | Network = Affine(np.eye(inputs), np.zeros(inputs))
     norm: LayerNorm | None = None
     for part in parts:
         if norm is not None and not isinstance(part, str):
@@ -160,9 +176,9 @@ def _joined(parts: list[Part], net: Any, path: str) -> Affine | Network:
             whole = _activated(whole, part, norm, net, path)
             norm = None
         else:
-            whole = part if whole is None else _followed(whole, part, net, path)
-    if norm is not None or whole is None:
-        raise ConversionError(path, net, "there is no matrix in it, or it ends with a layer normalisation")
+            whole = _followed(whole, part, net, path)
+    if norm is not None:
+        raise ConversionError(path, net, "it ends with a layer normalisation")
     return whole
 
 
@@ -182,12 +198,12 @@ def _followed(first: Affine | Network, then: Affine | Network, net: Any, path: s
     raise ConversionError(path, net, "it is two networks, one behind the other, of different kinds or activations")
 
 
-def _activated(whole: Affine | Network | None, name: str, norm: LayerNorm | None, net: Any, path: str) -> Network:
+def _activated(whole: Affine | Network, name: str, norm: LayerNorm | None, net: Any, path: str) -> Network:
     """With an activation behind it: what is read of that is a matrix, at first one that changes nothing."""
     if isinstance(whole, Affine):
         whole = Network((whole.dense,), name, layer_norm=0.0 if norm is None else norm.epsilon)
-    if whole is None or whole.kind != "plain":
-        raise ConversionError(path, net, "an activation follows on residual blocks, or on nothing")
+    if whole.kind != "plain":
+        raise ConversionError(path, net, "an activation follows on residual blocks")
     hidden = len(whole.dense) - 1
     if hidden and whole.activation != name:
         raise ConversionError(path, net, f"it has several activations: {whole.activation} and {name}")
@@ -197,14 +213,12 @@ def _activated(whole: Affine | Network | None, name: str, norm: LayerNorm | None
     return replace(whole, activation=name, norms=norms, dense=(*whole.dense, _identity(len(whole.dense[-1].bias))))
 
 
-def _check(found: Affine | Network, net: Any, inputs: int, path: str) -> None:
+def _check(found: Network, net: Any, inputs: int, path: str) -> None:
     """That of a chain which was put together; residual networks are compared with the flow."""
-    if isinstance(found, Network) and found.kind != "plain":
+    if found.kind != "plain":
         return
     x = np.random.default_rng(1).normal(size=(32, inputs))
-    theirs = _called(net, x, path)
-    ours = x @ found.matrix.T + found.shift if isinstance(found, Affine) else _values(found, x)
-    if not np.allclose(ours, theirs, rtol=1e-8, atol=1e-8):
+    if not np.allclose(_values(found, x), _called(net, x, path), rtol=1e-8, atol=1e-8):
         raise ConversionError(path, net, "it computes something else than its parts one after the other")
 
 

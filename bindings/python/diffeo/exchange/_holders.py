@@ -18,7 +18,7 @@ from ._error import ConversionError
 from ._layers import Layer
 from ._network import Real, real
 from ._torch import array, double, in_double, in_float32, is_linear, narrowed, tensor
-from .nflows import derive, embedded
+from .nflows import Embedded, derive, embedded
 
 Score: TypeAlias = Callable[..., Any]  # of a holder, x and perhaps the context
 
@@ -172,12 +172,12 @@ def source(holder: Any, path: str, read: Callable[[Any], Source]) -> Source:
         )
         reason = f"its density is not that of the flow that it has at .{path}, given the context{more}"
         raise ConversionError("", holder, reason)
-    if chosen is not None and inner.context_layer is not None:
+    if chosen is not None and (inner.context_layer is not None or inner.embedding is not None):
         raise ConversionError("", holder, f"its flow at .{path} has an embedding of its own besides")
     where = next((name for name, part in holder.named_modules() if part is chosen), "")
-    layer, contexts, steps, base = inner.context_layer, inner.contexts, inner.steps, inner.base
+    given = Embedded(inner.steps, inner.base, inner.context_layer, inner.embedding, inner.contexts)
     if chosen is not None:
-        steps, base, layer, contexts = embedded(chosen, steps, base, where)
+        given = embedded(chosen, inner.steps, inner.base, where)
 
     def log_prob(module: Any) -> Callable[[Real, Real | None], Real]:
         def run(x: Real, context: Real | None) -> Real:
@@ -193,11 +193,12 @@ def source(holder: Any, path: str, read: Callable[[Any], Source]) -> Source:
         return lambda x, context: function(x, _embed(chosen, context))
 
     made = Source(
-        next(named(holder))[0], type(holder).__qualname__, inner.dim, steps, base, log_prob(holder),
+        next(named(holder))[0], type(holder).__qualname__, inner.dim, given.steps, given.base, log_prob(holder),
         lambda z, context: inner.base_log_prob(z, _embed(chosen, context)),
         fed(inner.to_noise), fed(inner.from_noise), dtype,
     )  # fmt: skip
-    made.context, made.context_layer, made.contexts = inner.context, layer, contexts
+    made.context_layer, made.embedding, made.contexts = given.context_layer, given.embedding, given.contexts
+    made.context = inner.context if given.embedding is None else None
     made.box, made.shape, made.by_hand, made.notes = inner.box, inner.shape, inner.by_hand, inner.notes
     made.in_float32 = in_float32(narrowed(original), log_prob)
     return made

@@ -298,10 +298,10 @@ def _flow(parts: Parts) -> Any:
         words = parts.base.attributes
         source.box = float(real(words["low"])), float(real(words["high"]))
     wide = _read.in_float64(parts.flow)
-    x, context, _ = agree(source, wide)
+    found = agree(source, wide)
     if parts.flow.dtype == np.float32:
         made = jax.tree_util.tree_map(_narrow, made)
-        same_density("flowjax", "Transformed", log_prob(made), parts.flow, wide, (x, context))
+        same_density("flowjax", "Transformed", log_prob(made), parts.flow, wide, (found.x, found.context))
     return made
 
 

@@ -273,7 +273,8 @@ def _mixture(m: Graph, base: Layer, state: State, parts: Parts) -> Value:
         place = np.arange(count * dim).reshape(count, dim) + count
         logits = m.columns(params, np.arange(count))
         means, log_scales = m.columns(params, place), m.columns(params, place + count * dim)
-    return _formulas.mixture(m, state[0], logits, means, log_scales)
+    found: Value = _formulas.mixture(m, state[0], logits, means, log_scales)
+    return found
 
 
 def _made(m: Graph, base: Layer, state: State, parts: Parts) -> Value:
@@ -289,7 +290,8 @@ def _made(m: Graph, base: Layer, state: State, parts: Parts) -> Value:
     each = [m.wide(density(net)) for net in base.masks]
     if len(each) == 1:
         return density(base.masks[0])
-    return _formulas.log_sum(m, m.join(*each)) - float(np.log(len(each)))
+    found: Value = _formulas.log_sum(m, m.join(*each)) - float(np.log(len(each)))
+    return found
 
 
 BASES: dict[str, Callable[[Graph, Layer, State, Parts], Value]] = {

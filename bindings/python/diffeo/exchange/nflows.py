@@ -6,7 +6,8 @@ Its transforms go from data to noise in the order of the list.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from . import _layers
 from ._check import Map, Mapped, Source, Step, reverse
 from ._convolutions import AnyNetwork
+from ._embedding import embedding, inputs_of, is_scale
 from ._error import ConversionError
 from ._images import FeatureMap, ImageReader, coupling, plain_convolutions, residual_convolutions, squeeze
 from ._layers import Layer, Transformer
@@ -562,22 +564,23 @@ def _affine(net: Any, width: int) -> tuple[Real, Real]:
     return around(-np.linalg.pinv(matrix) @ shift)  # where it gives small numbers, with all their digits
 
 
-def embedded(
-    net: Any, steps: list[Step], base: Layer, path: str = "_embedding_net"
-) -> tuple[list[Step], Layer, Layer | None, tuple[Real, Real] | None]:
-    """The same of a context that the flow embeds: standardised, or with the embedding in the first matrices.
+@dataclass(frozen=True)
+class Embedded:
+    """A flow that embeds its context: what standardises that and embeds it then, if the first matrices do not."""
 
-    Also the contexts that it makes standard normal numbers of.
-    """
+    steps: list[Step]
+    base: Layer
+    context_layer: Layer | None = None
+    embedding: Layer | None = None
+    contexts: tuple[Real, Real] | None = None  # of which standard normal numbers are made
+
+
+def embedded(net: Any, steps: list[Step], base: Layer, path: str = "_embedding_net") -> Embedded:
+    """The same of a context that the flow embeds: affine embeddings go into the first matrices."""
     layers = [base, *(layer for step in steps for layer in step.layers)]
     width = max((layer.network.context for layer in layers if layer.network is not None), default=0)
     if net is None or not width:
-        return steps, base, None, None
-    try:
-        matrix, shift = _affine(net, width)
-    except (TypeError, ValueError, RuntimeError, IndexError) as error:
-        advice = "only affine ones are converted: give the flow what the network makes of the context as its context"
-        raise ConversionError(path, net, advice) from error
+        return Embedded(steps, base)
 
     def given(function: Map) -> Map:
         def run(x: Real, context: Real | None) -> Mapped:
@@ -589,20 +592,48 @@ def embedded(
         return run
 
     steps = [replace(step, forward=given(step.forward), backward=given(step.backward)) for step in steps]
-    scale = np.diag(matrix)
+    try:
+        matrix, shift = _affine(net, width)
+    except (TypeError, ValueError, RuntimeError, IndexError):
+        first, network = embedding(net, inputs_of(net, width), _residual, path)
+        scaled = None if first is None else _standardized(first.matrix, first.shift)
+        contexts = None if first is None else (-first.shift / np.diag(first.matrix), np.diag(1 / np.diag(first.matrix)))
+        return Embedded(steps, base, scaled, _layers.embedding(network), contexts)
     if np.array_equal(matrix, np.eye(width)) and not shift.any():
-        return steps, base, None, None
+        return Embedded(steps, base)
     back = np.linalg.pinv(matrix)
     contexts = -back @ shift, back
-    if matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.diag(scale)) and (scale > 0).all():
-        values = {"mean": -shift / scale, "std": 1 / scale, "initialized": np.ones(1)}
-        return steps, base, Layer("standardize", parameters=values), contexts
+    if scaled := _standardized(matrix, shift):
+        return Embedded(steps, base, scaled, contexts=contexts)
 
     def folded(layer: Layer) -> Layer:
         return layer if layer.network is None else replace(layer, network=layer.network.embedding(matrix, shift))
 
     steps = [replace(step, layers=[folded(each) for each in step.layers]) for step in steps]
-    return steps, folded(base), None, contexts
+    return Embedded(steps, folded(base), contexts=contexts)
+
+
+def _standardized(matrix: Real, shift: Real) -> Layer | None:
+    """An affine map that is a standardisation."""
+    if not is_scale(matrix):
+        return None
+    scale = np.diag(matrix)
+    values = {"mean": -shift / scale, "std": 1 / scale, "initialized": np.ones(1)}
+    return Layer("standardize", parameters=values)
+
+
+def _residual(net: Any, path: str) -> Network | None:
+    """A ResidualNet, or dingo's, whose blocks change their width by matrices after them."""
+    if not all(hasattr(net, name) for name in ("initial_layer", "blocks", "final_layer")):
+        return None
+    network, links = residual_net(net, path), [None, *getattr(net, "resize_layers", [])]
+    return replace(
+        network,
+        blocks=tuple(
+            replace(block, link=linear(link)) if is_linear(link) else block
+            for block, link in zip_longest(network.blocks, links[: len(network.blocks)])
+        ),
+    )
 
 
 # Constants that follow from others and are kept rounded to float32: always, or once the flow was cast
@@ -634,7 +665,7 @@ def source(flow: Any) -> Source:
         steps = read(TABLE, flow._transform, "_transform")
     else:
         steps, _ = read_images(flow._transform, "_transform", FeatureMap(int(np.prod(shape)), shape))
-    steps, base, embedding, contexts = embedded(getattr(flow, "_embedding_net", None), steps, base)
+    given = embedded(getattr(flow, "_embedding_net", None), steps, base)
 
     def fed(function: Any) -> Any:
         def run(x: Any, context: Any) -> Any:
@@ -670,8 +701,9 @@ def source(flow: Any) -> Source:
         (float(real(base.attributes["low"])), float(real(base.attributes["high"]))) if base.kind == "uniform" else None
     )
     return Source(
-        library, name, dim, steps, base, density(flow), base_log_prob, forward, backward, dtype, None, embedding, box,
-        shape if len(shape) == 3 else (), contexts, in_float32(narrowed(original), density),
+        library, name, dim, given.steps, given.base, density(flow), base_log_prob, forward, backward, dtype,
+        context_layer=given.context_layer, embedding=given.embedding, contexts=given.contexts, box=box,
+        shape=shape if len(shape) == 3 else (), in_float32=in_float32(narrowed(original), density),
     )  # fmt: skip
 
 

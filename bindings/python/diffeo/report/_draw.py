@@ -61,7 +61,8 @@ def marginals(found: list[Marginal], columns: list[int]) -> Figure:
         grid = figure.add_gridspec(down, across)
         for i, column in enumerate(columns):
             each = found[column]
-            upper, lower = grid[i // across, i % across].subgridspec(2, 1, height_ratios=(3, 1.4), hspace=0).subplots()
+            rows: Any = grid[i // across, i % across].subgridspec(2, 1, height_ratios=(3, 1.4), hspace=0).subplots()
+            upper, lower = rows
             limits = each.edges[0], each.edges[-1]
             upper.stairs(each.data, each.edges, fill=True, color=DATA, alpha=FILL, linewidth=0)
             upper.stairs(each.samples, each.edges, color=FLOW)
