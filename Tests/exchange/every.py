@@ -132,7 +132,8 @@ def layers():
     simple = {
         "permutation": {"permutation": [2, 0, 1]}, "reverse": {}, "random_permutation": {}, "actnorm": {},
         "elementwise_affine": {}, "batch_norm": {}, "lu": {}, "linear": {}, "householder": {"reflections": 2},
-        "planar": {}, "radial": {}, "dequantize": {"levels": 4}, "standardize": {"mean": [1.0, 2, 3], "std": [1.0, 2, 3]},
+        "planar": {}, "radial": {}, "dequantize": {"levels": 4},
+        "standardize": {"mean": [1.0, 2, 3], "std": [1.0, 2, 3]},
     }  # fmt: skip
     for kind, options in simple.items():
         found[kind] = spec(3, (kind, options))

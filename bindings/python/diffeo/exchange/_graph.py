@@ -41,7 +41,7 @@ class Value:
     def __rtruediv__(self, other: float) -> Value:
         return self.graph.op("Div", other, self)
 
-    def __lt__(self, other: Operand) -> Value:
+    def __lt__(self, other: Operand) -> Value:  # type: ignore[misc]
         return self.graph.op("Less", self, other)
 
     def __gt__(self, other: float) -> Value:

@@ -87,15 +87,18 @@ class Whole(nn.Module):  # type: ignore[misc]
     def forward(self, x: Any, context: Any = None, inverse: bool = False) -> tuple[Any, Any]:
         """The layer, or its inverse, and the log-determinant."""
         if self.kind == "planar":
-            y, log_det = _formulas.planar(MATHS, *self.vectors(context), x, inverse)
+            u, w, b = self.vectors(context)
+            y, log_det = _formulas.planar(MATHS, u, w, b, x, inverse)
         elif self.kind == "radial":
-            y, log_det = _formulas.radial(MATHS, self.dim, *self.vectors(context), x, inverse)
+            x0, alpha, beta = self.vectors(context)
+            y, log_det = _formulas.radial(MATHS, self.dim, x0, alpha, beta, x, inverse)
         else:
             constants = {name: getattr(self, name) for name in self.constants}
             if self.kind == "wrap":
                 y = _formulas.wrap(MATHS, Layer("wrap", self.attributes, parameters=constants), x, inverse)
                 return y, x.new_zeros(x.shape[:-1])
-            inside, slopes = _formulas.domain(MATHS, self.attributes["map"], constants, x[..., self.columns], inverse)
+            name = str(self.attributes["map"])
+            inside, slopes = _formulas.domain(MATHS, name, constants, x[..., self.columns], inverse)
             y, log_det = x.index_copy(-1, self.columns, inside), slopes.sum(dim=-1)
         return y, log_det.expand(y.shape[:-1])
 
