@@ -97,9 +97,8 @@ class Whole(nn.Module):  # type: ignore[misc]
             if self.kind == "wrap":
                 y = _formulas.wrap(MATHS, Layer("wrap", self.attributes, parameters=constants), x, inverse)
                 return y, x.new_zeros(x.shape[:-1])
-            inside, slopes = _formulas.domain(
-                MATHS, str(self.attributes["map"]), constants, x[..., self.columns], inverse
-            )
+            name = str(self.attributes["map"])
+            inside, slopes = _formulas.domain(MATHS, name, constants, x[..., self.columns], inverse)
             y, log_det = x.index_copy(-1, self.columns, inside), slopes.sum(dim=-1)
         return y, log_det.expand(y.shape[:-1])
 

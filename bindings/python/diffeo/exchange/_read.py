@@ -143,7 +143,7 @@ def _component(attributes: Mapping[str, Any], arrays: Mapping[str, Any], dim: in
         raise ConversionError(path, kind, "its network has direct connections, which are not converted")
     lists = {name: values for name, values in arrays.items() if values.dtype.kind in "iu" and "/" not in name}
     parameters = {name: real(values) for name, values in arrays.items() if name not in lists and "network/" not in name}
-    transformer = _transformer(said) if kind in ("coupling", "autoregressive", "elementwise") else None
+    transformer = _transformer(said, path) if kind in ("coupling", "autoregressive", "elementwise") else None
     network = scale = None
     if "hidden" in lists:
         degrees = None
@@ -176,9 +176,11 @@ def _made(said: dict[str, Any], arrays: Mapping[str, Any], dim: int, context: in
         networks.append(_network(said, arrays, "network", hidden, dim, context, [_rank(order), *degrees]))
     match said["conditional"]:
         case "gaussian":
-            transformer = _transformer(dict(said))
+            transformer = _transformer(dict(said), path)
         case "mixture":
-            transformer = _transformer({"transformer": "mixture_cdf", "family": "normal", "target": "uniform", **said})
+            transformer = _transformer(
+                {"transformer": "mixture_cdf", "family": "normal", "target": "uniform", **said}, path
+            )
         case _:
             transformer = Transformer({"transformer": "bernoulli"}, (0.0,))
     orders = {"order": arrays["order"]}
@@ -204,7 +206,7 @@ _SPLINE = (
 _OTHERS = {"mixture_cdf": ("components", "family", "target", "scale_bound"), "sinh_arcsinh": ("scale_bound",)}
 
 
-def _transformer(said: dict[str, Any]) -> Transformer:
+def _transformer(said: dict[str, Any], path: str) -> Transformer:
     """The transformer, whose attributes are taken out."""
     kind = said.pop("transformer", "affine")
     if kind == "affine":
@@ -214,6 +216,8 @@ def _transformer(said: dict[str, Any]) -> Transformer:
     if kind == "rational_quadratic":
         words = {name: said.pop(name) for name in _SPLINE if name in said}
         return _layers.spline(words.pop("bins"), words.pop("low"), words.pop("high"), words.pop("boundary"), **words)
+    if kind not in _OTHERS:
+        raise ConversionError(path, kind, "exporters do not know this map of one number")
     words = {name: said.pop(name) for name in _OTHERS[kind]}
     return Transformer({"transformer": kind, **words}, (0.0,) * (3 * words.get("components", 0) or 2))
 

@@ -331,5 +331,6 @@ def _both(part: Any) -> tuple[Map, Map]:
 
 
 def _narrow(leaf: Any) -> Any:
-    is_wide = isinstance(leaf, jax.Array) and leaf.dtype == jnp.float64
-    return leaf.astype(jnp.float32) if is_wide else leaf
+    """For JAX that has no float64 and no int64."""
+    names = {"float64": jnp.float32, "int64": jnp.int32}
+    return leaf.astype(names[str(leaf.dtype)]) if isinstance(leaf, jax.Array) and str(leaf.dtype) in names else leaf

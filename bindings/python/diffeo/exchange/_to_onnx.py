@@ -273,8 +273,8 @@ def _mixture(m: Graph, base: Layer, state: State, parts: Parts) -> Value:
         place = np.arange(count * dim).reshape(count, dim) + count
         logits = m.columns(params, np.arange(count))
         means, log_scales = m.columns(params, place), m.columns(params, place + count * dim)
-    found: Value = _formulas.mixture(m, state[0], logits, means, log_scales)
-    return found
+    density: Value = _formulas.mixture(m, state[0], logits, means, log_scales)
+    return density
 
 
 def _made(m: Graph, base: Layer, state: State, parts: Parts) -> Value:
@@ -287,11 +287,11 @@ def _made(m: Graph, base: Layer, state: State, parts: Parts) -> Value:
         p = _by_column(m, outputs, base.transformer.parameters, parts.dim)
         return _total(m, _formulas.conditional(m, base.transformer, p, z))
 
-    each = [m.wide(density(net)) for net in base.masks]
+    each = [density(net) for net in base.masks]
     if len(each) == 1:
-        return density(base.masks[0])
-    found: Value = _formulas.log_sum(m, m.join(*each)) - float(np.log(len(each)))
-    return found
+        return each[0]
+    total: Value = _formulas.log_sum(m, m.join(*map(m.wide, each)))
+    return total - float(np.log(len(each)))
 
 
 BASES: dict[str, Callable[[Graph, Layer, State, Parts], Value]] = {
