@@ -46,7 +46,7 @@ def trained(name, dim=3, context_dim=2, dtype="float64", **options):
 def test_all_are_here():
     named = {name for name in diffeo.__all__ if callable(getattr(diffeo, name)) and name.islower()}
     # With tests of their own.
-    others = {"convert", "from_bytes", "get_num_threads", "importance", "load", "made", "set_num_threads"}
+    others = {"convert", "for_table", "from_bytes", "get_num_threads", "importance", "load", "made", "set_num_threads"}
     others |= {"glow_image", "realnvp_image"}
     assert named - others == {name.split()[0] for name in FLOWS}
 
