@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from ctypes import c_void_p, memmove
 from typing import Any, TypeAlias
@@ -14,10 +14,11 @@ import numpy.typing as npt
 from . import _abi
 from ._abi import Array, typed
 from ._arrays import Image, image_events, unreadable
-from ._columns import Cells, check_names
+from ._columns import Cells, Column, check_names, encoded, widened
 from .errors import FileError, ShapeError
 
 Names: TypeAlias = tuple[str, ...] | None
+Prepare: TypeAlias = Callable[[Array, int], Array]  # of rows, and the number of the first
 PIECE = 1 << 22  # bytes of rows that are looked at together, about
 
 
@@ -57,9 +58,13 @@ class Stored:
         dtype: np.dtype[Any],
         expected: Names = None,
         image: Image = None,
-        cells: Cells | None = None,
+        prepare: Prepare | None = None,
+        becomes: int | None = None,
     ) -> None:
-        self.name, self.columns, self._dtype, self._cells = name, columns, dtype, cells
+        """Prepared, rows have as many columns as `becomes` says."""
+        self.name, self.columns, self._width, self._prepare = name, becomes or columns, columns, prepare
+        # What is prepared is rounded once, as with arrays.
+        self._dtype, self._given = (np.dtype(np.float64) if prepare else dtype), dtype
         self._parts: list[Any]
         self._fields: Names = None
         labels: Names = None
@@ -101,14 +106,14 @@ class Stored:
         return self.count
 
     def read(self, first: int, count: int) -> Array:
-        """So many rows, [count, columns], C-contiguous."""
+        """So many rows, [count, columns], C-contiguous: as they are, or prepared."""
         rows = self._read(first, count)
-        return self._cells.spread(rows, self.name, first) if self._cells else rows
+        return np.ascontiguousarray(self._prepare(rows, first), self._given) if self._prepare else rows
 
     def _read(self, first: int, count: int) -> Array:
         if len(self._parts) == 1 and not self._fields:
-            return self._numbers(self._parts[0][first : first + count], first, count).reshape(count, self.columns)
-        rows = np.empty((count, self.columns), self._dtype)
+            return self._numbers(self._parts[0][first : first + count], first, count).reshape(count, self._width)
+        rows = np.empty((count, self._width), self._dtype)
         if self._fields:
             records = np.asarray(self._parts[0][first : first + count])
             columns = [records[field] for field in self._fields]
@@ -202,7 +207,9 @@ def source(
         if context is not None or weights is not None:
             raise ValueError(f"{of}x is an iterator: let it give (x, context, weights)")
         x, context, weights = spooled(x, *columns, dtype, image)
-    data = Stored(_sliceable(x), columns[0], f"{of}x", dtype, expected[0], image, cells)
+    name = f"{of}x"
+    prepare: Prepare | None = (lambda rows, first: cells.spread(rows, name, first)) if cells else None
+    data = Stored(_sliceable(x), columns[0], name, dtype, expected[0], image, prepare)
     given = weighted = None
     if context is not None or columns[1]:
         given = stored_context(context, columns[1], len(data), dtype, expected[1], of)
@@ -231,13 +238,28 @@ def stored_context(
         raise ShapeError(f"{of}context given, but this flow has context_dim 0")
     if value is None:
         raise ShapeError(f"{of}context is missing: this flow has context_dim {columns}")
-    value = _sliceable(value)
-    if isinstance(value, np.ndarray) and value.size == columns and value.shape != (count, columns):
-        value = np.broadcast_to(value.reshape(1, -1), (count, columns))
-    rows = Stored(value, columns, f"{of}context", dtype, expected)
+    value, name = _sliceable(value), f"{of}context"
+    kinds = tuple(each for each in expected or () if isinstance(each, Column))
+    width, prepare = columns, None
+    if widened(kinds, columns):
+        if _width(value, len(kinds)) == len(kinds):
+            width, prepare = len(kinds), lambda part, _: encoded(part, kinds, columns, name)
+        else:  # as the flow reads it already
+            expected = None
+    if isinstance(value, np.ndarray) and value.size == width and value.shape != (count, width):
+        value = np.broadcast_to(value.reshape(1, -1), (count, width))
+    rows = Stored(value, width, name, dtype, expected, prepare=prepare, becomes=columns)
     if len(rows) != count:
         raise ShapeError(f"{of}context has {len(rows)} rows, {of}x has {count}: give one row for all, or one for each")
     return rows
+
+
+def _width(value: Any, otherwise: int) -> int:
+    """Columns of many rows, or of one; of anything else `otherwise`."""
+    fields = getattr(getattr(value, "dtype", None), "names", None)
+    if isinstance(value, Mapping | list) or fields:
+        return len(fields or value)
+    return int(value.shape[-1]) if len(value.shape) == 2 or (value.ndim == 1 and otherwise > 1) else otherwise
 
 
 def _sliceable(value: Any) -> Any:

@@ -165,6 +165,31 @@ def test_contexts_of_several_kinds():
         flow.log_prob(X[:2, [1]], np.where(np.arange(2)[:, None], 7, context[:2]))
 
 
+def test_contexts_on_disk(tmp_path):
+    context = X[:, [4, 0]]
+    flows = [
+        diffeo.for_table(X[:, [1]], ["m:positive"], "maf", context=context, context_kinds=["k:category", "phi:angle"])
+        for _ in range(3)
+    ]
+    assert flows[0].context_dim == 5
+    np.save(tmp_path / "c.npy", context)
+    np.save(tmp_path / "x.npy", X[:, [1]])
+    on_disk, x = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "cx")
+    named = {"phi": on_disk[:, 1], "k": on_disk[:, 0]}
+    for flow, given in zip(flows, (context, on_disk, named), strict=True):
+        flow.fit(X[:, [1]] if given is context else x, given, max_epochs=1, progress=False)
+    for flow, given in zip(flows[1:], (on_disk, named), strict=True):
+        np.testing.assert_array_equal(flow.parameters(), flows[0].parameters())
+        assert [column.kind for column in flow.context_columns] == ["category", "angle"]
+        found = flow.log_prob(x, given)
+        np.testing.assert_allclose(found, flow.log_prob(X[:, [1]], context), rtol=1e-4)
+    encoded = np.column_stack([np.eye(3)[X[:, 4].astype(int)], np.cos(X[:, 0] + np.pi), np.sin(X[:, 0] + np.pi)])
+    np.testing.assert_allclose(flows[0].log_prob(x, encoded), flows[0].log_prob(X[:, [1]], context), rtol=1e-4)
+    np.testing.assert_array_equal(flows[0].log_prob(x, context[0]), flows[0].log_prob(x, np.tile(context[0], (N, 1))))
+    flows[0].sample_to(tmp_path / "s.npy", N, on_disk, seed=1)
+    np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), flows[0].sample(N, context, seed=1))
+
+
 def test_names_of_frames():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"mass": X[:, 1], "phi": X[:, 0]})
