@@ -65,7 +65,7 @@ def options_program():
                 inner = re.search(r"diffeo_(\w+)", kind)[1]
                 value, check = f"diffeo::{inner}{{}}", f"c.{field} && c.{field}->struct_size == sizeof *c.{field}"
             elif kind == "const char *":
-                value, check = '"words"', f"!std::strcmp(c.{field}, \"words\")"
+                value, check = '"words"', f'!std::strcmp(c.{field}, "words")'
             elif kind.endswith("*"):
                 value, check = "{7, 8, 9}", f"c.{field}[0] == 7 && c.{field}[2] == 9"
                 check += "".join(f" && c.{count} == 3" for count in known)

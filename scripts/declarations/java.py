@@ -81,6 +81,8 @@ def java(header: Header) -> str:
 
     def pointer_or_number(each: Value) -> str:
         """In a struct, and in what a function of Java's is called with."""
+        if each.base in aliases and aliases[each.base].arguments is not None:
+            return each.base
         return "Pointer" if each.pointers else number(each.base)
 
     def arguments(each: list[Value], kind) -> str:
