@@ -269,8 +269,8 @@ private func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
       (0.1, 0.1, 2.9813614810376273379), (0.5, 0.5, 1.1447298858494001741), (1, 1, 0), (13, 13, -18.02917623165674764),
       (0.1, 10000, 1.3316831145965869022), (10000, 10000, -13866.28325676140964), (15.9, 2.5, -6.7443678841464760383),
     ] {
-      #expect(abs(logBeta(a, b) - value) <= 4e-16 * (1 + abs(value)), "\(a) \(b)")
-      #expect(abs(logBeta(b, a) - value) <= 4e-16 * (1 + abs(value)), "\(b) \(a)")
+      #expect(abs(logBeta(a, b) - value) <= 1e-14 * (1 + abs(value)), "\(a) \(b)")
+      #expect(abs(logBeta(b, a) - value) <= 1e-14 * (1 + abs(value)), "\(b) \(a)")
     }
   }
 
