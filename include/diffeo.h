@@ -234,10 +234,10 @@ typedef struct diffeo_spline_options {
   size_t struct_size;
   int64_t bins;          /* 2 to 64: 8 */
   double low, high;      /* -1e6 to 1e6: -4, 4 */
-  /* Minima: 0 or more; without logit_bound less than 2^-50 (DIFFEO_F64: 2^-200) is taken as that */
-  double min_width;      /* of a bin, as a part of the box, below 1 / bins: 1e-3 */
+  /* Of the minima, without logit_bound, less than 2^-30 (DIFFEO_F64: 2^-200) is taken as that */
+  double min_width;      /* of a bin, as a part of the box, from 0 up to 1 / bins: 1e-3 */
   double min_height;     /* the same: 1e-3 */
-  double min_derivative; /* at a knot, below 1: 1e-3 */
+  double min_derivative; /* at a knot, 0 or more, below 1: 1e-3 */
   int32_t boundary;      /* DIFFEO_BOUNDARY_LINEAR */
   int32_t derivative;    /* DIFFEO_DERIVATIVE_SOFTPLUS */
   double logit_bound;    /* c, 1e-3 to 10: a / (1 + |a| / c) goes into the softmax of widths and heights. 0, none: 0 */

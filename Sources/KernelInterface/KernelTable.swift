@@ -260,7 +260,7 @@ public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
 /// Monotone rational splines over the box [low, high], of x and of y. Raw parameters of a number: `bins` widths, `bins`
 /// heights, then derivatives, then, of linear pieces, `bins` places where two of them meet.
 /// widths = (high - low) (minWidth + (1 - bins minWidth) softmax(raw)), heights in the same way; zeros make the identity.
-/// Other conventions: see `logitBound` and `halfEnds`. Minima that are less than 2^-50 (Double: 2^-200), 0 too, are taken
+/// Other conventions: see `logitBound` and `halfEnds`. Minima that are less than 2^-30 (Double: 2^-200), 0 too, are taken
 /// as that: softmax and softplus may underflow, and no size or slope is 0.
 public struct SplineRule: Equatable, Sendable, BitwiseCopyable {
   public enum Boundary: Int32, Sendable, BitwiseCopyable {

@@ -415,9 +415,10 @@ private struct Axis {
   }
 }
 
-/// What a minimum of 0 is taken as: so small that no size shows it, and its square is still a number.
+/// What a minimum of 0 is taken as: so small that no size shows it, and so large that the steepest slope, of linear pieces
+/// (height / width)^2 / derivative, is still a number.
 #if F32
-  private let leastMinimum = 0x1p-50
+  private let leastMinimum = 0x1p-30
 #else
   private let leastMinimum = 0x1p-200
 #endif

@@ -127,6 +127,33 @@ def test_what_else_a_holder_has_is_named(theirs, reason):
         diffeo.convert(theirs())
 
 
+@pytest.mark.parametrize(
+    ("package", "name", "reason"),
+    [
+        ("sbi.neural_nets.estimators.mixture_density_estimator", "MixtureDensityEstimator", "full covariances"),
+        ("pzflow.flow", "Flow", "flows of pzflow are not converted yet"),
+        ("bayesflow.networks", "CouplingFlow", "flows of bayesflow are not converted yet"),
+    ],
+)
+def test_clients_that_are_refused_by_name(package, name, reason):
+    with pytest.raises(ConversionError, match=rf"the flow \({name}\): .*{reason}"):
+        diffeo.convert(type(name, (), {"__module__": package})())
+
+
+def test_copies_of_pytorch_flows():
+    """Known by the names of the classes; a batch normalisation that was not is refused by its name."""
+
+    class FlowSequential(torch.nn.Sequential):
+        def log_probs(self, x, context=None):
+            return x.sum(dim=1)
+
+    class Unknown(torch.nn.Module):
+        pass
+
+    with pytest.raises(ConversionError, match=r"0 \(\S*Unknown\): Diffeo has no layer for it"):
+        diffeo.convert(FlowSequential(Unknown()))
+
+
 def test_named_functions_say_the_same():
     with pytest.raises(ConversionError, match=r"has one at \.flow"):
         diffeo.exchange.from_zuko(Holder(maf()))

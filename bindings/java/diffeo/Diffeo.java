@@ -593,7 +593,7 @@ public final class Diffeo {
   }
 
   public interface diffeo_parallel extends Callback {
-    void invoke(Pointer user, void job, Pointer jobs, int count);
+    void invoke(Pointer user, diffeo_job job, Pointer jobs, int count);
   }
 
   public interface diffeo_read_rows_f32 extends Callback {

@@ -59,7 +59,7 @@ class Spline:
         the identity, with any derivative at the ends of the box (flowjax); straight lines, with the derivatives at its
         ends (distrax); nothing, as x is an angle, turned by half before the spline (zuko).
     min_width, min_height : float
-        Of a bin, as a part of the box; 0 or more, below 1 / bins. Without `logit_bound`, less than 2^-50 (float64:
+        Of a bin, as a part of the box; from 0 up to 1 / bins. Without `logit_bound`, less than 2^-30 (float64:
         2^-200) is taken as that.
     min_derivative : float
         At a knot; 0 or more, below 1, and the same.

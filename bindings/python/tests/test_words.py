@@ -46,6 +46,14 @@ def smallest(maker):
     return {"context_dim": 1} | ({"shape": (1, 4, 4)} if of_images else {"dim": 2})
 
 
+# For whom a number of a base is: others ignore it.
+BASES = {
+    "set_base": {
+        "epsilon": {"base": "mixture"}, "alpha": {"base": "beta", "hidden": None}, "beta": {"base": "beta", "hidden": None}
+    }
+}  # fmt: skip
+
+
 def calls():
     """Every keyword with a number for its default, of all that takes options, with a call that gives it."""
     flow = diffeo.maf(2, transforms=1, hidden=4)
@@ -65,14 +73,16 @@ def calls():
     }.items():  # fmt: skip
         functions[method] = (
             getattr(diffeo.Spec, method),
-            lambda method=method, before=before, **given: getattr(diffeo.Spec(2, 1), method)(**before | given),
+            lambda method=method, before=before, **given: getattr(diffeo.Spec(2, 1), method)(
+                **before | BASES.get(method, {}).get(next(iter(given)), {}) | given
+            ),
         )
     for method in "add_image_coupling", "add_split":
         functions[method] = (
             getattr(diffeo.Spec, method),
             lambda method=method, **given: getattr(diffeo.Spec(shape=(2, 4, 4)), method)(**given),
         )
-    for kind in diffeo.Spline, diffeo.Mixture:
+    for kind in diffeo.Spline, diffeo.LinearSpline, diffeo.Mixture:
         functions[kind.__name__] = (
             kind,
             lambda kind=kind, **given: diffeo.Spec(2).add_coupling(transformer=kind(**given)),
@@ -81,7 +91,7 @@ def calls():
         for parameter in inspect.signature(function).parameters.values():
             default = parameter.default
             if (isinstance(default, (int, float)) and not isinstance(default, bool)) or parameter.name in (
-                "hidden", "scale_bound", "scale_epsilon", "df",
+                "hidden", "scale_bound", "scale_epsilon", "df", "alpha", "beta",
             ):  # fmt: skip
                 yield pytest.param(call, parameter.name, id=f"{name} {parameter.name}")
 

@@ -42,7 +42,8 @@ def source_of(flow: Any, library: str | None = None, **more: Any) -> Source:
     if _holders.score(flow) is not None and len(found := _flows(flow)) == 1 and (library or _library(flow) is None):
         return _holders.source(flow, found[0], source_of)
     if name is None:
-        raise ConversionError("", flow, _elsewhere(flow) or f"it is a flow of none of {', '.join(LIBRARIES)}")
+        known = _elsewhere(flow) or _holders.refusal(flow)
+        raise ConversionError("", flow, known or f"it is a flow of none of {', '.join(LIBRARIES)}")
     function = name in _FUNCTIONS and callable(flow) and not hasattr(flow, "log_prob")
     if not function and not _is_flow(flow, name):
         raise ConversionError("", flow, (library and _elsewhere(flow)) or FLOWS[name][1])

@@ -36,6 +36,17 @@ INSIDE = {
     ("nessai", "FlowModel"): "model",
     ("nessai", "ImportanceFlowModel"): "model",
 }
+# What is known not to convert, by package and class, or by package alone
+REFUSED = {
+    ("sbi", "MixtureDensityEstimator"): "a mixture of normal distributions with full covariances, given a context",
+    ("sbi", "ConditionalVectorFieldEstimator"): "a flow that is continuous in time",
+    ("sbi", "TabPFNFlow"): "a network that has its training data as a context",
+    ("bayesflow", ""): "flows of bayesflow are not converted yet",
+    ("flowMC", ""): "flows of flowMC are not converted yet",
+    ("harmonic", ""): "flows of harmonic are not converted yet",
+    ("margarine", ""): "flows of margarine are not converted yet",
+    ("pzflow", ""): "flows of pzflow are not converted yet",
+}
 ROWS = 5
 
 
@@ -120,6 +131,12 @@ def named(value: Any) -> Iterator[tuple[str, str]]:
     """Package and name of its classes, the own one first."""
     for kind in type(value).__mro__:
         yield kind.__module__.partition(".")[0], kind.__name__
+
+
+def refusal(value: Any) -> str:
+    """Why it does not convert, if that is known."""
+    found = (REFUSED.get(each, REFUSED.get((each[0], ""), "")) for each in named(value))
+    return next(filter(None, found), "")
 
 
 def inside(value: Any) -> Any:
