@@ -28,6 +28,7 @@ and `diffeo.errors`; warnings: `diffeo.TrainingWarning`.
 
 from . import diagnostics, errors, exchange, targets
 from ._abi import VERSION_STRING as __version__
+from ._columns import Column
 from ._importance import Importance, importance
 from ._threads import get_num_threads, set_num_threads
 from ._vjp import Gradients
@@ -51,10 +52,12 @@ from .exchange import convert
 from .flow import Flow, from_bytes, load
 from .optimizer import Optimizer, OptimizerReport
 from .spec import Mixture, Spec, Spline
+from .table import for_table
 from .train import History, Report, Trainer
 from .variational import TargetHistory, TargetReport, TargetTrainer
 
 __all__ = [
+    "Column",
     "Error",
     "Flow",
     "Gradients",
@@ -77,6 +80,7 @@ __all__ = [
     "diagnostics",
     "errors",
     "exchange",
+    "for_table",
     "from_bytes",
     "get_num_threads",
     "glow",

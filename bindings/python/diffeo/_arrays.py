@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._abi import DTYPES, Array
-from .errors import InvalidArgumentError, ShapeError
+from ._columns import check_names
+from .errors import ShapeError
 
 Integers: TypeAlias = Sequence[SupportsIndex] | npt.NDArray[np.integer[Any]]
 Image: TypeAlias = tuple[int, ...] | None  # channels, height and width of a flow of images
@@ -103,15 +104,7 @@ def in_order(array: Array, given: tuple[str, ...], expected: tuple[str, ...], na
     """The columns `given` put into the order `expected`."""
     if given == expected:
         return array
-    missing = [repr(label) for label in expected if label not in given]
-    unknown = [repr(label) for label in given if label not in expected]
-    if missing or unknown:
-        parts = [f"{', '.join(some)} missing" for some in [missing] if some]
-        parts += [f"{', '.join(some)} unknown" for some in [unknown] if some]
-        raise InvalidArgumentError(
-            f"{name} has other columns than {', '.join(map(repr, expected))}, which this flow was trained on: "
-            + "; ".join(parts)
-        )
+    check_names(given, expected, name)
     return np.ascontiguousarray(array[..., [given.index(label) for label in expected]])
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from . import _abi
 from ._abi import Array, typed
 from ._arrays import Image, image_events, unreadable
+from ._columns import Cells, check_names
 from .errors import FileError, ShapeError
 
 Names: TypeAlias = tuple[str, ...] | None
@@ -49,9 +50,16 @@ class Stored:
     """Rows [n, columns] of something with slices, in a dtype of one's own: of an array, of records, or of columns."""
 
     def __init__(
-        self, value: Any, columns: int, name: str, dtype: np.dtype[Any], expected: Names = None, image: Image = None
+        self,
+        value: Any,
+        columns: int,
+        name: str,
+        dtype: np.dtype[Any],
+        expected: Names = None,
+        image: Image = None,
+        cells: Cells | None = None,
     ) -> None:
-        self.name, self.columns, self._dtype = name, columns, dtype
+        self.name, self.columns, self._dtype, self._cells = name, columns, dtype, cells
         self._parts: list[Any]
         self._fields: Names = None
         labels: Names = None
@@ -82,10 +90,7 @@ class Stored:
             raise ShapeError(f"{name} has {shape[1]} columns, expected {columns}")
 
     def _in_order(self, given: tuple[str, ...], expected: tuple[str, ...]) -> tuple[str, ...]:
-        if set(given) != set(expected):
-            raise ShapeError(
-                f"{self.name} has the columns {', '.join(map(repr, given))}, expected {', '.join(map(repr, expected))}"
-            )
+        check_names(given, expected, self.name)
         if self._fields:
             self._fields = expected
         else:
@@ -97,6 +102,10 @@ class Stored:
 
     def read(self, first: int, count: int) -> Array:
         """So many rows, [count, columns], C-contiguous."""
+        rows = self._read(first, count)
+        return self._cells.spread(rows, self.name, first) if self._cells else rows
+
+    def _read(self, first: int, count: int) -> Array:
         if len(self._parts) == 1 and not self._fields:
             return self._numbers(self._parts[0][first : first + count], first, count).reshape(count, self.columns)
         rows = np.empty((count, self.columns), self._dtype)
@@ -183,16 +192,17 @@ def source(
     expected: tuple[Names, Names] = (None, None),
     of: str = "",
     image: Image = None,
+    cells: Cells | None = None,
 ) -> tuple[Rows, tuple[Names, Names]]:
     """Rows with so many columns of x and of the context, and the names of the columns where they have any.
 
-    image: the shape of a row of x, where it has one.
+    image: the shape of a row of x, where it has one. cells: in which x gets places.
     """
     if isinstance(x, Iterator):
         if context is not None or weights is not None:
             raise ValueError(f"{of}x is an iterator: let it give (x, context, weights)")
         x, context, weights = spooled(x, *columns, dtype, image)
-    data = stored(x, columns[0], f"{of}x", dtype, expected[0], image)
+    data = Stored(_sliceable(x), columns[0], f"{of}x", dtype, expected[0], image, cells)
     given = weighted = None
     if context is not None or columns[1]:
         given = stored_context(context, columns[1], len(data), dtype, expected[1], of)

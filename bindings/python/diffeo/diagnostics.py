@@ -362,7 +362,7 @@ def posterior_samples(
         raise ShapeError("posterior_samples wants a flow with a context: the context_dim of this one is 0")
     if given.ndim != 2:
         raise ShapeError(f"context has shape {given.shape}, expected (n, {flow.context_dim})")
-    samples = flow.sample(len(given) * count, np.repeat(given, count, axis=0), seed=seed64(seed))
+    samples: Array = flow.sample(len(given) * count, np.repeat(given, count, axis=0), seed=seed64(seed))
     return samples.reshape(len(given), count, *samples.shape[1:])
 
 

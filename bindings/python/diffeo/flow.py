@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import nullcontext
 from ctypes import byref
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
@@ -14,22 +13,23 @@ from typing import Any, Protocol, SupportsIndex, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from . import _abi, _rows, _vjp, train
+from . import _abi, _columns, _conditional, _rows, _vjp, train
 from ._abi import Array, lib, typed
-from ._arrays import Image, Rows, context_rows, integer, labels, pointer_and_count, real, rows, seed64, vector
+from ._arrays import Image, Rows, choice, context_rows, integer, labels, pointer_and_count, real, rows, seed64, vector
+from ._columns import Cells, Column, FrameName
 from ._files import Path, encoded, folder, missing_is
 from ._signals import StopSignals
 from ._threads import workspace
 from ._training import Schedule
 from ._vjp import ALL, Gradients, Of
 from ._words import Estimator, Judge, Optimizer
-from .errors import InvalidArgumentError, ShapeError
+from .errors import InvalidArgumentError, ShapeError, UnsupportedError
 from .report import FlowReport, Histories
 from .report import of as report_of
 from .variational import Target, TargetHistory, TargetTrainer
 from .variational import run as run_to_target
 
-_COLUMNS, _CONTEXT_COLUMNS = "diffeo.columns", "diffeo.context_columns"  # keys of metadata: lists in JSON
+_COLUMNS, _CONTEXT_COLUMNS = "diffeo.columns", "diffeo.context_columns"  # keys of metadata
 _LONGEST = 65535  # bytes of a value of metadata
 _DTYPES = {code: np.dtype(name) for name, code in _abi.DTYPES.items()}
 
@@ -76,7 +76,15 @@ class Flow:
     and samples are [n, channels, height, width]. Counts are taken as they are, 0 to levels - 1 in any dtype.
 
     **Columns.** A flow that was trained on a data frame (of pandas, polars or another library) remembers the names of
-    its columns. Data frames in another order are put right then, and those with other names are refused.
+    its columns. Data frames in another order are put right then, and those with other names are refused. Where a frame
+    of pandas or polars comes in, a frame with the flow's columns, in their order, goes out, with the index it had;
+    what is one number a row stays an array.
+
+    **Kinds.** `columns` may have kinds, as `diffeo.for_table` gives them. Then samples have whole numbers for counts
+    and categories, and angles within their turn. A whole number n of such a column stands for the cell from n to n + 1:
+    densities, noise and gradients are those at its middle, log_prob about that of the probability of n, and training
+    has a place in each cell, by the number of the row. `sample_and_log_prob` has the densities of the samples before
+    they became whole numbers. The functions of C know nothing of that: they take and give n + u, u in [0, 1).
 
     **Bits.** A row's result depends on nothing but the flow, the row and its context: not on the batch, nor on the
     number of threads. A row with NaN gives NaN in that row, one with an infinity has log-density -inf.
@@ -85,10 +93,12 @@ class Flow:
     interpreter lock. Flows pickle and copy.
     """
 
-    __slots__ = ("__weakref__", "_handle")
+    __slots__ = ("__weakref__", "_handle", "_read")
 
     def __init__(self, handle: _abi.Handle) -> None:
         self._handle = handle
+        # What metadata say of columns, and of which handle: they are read for each call else.
+        self._read: tuple[_abi.Handle | None, dict[str, tuple[Column, ...] | None]] = (None, {})
 
     # -------------------------------------------------------------------------------------------------- facts
 
@@ -124,14 +134,37 @@ class Flow:
         return int(lib.diffeo_flow_parameter_count(self._handle))
 
     @property
-    def columns(self) -> tuple[str, ...] | None:
-        """Names of the columns of the data frame that the flow was trained on, which are saved with it; or None."""
+    def columns(self) -> tuple[Column, ...] | None:
+        """The columns of the data, by name: those of the data frame it was trained on, or that were set; or None.
+
+        Each is a str that knows its kind and its unit (`diffeo.Column`). They are saved with the flow, as metadata. To
+        set them, give names, some of them as `Column`, or a mapping from names to kinds.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=2)
+        >>> flow.columns = ["mass", diffeo.Column("phi", "angle", unit="rad")]
+        >>> flow.columns == ("mass", "phi"), flow.columns[1].period
+        (True, 6.283185307179586)
+        """
         return self._stored(_COLUMNS)
 
+    @columns.setter
+    def columns(self, columns: Iterable[str] | Mapping[str, Any] | None) -> None:
+        self._store(_COLUMNS, _columns.named(columns, self.dim, "columns"))
+
     @property
-    def context_columns(self) -> tuple[str, ...] | None:
-        """Likewise of the context."""
+    def context_columns(self) -> tuple[Column, ...] | None:
+        """Likewise of the context.
+
+        Where `context_dim` is the sum of their widths, a category has as many columns as levels, 0 but for a 1, and an
+        angle has its cosine and its sine; contexts are then given with one column each.
+        """
         return self._stored(_CONTEXT_COLUMNS)
+
+    @context_columns.setter
+    def context_columns(self, columns: Iterable[str] | Mapping[str, Any] | None) -> None:
+        self._store(_CONTEXT_COLUMNS, _columns.named(columns, self.context_dim, "context_columns"))
 
     @property
     def metadata(self) -> MutableMapping[str, str]:
@@ -156,13 +189,21 @@ class Flow:
         )
 
     def __str__(self) -> str:
-        """A summary, one line a layer."""
-        return _abi.read_text(lib.diffeo_flow_describe, self._handle)
+        """A summary, one line a layer, and one a column that has a name."""
+        lines = [_abi.read_text(lib.diffeo_flow_describe, self._handle).rstrip("\n")]
+        for word, columns in ("column", self.columns), ("column of the context", self.context_columns):
+            lines += [f"  {word} {i}: {column.describe()}" for i, column in enumerate(columns or ())]
+        return "\n".join(lines) + "\n"
 
     # -------------------------------------------------------------------------------------------- evaluation
 
     def log_prob(
-        self, x: npt.ArrayLike, context: npt.ArrayLike | None = None, *, out: Sliceable | None = None
+        self,
+        x: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        cross: bool = False,
+        out: Sliceable | None = None,
     ) -> Array:
         """Log-density of each row, log p(x | context), in nats.
 
@@ -173,6 +214,8 @@ class Flow:
             are images in whole numbers; that on disk, of images of one channel, may also be [n, height, width].
         context : array_like, [n, context_dim] or [context_dim], optional
             Required where the flow has a context.
+        cross : bool
+            Give each of n rows with each of m contexts, [m, context_dim], in place of row by row: [n, m].
         out : array or data set, [n], optional
             What takes slices: an array, a memory map, a data set of h5py. The log-densities are written to it, some at
             a time, and it is returned.
@@ -192,7 +235,16 @@ class Flow:
         >>> flow = diffeo.maf(dim=2)
         >>> flow.log_prob([[0.0, 1.0], [2.0, 3.0]]).shape
         (2,)
+        >>> conditional = diffeo.maf(dim=2, context_dim=1)
+        >>> conditional.log_prob(np.zeros((5, 2)), np.zeros((3, 1)), cross=True).shape
+        (5, 3)
         """
+        if cross:
+            if out is not None:
+                raise ValueError("cross gives [n, m] in memory: leave out out, and give it some rows at a time")
+            data, _ = self._inputs(x, np.zeros(self.context_dim) if self.context_dim else None)
+            each = _conditional.crossed(self, data, self._context(context, data.dtype))
+            return _shaped(each, (*data.batch, each.shape[1]))
         counts = _rows.is_counts(x) and np.shape(x)[1:] == self._image and not any(self._names(x, context))
         if out is not None or counts or _rows.is_lazy(x) or _rows.is_lazy(context):
             by_the_piece: Array = self._log_prob_by_the_piece(x, context, out)
@@ -212,12 +264,13 @@ class Flow:
 
         Returns
         -------
-        array of the shape and dtype of `x`
+        array of the shape and dtype of `x`, or a data frame
         """
         data, given = self._inputs(x, context)
         gradient = np.empty_like(data.array)
         self._evaluate("log_prob_gradient", data, given, None, gradient, None)
-        return _shaped(gradient, data.batch + data.event)
+        found: Array = self._as_given(x, gradient, data)
+        return found
 
     def grad_log_prob_context(self, x: npt.ArrayLike, context: npt.ArrayLike) -> Array:
         """Gradient of the log-density with respect to the context, d log p(x | context) / d context.
@@ -249,7 +302,7 @@ class Flow:
 
         Returns
         -------
-        z : array of the shape and dtype of `x`
+        z : array of the shape and dtype of `x`, or a data frame
             Standard normal, were the flow exact.
         log_det : array [n], or a number for a single row
             log abs(det dz/dx), in nats.
@@ -266,7 +319,7 @@ class Flow:
 
         Returns
         -------
-        x : array of the shape and dtype of `z`
+        x : array of the shape and dtype of `z`, or a data frame
         log_det : array [n], or a number for a single row
             log abs(det dx/dz), in nats.
         """
@@ -385,7 +438,7 @@ class Flow:
             given = Rows(np.repeat(given.array, count, axis=0), given.batch, given.event)
         x = np.empty_like(path.array)
         self._evaluate("from_noise", path, given, x, None)
-        return _shaped(x, path.batch + path.event)
+        return _shaped(_columns.as_data(x, self.columns), path.batch + path.event)
 
     def sample(
         self,
@@ -395,7 +448,9 @@ class Flow:
         temperature: float = 1.0,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
-    ) -> Array:
+        per_context: bool = False,
+        frame: FrameName | None = None,
+    ) -> Any:
         """Draw samples number first_row to first_row + n - 1 of a seed.
 
         A sample depends on the flow, the seed, its own number and its context alone [1]_: a long run may be cut into
@@ -414,11 +469,16 @@ class Flow:
             0 to 2**64 - 1. By default a fresh one from the entropy of the operating system: no two calls are alike.
         first_row : int
             Number of the first sample.
+        per_context : bool
+            Draw n for each of m contexts, [m, context_dim]: sample j of context i is number first_row + i n + j.
+        frame : {"pandas", "polars"}, optional
+            Give a data frame of this library, with the columns of the flow by name, or by number where they have none.
+            By default that is so where the context is a data frame.
 
         Returns
         -------
-        array [n, dim], or [n, channels, height, width]
-            In the dtype of the flow.
+        array [n, dim], or [n, channels, height, width], or a data frame
+            In the dtype of the flow. With `per_context` an array with one axis more in front, [m, n, ...].
 
         Raises
         ------
@@ -437,8 +497,8 @@ class Flow:
         >>> bool((flow.sample(4, seed=1, first_row=6) == whole[6:]).all())
         True
         """
-        x, _ = self._sample(n, context, temperature, seed, first_row, want_log_prob=False)
-        return x
+        x, _ = self._sample(n, context, temperature, seed, first_row, False, per_context)
+        return x if per_context else self._framed(x, context, frame)
 
     def sample_and_log_prob(
         self,
@@ -448,22 +508,130 @@ class Flow:
         temperature: float = 1.0,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
-    ) -> tuple[Array, Array]:
+        per_context: bool = False,
+        frame: FrameName | None = None,
+    ) -> tuple[Any, Array]:
         """Draw samples and give their log-densities, for less than the cost of both.
 
         Parameters
         ----------
-        n, context, temperature, seed, first_row
+        n, context, temperature, seed, first_row, per_context, frame
             As in `sample`.
 
         Returns
         -------
-        x : array [n, dim], or [n, channels, height, width]
-        log_prob : array [n]
+        x : array [n, dim], or [n, channels, height, width], or a data frame
+        log_prob : array [n], or [m, n]
             In nats. With a temperature other than 1, of the distribution that these samples are drawn from, which is
             not the flow's.
         """
-        return self._sample(n, context, temperature, seed, first_row, want_log_prob=True)
+        x, log_prob = self._sample(n, context, temperature, seed, first_row, True, per_context)
+        return x if per_context else self._framed(x, context, frame), log_prob
+
+    def quantiles(
+        self,
+        q: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
+        *,
+        draws: SupportsIndex = 10_000,
+        seed: SupportsIndex = 0,
+    ) -> Array:
+        """Quantiles of each column given each context, by sampling.
+
+        Parameters
+        ----------
+        q : float or sequence of float
+            0 to 1.
+        context : array_like, [m, context_dim] or [context_dim], optional
+            Required where the flow has a context.
+        draws : int
+            Samples a context. A quantile q has the standard error sqrt(q (1 - q) / draws) in q.
+        seed : int
+            Of the samples: those of `sample` with `per_context`.
+
+        Returns
+        -------
+        array [m, len(q), dim], float64
+            Without the first axis for a single context, without the second for a single q. Those of an angle are
+            counted from its circular mean, half a turn to both sides, and may lie outside of its turn.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=2, context_dim=1)
+        >>> flow.quantiles([0.16, 0.5, 0.84], np.zeros((5, 1)), draws=100).shape
+        (5, 3, 2)
+        """
+        levels, count = _conditional.checked_quantiles(q), integer(draws, "draws", 2)
+        found = [
+            (_conditional.quantiles(samples, np.atleast_1d(levels), self.columns), batch)
+            for samples, batch in _conditional.many_samples(self, context, count, seed64(seed))
+        ]
+        return self._of_contexts(found, (*levels.shape, self.dim))
+
+    def credible_intervals(
+        self,
+        level: float = 0.9,
+        context: npt.ArrayLike | None = None,
+        *,
+        kind: _conditional.Interval = "central",
+        draws: SupportsIndex = 10_000,
+        seed: SupportsIndex = 0,
+    ) -> Array:
+        """Intervals that hold each column with a probability given each context, by sampling.
+
+        Parameters
+        ----------
+        level : float
+            The probability, above 0 and below 1.
+        context, draws, seed
+            As in `quantiles`.
+        kind : {"central", "shortest"}
+            Between the quantiles (1 - level) / 2 and (1 + level) / 2, or the shortest one.
+
+        Returns
+        -------
+        array [m, dim, 2], float64
+            Lower and upper ends; without the first axis for a single context.
+        """
+        part, count = _conditional.checked_level(level), integer(draws, "draws", 2)
+        choice(kind, {"central": 0, "shortest": 1}, "kind")
+        found = [
+            (_conditional.intervals(samples, part, kind, self.columns), batch)
+            for samples, batch in _conditional.many_samples(self, context, count, seed64(seed))
+        ]
+        return self._of_contexts(found, (self.dim, 2))
+
+    def given(self, columns: Sequence[Any]) -> _conditional.Given:
+        """Return the distribution of the other columns given these: exact, for columns that come first.
+
+        The noise of the columns must depend on nothing but them: in an autoregressive flow they come first in the order
+        of every layer, and nothing mixes them with others. Then the noise of the others is independent of theirs. Flows
+        by name take turns with natural and reversed orders: one with `transforms=1`, or a `Spec` with the same order
+        in all layers, is such a flow.
+
+        Parameters
+        ----------
+        columns : sequence of str or int
+            By name or number, in any order.
+
+        Returns
+        -------
+        Given
+            With `log_prob` and `sample`. It is no flow that can be saved or trained.
+
+        Raises
+        ------
+        NotImplementedError
+            Where their noise depends on others, and for other bases than standard_normal, logistic and uniform.
+
+        Examples
+        --------
+        >>> flow = diffeo.maf(dim=3, transforms=1)
+        >>> last = flow.given([0, 1])
+        >>> last.log_prob([[0.5]], [[1.0, 2.0]]).shape, last.sample(10, [1.0, 2.0], seed=1).shape
+        ((1,), (10, 1))
+        """
+        return _conditional.Given(self, columns)
 
     def sample_to(
         self,
@@ -495,6 +663,8 @@ class Flow:
         if os.fsdecode(path).endswith(".npy"):
             self._sample_to_npy(path, count, context, number, first)
             return
+        if any(column.discrete or column.kind == "angle" for column in self.columns or ()):
+            raise UnsupportedError("samples of counts, categories and angles go to .npy files")
         rows = None
         if context is not None or self.context_dim:
             rows = _rows.context_source(context, self.context_dim, count, dtype, self.context_columns)
@@ -594,7 +764,7 @@ class Flow:
         Gradients
             As in `log_prob_vjp`; `rows` are those of z.
         """
-        data, given = self._inputs(z, context, "z")
+        data, given = self._inputs(z, context, "z", of_data=False)
         return self._pulled_back("from_noise", data, given, self._cotangents(data, g_x, "g_x", g_log_det), of)
 
     def sample_vjp(
@@ -1052,12 +1222,52 @@ class Flow:
         context_name: str = "context",
         names: train.Names | None = None,
         many: bool = False,
+        of_data: bool = True,
+        in_training: bool = False,
     ) -> tuple[Rows, Rows | None]:
-        """many: the first axis of x counts rows."""
+        """many: the first axis of x counts rows. of_data: x is no noise."""
         columns, context_columns = names or self._names(x, context)
+        if of_data:
+            x = _columns.table(x, self.columns, name)
         data = rows(x, self.dim, self.dtype, name, "dim", columns, self._image, many or _rows.is_lazy(x))
+        if of_data and (cells := Cells(self.columns or ())):
+            moved = cells.spread(data.array, name) if in_training else cells.middle(data.array, name)
+            data = Rows(moved, data.batch, data.event)
+        context = _columns.encoded(context, self.context_columns, self.context_dim, context_name)
         given = context_rows(context, self.context_dim, len(data), data.dtype, name, context_name, context_columns)
         return data, given
+
+    def _as_given(self, written: Any, values: Array, data: Rows, *, of_data: bool = False) -> Any:
+        """Rows in the shape that x came in, or as a frame where it was one."""
+        if of_data:
+            values = _columns.as_data(values, self.columns)
+        if _columns.is_frame(written):
+            columns = self.columns or labels(written, self.dim)
+            return _columns.like(written, values, columns if of_data or not columns else [*map(str, columns)])
+        return _shaped(values, data.batch + data.event)
+
+    def _context(self, context: npt.ArrayLike | None, dtype: np.dtype[Any] | None = None) -> Rows:
+        """Contexts by themselves, one or many."""
+        if self.context_dim == 0:
+            raise ShapeError("this flow has no context: its context_dim is 0")
+        if context is None:
+            raise ShapeError(f"context is missing: this flow has context_dim {self.context_dim}")
+        names = self._names(None, context)[1]
+        written = _columns.encoded(context, self.context_columns, self.context_dim, "context")
+        found = rows(written, self.context_dim, self.dtype, "context", "context_dim", names)
+        return Rows(np.require(found.array, dtype or self.dtype), found.batch, found.event)
+
+    def _of_contexts(self, found: list[tuple[Array, tuple[int, ...]]], shape: tuple[int, ...]) -> Array:
+        """What belongs to each context, in the axes that contexts came in."""
+        batch = found[0][1] if found else (0,)
+        parts = [part for part, _ in found] or [np.empty((0, *shape))]
+        return np.concatenate(parts).reshape(*batch, *shape)
+
+    def _framed(self, x: Array, context: Any, frame: FrameName | None) -> Any:
+        names = self.columns or [str(i) for i in range(self.dim)]
+        if frame is not None:
+            return _columns.frame(frame, x.reshape(len(x), -1), names)
+        return _columns.like(context, x, names) if _columns.is_frame(context) and x.ndim == 2 else x
 
     def _names(self, x: object, context: object) -> train.Names:
         """What columns of data frames must be called; what these are called where the flow knows no names."""
@@ -1070,8 +1280,9 @@ class Flow:
         """Rows that are read when they are needed, and the names of their columns."""
         expected = names[0] or self.columns, names[1] or self.context_columns
         rows, (of_x, of_context) = _rows.source(
-            x, context, weights, (self.dim, self.context_dim), self.dtype, expected, of, self._image
-        )
+            x, context, weights, (self.dim, self.context_dim), self.dtype, expected, of, self._image,
+            Cells(self.columns or ()),
+        )  # fmt: skip
         return rows, (names[0] or of_x, names[1] or of_context)
 
     def _log_prob_by_the_piece(self, x: Any, context: Any, out: Any) -> Any:
@@ -1112,25 +1323,39 @@ class Flow:
                 os.unlink(temporary)
             raise
 
-    def _stored(self, key: str) -> tuple[str, ...] | None:
-        return tuple(json.loads(self.metadata[key])) if key in self.metadata else None
+    def _stored(self, key: str) -> tuple[Column, ...] | None:
+        if self._read[0] is not self._handle:
+            text, known = self.metadata, {}
+            for each, count in (_COLUMNS, self.dim), (_CONTEXT_COLUMNS, self.context_dim):
+                found = _columns.loaded(text[each]) if each in text else None
+                wide = each == _CONTEXT_COLUMNS and found is not None and _columns.widened(found, count)
+                known[each] = found if wide or len(found or ()) == count else None
+            self._read = self._handle, known
+        return self._read[1].get(key)
+
+    def _store(self, key: str, columns: tuple[str, ...] | None) -> None:
+        """Names of columns, but for those that are too long for metadata."""
+        text = _columns.dumped(columns or ())
+        if columns and len(text.encode()) <= _LONGEST and "\0" not in text:
+            self.metadata[key] = text
+        elif columns is None and key in self.metadata:
+            del self.metadata[key]
 
     def _remember(self, of: train.Names) -> None:
-        """Names of columns, but for those that are too long for metadata."""
         for key, names in zip((_COLUMNS, _CONTEXT_COLUMNS), of, strict=True):
-            text = json.dumps(names, ensure_ascii=False)
-            if names and len(text.encode()) <= _LONGEST and "\0" not in text:
-                self.metadata[key] = text
+            if names:
+                self._store(key, names)
 
     def _evaluate(self, name: str, data: Rows, given: Rows | None, *outputs: Array | None) -> None:
         function = typed(f"diffeo_flow_{name}", data.dtype)
         function(self._handle, data.array, len(data), *pointer_and_count(given), workspace(), *outputs)
 
     def _map(self, direction: str, x: npt.ArrayLike, context: npt.ArrayLike | None, name: str) -> tuple[Array, Array]:
-        data, given = self._inputs(x, context, name)
+        to_data = direction == "from_noise"
+        data, given = self._inputs(x, context, name, of_data=not to_data)
         mapped, log_det = np.empty_like(data.array), np.empty(len(data), data.dtype)
         self._evaluate(direction, data, given, mapped, log_det)
-        return _shaped(mapped, data.batch + data.event), _shaped(log_det, data.batch)
+        return self._as_given(x, mapped, data, of_data=to_data), _shaped(log_det, data.batch)
 
     def _cotangents(
         self, data: Rows, of_rows: npt.ArrayLike | None, name: str, of_log_det: npt.ArrayLike | None
@@ -1155,9 +1380,21 @@ class Flow:
         seed: SupportsIndex | None,
         first_row: SupportsIndex,
         want_log_prob: bool,
+        per_context: bool = False,
     ) -> tuple[Array, Array]:
         count, dtype = integer(n, "n", 0), self.dtype
+        if per_context:
+            each = self._context(context)
+            many = Rows(_conditional.repeated(each, count), (), ())
+            x, log_prob = (
+                self._sample(len(many), many.array, temperature, seed, first_row, want_log_prob)
+                if len(many)
+                else (np.empty((0, *self.shape), dtype), np.empty(0, dtype))
+            )
+            shape = (len(each), count)
+            return x.reshape(*shape, *self.shape), log_prob.reshape(shape) if want_log_prob else log_prob
         names = self._names(None, context)[1]
+        context = _columns.encoded(context, self.context_columns, self.context_dim, "context")
         given = context_rows(context, self.context_dim, count, dtype, "the sample", names=names)
         number = secrets.randbits(64) if seed is None else seed64(seed)
         first = integer(first_row, "first_row", 0, 2**64 - 1)
@@ -1173,7 +1410,7 @@ class Flow:
             x,
             log_prob if want_log_prob else None,
         )
-        return x, log_prob
+        return _columns.as_data(x, self.columns), log_prob
 
 
 class Metadata(MutableMapping[str, str]):
@@ -1190,11 +1427,13 @@ class Metadata(MutableMapping[str, str]):
 
     def __setitem__(self, key: str, value: str) -> None:
         lib.diffeo_flow_set_metadata(self._flow._handle, _utf8(key, "key"), _utf8(value, "value"))
+        self._flow._read = None, {}
 
     def __delitem__(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
         lib.diffeo_flow_set_metadata(self._flow._handle, _utf8(key, "key"), None)
+        self._flow._read = None, {}
 
     def __iter__(self) -> Iterator[str]:
         keys = [_abi.read_text(lib.diffeo_flow_metadata_key, self._flow._handle, index) for index in range(len(self))]

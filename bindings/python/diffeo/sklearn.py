@@ -165,4 +165,5 @@ class FlowDensity(DensityMixin, BaseEstimator):
         """Draw rows, [n_samples, columns]."""
         check_is_fitted(self)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return self.flow_.sample(n_samples, seed=seed)
+        found: Array = self.flow_.sample(n_samples, seed=seed)
+        return found

@@ -17,6 +17,7 @@ from . import _abi, _checks, _training
 from ._abi import Array, lib, typed
 from ._arrays import Image, by_row, choice, integer, pointer_and_count, real, vector
 from ._arrays import Rows as Batch
+from ._columns import Column
 from ._files import Path
 from ._progress import describe, display, epochs
 from ._rows import Rows, is_counts, is_lazy
@@ -42,6 +43,12 @@ class Trainable(_training.Trainable, Protocol):
     def dtype(self) -> np.dtype[Any]: ...
 
     @property
+    def columns(self) -> tuple[Column, ...] | None: ...
+
+    @property
+    def context_columns(self) -> tuple[Column, ...] | None: ...
+
+    @property
     def _image(self) -> Image: ...
 
     def _inputs(
@@ -52,6 +59,8 @@ class Trainable(_training.Trainable, Protocol):
         context_name: str = "context",
         names: Names | None = None,
         many: bool = False,
+        *,
+        in_training: bool = False,
     ) -> tuple[Batch, Batch | None]: ...
 
     def _source(
@@ -401,7 +410,7 @@ class Trainer(Training[F, Report]):
                 part = _checks.Part("x", x, by_row(cast(Any, x)), None, None)
                 _checks.check(str(flow), flow.dtype, part, None, noise=options.x_noise > 0)
         else:
-            data, given = flow._inputs(x, context, names=names, many=True)
+            data, given = flow._inputs(x, context, names=names, many=True, in_training=True)
             given_weights = _weights(weights, data, "weights")
             self._handle = _abi.create(
                 _abi.Trainer,
@@ -413,11 +422,16 @@ class Trainer(Training[F, Report]):
                 *pointer_and_count(given),
                 given_weights,
             )
+            # What the library gets, where that is something else: numbers of cells, of which each is many times there.
+            written = data.array if any(column.discrete for column in flow.columns or ()) else x
+            encoded = given and any(column.width > 1 for column in flow.context_columns or ())
             _checks.check(
                 str(flow),
                 flow.dtype,
-                _checks.Part("x", x, data, names[0], given_weights),
-                _checks.Part("context", cast(Any, context), given, names[1], given_weights) if given else None,
+                _checks.Part("x", written, data, names[0], given_weights),
+                _checks.Part("context", given.array if encoded else cast(Any, context), given, names[1], given_weights)
+                if given
+                else None,
                 noise=options.x_noise > 0,
             )
         if held_out:
@@ -432,7 +446,9 @@ class Trainer(Training[F, Report]):
             with rows.reading():
                 lib.diffeo_trainer_set_validation_rows(self._handle, rows.handle)
             return
-        data, given = self._flow._inputs(x, context, "validation x", "validation context", self._names, many=True)
+        data, given = self._flow._inputs(
+            x, context, "validation x", "validation context", self._names, many=True, in_training=True
+        )
         set_validation = typed("diffeo_trainer_set_validation", data.dtype)
         given_weights = _weights(weights, data, "validation weights")
         set_validation(self._handle, data.array, len(data), *pointer_and_count(given), given_weights)

@@ -78,7 +78,7 @@ def test_columns_by_name_and_in_a_list(file, by_the_block):
     assert named.columns == ("a", "b", "c")
     assert same(trained([file[name] for name in "abc"]), by_the_block)
     assert (named.log_prob({name: file[name] for name in "cba"}) == named.log_prob(file["x"])).all()
-    with pytest.raises(ValueError, match="'a', 'b', 'weights'"):
+    with pytest.raises(ValueError, match="'c' missing; 'weights' unknown"):
         named.log_prob({name: file[name] for name in ("a", "b", "weights")})
 
 

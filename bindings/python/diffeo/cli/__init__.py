@@ -1,0 +1,106 @@
+"""The command line: ``diffeo COMMAND``, or ``python -m diffeo COMMAND``. Its page is docs/command-line.md.
+
+A command is a module with a `HELP`, a `DESCRIPTION`, `arguments(parser)` and `run(options)`, which gives what --json
+prints. To add one, write it and put it into `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from typing import Any, Protocol
+
+from .._abi import VERSION_STRING
+from . import check, completion, convert, export, fit, info, man, sample, score, to_noise
+from ._show import StoppedError, sentence
+
+
+class Command(Protocol):
+    """What a module of a command has."""
+
+    HELP: str
+    DESCRIPTION: str
+
+    @staticmethod
+    def arguments(parser: argparse.ArgumentParser) -> None:
+        """Add its arguments."""
+
+    @staticmethod
+    def run(options: argparse.Namespace) -> dict[str, Any]:
+        """Do it; what was found, for --json."""
+
+
+COMMANDS: dict[str, Any] = {
+    "fit": fit,
+    "score": score,
+    "sample": sample,
+    "to-noise": to_noise,
+    "info": info,
+    "check": check,
+    "convert": convert,
+    "export": export,
+    "completion": completion,
+    "man": man,
+}
+
+_EPILOG = (
+    "exit status: 0, it was done; 1, it could not be, and a sentence on stderr says why; 2, the command was not "
+    "understood; 130 and 143, it was ended by Ctrl-C or SIGTERM: the same command with --resume goes on."
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of all commands: help, completion and the man page are made from it."""
+    whole = argparse.ArgumentParser(
+        prog="diffeo",
+        description="Normalizing flows: train them on files of rows, and have their densities and samples.",
+        epilog=_EPILOG,
+    )
+    whole.add_argument("--version", action="version", version=f"diffeo {VERSION_STRING}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(name, help=module.HELP, description=module.DESCRIPTION)
+        module.arguments(command)
+        if name not in ("completion", "man"):
+            command.add_argument("--json", action="store_true", help="print what was found as one object of JSON")
+            command.add_argument("-q", "--quiet", action="store_true", help="show no progress, and no table")
+        command.set_defaults(run=module.run, parser=whole)
+    return whole
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    options = parser().parse_args(arguments)
+    as_json = getattr(options, "json", False)
+    options.quiet = getattr(options, "quiet", False) or as_json
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            found = options.run(options)
+        except KeyboardInterrupt:
+            again = ": the same command with --resume goes on" if hasattr(options, "resume") else ""
+            return _fail(f"interrupted{again}", 130, as_json)
+        except StoppedError as stop:
+            return _fail(str(stop), stop.status, as_json)
+        except BrokenPipeError:  # who read it wants no more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except Exception as error:
+            return _fail(sentence(error), 1, as_json)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    return 0
+
+
+def _fail(text: str, status: int, as_json: bool) -> int:
+    print(f"diffeo: {text}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": text}, ensure_ascii=False))
+    return status
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"diffeo: warning: {message}", file=sys.stderr)

@@ -1,0 +1,295 @@
+"""Files of rows, read in batches: .npy, .csv, .parquet and HDF5."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _columns
+from .._abi import Array
+from .._columns import Column
+from ..errors import InvalidArgumentError
+from ._show import needs
+
+BATCH = 1 << 15  # rows that are in memory together
+Values: TypeAlias = npt.NDArray[Any]  # [rows], of numbers or of words
+
+
+class Source(Protocol):
+    """Rows in a file. `names` are None where columns have none: then they are "0", "1" and so on."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the file has these names."""
+
+    @property
+    def count(self) -> int | None:
+        """Rows; None where only reading tells."""
+
+    def batches(self, wanted: Sequence[str], first: int = 0) -> Iterator[list[Values]]:
+        """Some columns of the rows from number `first` on."""
+
+
+class _Arrays:
+    """Columns that are arrays, on disk or in memory: what .npy and HDF5 have."""
+
+    def __init__(self, columns: dict[str, tuple[Any, Any]], named: bool, path: str) -> None:
+        self._columns, self.named = columns, named
+        lengths = {len(array) for array, _ in columns.values()}
+        if len(lengths) > 1:
+            shown = ", ".join(f"{name} {len(array)}" for name, (array, _) in list(columns.items())[:8])
+            raise InvalidArgumentError(
+                f"{path} has data sets with different numbers of rows ({shown}): name some by --dataset"
+            )
+        if not columns:
+            raise InvalidArgumentError(f"{path} has no data set with rows of numbers")
+        self.count: int | None = lengths.pop()
+        self.names = tuple(columns)
+
+    def batches(self, wanted: Sequence[str], first: int = 0) -> Iterator[list[Values]]:
+        end = self.count or 0
+        for start in range(first, end, BATCH):
+            stop = min(start + BATCH, end)
+            read: dict[int, Values] = {}
+            found = []
+            for name in wanted:
+                array, part = self._columns[name]
+                if id(array) not in read:
+                    read[id(array)] = np.asarray(array[start:stop])
+                rows = read[id(array)]
+                found.append(_words(rows if part is None else rows[part] if isinstance(part, str) else rows[:, part]))
+            yield found
+
+
+def _words(values: Values) -> Values:
+    """Text of HDF5 is bytes."""
+    if values.dtype.kind not in "SO":
+        return values
+    return np.array([each.decode() if isinstance(each, bytes) else each for each in values], object)
+
+
+class _Table:
+    """Of .csv, by pandas, in pieces."""
+
+    named = True
+    count: int | None = None
+
+    def __init__(self, path: str) -> None:
+        self._path, self._pandas = path, needs("pandas", "pandas", f"reading {path}")
+        separator = "\t" if ".tsv" in os.path.basename(path) else ","
+        self._options: dict[str, Any] = {"sep": separator, "skipinitialspace": True}
+        try:
+            head = self._pandas.read_csv(path, nrows=0, **self._options).columns
+        except self._pandas.errors.EmptyDataError:
+            raise InvalidArgumentError(f"{path} has no rows") from None
+        self.names = tuple(map(str, head))
+        if all(map(_is_number, self.names)):
+            self.named, self._options["header"] = False, None
+            self.names = tuple(map(str, range(len(self.names))))
+
+    def batches(self, wanted: Sequence[str], first: int = 0) -> Iterator[list[Values]]:
+        header = int(self.named)
+        with self._pandas.read_csv(
+            self._path, chunksize=BATCH, skiprows=range(header, header + first), **self._options
+        ) as pieces:
+            for piece in pieces:
+                piece.columns = self.names
+                yield [piece[name].to_numpy() for name in wanted]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class _Parquet:
+    named = True
+
+    def __init__(self, path: str) -> None:
+        parquet = needs("pyarrow.parquet", "pyarrow", f"reading {path}")
+        self._file = parquet.ParquetFile(path)
+        self.names = tuple(self._file.schema_arrow.names)
+        self.count: int | None = self._file.metadata.num_rows
+
+    def batches(self, wanted: Sequence[str], first: int = 0) -> Iterator[list[Values]]:
+        groups, skipped = list(range(self._file.num_row_groups)), first
+        while groups and skipped >= (rows := self._file.metadata.row_group(groups[0]).num_rows):
+            skipped -= rows
+            groups.pop(0)
+        if not groups:
+            return
+        for batch in self._file.iter_batches(BATCH, row_groups=groups, columns=list(dict.fromkeys(wanted))):
+            start, skipped = min(skipped, len(batch)), max(0, skipped - len(batch))
+            if start < len(batch):
+                yield [batch.column(name).to_numpy(zero_copy_only=False)[start:] for name in wanted]
+
+
+def opened(path: str, datasets: Sequence[str] | None = None) -> Source:
+    """The rows of a file, by how its name ends."""
+    if not os.path.exists(path):
+        raise FileNotFoundError(2, "no such file", path)
+    lower = path.lower()
+    if datasets and not lower.endswith((".h5", ".hdf5", ".hdf")):
+        raise InvalidArgumentError(f"--dataset is for HDF5 files, which {path} is not")
+    if lower.endswith(".npy"):
+        return _npy(path)
+    if lower.endswith((".h5", ".hdf5", ".hdf")):
+        return _hdf5(path, datasets)
+    if lower.endswith((".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")):
+        return _Table(path)
+    if lower.endswith((".parquet", ".pq")):
+        return _Parquet(path)
+    raise InvalidArgumentError(f"{path} is not .npy, .csv, .tsv, .parquet or .h5, by its name")
+
+
+def _npy(path: str) -> Source:
+    array = np.load(path, mmap_mode="r")
+    if array.dtype.names:
+        return _Arrays({name: (array, name) for name in array.dtype.names}, True, path)
+    if array.ndim == 1:
+        return _Arrays({"0": (array, None)}, False, path)
+    if array.ndim != 2:
+        raise InvalidArgumentError(f"{path} has shape {array.shape}, expected rows and columns")
+    return _Arrays({str(j): (array, j) for j in range(array.shape[1])}, False, path)
+
+
+def _hdf5(path: str, datasets: Sequence[str] | None) -> Source:
+    h5py = needs("h5py", "h5py", f"reading {path}")
+    file = h5py.File(path, "r")
+    sets: dict[str, Any] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and 1 <= item.ndim <= 2:
+            sets[name] = item
+
+    file.visititems(visit)
+    if datasets:
+        missing = [name for name in datasets if name.strip("/") not in sets]
+        if missing:
+            raise InvalidArgumentError(f"{path} has no data set {', '.join(missing)}, but {', '.join(sets) or 'none'}")
+        sets = {name.strip("/"): sets[name.strip("/")] for name in datasets}
+    columns: dict[str, tuple[Any, Any]] = {}
+    named = False
+    for name, item in sets.items():
+        if item.dtype.names and item.ndim == 1:
+            found, known = {field: (item, field) for field in item.dtype.names}, True
+        elif item.ndim == 1:
+            found, known = {name: (item, None)}, len(sets) > 1 or bool(datasets)
+        else:
+            labels = [str(each) for each in item.attrs.get("columns", ())]
+            known = len(labels) == item.shape[1]
+            prefix = "" if len(sets) == 1 else f"{name}."
+            found = {
+                label if known else f"{prefix}{j}": (item, j)
+                for j, label in enumerate(labels if known else range(item.shape[1]))
+            }
+            known = known or bool(prefix)
+        columns |= found
+        named = named or known
+    return _Arrays(columns, named, path)
+
+
+def chosen(source: Source, wanted: Sequence[str], path: str) -> tuple[str, ...]:
+    """Names that are there; that of a data set with two axes stands for all of its columns."""
+    found: list[str] = []
+    missing = []
+    for name in wanted:
+        parts = [each for each in source.names if each.startswith(f"{name}.") and each[len(name) + 1 :].isdigit()]
+        if name in source.names:
+            found.append(name)
+        elif parts:
+            found += parts
+        else:
+            missing.append(name)
+    if missing:
+        raise InvalidArgumentError(
+            f"{path} has no column {', '.join(map(repr, missing))}, but {', '.join(map(repr, source.names))}"
+        )
+    return tuple(found)
+
+
+def numbers(values: Sequence[Values], columns: Sequence[Column], path: str, first: int) -> Array:
+    """The columns side by side, [rows, columns], float64: categories by number."""
+    array = np.empty((len(values[0]) if values else 0, len(columns)))
+    for j, (part, column) in enumerate(zip(values, columns, strict=True)):
+        try:
+            array[:, j] = _columns.codes(part, column, path)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, InvalidArgumentError):
+                raise
+            for row, each in enumerate(part):
+                if not _columns.missing(each) and not _is_number(str(each)):
+                    raise InvalidArgumentError(
+                        f"{path} has {str(each)!r} in row {first + row}, column {str(column)!r}, which is no number"
+                    ) from None
+            array[:, j] = [np.nan if _columns.missing(each) else float(each) for each in part]
+    return array
+
+
+def batches(source: Source, columns: Sequence[Column], path: str, first: int = 0) -> Iterator[Array]:
+    """Numbers of these columns, some rows at a time."""
+    for values in source.batches([str(column) for column in columns], first):
+        yield numbers(values, columns, path, first)
+        first += len(values[0])
+
+
+def with_levels(source: Source, columns: Sequence[Column], path: str) -> tuple[Column, ...]:
+    """Categories of which nothing is said, with the words or numbers that the file has."""
+    unknown = [column for column in columns if column.kind == "category" and column.levels is None]
+    found: dict[str, set[Any]] = {str(column): set() for column in unknown}
+    for values in source.batches(list(found)) if found else ():
+        for name, part in zip(found, values, strict=True):
+            found[name] |= {each for each in part.tolist() if not _columns.missing(each)}
+    made = []
+    for column in columns:
+        said = column.to_json()
+        if (words := found.get(str(column))) is not None:
+            if all(_is_number(str(each)) for each in words):
+                said["levels"] = max(2, int(max(map(float, words), default=0)) + 1)
+            else:
+                said["values"] = sorted(map(str, words))
+        made.append(Column.from_json(said))
+    return tuple(made)
+
+
+class Spool(AbstractContextManager["Spool"]):
+    """Rows in a temporary file without a name, so that any number fits: an array, or a memory map of them."""
+
+    def __init__(self, columns: int) -> None:
+        self._columns, self._file = columns, tempfile.TemporaryFile(prefix="diffeo-")  # noqa: SIM115
+
+    def add(self, rows: Array) -> None:
+        """More rows."""
+        self._file.write(np.ascontiguousarray(rows, np.float64).tobytes())
+
+    def rows(self, memory: int) -> Array:
+        """All of them: in memory, if that many bytes hold them."""
+        self._file.flush()
+        size = self._file.tell()
+        shape = size // (8 * max(self._columns, 1)), self._columns
+        if size == 0:
+            return np.empty((0, self._columns))
+        mapped: Array = np.memmap(self._file, np.float64, "r", shape=shape)
+        return np.array(mapped) if size <= memory else mapped
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def fingerprint(path: str) -> list[Any]:
+    """What tells whether a file is still the same, without reading it."""
+    about = os.stat(path)
+    return [os.path.basename(path), about.st_size, about.st_mtime_ns]

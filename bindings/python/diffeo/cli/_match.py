@@ -1,0 +1,104 @@
+"""Which columns of a file a flow takes: its own by name, else the first ones."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+from .. import _columns
+from .._abi import Array
+from .._columns import Column, Columns
+from ..errors import InvalidArgumentError
+from ..flow import Flow
+from . import _data
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Of commands that read rows for a flow."""
+    parser.add_argument("flow", metavar="FLOW", help="a weight file, such as diffeo fit writes")
+    parser.add_argument("data", metavar="DATA", help="rows: .npy, .csv, .tsv, .parquet or .h5")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="a file of one of these; - is text on stdout"
+    )
+    parser.add_argument(
+        "--columns",
+        metavar="NAMES",
+        help="the columns of the data, in the order of the flow, if it has other names or none",
+    )
+    parser.add_argument("--context", metavar="NAMES", help="likewise those of the context")
+    dataset(parser)
+    parser.add_argument("--resume", action="store_true", help="go on with what an interrupted command left behind")
+
+
+def dataset(parser: argparse.ArgumentParser) -> None:
+    """Of commands that read HDF5."""
+    parser.add_argument(
+        "--dataset",
+        action="append",
+        metavar="NAME",
+        help="of an HDF5 file, in place of all; may be given several times",
+    )
+
+
+def split(names: str | None) -> list[str]:
+    """Names between commas."""
+    return [name.strip() for name in names.split(",") if name.strip()] if names else []
+
+
+class Matched:
+    """A flow, a file, and the columns of the one in the other."""
+
+    def __init__(self, flow: Flow, path: str, options: argparse.Namespace) -> None:
+        self.flow, self.path = flow, path
+        self.source = _data.opened(path, options.dataset)
+        wide = flow.context_dim if flow.context_columns is None else len(flow.context_columns)
+        known_x = flow.columns or tuple(Column(str(i)) for i in range(flow.dim))
+        known_context = flow.context_columns or tuple(Column(str(i)) for i in range(wide))
+        names = [*map(str, flow.columns or ()), *map(str, flow.context_columns or ())]
+        # Numbers are no names, but where the file has numbers, too.
+        all_there = set(names) <= set(self.source.names)
+        by_name = flow.columns is not None and (
+            all_there or (self.source.named and not all(name.isdigit() for name in names))
+        )
+        x = split(options.columns) or (list(map(str, known_x)) if by_name else None)
+        context = split(options.context) or (
+            list(map(str, known_context)) if by_name and flow.context_columns is not None else None
+        )
+        if x is None:
+            rest = [name for name in self.source.names if name not in (context or ())]
+            needed = flow.dim + (wide if context is None else 0)
+            if len(rest) != needed:
+                and_context = f" and a context of {wide}" if needed > flow.dim else ""
+                raise InvalidArgumentError(
+                    f"{path} has {len(rest)} columns, the flow has dim {flow.dim}{and_context}: name them by --columns"
+                )
+            x, rest = rest[: flow.dim], rest[flow.dim :]
+            context = rest if context is None else context
+        elif context is None:
+            context = [name for name in self.source.names if name not in x] if wide else []
+        self.x = self._columns(x, known_x, "--columns", f"dim {flow.dim}")
+        self.context = self._columns(context, known_context, "--context", f"a context of {wide}")
+
+    def _columns(self, names: Sequence[str], known: Columns, option: str, needed: str) -> Columns:
+        found = _data.chosen(self.source, names, self.path)
+        if len(found) != len(known):
+            raise InvalidArgumentError(
+                f"{self.path}: {len(found)} columns ({', '.join(found) or 'none'}), the flow has {needed}: see {option}"
+            )
+        return tuple(
+            Column.from_json(column.to_json() | {"name": name}) for name, column in zip(found, known, strict=True)
+        )
+
+    def batches(self, first: int = 0) -> Iterator[tuple[Array, Array | None]]:
+        """Rows x and their contexts, as the flow takes them."""
+        for array in _data.batches(self.source, (*self.x, *self.context), self.path, first):
+            first += len(array)
+            yield split_context(array, len(self.x), self.context, self.flow.context_dim)
+
+
+def split_context(array: Array, width: int, context: Columns, context_dim: int) -> tuple[Array, Array | None]:
+    """Columns of x, and those of the context as numbers that a flow reads."""
+    if not context:
+        return array, None
+    given = _columns.encoded(array[:, width:], context, context_dim, "context")
+    return array[:, :width], given

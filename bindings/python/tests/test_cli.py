@@ -1,0 +1,487 @@
+"""The command line: files in, files out, and what goes wrong in a sentence."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import diffeo
+import numpy as np
+import pytest
+from diffeo import cli
+from diffeo.cli import _data, main
+
+pytest.importorskip("h5py", reason="h5py is not installed")
+pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+
+N = 900
+RNG = np.random.default_rng(0)
+LABEL = RNG.choice(["b", "a", "c"], N)
+PHI = RNG.vonmises(2.0 + (LABEL == "b"), 2.0)
+FRAME = pandas.DataFrame(
+    {
+        "mass": np.exp(0.5 * RNG.normal(size=N) + np.cos(PHI)),
+        "phi": PHI,
+        "n": RNG.poisson(3, N),
+        "label": LABEL,
+        "w": RNG.uniform(0.5, 1.5, N),
+    }
+)
+KINDS = ["--columns", "mass[GeV]:positive,phi:angle,n:count", "--context", "label:category", "--weights", "w"]
+SMALL = ["--epochs", "2", "--transforms", "1", "--hidden", "8", "-q"]
+
+
+def write(frame, path):
+    """A file of the format that it is named after."""
+    import h5py
+
+    match path.suffix:
+        case ".csv":
+            frame.to_csv(path, index=False)
+        case ".tsv":
+            frame.to_csv(path, index=False, sep="\t")
+        case ".parquet":
+            pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+            frame.to_parquet(path, row_group_size=200)
+        case ".npy":
+            np.save(path, frame.to_records(index=False).astype([(c, "U1" if c == "label" else "f8") for c in frame]))
+        case ".h5":
+            with h5py.File(path, "w") as file:
+                for name in frame:
+                    file[name] = frame[name].to_numpy(str).astype("S") if name == "label" else frame[name].to_numpy()
+    return str(path)
+
+
+def run(*arguments):
+    """A command that works; what it prints for machines."""
+    return main([str(each) for each in arguments])
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A folder with data.csv and flow.h5."""
+    folder = tmp_path_factory.mktemp("cli")
+    write(FRAME, folder / "data.csv")
+    assert run("fit", folder / "data.csv", "-o", folder / "flow.h5", *KINDS, *SMALL) == 0
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".npy", ".h5"])
+def test_every_format_gives_the_same(fitted, tmp_path, suffix):
+    data = write(FRAME, tmp_path / f"data{suffix}")
+    assert run("fit", data, "-o", tmp_path / "flow.h5", *KINDS, *SMALL) == 0
+    flow, other = diffeo.load(tmp_path / "flow.h5"), diffeo.load(fitted / "flow.h5")
+    # HDF5 has its data sets in the order of their names.
+    assert flow.columns == (("mass", "n", "phi") if suffix == ".h5" else ("mass", "phi", "n"))
+    assert {column: column.kind for column in flow.columns} == {"mass": "positive", "phi": "angle", "n": "count"}
+    assert flow.columns[0].unit == "GeV"
+    assert flow.context_columns[0].values == ("a", "b", "c")
+    # Text has all digits of the numbers, and so the training has all bits.
+    if suffix != ".h5":
+        np.testing.assert_array_equal(flow.parameters(), other.parameters())
+    expected = flow.log_prob(FRAME[["mass", "phi", "n"]], FRAME[["label"]])
+    out = tmp_path / f"scores{suffix}"
+    assert run("score", tmp_path / "flow.h5", data, "-o", out, "-q") == 0
+    found = read(out, "log_prob")
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def read(path, name):
+    """A column of a result."""
+    source = _data.opened(str(path))
+    name = name if name in source.names else source.names[0]
+    return np.concatenate([part[0] for part in source.batches([name])])
+
+
+def test_scores_are_on_stdout(fitted, capsys):
+    assert run("score", fitted / "flow.h5", fitted / "data.csv", "-o", "-") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "log_prob"
+    flow = diffeo.load(fitted / "flow.h5")
+    expected = flow.log_prob(FRAME[["mass", "phi", "n"]].to_numpy().astype("f4"), FRAME[["label"]])
+    np.testing.assert_allclose(np.array(lines[1:], float), expected, rtol=1e-4)
+
+
+def test_a_table_beside_a_gaussian(fitted, tmp_path, capsys):
+    arguments = ["fit", fitted / "data.csv", "-o", tmp_path / "flow.h5", *KINDS, "--epochs", "25", "--hidden", "32"]
+    assert run(*arguments, "--lr", "3e-3") == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"^epoch 1/25, train ", err, re.MULTILINE)
+    rows = re.findall(r"^(training|test) +([\d,]+) +(\S+) ± (\S+) +(\S+) ± (\S+) +(\S+) ± (\S+)$", out, re.MULTILINE)
+    assert [row[0] for row in rows] == ["training", "test"]
+    assert sum(int(row[1]) for row in rows) == N
+    assert float(rows[1][6]) > 0.5
+    assert run(*arguments, "--lr", "3e-3", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["log_prob"]["test"]["flow"]["mean"] == pytest.approx(float(rows[1][2]), abs=1e-3)
+    assert found["log_prob"]["test"]["rows"] == int(rows[1][1])
+    assert found["epochs"] == 25
+
+
+def test_the_gaussian_is_that_of_the_rows(tmp_path, capsys):
+    """Of normal rows given a context no flow is better, and none is by much worse: the number is known."""
+    rng = np.random.default_rng(1)
+    c = rng.normal(size=(4000, 1))
+    x = rng.normal(size=(4000, 2)) * [1, 3] + c * [1, 2]
+    np.save(tmp_path / "x.npy", np.column_stack([x, c]))
+    arguments = [
+        "fit",
+        tmp_path / "x.npy",
+        "-o",
+        tmp_path / "f.h5",
+        "--context",
+        "2",
+        "--flow",
+        "maf",
+        *SMALL,
+        "--json",
+    ]
+    assert run(*arguments) == 0
+    found = json.loads(capsys.readouterr().out)["log_prob"]["test"]["gaussian"]
+    expected = -0.5 * 2 * (1 + np.log(2 * np.pi)) - np.log(3)
+    assert abs(found["mean"] - expected) < 4 * found["standard_error"] + 0.01
+    assert 0.02 < found["standard_error"] < 0.1
+    assert diffeo.load(tmp_path / "f.h5").context_columns == ("2",)
+
+
+def test_flows_and_options_by_name(fitted, tmp_path):
+    drop = ["--drop", "label,w,phi"]
+    for flow, more in [("maf", []), ("realnvp", ["--dtype", "float64"]), ("cdf_flow", ["--components", "3"])]:
+        out = tmp_path / f"{flow}.h5"
+        arguments = ["--flow", flow, "--columns", "mass:positive,n:count", *drop, *SMALL, "--seed", "3", *more]
+        assert run("fit", fitted / "data.csv", "-o", out, *arguments) == 0
+        assert diffeo.load(out).columns == ("mass", "n")
+    assert diffeo.load(tmp_path / "realnvp.h5").dtype == np.float64
+
+
+def test_rows_that_memory_does_not_hold_train_alike(fitted, tmp_path):
+    arguments = ["fit", fitted / "data.csv", *KINDS, *SMALL]
+    for name, memory in ("a", 100), ("b", 0.02):
+        assert run(*arguments, "-o", tmp_path / f"{name}.h5", "--memory", memory) == 0
+    a, b = (diffeo.load(tmp_path / f"{name}.h5") for name in "ab")
+    assert a.columns == b.columns
+    assert abs(a.log_prob(FRAME[["mass", "phi", "n"]], FRAME[["label"]]).mean()) < 20
+    assert np.isfinite(b.log_prob(FRAME[["mass", "phi", "n"]], FRAME[["label"]])).all()
+
+
+def test_an_interrupted_training_goes_on(fitted, tmp_path, monkeypatch, capsys):
+    arguments = ["fit", fitted / "data.csv", *KINDS, "--epochs", "4", "--transforms", "1", "--hidden", "8", "-q"]
+    assert run(*arguments, "-o", tmp_path / "whole.h5") == 0
+    log = diffeo._training.log
+    epochs = []
+
+    def interrupt(line, values):
+        epochs.append(values["epoch"])
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        log(line, values)
+
+    out = tmp_path / "flow.h5"
+    monkeypatch.setattr(diffeo._training, "log", interrupt)
+    assert run(*arguments, "-o", out) == 130
+    assert capsys.readouterr().err == "diffeo: interrupted: the same command with --resume goes on\n"
+    assert not out.exists()
+    assert run(*arguments, "-o", out, "--resume") == 0
+    assert epochs == [1, 2, 3, 4]
+    assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    assert not Path(f"{out}.checkpoint").exists()
+    assert run(*arguments, "-o", out, "--resume") == 1
+    assert "is finished" in capsys.readouterr().err
+
+
+def test_sigterm_ends_a_training_in_good_order(fitted, tmp_path):
+    out = tmp_path / "flow.h5"
+    endless = ["--epochs", "1000000", "--patience", "0", "--hidden", "8"]
+    arguments = ["fit", fitted / "data.csv", "-o", out, *KINDS, *endless]
+    command = [sys.executable, "-m", "diffeo", *map(str, arguments), "-q"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        checkpoint, end = Path(f"{out}.checkpoint"), time.monotonic() + 120
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        process.terminate()
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert err == f"diffeo: stopped by SIGTERM: --resume goes on with {checkpoint}\n"
+    assert diffeo.load(checkpoint).columns == ("mass", "phi", "n")  # the best flow so far, too
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["score", "to-noise"])
+@pytest.mark.parametrize("suffix", [".npy", ".csv", ".h5", ".parquet"])
+def test_interrupted_rows_go_on(fitted, tmp_path, monkeypatch, command, suffix, capsys):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    monkeypatch.setattr(_data, "BATCH", 100)
+    data = write(FRAME, tmp_path / f"data{suffix}")
+    arguments = [command, fitted / "flow.h5", data, "-q"]
+    assert run(*arguments, "-o", tmp_path / f"whole{suffix}") == 0
+    method = {"score": "log_prob", "to-noise": "to_noise"}[command]
+    original, calls = getattr(diffeo.Flow, method), []
+
+    def interrupt(*given):
+        calls.append(len(given[1]))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(diffeo.Flow, method, interrupt)
+    out = tmp_path / f"out{suffix}"
+    assert run(*arguments, "-o", out) == 130
+    assert not out.exists()
+    part = Path(f"{out}.part")
+    with part.open("ab") as file:  # as a process leaves it that is killed while it writes
+        file.write(b"123")
+    del calls[3:]
+    calls += [0] * 10
+    assert run(*arguments, "-o", out, "--resume") == 0
+    assert sum(calls) == N
+    assert out.read_bytes() == (tmp_path / f"whole{suffix}").read_bytes() or suffix == ".h5"
+    name = {"score": "log_prob", "to-noise": "log_det"}[command]
+    np.testing.assert_array_equal(read(out, name), read(tmp_path / f"whole{suffix}", name))
+    assert not part.exists()
+    # Of other data it is not gone on with.
+    calls[:] = []
+    assert run(*arguments, "-o", out) == 130
+    Path(data).touch()
+    assert run(*arguments, "-o", out, "--resume") == 1
+    assert "is of another command, or of other data" in capsys.readouterr().err
+
+
+def test_noise_has_the_names_of_the_flow(fitted, tmp_path):
+    import h5py
+
+    assert run("to-noise", fitted / "flow.h5", fitted / "data.csv", "-o", tmp_path / "z.h5", "-q") == 0
+    flow = diffeo.load(fitted / "flow.h5")
+    z, log_det = flow.to_noise(FRAME[["mass", "phi", "n"]].to_numpy(), FRAME[["label"]])
+    with h5py.File(tmp_path / "z.h5") as file:
+        np.testing.assert_allclose(file["z"][:], z, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(file["log_det"][:], log_det, rtol=1e-4, atol=1e-4)
+        assert list(file["z"].attrs["columns"]) == ["mass", "phi", "n"]
+    assert run("to-noise", fitted / "flow.h5", fitted / "data.csv", "-o", tmp_path / "z.csv", "-q") == 0
+    assert list(pandas.read_csv(tmp_path / "z.csv")) == ["mass", "phi", "n", "log_det"]
+
+
+def test_samples(fitted, tmp_path, capsys):
+    flow = diffeo.load(fitted / "flow.h5")
+    expected = flow.sample(700, pandas.DataFrame({"label": ["b"] * 700}), seed=5).to_numpy()
+    for suffix in ".csv", ".npy", ".h5":
+        out = tmp_path / f"x{suffix}"
+        assert run("sample", fitted / "flow.h5", "-n", 700, "--seed", 5, "--context", "label=b", "-o", out, "-q") == 0
+        source = _data.opened(str(out))
+        found = np.concatenate([np.column_stack(parts) for parts in source.batches(source.names)])
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert list(pandas.read_csv(tmp_path / "x.csv").dtypes.astype(str))[2] == "int64"
+    # A sample file is data again.
+    assert (
+        run("sample", fitted / "flow.h5", "-n", 0, "--seed", 5, "--context", "b", "-o", tmp_path / "no.csv", "-q") == 0
+    )
+    assert (tmp_path / "no.csv").read_text() == "mass,phi,n\n"
+    assert run("sample", fitted / "flow.h5", "-n", 3, "--context", "a", "-o", tmp_path / "x.npy", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["seed"] > 0
+
+
+def test_samples_of_many_contexts(fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(_data, "BATCH", 64)
+    flow = diffeo.load(fitted / "flow.h5")
+    labels = FRAME[["label"]][:150]
+    write(labels, tmp_path / "c.csv")
+    arguments = ["sample", fitted / "flow.h5", "--context-data", tmp_path / "c.csv", "--seed", 2, "-q", "--log-prob"]
+    assert run(*arguments, "-n", 5, "-o", tmp_path / "x.npy") == 0
+    x, log_prob = flow.sample_and_log_prob(750, labels.loc[labels.index.repeat(5)], seed=2)
+    found = np.load(tmp_path / "x.npy")
+    np.testing.assert_allclose(found[:, :3], x, rtol=1e-6)
+    np.testing.assert_allclose(found[:, 3], log_prob, rtol=1e-5)
+    original, calls = diffeo.Flow.sample_and_log_prob, []
+
+    def interrupt(*given, **options):
+        calls.append(given[1])
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return original(*given, **options)
+
+    monkeypatch.setattr(diffeo.Flow, "sample_and_log_prob", interrupt)
+    assert run(*arguments, "-n", 5, "-o", tmp_path / "y.npy") == 130
+    assert run(*arguments, "-n", 5, "-o", tmp_path / "y.npy", "--resume") == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), found)
+    assert run(*arguments[:-1], "-o", tmp_path / "one.npy") == 0
+    assert np.load(tmp_path / "one.npy").shape == (150, 3)
+
+
+def test_files_larger_than_memory_are_scored_in_little(tmp_path):
+    rows = 400_000
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", "f8", (rows, 8))
+    for start in range(0, rows, 50_000):
+        x[start : start + 50_000] = np.random.default_rng(start).normal(size=(50_000, 8))
+    x.flush()
+    diffeo.maf(8, transforms=1, hidden=4).save(tmp_path / "flow.h5")
+    peaks = []
+    for command, out in ("score", "s.h5"), ("to-noise", "z.npy"):
+        tracemalloc.start()
+        assert run(command, tmp_path / "flow.h5", tmp_path / "x.npy", "-o", tmp_path / out, "-q") == 0
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < x.nbytes / 1.5
+    assert np.load(tmp_path / "z.npy", mmap_mode="r").shape == (rows, 9)
+
+
+def test_info(fitted, capsys):
+    assert run("info", fitted / "flow.h5") == 0
+    text = capsys.readouterr().out
+    for part in "autoregressive", "column 0: mass [GeV]: above 0", "column of the context 0: label: one of a, b, c":
+        assert part in text
+    assert re.search(r"self-test: passed, \d+ rows", text)
+    assert run("info", fitted / "flow.h5", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["dim"], found["context_dim"], found["dtype"]) == (3, 3, "float32")
+    assert found["columns"][0] == {"name": "mass", "kind": "positive", "low": 0.0, "unit": "GeV"}
+    assert found["self_test_rows"] > 0
+
+
+def test_export(fitted, tmp_path):
+    assert run("export", fitted / "flow.h5", "--numpy", tmp_path / "flow.npz", "-q") == 0
+    found = np.load(tmp_path / "flow.npz")
+    expected = diffeo.exchange.to_numpy(diffeo.load(fitted / "flow.h5"))
+    attributes = json.loads(str(found["attributes"]))
+    assert attributes["/"]["dim"] == 3
+    for name, value in expected.items():
+        if isinstance(value, np.ndarray):
+            np.testing.assert_array_equal(found[name], value)
+        else:
+            assert attributes[name] == value
+
+
+def test_export_of_a_graph(fitted, tmp_path, capsys):
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    flow = diffeo.maf(2, transforms=2, hidden=8)
+    flow.save(tmp_path / "maf.h5")
+    assert run("export", tmp_path / "maf.h5", "--onnx", tmp_path / "maf.onnx", "--json") == 0
+    x = RNG.normal(size=(5, 2)).astype("f4")
+    (found,) = runtime.InferenceSession(tmp_path / "maf.onnx").run(None, {"x": x})
+    np.testing.assert_allclose(found, flow.log_prob(x), rtol=1e-4, atol=1e-5)
+    assert run("export", fitted / "flow.h5", "--onnx", tmp_path / "no.onnx") == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_hdf5_with_matrices(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"], file["c"] = RNG.normal(size=(200, 2)), RNG.normal(size=(200, 2))
+        file["other"] = np.zeros(7)
+    data = tmp_path / "data.h5"
+    choose = ["--dataset", "x", "--dataset", "c"]
+    assert run("fit", data, "-o", tmp_path / "f.h5", *choose, "--context", "c", "--flow", "maf", *SMALL) == 0
+    flow = diffeo.load(tmp_path / "f.h5")
+    assert (flow.columns, flow.context_columns) == (("x.0", "x.1"), ("c.0", "c.1"))
+    assert run("score", tmp_path / "f.h5", data, *choose, "-o", tmp_path / "s.npy", "-q") == 0
+    # Columns of another file, by order.
+    np.save(tmp_path / "data.npy", np.zeros((5, 4)))
+    assert run("score", tmp_path / "f.h5", tmp_path / "data.npy", "-o", tmp_path / "s.npy", "-q") == 0
+    assert np.load(tmp_path / "s.npy").shape == (5,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["info", "nothing.h5"], "nothing.h5: No such file or directory"),
+        (["info", "data.csv"], "data.csv"),
+        (["score", "flow.h5", "nothing.csv", "-o", "s.npy"], "nothing.csv: no such file"),
+        (["score", "flow.h5", "data.csv", "-o", "s.xls"], "s.xls is not .npy, .csv, .parquet or .h5, by its name"),
+        (["score", "flow.h5", "data.csv", "-o", "no/s.npy"], "no such folder"),
+        (["score", "flow.h5", "flow.txt.gz", "-o", "s.npy"], "flow.txt.gz"),
+        (["score", "flow.h5", "narrow.csv", "-o", "s.npy"], "narrow.csv has no column 'phi', 'n', but 'mass', 'label'"),
+        (
+            ["score", "flow.h5", "three.npy", "-o", "s.npy"],
+            "three.npy has 3 columns, the flow has dim 3 and a context of 1",
+        ),
+        (["score", "flow.h5", "data.csv", "--columns", "mass", "-o", "s.npy"], "1 columns (mass), the flow has dim 3"),
+        (
+            ["score", "flow.h5", "words.csv", "-o", "s.npy"],
+            "words.csv has 'red' in row 1, column 'mass', which is no num",
+        ),
+        (["score", "flow.h5", "blue.csv", "-o", "s.npy"], "'d' in row 0, column 'label', none of a, b, c"),
+        (["sample", "flow.h5", "-o", "x.npy"], "the flow has a context (label): give --context or --context-data"),
+        (["sample", "flow.h5", "--context", "b", "-o", "x.npy"], "-n is missing"),
+        (["sample", "flow.h5", "-n", "3", "--context", "d", "-o", "x.npy"], "none of a, b, c"),
+        (["sample", "flow.h5", "-n", "3", "--context", "lab=a", "-o", "x.npy"], "'label' missing; 'lab' unknown"),
+        (["sample", "flow.h5", "-n", "-3", "--context", "a", "-o", "x.npy"], "-n is -3"),
+        (["sample", "flow.h5", "-n", "3", "--context", "a", "-o", "x.npy", "--resume"], "--resume needs the --seed"),
+        (["fit", "data.csv", "-o", "f.h5", "--columns", "mas:positive"], "has no column 'mas', but 'mass', 'phi'"),
+        (["fit", "data.csv", "-o", "f.h5", "--columns", "mass:positively"], "kind must be one of 'real'"),
+        (["fit", "data.csv", "-o", "f.h5", "--columns", "n:interval:0:3"], "data.csv has "),
+        (["fit", "data.csv", "-o", "f.h5"], "column 'label', which is no number"),
+        (["fit", "data.csv", "-o", "f.h5", "--flow", "maf", *KINDS], "maf has no angles: take spline_autoregressive"),
+        (["fit", "data.csv", "-o", "f.h5", "--bins", "4", "--flow", "maf", *KINDS], "--bins is not for maf"),
+        (["fit", "data.csv", "-o", "f.h5", "--hidden", "wide", *KINDS], "--hidden is wide, it must be whole numbers"),
+        (["fit", "data.csv", "-o", "f.h5", "--test", "2", *KINDS], "--test is 2, it must be 0 or more, below 1"),
+        (["fit", "data.csv", "-o", "f.h5", "--epochs", "-1", *KINDS], "max_epochs must be from 0"),
+        (["fit", "holes.csv", "-o", "f.h5"], "holes.csv has missing values in column 'b', rows 1 and 3"),
+        (["fit", "empty.csv", "-o", "f.h5"], "empty.csv has no rows"),
+        (
+            ["fit", "data.csv", "-o", "f.h5", "--weights", "w", "--drop", "w,label", "--columns", "w:count"],
+            "column 'w' is",
+        ),
+        (["export", "flow.h5", "--numpy", "no/f.npz"], "no"),
+        (["convert", "c.pt", "--like", "nothing", "-o", "f.h5"], "--like is 'nothing'"),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_errors_are_one_sentence(fitted, monkeypatch, capsys, arguments, text, as_json):
+    monkeypatch.chdir(fitted)
+    FRAME[["mass", "label"]].to_csv("narrow.csv", index=False)
+    np.save("three.npy", np.zeros((4, 3)))
+    Path("words.csv").write_text("mass,phi,n,label\n1,2,3,a\nred,2,3,a\n")
+    Path("blue.csv").write_text("mass,phi,n,label\n1,2,3,d\n")
+    Path("holes.csv").write_text("a,b\n1,2\n1,\n3,4\n5,\n")
+    Path("empty.csv").write_text("")
+    assert main([*arguments, *(["--json"] if as_json else [])]) == 1
+    out, err = capsys.readouterr()
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith("diffeo: ")
+    assert text in err
+    assert "Traceback" not in err
+    assert not as_json or text in json.loads(out)["error"]
+    assert not Path("f.h5").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["fit"], ["sample", "f.h5"], ["export", "f.h5"]])
+def test_what_is_not_understood(arguments, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: diffeo")
+
+
+def test_help_of_every_command(capsys):
+    for name, module in cli.COMMANDS.items():
+        with pytest.raises(SystemExit) as exit:
+            main([name, "--help"])
+        assert exit.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: diffeo {name} ")
+        assert module.HELP[0].islower()
+        assert not module.HELP.endswith(".")
+
+
+@pytest.mark.parametrize(("command", "needs"), [(["completion", "bash"], "shtab"), (["man"], "argparse-manpage")])
+def test_completion_and_man_page(command, needs, capsys, monkeypatch):
+    module = needs.replace("-", "_")
+    pytest.importorskip(module, reason=f"{needs} is not installed")
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    for name in cli.COMMANDS:
+        assert name.replace("-", "\\-") in out or name in out
+    monkeypatch.setitem(sys.modules, module if needs == "shtab" else f"{module}.manpage", None)
+    assert main(command) == 1
+    assert f'needs {needs}: pip install "diffeo[shell]"' in capsys.readouterr().err
+
+
+def test_the_module_is_the_command(fitted):
+    command = [sys.executable, "-m", "diffeo", "info", str(fitted / "flow.h5"), "--json"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(found.stdout)["dim"] == 3
+    assert found.stderr == ""
