@@ -13,7 +13,7 @@ from .._abi import Array
 from .._columns import Column
 from ..errors import InvalidArgumentError
 from ..flow import Flow, load
-from . import _data, _match, _show, _stream
+from . import _data, _match, _show
 
 HELP = "hold a flow against rows that it was not trained on, and write a report"
 DESCRIPTION = (
@@ -43,10 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """See `diffeo.cli`."""
-    if options.output is not None and not options.output.lower().endswith((".html", ".htm", ".json")):
-        raise InvalidArgumentError(f"{options.output} is neither .html nor .json, by its name")
     if options.output is not None:
-        _stream.check_output(options.output)
+        _check_output(options.output)
     flow = load(options.flow)
     x, context, weights, numbers, count = _drawn(flow, options.data, options, options.weights)
     train, train_context = None, None
@@ -78,6 +76,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "p": {each.name: each.adjusted for each in report.tests},
         "log_prob": {each.name: _show.finite(each.mean) for each in report.likelihood.scores},
     }
+
+
+def _check_output(path: str) -> None:
+    if not path.lower().endswith((".html", ".htm", ".json")):
+        raise InvalidArgumentError(f"{path} is neither .html nor .json, by its name")
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(2, "no such folder", folder)
 
 
 def _drawn(
