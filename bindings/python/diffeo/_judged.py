@@ -78,13 +78,22 @@ class Read(NamedTuple):
     """Rows as a flow has a density over them.
 
     flow: as `without_columns` gives it. x: [n, dim], float64, finite; counts have a place in their cell. context:
-    [n, context_dim] or None. counts: the columns of these.
+    [n, context_dim] or None. counts: the columns of these. angles: columns of angles, where their turn begins, and how
+    long it is.
     """
 
     flow: Judged
     x: Array
     context: Array | None
     counts: list[int]
+    angles: list[tuple[int, float, float]]
+
+    def samples(self, n: int, context: Array | None, seed: int) -> Array:
+        """[n, dim], float64, angles within their turn."""
+        drawn = self.flow.sample(n, context, seed=seed).reshape(n, -1).astype(np.float64)
+        for column, low, period in self.angles:
+            drawn[:, column] = low + np.mod(drawn[:, column] - low, period)
+        return drawn
 
 
 def read(flow: Judged, x: npt.ArrayLike, context: npt.ArrayLike | None, seed: int, name: str = "x") -> Read:
@@ -96,7 +105,8 @@ def read(flow: Judged, x: npt.ArrayLike, context: npt.ArrayLike | None, seed: in
             row, column = bad[0]
             raise NumericError(f"{what} has {rows.array[row, column]} in row {row}, column {column}")
     values = data.array.astype(np.float64)
-    counts = [j for j, column in enumerate(flow.columns or ()) if getattr(column, "discrete", False)]
+    columns = flow.columns or ()
+    counts = [j for j, column in enumerate(columns) if getattr(column, "discrete", False)]
     if layer_kinds(flow)[:1] == ["dequantize"]:
         counts = list(range(flow.dim))
     if counts:
@@ -105,4 +115,6 @@ def read(flow: Judged, x: npt.ArrayLike, context: npt.ArrayLike | None, seed: in
     contexts = None
     if given is not None:
         contexts = np.broadcast_to(given.array, (len(data), given.array.shape[1])).astype(np.float64)
-    return Read(without_columns(flow), values, contexts, counts)
+    known = [(j, getattr(column, "low", None), getattr(column, "period", None)) for j, column in enumerate(columns)]
+    angles = [(j, low, period) for j, low, period in known if low is not None and period is not None]
+    return Read(without_columns(flow), values, contexts, counts, angles)

@@ -126,8 +126,9 @@ def corner(
     matplotlib.figure.Figure
     """
     words = column_names(flow, x, names)
-    bare, data, given, _ = read(flow, x, context, seed64(seed))
-    drawn = bare.sample(len(data), given, seed=seed64(seed)) if samples is None else samples
+    found = read(flow, x, context, seed64(seed))
+    data, given = found.x, found.context
+    drawn = found.samples(len(data), given, seed64(seed)) if samples is None else samples
     made = np.asarray(drawn, np.float64).reshape(-1, flow.dim)
     shown = list(range(min(flow.dim, _MOST))) if columns is None else [integer(each, "columns") for each in columns]
     if not shown or not all(0 <= each < flow.dim for each in shown):
@@ -411,7 +412,7 @@ def noise(
     matplotlib.figure.Figure
     """
     words = column_names(flow, x, names)
-    bare, data, given, _ = read(flow, x, context, seed64(seed))
+    bare, data, given, *_ = read(flow, x, context, seed64(seed))
     inside = np.isfinite(bare.log_prob(data, given))
     if inside.sum() < 10:
         raise ShapeError(f"noise wants 10 rows with a density at least; of {len(data)} rows {inside.sum()} have one")

@@ -65,7 +65,7 @@ def of(
     chosen = rows(flow, x, context, weights, names, row_names, most, number)
     known = None
     if train is not None:
-        _, other, other_context, _ = read(flow, train, train_context, seed_of(number, "train"), "train")
+        _, other, other_context, *_ = read(flow, train, train_context, seed_of(number, "train"), "train")
         if len(other) < FEWEST:
             raise ShapeError(f"train has {len(other)} rows; a report wants {FEWEST} at least")
         some = np.random.default_rng(seed_of(number, "train")).permutation(len(other))[:most]

@@ -24,7 +24,7 @@ from .._noise import Noise
 from .._noise import noise as noise_of
 from .._threads import get_num_threads
 from ..diagnostics import coverage as tarp
-from ..diagnostics import posterior_samples, sbc_ranks, uniformity
+from ..diagnostics import sbc_ranks, uniformity
 from ..plot import wide_range
 from ._rows import Rows
 from ._tests import Test, family
@@ -530,9 +530,10 @@ def posteriors(rows: Rows) -> tuple[Coverage, Calibration, list[Test]]:
     )
     assert rows.context is not None
     x, context = rows.x[chosen], rows.context[chosen]
-    drawn = posterior_samples(rows.flow, context, _DRAWS, seed=rows.seed_of("draws")).reshape(len(x), _DRAWS, -1)
+    many = np.repeat(context, _DRAWS, axis=0)
+    drawn = rows.source.samples(len(many), many, rows.seed_of("draws")).reshape(len(x), _DRAWS, -1)
     finite = np.isfinite(drawn).all(axis=(1, 2))
-    x, context, drawn = x[finite], context[finite], drawn[finite].astype(np.float64)
+    x, context, drawn = x[finite], context[finite], drawn[finite]
     flat = drawn.reshape(-1, rows.dim)
     densities = np.asarray(rows.flow.log_prob(flat, np.repeat(context, _DRAWS, axis=0))).reshape(len(x), _DRAWS)
     higher = (densities > rows.log_prob[chosen][finite][:, None]).sum(axis=1)

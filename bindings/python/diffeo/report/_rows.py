@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .. import plot
 from .._abi import Array
 from .._arrays import real_array
-from .._judged import Judged, read
+from .._judged import Judged, Read, read
 from ..errors import InvalidArgumentError, NumericError, ShapeError
 
 FEWEST = 100  # rows of a report
@@ -27,6 +27,7 @@ class Rows:
     """
 
     flow: Judged
+    source: Read
     x: Array
     context: Array | None
     samples: Array
@@ -82,7 +83,8 @@ def rows(
     """Of what a user gives."""
     words = plot.column_names(flow, x, names)
     called = list(row_names) if row_names is not None else _index(x)
-    bare, data, contexts, counts = read(flow, x, context, seed_of(seed, "counts"))
+    found = read(flow, x, context, seed_of(seed, "counts"))
+    bare, data, contexts, counts, _ = found
     given, said = len(data), []
     if called is not None and len(called) != given:
         raise ShapeError(f"row_names has {len(called)} names, x has {given} rows")
@@ -103,7 +105,7 @@ def rows(
     data, contexts = data[kept], None if contexts is None else contexts[kept]
     if counts:
         said.append("A whole number n of counts and categories stands for a place from n to n + 1, drawn by the seed.")
-    samples = bare.sample(len(data), contexts, seed=seed_of(seed, "samples")).reshape(len(data), -1).astype(np.float64)
+    samples = found.samples(len(data), contexts, seed_of(seed, "samples"))
     log_prob = np.asarray(bare.log_prob(data, contexts), np.float64)
     if np.isfinite(log_prob).sum() < FEWEST:
         raise NumericError(
@@ -112,6 +114,7 @@ def rows(
         )
     return Rows(
         flow=bare,
+        source=found,
         x=data,
         context=contexts,
         samples=samples,
