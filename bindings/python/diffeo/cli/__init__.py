@@ -14,7 +14,7 @@ import warnings
 from typing import Any, Protocol
 
 from .._abi import VERSION_STRING
-from . import completion, convert, export, fit, info, man, sample, score, to_noise
+from . import check, completion, convert, export, fit, info, man, sample, score, to_noise
 from ._show import StoppedError, sentence
 
 
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Any] = {
     "sample": sample,
     "to-noise": to_noise,
     "info": info,
+    "check": check,
     "convert": convert,
     "export": export,
     "completion": completion,

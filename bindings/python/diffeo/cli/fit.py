@@ -17,6 +17,7 @@ from .._abi import Array
 from .._columns import Column, Columns
 from ..errors import InvalidArgumentError
 from ..flow import Flow
+from ..report import keep
 from ..train import History
 from . import _data, _match, _show
 
@@ -120,6 +121,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
         if history.stopped == "signal":
             raise _show.StoppedError(f"stopped by SIGTERM: --resume goes on with {checkpoint}", 143)
+        keep(flow, history)
         flow.save(options.output)
         compared = _compared(flow, rows)
     os.unlink(checkpoint)

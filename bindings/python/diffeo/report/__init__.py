@@ -17,12 +17,13 @@ from .._abi import VERSION_STRING
 from .._arrays import integer, real, seed64
 from .._judged import Judged, read
 from ..errors import InvalidArgumentError, ShapeError
-from . import _compute, _history, _page
+from . import _compute, _page
+from ._history import keep, kept
 from ._results import Histories, Results
 from ._rows import FEWEST, rows, seed_of
 from ._tests import Test, holm
 
-__all__ = ["FlowReport", "Histories", "Test", "of"]
+__all__ = ["FlowReport", "Histories", "Test", "keep", "of"]
 
 
 class FlowReport(Results):
@@ -110,7 +111,7 @@ def of(
         support=support,
         round_trip=_compute.round_trip(chosen),
         timing=_compute.timing(chosen) if timing else None,
-        history=history or _history.kept(flow),
+        history=history or kept(flow),
         version=VERSION_STRING,
         material=chosen,
     )
