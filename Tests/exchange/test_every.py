@@ -156,15 +156,16 @@ WORDS = {
     "map": _words.Domain, "encoding": _words.Encoding, "family": _words.Family, "target": _words.Target,
 }  # fmt: skip
 LEFT_OUT = {"plain", "input", "softplus", "circle"}  # words that files leave out
+NOT_YET = {"probit", "beta"}  # no exporter knows them: they are refused by name
 
 
 def test_every_word():
     found = {(name, value) for flow in EVERY.values() for name, value, _ in said(flow)}
     for attribute, words in WORDS.items():
-        missing = {word for word in get_args(words) if (attribute, word) not in found} - LEFT_OUT
+        missing = {word for word in get_args(words) if (attribute, word) not in found} - LEFT_OUT - NOT_YET
         assert not missing, (attribute, missing)
     kinds = {value for name, value in found if name == "kind"}
-    assert {*get_args(_words.Base), "made"} <= kinds
+    assert {*get_args(_words.Base), "made"} - NOT_YET <= kinds
 
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "exchange.md"
