@@ -154,6 +154,19 @@ class Uniform(TorchDistribution):  # type: ignore[misc]
         return self.low + (self.high - self.low) * u
 
 
+class Box(nn.Module):  # type: ignore[misc]
+    """A uniform distribution, whose ends move and change their dtype with the flow, which those of torch do not."""
+
+    def __init__(self, low: Any, high: Any) -> None:
+        super().__init__()
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
+
+    def forward(self, context: Any = None) -> Any:
+        """The distribution."""
+        return Uniform(self.low, self.high)
+
+
 class Noise(nn.Module):  # type: ignore[misc]
     """A base, as a distribution of torch given the context."""
 

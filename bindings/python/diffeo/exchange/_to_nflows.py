@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from nflows import distributions, flows, transforms
 from nflows.transforms.made import MaskedLinear
-from torch import nn
 
 from . import _layers, _read
 from ._error import NoCounterpartError
 from ._export import Library, export
 from ._layers import Layer, Transformer
-from ._modules import Noise, Uniform, Whole, circled, mapped
+from ._modules import Box, Noise, Whole, circled, mapped
 from ._nets import Outputs, SoftplusScale, net
 from ._network import Mask, Network, inverse_softplus, real
 from ._read import Parts
@@ -312,19 +311,6 @@ class Base(distributions.Distribution):  # type: ignore[misc]
 
 def _noise(base: Layer, parts: Parts) -> Any:
     return Base(Noise(base, parts.dim, masked))
-
-
-class Box(nn.Module):  # type: ignore[misc]
-    """A uniform distribution, whose ends move and change their dtype with the flow, which those of torch do not."""
-
-    def __init__(self, low: Any, high: Any) -> None:
-        super().__init__()
-        self.register_buffer("low", low)
-        self.register_buffer("high", high)
-
-    def forward(self, context: Any = None) -> Any:
-        """The distribution."""
-        return Uniform(self.low, self.high)
 
 
 def _uniform(base: Layer, parts: Parts) -> Any:

@@ -41,7 +41,7 @@ from . import _formulas, _layers, _read
 from ._error import NoCounterpartError
 from ._export import Library, export
 from ._layers import Layer, Transformer
-from ._modules import Noise, Whole, circled, mapped
+from ._modules import Box, Noise, Whole, circled, mapped
 from ._nets import MATHS, Outputs, net, stages
 from ._network import constant, real
 from ._read import Parts
@@ -339,11 +339,13 @@ def _made(base: Layer, parts: Parts) -> Any:
         raise NoCounterpartError(f"its density is a mean over {len(base.masks)} masks")
     if base.transformer.attributes["transformer"] == "bernoulli":
         raise NoCounterpartError("its conditionals are those of numbers 0 and 1, which are no flow")
-    noise = Layer("standard_normal")
-    if base.transformer.attributes["transformer"] == "mixture_cdf":
-        noise = Layer("uniform", {"low": 0.0, "high": 1.0})
+    noise = _normal(Layer("standard_normal"), parts)
+    if (
+        base.transformer.attributes["transformer"] == "mixture_cdf"
+    ):  # F may be 1, where BoxUniform is not
+        noise = LazyNoise(Box(torch.zeros(parts.dim), torch.ones(parts.dim)))
     layer = replace(base, kind="autoregressive", network=base.masks[0])
-    return Flow([_autoregressive(layer, parts)], BASES[noise.kind](noise, parts))
+    return Flow([_autoregressive(layer, parts)], noise)
 
 
 def _uniform(base: Layer, parts: Parts) -> Any:
