@@ -340,9 +340,7 @@ def _made(base: Layer, parts: Parts) -> Any:
     if base.transformer.attributes["transformer"] == "bernoulli":
         raise NoCounterpartError("its conditionals are those of numbers 0 and 1, which are no flow")
     noise = _normal(Layer("standard_normal"), parts)
-    if (
-        base.transformer.attributes["transformer"] == "mixture_cdf"
-    ):  # F may be 1, where BoxUniform is not
+    if base.transformer.attributes["transformer"] == "mixture_cdf":  # F may be 1, where BoxUniform is not
         noise = LazyNoise(Box(torch.zeros(parts.dim), torch.ones(parts.dim)))
     layer = replace(base, kind="autoregressive", network=base.masks[0])
     return Flow([_autoregressive(layer, parts)], noise)
