@@ -509,8 +509,8 @@ BASES = [
     ("uniform", {"low": -2.5, "high": 4.0}, lambda z: np.where((z >= -2.5) & (z <= 4.0), -np.log(6.5), -np.inf)),
     ("student_t", {}, lambda z: student_t(z, 5)),
     ("student_t", {"df": 2.5}, lambda z: student_t(z, 2.5)),
-    ("beta", {"alpha": 2, "beta": 1.5, "low": -9, "high": 7}, lambda z: beta(z, 2, 1.5, -9, 7)),
-    ("beta", {"low": -9, "high": 9}, lambda z: beta(z, 13, 13, -9, 9)),
+    ("beta", {"alpha": 2, "beta": 1.5, "low": -40, "high": 50}, lambda z: beta(z, 2, 1.5, -40, 50)),
+    ("beta", {"low": -40, "high": 40}, lambda z: beta(z, 13, 13, -40, 40)),
 ]
 TRAINED_BASES = ["normal", "student_t", "mixture"]
 

@@ -49,7 +49,9 @@ def smallest(maker):
 # For whom a number of a base is: others ignore it.
 BASES = {
     "set_base": {
-        "epsilon": {"base": "mixture"}, "alpha": {"base": "beta", "hidden": None}, "beta": {"base": "beta", "hidden": None}
+        "epsilon": {"base": "mixture"},
+        "alpha": {"base": "beta", "hidden": None},
+        "beta": {"base": "beta", "hidden": None},
     }
 }  # fmt: skip
 
