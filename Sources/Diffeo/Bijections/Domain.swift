@@ -182,7 +182,8 @@ package enum DomainMap: String, Sendable, BitwiseCopyable {
         slope: 1 / complement, bend: -1 / expm1(a))
     case .probit:
       let (b, span) = (high - x, high - low)
-      let z = copysign(normalQuantile(less: abs(a - b) / span, logTail: CLibrary.log(min(a, b)) - CLibrary.log(span)), a - b)
+      let z = copysign(
+        normalQuantile(less: abs(a - b) / span, logTail: CLibrary.log(min(a, b)) - CLibrary.log(span)), a - b)
       // phi(z) is the hazard times the smaller tail.
       let logSlope = -CLibrary.log(min(a, b)) - (min(a, b) > 0 ? CLibrary.log(normalTail(abs(z)).hazard) : 0)
       let slope = exp(logSlope)
