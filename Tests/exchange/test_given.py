@@ -57,7 +57,6 @@ def made_by_nflows():
         (lambda: made_by_nflows()._transform, "only a whole Flow is converted"),
         (lambda: made_by_nflows()._distribution, "only a whole Flow is converted"),
         (lambda: torch.distributions.Normal(0.0, 1.0), "only a TransformedDistribution is converted"),
-        (lambda: zuko.flows.GMM(3, covariance_type="full"), "covariances are full"),
     ],
 )
 def test_what_is_no_flow(given, reason):
@@ -151,13 +150,99 @@ def test_a_base_by_itself(context):
     np.testing.assert_allclose(flow.log_prob(x.numpy(), c.numpy() if context else None), expected, rtol=1e-10)
 
 
-def test_graphs():
-    framework = pytest.importorskip("FrEIA.framework")
+def subnet(inputs, outputs):
+    return torch.nn.Sequential(torch.nn.Linear(inputs, 8), torch.nn.LeakyReLU(), torch.nn.Linear(8, outputs))
+
+
+def graph(*parts, dim=5, context=0):
+    """A GraphINN of blocks of FrEIA one after the other; those that take a condition are marked by it."""
+    framework, modules = (pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules"))
+    torch.manual_seed(0)
+    nodes = [framework.InputNode(*np.atleast_1d(dim).tolist(), name="input")]
+    conditions = [framework.ConditionNode(context)] if context else []
+    for name, words in parts:
+        given = conditions if "Coupling" in name or "AllInOne" in name else []
+        nodes.append(framework.Node(nodes[-1], getattr(modules, name), words, conditions=given))
+    return framework.GraphINN([*nodes, *conditions, framework.OutputNode(nodes[-1])], verbose=False)
+
+
+def matrix(size):
+    return torch.eye(size) + 0.3 * torch.randn(size, size)
+
+
+CONVOLUTIONS = {
+    "subnet_constructor": lambda i, o: torch.nn.Sequential(
+        torch.nn.Conv2d(i, 6, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(6, o, 1)
+    )
+}
+GRAPHS = {
+    "scaled": lambda: graph(
+        ("FixedLinearTransform", {"M": torch.diag(torch.tensor([0.3, 2.0, 1.0, 0.5, 4.0])), "b": torch.randn(5)}),
+        ("PermuteRandom", {"seed": 1}),
+        ("GLOWCouplingBlock", {"subnet_constructor": subnet, "clamp": 2.5, "split_len": 2}),
+        ("PermuteRandom", {"seed": 2}),
+        ("GLOWCouplingBlock", {"subnet_constructor": subnet, "clamp": 2.5, "split_len": 2}),
+        context=3,
+    ),
+    "matrix": lambda: graph(
+        ("FixedLinearTransform", {"M": matrix(5)}), ("AllInOneBlock", {"subnet_constructor": subnet}), context=2
+    ),
+    "reflections": lambda: graph(
+        ("HouseholderPerm", {"n_reflections": 3}),
+        ("RNVPCouplingBlock", {"subnet_constructor": subnet}),
+        ("HouseholderPerm", {"n_reflections": 2, "fixed": True}),
+    ),
+    "orthogonal": lambda: graph(("OrthogonalTransform", {}), ("NICECouplingBlock", {"subnet_constructor": subnet})),
+    "sigmoid": lambda: graph(
+        ("RNVPCouplingBlock", {"subnet_constructor": subnet}),
+        ("InvertibleSigmoid", {}),
+        ("FixedLinearTransform", {"M": 4 * torch.eye(5), "b": torch.full((5,), -2.0)}),
+    ),
+    "images": lambda: graph(
+        ("Fixed1x1Conv", {"M": matrix(4)}), ("GLOWCouplingBlock", CONVOLUTIONS), dim=(4, 3, 2)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs_that_are_chains(name):
+    theirs = GRAPHS[name]().double()
+    flow = diffeo.convert(theirs)
+    width = flow.context_dim
+    x, context = (torch.randn(6, *theirs.in_nodes[0].output_dims[0]).double(), torch.randn(6, width).double())
+    with torch.no_grad():
+        z, log_det = theirs(x, **({"c": context} if width else {}))
+    noise, ours = flow.to_noise(x.numpy(), context.numpy() if width else None)
+    np.testing.assert_allclose(noise, z.numpy().reshape(noise.shape), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ours, log_det.numpy(), rtol=0, atol=1e-4)  # their determinants are rounded
+    assert diffeo.exchange.report(flow).source == "FrEIA: GraphINN"
+    with pytest.raises(ConversionError, match=r"it is no flow itself, but has one at \.net: convert\(that\.net\)"):
+        diffeo.convert(Posterior(theirs))
+
+
+def test_graphs_that_are_none():
+    framework, modules = (pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules"))
     start = framework.InputNode(4)
-    node = framework.Node(start, pytest.importorskip("FrEIA.modules").PermuteRandom, {"seed": 0})
-    graph = framework.GraphINN([start, node, framework.OutputNode(node)])
-    with pytest.raises(ConversionError, match="only a SequenceINN is converted"):
-        diffeo.convert(graph)
+    split = framework.Node(start, modules.Split, {})
+    moved = framework.Node(split.out0, modules.PermuteRandom, {})
+    joined = framework.Node([moved.out0, split.out1], modules.Concat, {})
+    with pytest.raises(ConversionError, match="its Concat does not follow on PermuteRandom alone, as in a chain"):
+        diffeo.convert(framework.GraphINN([start, split, moved, joined, framework.OutputNode(joined)]))
+    first, second = framework.ConditionNode(2), framework.ConditionNode(3)
+    block = framework.Node(start, modules.GLOWCouplingBlock, {"subnet_constructor": subnet}, conditions=[first, second])
+    with pytest.raises(ConversionError, match="it has several conditions"):
+        diffeo.convert(framework.GraphINN([start, first, second, block, framework.OutputNode(block)]))
+    with pytest.raises(ConversionError, match="only a SequenceINN or a GraphINN is converted"):
+        diffeo.convert(block.module)
+    with pytest.raises(ConversionError, match=r"HouseholderPerm\): its matrix is made of a condition"):
+        diffeo.convert(reflected())
+
+
+def reflected():
+    framework, modules = (pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules"))
+    made = framework.SequenceINN(4)
+    made.append(modules.HouseholderPerm, cond=0, cond_shape=(8,), n_reflections=2)
+    return made
 
 
 @pytest.mark.parametrize("dtype", ["float64", "double", np.float64, np.dtype("float64"), torch.float64])
