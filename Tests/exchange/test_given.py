@@ -542,3 +542,76 @@ def test_what_data_goes_through_first():
         z = torch.from_numpy(((x - mean) / std)[:, [2, 0, 1]])
         expected = theirs.log_prob(z).numpy() - np.log(std).sum()
     np.testing.assert_allclose(flow.log_prob(x), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["affine_autoregressive", "affine_coupling", "spline_coupling"])
+def test_what_training_leaves(kind):
+    """Transforms of Pyro keep tensors of their last step, with its history."""
+    transforms, dist = pytest.importorskip("pyro.distributions.transforms"), pytest.importorskip("pyro.distributions")
+    torch.manual_seed(0)
+    parts = [getattr(transforms, kind)(4, hidden_dims=[6]), transforms.batchnorm(4)]
+    theirs = dist.TransformedDistribution(dist.Normal(torch.zeros(4), torch.ones(4)), parts)
+    modules = torch.nn.ModuleList(parts)
+    optimizer = torch.optim.Adam(modules.parameters(), lr=1e-2)
+    for _ in range(2):
+        theirs.clear_cache()
+        optimizer.zero_grad()
+        (-theirs.log_prob(torch.randn(20, 4)).mean()).backward()
+        optimizer.step()
+    modules.eval()
+    x = torch.randn(5, 4)
+    with torch.no_grad():
+        expected = theirs.log_prob(x).numpy()
+    np.testing.assert_allclose(diffeo.convert(theirs).log_prob(x.numpy()), expected, rtol=1e-4, atol=1e-4)
+
+
+def leaks(*slopes):
+    """What makes networks with a leaky ReLU of each slope."""
+
+    def net(inputs, outputs):
+        hidden = [each for slope in slopes for each in (LINEAR(6, 6), torch.nn.LeakyReLU(slope))]
+        return torch.nn.Sequential(LINEAR(inputs, 6), *hidden[1:], LINEAR(6, outputs))
+
+    return net
+
+
+class Written(torch.nn.Sequential):
+    """A leaky ReLU in code."""
+
+    def forward(self, x, context=None):
+        x = x if context is None else torch.cat([x, context], dim=1)
+        for part in self[:-1]:
+            x = torch.nn.functional.leaky_relu(part(x), 0.2)
+        return self[-1](x)
+
+
+def leaky(kind):
+    import pyro.distributions as dist
+    import pyro.distributions.transforms as transforms
+    from nflows.transforms import AffineCouplingTransform
+    from pyro.nn import AutoRegressiveNN, DenseNN
+
+    normal, act = dist.Normal(torch.zeros(4), torch.ones(4)).to_event(1), torch.nn.LeakyReLU(0.1)
+    match kind:
+        case "autoregressive":
+            part = transforms.AffineAutoregressive(AutoRegressiveNN(4, [7, 6], nonlinearity=act))
+            return dist.TransformedDistribution(normal, [part])
+        case "context":
+            net = DenseNN(2, [7, 6], param_dims=[32, 32, 28, 32], nonlinearity=act)
+            return dist.ConditionalTransformedDistribution(normal, [transforms.ConditionalSpline(net, 4, 8)])
+        case "zuko":
+            return zuko.flows.MAF(4, 2, transforms=1, hidden_features=(7, 6), activation=torch.nn.PReLU)
+        case "code":
+            net = lambda i, o: Written(LINEAR(i, 7), LINEAR(7, 6), LINEAR(6, o))  # noqa: E731
+            return Flow(AffineCouplingTransform(torch.tensor([0, 1, 0, 1]), net), StandardNormal([4]))
+        case "several":
+            return graph(("GLOWCouplingBlock", {"subnet_constructor": leaks(0.2, 0.05)}), dim=4, context=2)
+
+
+@pytest.mark.parametrize("kind", ["autoregressive", "context", "zuko", "code", "several"])
+def test_leaky_relus_of_other_slopes(kind):
+    pytest.importorskip("pyro")
+    torch.manual_seed(0)
+    flow = diffeo.convert(leaky(kind), dtype="float64")
+    assert "relu" in str(flow)
+    assert diffeo.exchange.report(flow).float64 < 1e-12

@@ -383,8 +383,8 @@ def source(flow: Any) -> Source:
     made.in_float32 = in_float32(narrowed(original), density)
     if abs(uncounted) > 1e-12:
         made.notes = (
-            f"FrEIA has the determinants of constant matrices rounded, those of rotations as 1; of the matrices as they "
-            f"are stored, the logarithms add up to {uncounted:.1e} more, which log_prob has here and has not there",
+            f"FrEIA has the determinants of constant matrices rounded, those of rotations as 1; of matrices as stored "
+            f"their logarithms are {uncounted:.1e} more, which log_prob has here and has not there",
         )
     made.shape = shapes[0] if len(shapes[0]) == 3 else ()
     return made
