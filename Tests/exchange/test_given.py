@@ -615,3 +615,20 @@ def test_leaky_relus_of_other_slopes(kind):
     flow = diffeo.convert(leaky(kind), dtype="float64")
     assert "relu" in str(flow)
     assert diffeo.exchange.report(flow).float64 < 1e-12
+
+
+def test_a_map_of_its_own_for_each_column():
+    """Outcomes on the whole line beside ranks in the unit interval, say."""
+    jax = pytest.importorskip("jax")
+    b, d = pytest.importorskip("flowjax.bijections"), pytest.importorskip("flowjax.distributions")
+    with jax.enable_x64(True):
+        spline = b.RationalQuadraticSpline(knots=4, interval=2)
+        parts = [b.Invert(b.Tanh(())), b.Affine(1.0, 2.0), b.Identity(()), spline, b.Exp(())]
+        theirs = d.Transformed(d.Uniform(-np.ones(5), np.ones(5)), b.Stack(parts))
+        flow = diffeo.convert(theirs, dtype="float64")
+        x = flow.sample(20, seed=1)
+        np.testing.assert_allclose(flow.log_prob(x), theirs.log_prob(x), rtol=1e-10, atol=1e-10)
+        vectors = d.Transformed(
+            d.Normal(np.zeros(4)), b.Indexed(b.Stack([b.Exp(()), b.Identity(())]), np.arange(2), (4,))
+        )
+        assert diffeo.convert(vectors, dtype="float64").dim == 4
