@@ -136,7 +136,7 @@ private func logGamma(_ x: Double) -> Double { lgamma(x).0 }
 /// The regularised incomplete beta function, by its continued fraction (NIST Handbook, 8.17.22).
 private func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
   if x > (a + 1) / (a + b + 2) { return 1 - incompleteBeta(1 - x, b, a) }
-  let front = exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * log(x) + b * log(1 - x)) / a
+  let front = exp(a * log(x) + b * log1p(-x) - logBeta(a, b)) / a
   // Lentz's method
   var (c, d) = (1.0, 1 / (1 - (a + b) * x / (a + 1)))
   var fraction = d

@@ -186,7 +186,7 @@ private func splinesAreRight<S: TestScalar>(_ build: Build<S>) {
           "\(build.name) \(rule) at \(x[i]): \(logs[i]) for \(exactLog)")
         let flat = max(1, exp(-exactLog))
         #expect(abs(Double(back[1][i]) - Double(x[i])) <= 20 * eps * flat, "\(build.name) \(rule) at \(x[i])")
-        if size == 0, variant != .jump { #expect(abs(Double(y[i] - x[i])) <= 10 * eps) }
+        if size == 0, rule.boundaryDerivative == 1 { #expect(abs(Double(y[i] - x[i])) <= 10 * eps) }
         if variant.boundary != .extended {
           #expect(Double(y[i]) >= min(rule.low, Double(x[i])) && Double(y[i]) <= max(rule.high, Double(x[i])))
         }
@@ -230,7 +230,8 @@ private func hardValues<S: TestScalar>(_ build: Build<S>) {
           "\(build.name) \(variant) \(size)")
       }
       if size == 2 {
-        let knots = reference.x.map { S($0) }
+        // Rounding may have put the last one beyond the box.
+        let knots = reference.x.map { S(min($0, rule.high)) }
         let atKnots = map(build, rule, knots, one.flatMap { [S](repeating: $0, count: knots.count) })[1]
         for (a, b) in zip(atKnots, reference.y) { #expect(abs(Double(a) - b) <= 40 * Double(S.ulpOfOne)) }
       }

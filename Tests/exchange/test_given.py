@@ -177,13 +177,99 @@ def test_a_base_by_itself(context):
     np.testing.assert_allclose(flow.log_prob(x.numpy(), c.numpy() if context else None), expected, rtol=1e-10)
 
 
-def test_graphs():
-    framework = pytest.importorskip("FrEIA.framework")
+def subnet(inputs, outputs):
+    return torch.nn.Sequential(torch.nn.Linear(inputs, 8), torch.nn.LeakyReLU(), torch.nn.Linear(8, outputs))
+
+
+def graph(*parts, dim=5, context=0):
+    """A GraphINN of blocks of FrEIA one after the other; those that take a condition are marked by it."""
+    framework, modules = (pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules"))
+    torch.manual_seed(0)
+    nodes = [framework.InputNode(*np.atleast_1d(dim).tolist(), name="input")]
+    conditions = [framework.ConditionNode(context)] if context else []
+    for name, words in parts:
+        given = conditions if "Coupling" in name or "AllInOne" in name else []
+        nodes.append(framework.Node(nodes[-1], getattr(modules, name), words, conditions=given))
+    return framework.GraphINN([*nodes, *conditions, framework.OutputNode(nodes[-1])], verbose=False)
+
+
+def matrix(size):
+    return torch.eye(size) + 0.3 * torch.randn(size, size)
+
+
+CONVOLUTIONS = {
+    "subnet_constructor": lambda i, o: torch.nn.Sequential(
+        torch.nn.Conv2d(i, 6, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(6, o, 1)
+    )
+}
+GRAPHS = {
+    "scaled": lambda: graph(
+        ("FixedLinearTransform", {"M": torch.diag(torch.tensor([0.3, 2.0, 1.0, 0.5, 4.0])), "b": torch.randn(5)}),
+        ("PermuteRandom", {"seed": 1}),
+        ("GLOWCouplingBlock", {"subnet_constructor": subnet, "clamp": 2.5, "split_len": 2}),
+        ("PermuteRandom", {"seed": 2}),
+        ("GLOWCouplingBlock", {"subnet_constructor": subnet, "clamp": 2.5, "split_len": 2}),
+        context=3,
+    ),
+    "matrix": lambda: graph(
+        ("FixedLinearTransform", {"M": matrix(5)}), ("AllInOneBlock", {"subnet_constructor": subnet}), context=2
+    ),
+    "reflections": lambda: graph(
+        ("HouseholderPerm", {"n_reflections": 3}),
+        ("RNVPCouplingBlock", {"subnet_constructor": subnet}),
+        ("HouseholderPerm", {"n_reflections": 2, "fixed": True}),
+    ),
+    "orthogonal": lambda: graph(("OrthogonalTransform", {}), ("NICECouplingBlock", {"subnet_constructor": subnet})),
+    "sigmoid": lambda: graph(
+        ("RNVPCouplingBlock", {"subnet_constructor": subnet}),
+        ("InvertibleSigmoid", {}),
+        ("FixedLinearTransform", {"M": 4 * torch.eye(5), "b": torch.full((5,), -2.0)}),
+    ),
+    "images": lambda: graph(
+        ("Fixed1x1Conv", {"M": matrix(4)}), ("GLOWCouplingBlock", CONVOLUTIONS), dim=(4, 3, 2)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs_that_are_chains(name):
+    theirs = GRAPHS[name]().double()
+    flow = diffeo.convert(theirs)
+    width = flow.context_dim
+    x, context = (torch.randn(6, *theirs.in_nodes[0].output_dims[0]).double(), torch.randn(6, width).double())
+    with torch.no_grad():
+        z, log_det = theirs(x, **({"c": context} if width else {}))
+    noise, ours = flow.to_noise(x.numpy(), context.numpy() if width else None)
+    np.testing.assert_allclose(noise, z.numpy().reshape(noise.shape), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ours, log_det.numpy(), rtol=0, atol=1e-4)  # their determinants are rounded
+    assert diffeo.exchange.report(flow).source == "FrEIA: GraphINN"
+    with pytest.raises(ConversionError, match=r"it is no flow itself, but has one at \.net: convert\(that\.net\)"):
+        diffeo.convert(Posterior(theirs))
+
+
+def test_graphs_that_are_none():
+    framework, modules = (pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules"))
     start = framework.InputNode(4)
-    node = framework.Node(start, pytest.importorskip("FrEIA.modules").PermuteRandom, {"seed": 0})
-    graph = framework.GraphINN([start, node, framework.OutputNode(node)])
-    with pytest.raises(ConversionError, match="only a SequenceINN is converted"):
-        diffeo.convert(graph)
+    split = framework.Node(start, modules.Split, {})
+    moved = framework.Node(split.out0, modules.PermuteRandom, {})
+    joined = framework.Node([moved.out0, split.out1], modules.Concat, {})
+    with pytest.raises(ConversionError, match="its Concat does not follow on PermuteRandom alone, as in a chain"):
+        diffeo.convert(framework.GraphINN([start, split, moved, joined, framework.OutputNode(joined)]))
+    first, second = framework.ConditionNode(2), framework.ConditionNode(3)
+    block = framework.Node(start, modules.GLOWCouplingBlock, {"subnet_constructor": subnet}, conditions=[first, second])
+    with pytest.raises(ConversionError, match="it has several conditions"):
+        diffeo.convert(framework.GraphINN([start, first, second, block, framework.OutputNode(block)]))
+    with pytest.raises(ConversionError, match="only a SequenceINN or a GraphINN is converted"):
+        diffeo.convert(block.module)
+    with pytest.raises(ConversionError, match=r"HouseholderPerm\): its matrix is made of a condition"):
+        diffeo.convert(reflected())
+
+
+def reflected():
+    framework, modules = (pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules"))
+    made = framework.SequenceINN(4)
+    made.append(modules.HouseholderPerm, cond=0, cond_shape=(8,), n_reflections=2)
+    return made
 
 
 @pytest.mark.parametrize("dtype", ["float64", "double", np.float64, np.dtype("float64"), torch.float64])
@@ -483,3 +569,93 @@ def test_what_data_goes_through_first():
         z = torch.from_numpy(((x - mean) / std)[:, [2, 0, 1]])
         expected = theirs().log_prob(z).numpy() - np.log(std).sum()
     np.testing.assert_allclose(flow.log_prob(x), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["affine_autoregressive", "affine_coupling", "spline_coupling"])
+def test_what_training_leaves(kind):
+    """Transforms of Pyro keep tensors of their last step, with its history."""
+    transforms, dist = pytest.importorskip("pyro.distributions.transforms"), pytest.importorskip("pyro.distributions")
+    torch.manual_seed(0)
+    parts = [getattr(transforms, kind)(4, hidden_dims=[6]), transforms.batchnorm(4)]
+    theirs = dist.TransformedDistribution(dist.Normal(torch.zeros(4), torch.ones(4)), parts)
+    modules = torch.nn.ModuleList(parts)
+    optimizer = torch.optim.Adam(modules.parameters(), lr=1e-2)
+    for _ in range(2):
+        theirs.clear_cache()
+        optimizer.zero_grad()
+        (-theirs.log_prob(torch.randn(20, 4)).mean()).backward()
+        optimizer.step()
+    modules.eval()
+    x = torch.randn(5, 4)
+    with torch.no_grad():
+        expected = theirs.log_prob(x).numpy()
+    np.testing.assert_allclose(diffeo.convert(theirs).log_prob(x.numpy()), expected, rtol=1e-4, atol=1e-4)
+
+
+def leaks(*slopes):
+    """What makes networks with a leaky ReLU of each slope."""
+
+    def net(inputs, outputs):
+        hidden = [each for slope in slopes for each in (LINEAR(6, 6), torch.nn.LeakyReLU(slope))]
+        return torch.nn.Sequential(LINEAR(inputs, 6), *hidden[1:], LINEAR(6, outputs))
+
+    return net
+
+
+class Written(torch.nn.Sequential):
+    """A leaky ReLU in code."""
+
+    def forward(self, x, context=None):
+        x = x if context is None else torch.cat([x, context], dim=1)
+        for part in self[:-1]:
+            x = torch.nn.functional.leaky_relu(part(x), 0.2)
+        return self[-1](x)
+
+
+def leaky(kind):
+    import pyro.distributions as dist
+    import pyro.distributions.transforms as transforms
+    from nflows.transforms import AffineCouplingTransform
+    from pyro.nn import AutoRegressiveNN, DenseNN
+
+    normal, act = dist.Normal(torch.zeros(4), torch.ones(4)).to_event(1), torch.nn.LeakyReLU(0.1)
+    match kind:
+        case "autoregressive":
+            part = transforms.AffineAutoregressive(AutoRegressiveNN(4, [7, 6], nonlinearity=act))
+            return dist.TransformedDistribution(normal, [part])
+        case "context":
+            net = DenseNN(2, [7, 6], param_dims=[32, 32, 28, 32], nonlinearity=act)
+            return dist.ConditionalTransformedDistribution(normal, [transforms.ConditionalSpline(net, 4, 8)])
+        case "zuko":
+            return zuko.flows.MAF(4, 2, transforms=1, hidden_features=(7, 6), activation=torch.nn.PReLU)
+        case "code":
+            net = lambda i, o: Written(LINEAR(i, 7), LINEAR(7, 6), LINEAR(6, o))  # noqa: E731
+            return Flow(AffineCouplingTransform(torch.tensor([0, 1, 0, 1]), net), StandardNormal([4]))
+        case "several":
+            return graph(("GLOWCouplingBlock", {"subnet_constructor": leaks(0.2, 0.05)}), dim=4, context=2)
+
+
+@pytest.mark.parametrize("kind", ["autoregressive", "context", "zuko", "code", "several"])
+def test_leaky_relus_of_other_slopes(kind):
+    pytest.importorskip("pyro")
+    torch.manual_seed(0)
+    flow = diffeo.convert(leaky(kind), dtype="float64")
+    assert "relu" in str(flow)
+    assert diffeo.exchange.report(flow).float64 < 1e-12
+
+
+def test_a_map_of_its_own_for_each_column():
+    """Outcomes on the whole line beside ranks in the unit interval, say."""
+    jax = pytest.importorskip("jax")
+    b, d = pytest.importorskip("flowjax.bijections"), pytest.importorskip("flowjax.distributions")
+    with jax.enable_x64(True):
+        spline = b.RationalQuadraticSpline(knots=4, interval=2)
+        parts = [b.Invert(b.Tanh(())), b.Affine(1.0, 2.0), b.Identity(()), spline, b.Exp(())]
+        theirs = d.Transformed(d.Uniform(-np.ones(5), np.ones(5)), b.Stack(parts))
+        flow = diffeo.convert(theirs, dtype="float64")
+        x = flow.sample(20, seed=1)
+        np.testing.assert_allclose(flow.log_prob(x), theirs.log_prob(x), rtol=1e-10, atol=1e-10)
+        vectors = d.Transformed(
+            d.Normal(np.zeros(4)), b.Indexed(b.Stack([b.Exp(()), b.Identity(())]), np.arange(2), (4,))
+        )
+        assert diffeo.convert(vectors, dtype="float64").dim == 4

@@ -24,7 +24,7 @@ FLOWS: dict[str, tuple[set[str], str]] = {
         {"TransformedDistribution", "ConditionalTransformedDistribution"},
         "only a TransformedDistribution is converted",
     ),
-    "freia": ({"SequenceINN"}, "only a SequenceINN is converted, the layers of a GraphINN must be put into one"),
+    "freia": ({"SequenceINN", "GraphINN"}, "only a SequenceINN or a GraphINN is converted, no block by itself"),
     "pytorch_flows": ({"FlowSequential"}, "only a FlowSequential is converted, no layer by itself"),
     "distrax": ({"Distribution"}, "only a Transformed distribution is converted"),
     "tfp": ({"Distribution"}, "only a TransformedDistribution is converted"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -66,6 +66,18 @@ class Dense:
     def then(self, scale: npt.ArrayLike, shift: npt.ArrayLike) -> Dense:
         """Outputs scale * y + shift."""
         return Dense(self.weight * real(scale)[:, None], self.bias * real(scale) + real(shift), self.sees)
+
+
+def leaky(dense: Sequence[Dense], slopes: Sequence[float]) -> tuple[Dense, ...]:
+    """Layers for ReLU that compute what these do with leaky ones of any slopes: a unit is two, relu(a) - s relu(-a)."""
+    made = list(dense)
+    for i, slope in enumerate(slopes):
+        here, then = made[i], made[i + 1]
+        weight, bias = (np.concatenate([each, -each]) for each in (here.weight, here.bias))
+        made[i] = Dense(weight, bias, np.concatenate([here.sees, here.sees]))
+        weight = np.concatenate([then.weight, -slope * then.weight], axis=1)
+        made[i + 1] = Dense(weight, then.bias, np.concatenate([then.sees, then.sees], axis=1))
+    return tuple(made)
 
 
 # Scale and shift of each unit

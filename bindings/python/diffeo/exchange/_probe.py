@@ -50,6 +50,14 @@ def activation(function: Function) -> str | None:
     return None
 
 
+def slope(function: Function) -> float | None:
+    """That of a leaky ReLU below 0, or None for another function and for the identity."""
+    values = real(function(_GRID.copy()))
+    found = float(-values[np.argmin(np.abs(_GRID + 1))])
+    same = np.allclose(values, np.where(_GRID > 0, _GRID, found * _GRID), rtol=1e-12, atol=0)
+    return found if same and found != 1 else None
+
+
 class Scale:
     """A scale s(a), as a transformer of ours whose output is factor * a + offset."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -14,9 +15,12 @@ import numpy as np
 
 from ._check import Map, Mapped, Step
 from ._error import ConversionError
-from ._network import Block, Dense, Network, Real, real
+from ._network import Block, Dense, Network, Real, leaky, real
 from ._probe import ACTIVATIONS
 from ._probe import activation as probe_activation
+from ._probe import slope as probe_slope
+
+SLOPES = (0.0, 0.01)  # those of relu and leaky_relu
 
 
 def array(tensor: Any) -> Real:
@@ -29,13 +33,32 @@ def integers(tensor: Any) -> Any:
     return tensor.detach().cpu().numpy().astype(np.int64)
 
 
+def copied(value: Any) -> Any:
+    """A deep copy. Training leaves tensors with a history, such as caches, which torch does not copy: without it."""
+    return copy.deepcopy(value, {id(each): each.detach() for each in _computed(value, set())})
+
+
+def _computed(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Tensors in a module or a distribution, and in what they hold, that are the result of others."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if hasattr(value, "detach"):
+        if not value.is_leaf:
+            yield value
+        return
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    for each in (*inner, *getattr(value, "__dict__", {}).values()):
+        yield from _computed(each, seen)
+
+
 def in_double(module: Any) -> tuple[Any, str]:
     """A copy in float64 and evaluation mode on the CPU, and the dtype of the original."""
     import torch
 
     names = {p.dtype for p in module.parameters() if p.dtype.is_floating_point}
     with double():
-        return copy.deepcopy(module).cpu().double().eval(), "float64" if torch.float64 in names else "float32"
+        return copied(module).cpu().double().eval(), "float64" if torch.float64 in names else "float32"
 
 
 _DTYPE = ContextVar("dtype", default="float64")
@@ -65,7 +88,7 @@ def in_float32(
 
 def narrowed(module: Any) -> Callable[[], Any]:
     """What makes a copy in float32 and evaluation mode on the CPU."""
-    return lambda: copy.deepcopy(module).cpu().float().eval()
+    return lambda: copied(module).cpu().float().eval()
 
 
 @contextmanager
@@ -143,6 +166,23 @@ def activation(function: Any, path: str, part: Any) -> str:
     return name
 
 
+def slope(function: Any) -> float | None:
+    """That of a leaky ReLU, a function or a module, or None for what is another function or none of an array."""
+    with double():
+        try:
+            return probe_slope(lambda a: array(function(tensor(a))))
+        except Exception:  # of modules that take something else, and of whatever they raise
+            return None
+
+
+def activated(dense: Sequence[Dense], function: Any, path: str, part: Any) -> tuple[tuple[Dense, ...], str]:
+    """Layers, and the activation between all of them: for a leaky ReLU with a slope of its own twice the units."""
+    found = slope(function)
+    if found is None or found in SLOPES:
+        return tuple(dense), activation(function, path, part)
+    return leaky(dense, [found] * (len(dense) - 1)), "relu"
+
+
 def linear(module: Any, mask: Any = None) -> Dense:
     """A linear layer, with its mask if it has one."""
     mask = getattr(module, "mask", None) if mask is None else mask
@@ -169,7 +209,7 @@ def chain(modules: Any, path: str, part: Any) -> tuple[list[Dense], str, list[An
     """Linear layers with one activation between them, that activation, and what follows the last of them."""
     dense: list[Dense] = []
     between: list[Any] = []
-    names: set[str] = set()
+    functions: list[Any] = []
     for module in modules:
         if type(module).__name__ in ("Dropout", "Identity"):
             continue
@@ -178,7 +218,7 @@ def chain(modules: Any, path: str, part: Any) -> tuple[list[Dense], str, list[An
                 if len(between) != 1:
                     found = ", ".join(type(m).__name__ for m in between) or "nothing"
                     raise ConversionError(path, part, f"between two linear layers there is {found}, not one activation")
-                names.add(activation(between[0], path, part))
+                functions.append(between[0])
             dense.append(linear(module))
             between = []
         elif not dense:
@@ -187,6 +227,12 @@ def chain(modules: Any, path: str, part: Any) -> tuple[list[Dense], str, list[An
             )
         else:
             between.append(module)
+    slopes = [slope(each) for each in functions]
+    if len({*slopes}) > 1 or not {*slopes} <= {None, *SLOPES}:
+        known = [each for each in slopes if each is not None]
+        if len(known) == len(slopes):
+            return list(leaky(dense, known)), "relu", between
+    names = {activation(each, path, part) for each in functions}
     if len(names) > 1:
         raise ConversionError(path, part, f"the network has several activations: {', '.join(sorted(names))}")
     return dense, names.pop() if names else "relu", between
@@ -257,18 +303,42 @@ def plain(module: Any, inputs: int, path: str) -> Network:
     except (TypeError, RuntimeError, ValueError) as error:
         raise ConversionError(path, module, f"its network cannot be called: {error}") from error
     swapped = np.concatenate([np.arange(context, context + inputs), np.arange(context)])
+    orders = (np.arange(inputs + context), swapped)
+
+    def computes(functions: Sequence[Callable[[Real], Real]], order: Any) -> bool:
+        h = x[:, np.argsort(order)]
+        for i, d in enumerate(dense):
+            h = h @ d.weight.T + d.bias
+            h = functions[i](h) if i < hidden else h
+        return h.shape == theirs.shape and np.allclose(h, theirs, rtol=1e-8, atol=1e-8)
+
+    hidden = len(dense) - 1
     for name, function in ACTIVATIONS.items():
-        for order in (np.arange(inputs + context), swapped):
-            h = x[:, np.argsort(order)]
-            for i, d in enumerate(dense):
-                h = h @ d.weight.T + d.bias
-                h = function(h) if i < len(dense) - 1 else h
-            if h.shape == theirs.shape and np.allclose(h, theirs, rtol=1e-8, atol=1e-8):
+        for order in orders:
+            if computes([function] * hidden, order):
                 return Network((dense[0].columns(order), *dense[1:]), name, context)
+    for slopes in _slopes(module, hidden):
+        for order in orders:
+            if computes([partial(_leaky, each) for each in slopes], order):
+                return Network(leaky((dense[0].columns(order), *dense[1:]), slopes), "relu", context)
     known = ", ".join(ACTIVATIONS)
     raise ConversionError(
         path, module, f"its network is not one of linear layers with one activation between all of them, of {known}"
     )
+
+
+def _leaky(slope: float, a: Real) -> Real:
+    return np.where(a > 0, a, slope * a)
+
+
+def _slopes(module: Any, count: int) -> Iterator[list[float]]:
+    """What the leaky ReLUs of a network may be: as its modules are, or all alike, of two digits where they are code."""
+    own = [slope(each) for each in module.modules() if not is_linear(each) and not list(each.children())]
+    known = [each for each in own if each is not None]
+    if len(known) == count:
+        yield known
+    for each in (*known[:1], *np.arange(100) / 100):
+        yield [float(each)] * count
 
 
 def _call(module: Any, x: Real, context: Real | None) -> Real:

@@ -109,10 +109,20 @@ def _maps(part: Any) -> tuple[Map, Map]:
 
     def direction(name: str) -> Map:
         function = getattr(part, name)
-        run = mapped(function)
+        run = mapped(_of_one_column(function) if part.shape == () else function)
         return run if part.cond_shape is not None else lambda x, context: run(x, None)
 
     return direction("transform_and_log_det"), direction("inverse_and_log_det")
+
+
+def _of_one_column(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of a number as one of a row of it."""
+
+    def run(x: Any, *context: Any) -> Any:
+        z, log_det = function(x[0], *context)
+        return z[None], log_det
+
+    return run
 
 
 def leaf(part: Any, path: str, *layers: Layer) -> list[Step]:
@@ -369,6 +379,14 @@ def _concatenate(part: Any, path: str) -> list[Step]:
     return steps
 
 
+def _stack(part: Any, path: str) -> list[Step]:
+    dim = len(part.bijections)
+    if part.shape != (dim,):
+        raise ConversionError(path, part, f"its shape is {part.shape}, not that of a vector")
+    each = [read(TABLE, one, f"{path}.bijections[{i}]") for i, one in enumerate(part.bijections)]
+    return [step.on([i], dim) for i, steps in enumerate(each) for step in steps]
+
+
 def _permute(part: Any, path: str) -> list[Step]:
     if len(part.shape) != 1:
         raise ConversionError(path, part, f"its shape is {part.shape}, not that of a vector")
@@ -387,6 +405,7 @@ TABLE: dict[str, Reader] = {
     "Sandwich": _sandwich,
     "Indexed": _indexed,
     "Concatenate": _concatenate,
+    "Stack": _stack,
     "Identity": lambda part, path: [],
     "MaskedAutoregressive": _autoregressive,
     "Coupling": _coupling,
@@ -399,6 +418,7 @@ TABLE: dict[str, Reader] = {
     "Planar": _planar,
     "AdditiveCondition": _additive_condition,
     "Vmap": _vmap,
+    "RationalQuadraticSpline": lambda part, path: leaf(part, path, _spline_layer(part, 1)),
     "Permute": _permute,
     "Flip": _flip,
     "Householder": lambda part, path: leaf(part, path, _layers.householder(real(part.unit_vec)[None])),

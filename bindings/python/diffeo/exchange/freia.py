@@ -1,4 +1,5 @@
-"""FrEIA: Ardizzone and others. A SequenceINN of vectors or images, from data to noise as it runs without `rev`.
+"""FrEIA: Ardizzone and others. A SequenceINN of vectors or images, from data to noise as it runs without `rev`, or a
+GraphINN that is a chain.
 
 It is no distribution: the noise is taken to be standard normal. Networks are whatever their users gave it.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -157,21 +159,54 @@ def _all_in_one(part: Any, path: str) -> list[Step]:
         _orthogonal(matrix),
     ]
     layers = [*([_orthogonal(matrix.T)] if part.reverse_pre_permute else []), *layers]
-    counted = _plus(_uncounted(part))
-    return [
-        replace(step, forward=counted(step.forward), backward=_plus(-_uncounted(part))(step.backward))
-        for step in _leaf(part, path, *layers)
-    ]
+    return _counted(part, _leaf(part, path, *layers))
 
 
 def _uncounted(part: Any) -> float:
-    """The log-determinant of its rotations as they are stored, which FrEIA takes to be 0: they are rounded."""
+    """The log-determinant of its constant matrices as they are stored, less what FrEIA takes it to be.
+
+    That is 0 for rotations, which are rounded, and another rounded number for those that somebody gave.
+    """
+    places = int(np.prod(part.shape_in[1:]))
+    if type(part).__name__ in CONSTANT:
+        with double():
+            counted = part((tensor(np.zeros((1, *part.shape_in))),))[1]
+        return places * float(np.linalg.slogdet(_matrix(part)[0])[1]) - float(np.asarray(counted).ravel()[0])
     if getattr(part, "w_perm", None) is None or part.householder:
         return 0.0
     matrix = array(part.w_perm)
     log_det = float(np.linalg.slogdet(matrix.reshape(len(matrix), -1))[1])
-    places = int(np.prod(part.shape_in[1:]))
     return places * log_det * (2 if part.reverse_pre_permute else 1)
+
+
+def _counted(part: Any, steps: list[Step]) -> list[Step]:
+    """The same with the whole log-determinant."""
+    more, less = _plus(_uncounted(part)), _plus(-_uncounted(part))
+    return [replace(step, forward=more(step.forward), backward=less(step.backward)) for step in steps]
+
+
+def _matrix(part: Any) -> tuple[Real, Real]:
+    """Matrix and shift of a part that is affine, at each place of an image: what it makes of unit vectors."""
+    channels, *places = part.shape_in
+    units = np.concatenate([np.zeros((1, channels)), np.eye(channels)]).reshape(-1, channels, *(1 for _ in places))
+    with double():
+        shift, *columns = array(part((tensor(units),))[0][0]).reshape(channels + 1, channels)
+    return np.stack(columns, axis=1) - shift[:, None], shift
+
+
+def _affine(part: Any, path: str) -> list[Step]:
+    """A constant matrix, whatever it is made of."""
+    if part.dims_c:
+        raise ConversionError(path, part, "its matrix is made of a condition")
+    matrix, shift = _matrix(part)
+    scale = np.diag(matrix)
+    if len(part.shape_in) == 3:
+        layer = weights(matrix)
+    elif np.array_equal(matrix, np.diag(scale)) and (scale > 0).all():
+        layer = _layers.elementwise_affine(np.log(scale), shift)
+    else:
+        layer = _layers.linear(matrix, shift)
+    return _counted(part, _leaf(part, path, layer))
 
 
 def _plus(constant: float) -> Callable[[Map], Map]:
@@ -231,11 +266,20 @@ def _upsampling(part: Any, path: str) -> list[Step]:
     return [replace(step, part=part) for step in reverse(_downsampling(below, path))]
 
 
+def _sigmoid(part: Any, path: str) -> list[Step]:
+    if len(part.shape_in) == 3:
+        raise ConversionError(path, part, "it takes images to the unit interval")
+    return _leaf(part, path, _layers.domain("logit", low=0, high=1).inverted())
+
+
 def _shape_only(part: Any, path: str) -> list[Step]:
     return []
 
 
+CONSTANT = ("FixedLinearTransform", "Fixed1x1Conv", "HouseholderPerm", "OrthogonalTransform")
+
 TABLE: dict[str, Reader] = {
+    **dict.fromkeys(CONSTANT, _affine),
     "GLOWCouplingBlock": _glow,
     "RNVPCouplingBlock": _rnvp,
     "NICECouplingBlock": _nice,
@@ -247,6 +291,7 @@ TABLE: dict[str, Reader] = {
     "IRevNetDownsampling": _downsampling,
     "HaarUpsampling": _upsampling,
     "HaarDownsampling": _downsampling,
+    "InvertibleSigmoid": _sigmoid,
     "Flatten": _shape_only,
     "Reshape": _shape_only,
     "PermuteRandom": lambda part, path: _leaf(part, path, _layers.permutation(integers(part.perm))),
@@ -276,28 +321,48 @@ def _given(flow: Any, conditions: list[int | None]) -> Any:
     return made
 
 
+def _chain(graph: Any) -> list[tuple[int, ...]]:
+    """The shapes between the modules of a graph, which must be one after the other."""
+    if len(graph.condition_nodes) > 1:
+        raise ConversionError("", graph, "it has several conditions")
+    apart = [node for node in graph.node_list if node not in graph.condition_nodes]
+    for before, node in pairwise(apart):
+        if [each for each, _ in node.inputs] != [before]:
+            names = (type(each.module or each).__name__ for each in (node, before))
+            raise ConversionError("", graph, "its {} does not follow on {} alone, as in a chain".format(*names))
+    return [node.output_dims[0] for node in apart[:-1]]
+
+
 def source(flow: Any) -> Source:
-    """What a SequenceINN is."""
+    """What a SequenceINN is, or a GraphINN that is a chain."""
     if not hasattr(flow, "module_list"):
-        raise ConversionError("", flow, "only a SequenceINN is converted")
+        raise ConversionError("", flow, "only a SequenceINN or a GraphINN is converted")
     original = flow
     flow, dtype = in_double(flow)
-    shapes = [tuple(int(size) for size in shape) for shape in flow.shapes]
+    graph = hasattr(flow, "node_list")
+    shapes = [tuple(int(size) for size in shape) for shape in (_chain(flow) if graph else flow.shapes)]
     if len(shapes[0]) not in (1, 3):
         raise ConversionError("", flow, f"its inputs have the shape {shapes[0]}, not that of vectors or images")
-    conditions = _conditions(flow)
-    original, flow.conditions = _given(original, conditions), conditions
+    if graph:
+        given = bool(flow.condition_nodes)
+    else:
+        conditions = _conditions(flow)
+        given = any(each is not None for each in conditions)
+        original, flow.conditions = _given(original, conditions), conditions
     for i, each in enumerate(flow.module_list):
         each.shape_in, each.shape_out = shapes[i], shapes[i + 1]
     steps = [step for i, each in enumerate(flow.module_list) for step in read(TABLE, each, f"module_list.{i}")]
 
-    uncounted = sum(_uncounted(each) for each in flow.module_list if type(each).__name__ == "AllInOneBlock")
+    uncounted = sum(_uncounted(each) for each in flow.module_list)
 
     def run(module: Any, rev: bool) -> Map:
-        given = any(each is not None for each in conditions)
         at = FeatureMap(int(np.prod(shapes[0])), shapes[-1] if rev else shapes[0])
-        whole = at.run(lambda x, context: module(x, **({"c": [context]} if given else {}), rev=rev))
-        return _plus(-uncounted if rev else uncounted)(whole)
+
+        def one(x: Any, context: Any) -> Any:
+            z, log_det = module(x, **({"c": [context]} if given else {}), rev=rev)
+            return z[0] if isinstance(z, (list, tuple)) else z, log_det
+
+        return _plus(-uncounted if rev else uncounted)(at.run(one))
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         total: Real = -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1)
@@ -312,14 +377,14 @@ def source(flow: Any) -> Source:
 
         return log_prob
 
-    dim, base = int(np.prod(shapes[0])), Layer("standard_normal")
+    dim, base, name = int(np.prod(shapes[0])), Layer("standard_normal"), "GraphINN" if graph else "SequenceINN"
     maps = run(flow, False), run(flow, True)
-    made = Source("FrEIA", "SequenceINN", dim, steps, base, density(flow), base_log_prob, *maps, dtype)
+    made = Source("FrEIA", name, dim, steps, base, density(flow), base_log_prob, *maps, dtype)
     made.in_float32 = in_float32(narrowed(original), density)
     if abs(uncounted) > 1e-12:
         made.notes = (
-            f"FrEIA takes the determinants of its soft permutations to be 1; as they are stored, the logarithms add up "
-            f"to {uncounted:.1e}, which log_prob has here and has not there",
+            f"FrEIA has the determinants of constant matrices rounded, those of rotations as 1; of matrices as stored "
+            f"their logarithms are {uncounted:.1e} more, which log_prob has here and has not there",
         )
     made.shape = shapes[0] if len(shapes[0]) == 3 else ()
     return made

@@ -6,7 +6,6 @@ their own kind in torch: ConditionalTransformedDistribution is read likewise.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from ._check import Map, Source, Step, reverse
 from ._error import ConversionError
 from ._layers import Layer, Transformer
 from ._network import Network, Real
-from ._torch import Reader, activation, array, double, in_float32, integers, linear, read, tensor
+from ._torch import Reader, activated, array, copied, double, in_float32, integers, linear, read, tensor
 from ._transforms import TABLE as FIXED
 from ._transforms import chain as _steps
 from ._transforms import leaf as _leaf
@@ -37,8 +36,8 @@ def _net(net: Any, path: str, inputs: int) -> Network:
         raise ConversionError(path, net, "skip_connections")
     context = int(getattr(net, "context_dim", 0))
     order = np.concatenate([np.arange(context, context + inputs), np.arange(context)])
-    dense = [linear(layer) for layer in net.layers]
-    return Network((dense[0].columns(order), *dense[1:]), activation(net.f, path, net), context)
+    dense, name = activated([linear(layer) for layer in net.layers], net.f, path, net)
+    return Network((dense[0].columns(order), *dense[1:]), name, context)
 
 
 def _of_context(net: Any, path: str) -> Network:
@@ -318,7 +317,7 @@ def source(flow: Any) -> Source:
     dtype = "float64" if any("float64" in str(p.dtype) for p in parameters) else "float32"
     original = flow
     with double():
-        flow = _cast(copy.deepcopy(flow), "float64", set())
+        flow = _cast(copied(flow), "float64", set())
     toward_data = _chain(flow.transforms, "transforms")
     known = flow.base_dist
     if type(known).__name__ == "ConstantConditionalDistribution":
@@ -357,5 +356,5 @@ def source(flow: Any) -> Source:
 
     name, library = type(flow).__qualname__, type(flow).__module__.partition(".")[0]
     made = Source(library, name, dim, steps, base, log_prob, base_log_prob, forward, chain(toward_data), dtype)
-    made.in_float32 = in_float32(lambda: _cast(copy.deepcopy(original), "float32", set()), density)
+    made.in_float32 = in_float32(lambda: _cast(copied(original), "float32", set()), density)
     return made
