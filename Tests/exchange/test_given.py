@@ -188,7 +188,7 @@ def test_warnings_of_the_library_are_its_own():
 
 @pytest.mark.parametrize("direction", ["log_prob", "sample"])
 def test_a_flow_that_keeps_its_matrices(direction):
-    """nflows keeps those of linear layers once it has evaluated them, in float32; nessai asks for it."""
+    """Linear layers of nflows keep them in float32 once they have been evaluated, as nessai asks them to."""
     flow = Flow(LULinear(3, using_cache=True, identity_init=False), StandardNormal([3])).eval()
     x = torch.randn(4, 3)
     with torch.no_grad():
