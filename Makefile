@@ -80,7 +80,7 @@ test-adapters: lib ## runs the tests that want PyTorch, JAX, scikit-learn and Da
 	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-adapters/bin/python -m pytest -q -p no:cacheprovider \
 	  Tests/python/test_scale.py Tests/python/test_examples.py
 
-test-clients: lib ## runs flows inside sbi, nessai, pocoMC and Pyro, which are installed first (some minutes)
+test-clients: lib ## runs flows inside sbi, nessai, pocoMC, Pyro and emcee, which are installed first (some minutes)
 	scripts/setup-clients
 	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-clients/bin/python -m pytest -q -p no:cacheprovider \
 	  Tests/clients

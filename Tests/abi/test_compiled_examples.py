@@ -23,7 +23,8 @@ def example(library, tmp_path_factory):
 
     def ran(name, *arguments):
         compiler, flags = LANGUAGES[name.partition(".")[2]]
-        program, loads = folder / name.replace(".", "_"), name.startswith("dlopen")
+        program = folder / name.replace(".", "_").replace("/", "_")
+        loads = "diffeo_loader.h" in (PROJECT / "examples" / name).read_text()
         link = ["-ldl"] if loads else [library, "-lm"]
         run(compilers(*compiler)[0], *flags, "-O1", PROJECT / "examples" / name, "-o", program, *link, cwd=folder)
         return run(program, *([library] if loads else []), *map(str, arguments), env=environment, cwd=folder)
@@ -46,6 +47,14 @@ def test_training(trained):
 @pytest.mark.parametrize("name", ["density", "sampling", "conditional", "score", "torus", "dlopen_density"])
 def test_c(name, trained, example):
     assert example(f"{name}.c")
+
+
+@needs("cc")
+def test_serve(trained, example):
+    """Without a box of a prior all samples count; with one `make test-clients` compares it with sbi."""
+    *rows, last = example("clients/serve.c", "moons.h5", 3).splitlines()
+    assert np.array([row.split() for row in rows], float).shape == (3, 3)
+    assert last == "inside of the prior: 1.0000"
 
 
 @needs("cc")

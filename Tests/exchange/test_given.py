@@ -298,6 +298,17 @@ def test_warnings_of_the_library_are_its_own():
         diffeo.exchange.to_nflows(flow)
 
 
+@pytest.mark.parametrize("direction", ["log_prob", "sample"])
+def test_a_flow_that_keeps_its_matrices(direction):
+    """Linear layers of nflows keep them in float32 once they have been evaluated, as nessai asks them to."""
+    flow = Flow(LULinear(3, using_cache=True, identity_init=False), StandardNormal([3])).eval()
+    x = torch.randn(4, 3)
+    with torch.no_grad():
+        flow.sample(1) if direction == "sample" else flow.log_prob(x)
+        expected = flow.log_prob(x)
+    np.testing.assert_allclose(diffeo.convert(flow).log_prob(x.numpy()), expected, rtol=1e-5)
+
+
 class Standardize(torch.nn.Module):
     """As sbi does it."""
 

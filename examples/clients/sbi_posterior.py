@@ -16,12 +16,10 @@ NOISE, OBSERVED = 0.3, torch.tensor([[0.2, 0.8]])
 
 
 class DiffeoEstimator(ConditionalDensityEstimator):
-    """A masked autoregressive flow of the size of sbi's."""
+    """A flow as sbi asks for it."""
 
-    def __init__(self, theta, x):
-        flow = diffeo.maf(theta.shape[1], context_dim=x.shape[1], hidden=(50, 50), activation="tanh")
-        flow.fit(theta.numpy(), x.numpy(), max_epochs=0, progress=False)  # standardises both, as sbi does
-        super().__init__(diffeo.torch.Flow(flow), theta.shape[1:], x.shape[1:])
+    def __init__(self, flow):
+        super().__init__(diffeo.torch.Flow(flow), torch.Size([flow.dim]), torch.Size([flow.context_dim]))
 
     def log_prob(self, input, condition):
         return self.net.log_prob(input, condition)
@@ -31,6 +29,13 @@ class DiffeoEstimator(ConditionalDensityEstimator):
 
     def sample(self, sample_shape, condition):
         return diffeo.torch.distribution(self.net, condition).sample(sample_shape)
+
+
+def build(theta, x):
+    """A masked autoregressive flow of the size of sbi's."""
+    flow = diffeo.maf(theta.shape[1], context_dim=x.shape[1], hidden=(50, 50), activation="tanh")
+    flow.fit(theta.numpy(), x.numpy(), max_epochs=0, progress=False)  # standardises both, as sbi does
+    return DiffeoEstimator(flow)
 
 
 def bend(theta):
@@ -62,7 +67,7 @@ if __name__ == "__main__":
     grid, weight = truth()
     cell = (grid[1] - grid[0]).sum() ** 2
     rows = []
-    for name, estimator in ("sbi", "maf"), ("diffeo", DiffeoEstimator):
+    for name, estimator in ("sbi", "maf"), ("diffeo", build):
         torch.manual_seed(2)
         start = time.process_time()  # of the processor
         inference = NPE(prior, density_estimator=estimator, show_progress_bars=False)

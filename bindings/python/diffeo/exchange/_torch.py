@@ -58,7 +58,13 @@ def in_double(module: Any) -> tuple[Any, str]:
 
     names = {p.dtype for p in module.parameters() if p.dtype.is_floating_point}
     with double():
-        return copied(module).cpu().double().eval(), "float64" if torch.float64 in names else "float32"
+        return evaluated(copied(module).cpu().double()), "float64" if torch.float64 in names else "float32"
+
+
+def evaluated(module: Any) -> Any:
+    """In evaluation mode, by way of training mode, where nflows forgets the matrices that it keeps in another dtype."""
+    module.train()
+    return module.eval()
 
 
 _DTYPE = ContextVar("dtype", default="float64")
@@ -88,7 +94,7 @@ def in_float32(
 
 def narrowed(module: Any) -> Callable[[], Any]:
     """What makes a copy in float32 and evaluation mode on the CPU."""
-    return lambda: copied(module).cpu().float().eval()
+    return lambda: evaluated(copied(module).cpu().float())
 
 
 @contextmanager
