@@ -272,10 +272,10 @@ def zuko_flows():
     def inverse_exp():
         return ExpTransform().inv
 
+    probit = UnconditionalTransform(CumulativeDistributionTransform, Normal(*torch.tensor([0.5, 2.0]).double())).inv
     fixed = [
         Masked(4, **small),
         UnconditionalTransform(SigmoidTransform),
-        UnconditionalTransform(CumulativeDistributionTransform, Normal(0.5, 2.0)).inv,
         UnconditionalTransform(AffineTransform, torch.tensor(0.5), torch.tensor([2.0, 1, 0.5, -1.5]), buffer=True),
         UnconditionalTransform(SoftplusTransform),
         UnconditionalTransform(inverse_exp),
@@ -302,6 +302,7 @@ def zuko_flows():
         "ncsf": NCSF(3, 1, bins=4, transforms=2, **small),
         "parts": Flow(parts, base),
         "fixed": Flow(fixed, base),
+        "probit": Flow([probit, Masked(4, **small)], base),
         "mixture": mixture(0, kind="diagonal"),
         "mixture-spherical": mixture(0, kind="spherical", tied=True),
         "mixture-context": mixture(2, kind="diagonal", epsilon=0.0),

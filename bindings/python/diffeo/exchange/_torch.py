@@ -101,21 +101,30 @@ def narrowed(module: Any) -> Callable[[], Any]:
 def computing(dtype: str) -> Iterator[None]:
     """The same in float32 or float64."""
     import torch
+    from torch.distributions import Normal
     from torch.nn import functional
+
+    def cdf(self: Any, value: Any) -> Any:
+        return torch.special.ndtr((value - self.loc) / self.scale)
+
+    def icdf(self: Any, value: Any) -> Any:
+        return self.loc + self.scale * torch.special.ndtri(value)
 
     def softplus(a: Any, beta: float = 1, threshold: float = 20) -> Any:
         return torch.logaddexp(beta * a, torch.zeros_like(a)) / beta
 
     before = torch.get_default_dtype()
     torch.set_default_dtype(getattr(torch, dtype))
-    own = functional.softplus
+    own, own_cdf, own_icdf = functional.softplus, Normal.cdf, Normal.icdf
     # Torch's is linear from the threshold on, which is wrong by 1e-10: more than float64 leaves unseen.
     functional.softplus = softplus if dtype == "float64" else own
+    # Torch's have the digits of 1 in both tails.
+    Normal.cdf, Normal.icdf = (cdf, icdf) if dtype == "float64" else (own_cdf, own_icdf)
     try:
         with torch.no_grad():
             yield
     finally:
-        functional.softplus = own
+        functional.softplus, Normal.cdf, Normal.icdf = own, own_cdf, own_icdf
         torch.set_default_dtype(before)
 
 

@@ -86,9 +86,14 @@ def chain(table: dict[str, Reader], parts: Any, path: str) -> list[Step]:
     return [step for i, each in enumerate(parts) for step in read(table, each, f"{path}.{i}")]
 
 
+def _inverse(part: Any, path: str) -> list[Step]:
+    return reverse(read(TABLE, part._inv, f"{path}._inv"))
+
+
 TABLE: dict[str, Reader] = {
     "ComposeTransform": lambda part, path: chain(TABLE, part.parts, f"{path}.parts"),
-    "_InverseTransform": lambda part, path: reverse(read(TABLE, part._inv, f"{path}._inv")),
+    "_InverseTransform": _inverse,
+    "Inverse": _inverse,  # as zuko calls it
     "IndependentTransform": lambda part, path: read(TABLE, part.base_transform, f"{path}.base_transform"),
     "AffineTransform": _affine,
     "LeakyReLUTransform": lambda part, path: leaf(part, path, _layers.domain("leaky_relu", slope=0.01)),
