@@ -708,7 +708,8 @@ struct Case: CustomTestStringConvertible, Sendable {
         var factors = MixtureOptions()
         (factors.covariance, factors.diagonal) = (covariance, covariance == .full ? .exp : .softplus)
         factors.epsilon = covariance == .precision ? 0 : 1e-3
-        bases.append(("mixture, \(covariance)", .mixture(components: covariance == .precision ? 2 : 3, network, factors: factors)))
+        bases.append(
+          ("mixture, \(covariance)", .mixture(components: covariance == .precision ? 2 : 3, network, factors: factors)))
       }
       if contextDim == 0 {
         bases += [
