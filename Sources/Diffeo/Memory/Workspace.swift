@@ -42,33 +42,37 @@ package final class Workspace: @unchecked Sendable {
     }
     next.store(0, ordering: .relaxed)
     withUnsafePointer(to: Share(workspace: Unmanaged.passUnretained(self), task: task, count: count)) { share in
-      if let loop {
-        runHosted(loop, share)
-      } else {
-        team?.run(
-          Team.Job(data: share) { share, member in
-            let share = share.assumingMemoryBound(to: Share<Task>.self)
-            share.pointee.workspace._withUnsafeGuaranteedRef {
-              $0.work(share.pointee.task, share.pointee.count, $0.scratches[member])
-            }
-          })
+      let job = Team.Job(data: share) { share, member in
+        let share = share.assumingMemoryBound(to: Share<Task>.self)
+        share.pointee.workspace._withUnsafeGuaranteedRef {
+          $0.work(share.pointee.task, share.pointee.count, $0.scratches[member])
+        }
       }
+      if let loop { run(job, min(threads, count), on: loop) } else { team?.run(job) }
     }
     if let failure = failure.withLock({ $0.take() }) { throw failure.error }
   }
 
   /// Numbers that the host gives are not looked at: each call is the next member. What it leaves undone is done here.
-  private func runHosted<Task: IndexedTask>(_ loop: Loop, _ share: UnsafePointer<Share<Task>>) {
+  private func run(_ job: Team.Job, _ count: Int, on loop: Loop) {
     members.store(0, ordering: .relaxed)
-    let job = Team.Job(data: share) { share, _ in
-      let share = share.assumingMemoryBound(to: Share<Task>.self)
-      share.pointee.workspace._withUnsafeGuaranteedRef {
-        let member = $0.members.wrappingAdd(1, ordering: .relaxed).oldValue
-        if member < $0.threads { $0.work(share.pointee.task, share.pointee.count, $0.scratches[member]) }
+    withUnsafePointer(to: Ticket(workspace: Unmanaged.passUnretained(self), job: job)) { ticket in
+      let next = Team.Job(data: ticket) { ticket, _ in
+        let ticket = ticket.assumingMemoryBound(to: Ticket.self).pointee
+        ticket.workspace._withUnsafeGuaranteedRef {
+          let member = $0.members.wrappingAdd(1, ordering: .relaxed).oldValue
+          if member < $0.threads { ticket.job(member) }
+        }
       }
+      loop(count, next)
+      next(0)
     }
-    loop(min(threads, share.pointee.count), job)
-    job(0)
+  }
+
+  /// What threads of the host's are told.
+  private struct Ticket {
+    let workspace: Unmanaged<Workspace>
+    let job: Team.Job
   }
 
   /// What the members of the team are told.
