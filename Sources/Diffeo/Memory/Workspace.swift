@@ -40,6 +40,12 @@ package final class Workspace: @unchecked Sendable {
       for i in 0..<count { try run(task, i, scratches[0]) }
       return
     }
+    try share(count, task)
+  }
+
+  /// By itself: where it is not compiled for the task, its types are made when it is called, and not for one thread.
+  @inline(never)
+  private func share<Task: IndexedTask>(_ count: Int, _ task: Task) throws(DiffeoError) {
     next.store(0, ordering: .relaxed)
     withUnsafePointer(to: Share(workspace: Unmanaged.passUnretained(self), task: task, count: count)) { share in
       let job = Team.Job(data: share) { share, member in

@@ -15,10 +15,13 @@ _EPOCHS = 500  # that are kept: a value of metadata has 65535 bytes at most
 
 
 def keep(flow: Judged, history: History) -> None:
-    """Write it into the metadata of the flow, of long ones evenly spaced epochs and the last."""
+    """Write it into the metadata of the flow, of long ones evenly spaced epochs and the last; no times of day.
+
+    The same training makes the same file.
+    """
     step = max(1, math.ceil(len(history) / _EPOCHS))
     lists: dict[str, Any] = {}
-    for name in ("epoch", "train_log_prob", "validation_log_prob", "seconds"):
+    for name in ("epoch", "train_log_prob", "validation_log_prob"):
         lists[name] = [_short(each) for each in getattr(history, name)[::-1][::step][::-1]]
     rest = {name: value for name, value in asdict(history).items() if not isinstance(value, list)}
     rest["best_log_prob"] = _short(history.best_log_prob)
