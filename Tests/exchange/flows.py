@@ -242,7 +242,6 @@ def zuko_flows():
         AffineTransform,
         CumulativeDistributionTransform,
         ExpTransform,
-        SigmoidTransform,
         SoftplusTransform,
     )
     from zuko.distributions import DiagNormal
@@ -275,7 +274,6 @@ def zuko_flows():
     probit = UnconditionalTransform(CumulativeDistributionTransform, Normal(*torch.tensor([0.5, 2.0]).double())).inv
     fixed = [
         Masked(4, **small),
-        UnconditionalTransform(SigmoidTransform),
         UnconditionalTransform(AffineTransform, torch.tensor(0.5), torch.tensor([2.0, 1, 0.5, -1.5]), buffer=True),
         UnconditionalTransform(SoftplusTransform),
         UnconditionalTransform(inverse_exp),
