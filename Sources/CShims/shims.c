@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,14 +15,14 @@ int cshims_processors(void) {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-void cshims_name_thread(pthread_t thread, const char *name) { pthread_setname_np(thread, name); }
+void cshims_name_thread(uintptr_t thread, const char *name) { pthread_setname_np((pthread_t)thread, name); }
 
-int cshims_pin_thread(pthread_t thread, int processor) {
+int cshims_pin_thread(uintptr_t thread, int processor) {
   cpu_set_t set;
   if (processor < 0 || processor >= CPU_SETSIZE) return 1;
   CPU_ZERO(&set);
   CPU_SET(processor, &set);
-  return pthread_setaffinity_np(thread, sizeof set, &set) != 0;
+  return pthread_setaffinity_np((pthread_t)thread, sizeof set, &set) != 0;
 }
 #else
 int cshims_processors(void) {
@@ -29,8 +30,8 @@ int cshims_processors(void) {
   return count > 0 ? (int)count : 1;
 }
 
-void cshims_name_thread(pthread_t thread, const char *name) { (void)thread, (void)name; }
-int cshims_pin_thread(pthread_t thread, int processor) { return (void)thread, (void)processor, 2; }
+void cshims_name_thread(uintptr_t thread, const char *name) { (void)thread, (void)name; }
+int cshims_pin_thread(uintptr_t thread, int processor) { return (void)thread, (void)processor, 2; }
 #endif
 
 int cshims_errno(void) { return errno; }

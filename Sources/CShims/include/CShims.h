@@ -2,7 +2,6 @@
 #ifndef CSHIMS_H
 #define CSHIMS_H
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,10 +12,10 @@ int cshims_instruction_set(void);
 /* Processors that this process may run on, at least 1. */
 int cshims_processors(void);
 
-/* Of a thread: its name, at most 15 bytes, and the one processor that it may run on. pin gives 0, or 1 if the process may
+/* Of a thread (a pthread_t, which bare metal has not): its name, at most 15 bytes, and the one processor that it may run on. pin gives 0, or 1 if the process may
  * not use that, 2 if this system knows no such thing. */
-void cshims_name_thread(pthread_t thread, const char *name);
-int cshims_pin_thread(pthread_t thread, int processor);
+void cshims_name_thread(uintptr_t thread, const char *name);
+int cshims_pin_thread(uintptr_t thread, int processor);
 
 /* Has the line of the cache around an address fetched, for reading: other threads may read it, too. Any address will do. */
 static inline void cshims_prefetch(const void *address) { __builtin_prefetch(address); }
