@@ -623,9 +623,9 @@ DIFFEO_API diffeo_status diffeo_spec_add_standardize(diffeo_spec *spec, const do
 /* The same for the context, before any layer sees it; at most once. context_dim values, or both NULL */
 DIFFEO_API diffeo_status diffeo_spec_standardize_context(diffeo_spec *spec, const double *mean, const double *std);
 /* An embedding network of the context (standardised, if it is), trained with the rest: all layers and the base read its
- * outputs in place of the context. features: 1 to 65536, so many outputs. network: NULL for the defaults, hidden two of 128; it
- * has no context_mode. Where one context is given for all rows it is embedded once a tile. At most once, and before
- * layers and the base, which are made for the features: else DIFFEO_ESTATE. Since: 0.2 */
+ * outputs in place of the context. features: 1 to 65536, so many outputs. network: NULL for the defaults, hidden two of
+ * 128; it has no context_mode. Where one context is given for all rows it is embedded once a tile. At most once, and
+ * before layers and the base, which are made for the features: DIFFEO_ESTATE where they are there already. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_spec_set_embedding(diffeo_spec *spec, int64_t features, const diffeo_network_options *network);
 /* From the domain of some columns to the whole line; beyond its ends log_prob is -inf. columns: count of them, ascending,
  * all others pass unchanged; NULL with count 0: all. low, high: one value for each of these columns, or NULL where not used.
@@ -668,7 +668,8 @@ DIFFEO_API void diffeo_flow_destroy(diffeo_flow *flow); /* NULL is a no-op */
  * standardisation, a domain or a permutation, as a spec of its own, is put before a flow, or a base behind it. Both stay
  * yours. They have the same dim and dtype; where both have a context, the same one, standardised and embedded alike; where
  * one has none, it ignores that of the other. Events have the shape of first; metadata are those of both, of first where
- * both have a key. DIFFEO_EINVAL as of diffeo_flow_create, and for other contexts. Since: 0.2 */
+ * both have a key. DIFFEO_ESHAPE or DIFFEO_EDTYPE if these differ, DIFFEO_EINVAL for contexts that are read otherwise, and as
+ * of diffeo_flow_create. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_flow_compose(const diffeo_flow *first, const diffeo_flow *then, diffeo_flow **flow);
 
 /* One HDF5 file (docs/weight-file.md). Loading checks it against the self-test stored inside; saving is atomic:

@@ -1121,13 +1121,47 @@ inline std::pair<double, double> option_bounds(const std::string &option) {
 
 /* --------------------------------------------------------------------------------------------------- Workspace */
 
+/* Does its part number index of a call: for any thread. */
+class job {
+ public:
+  job(diffeo_job function, void *jobs) : function_(function), jobs_(jobs) {}
+  void operator()(std::int32_t index) const noexcept { function_(jobs_, index); }
+
+ private:
+  diffeo_job function_;
+  void *jobs_;
+};
+
+/* Does job(0) to job(count - 1), in any threads, and returns when all have returned. It must not throw. */
+using parallel = std::function<void(job job, std::int32_t count)>;
+
 /* Scratch memory and a team of threads: one for many calls, one call at a time. */
 class workspace : public detail::handle<diffeo_workspace, diffeo_workspace_destroy> {
  public:
   /* 0 threads: as many as the process may run on. */
   explicit workspace(std::int32_t threads = 1)
       : handle(detail::made<diffeo_workspace>([&](auto **made) { return diffeo_workspace_create(threads, made); })) {}
+  /* With threads of the host's in place of a team. */
+  static workspace hosted(std::int32_t threads, parallel of_host) {
+    auto held = std::make_unique<parallel>(std::move(of_host));
+    diffeo_workspace *owned = detail::made<diffeo_workspace>([&](auto **made) {
+      return diffeo_workspace_create_hosted(threads, *held ? call : nullptr, held.get(), made);
+    });
+    return workspace(owned, std::move(held));
+  }
   std::int32_t threads() const { return diffeo_workspace_threads(get()); }
+  /* Each thread of the team to one of these processors, in turns. */
+  void pin(const std::vector<std::int64_t> &processors) {
+    check(diffeo_workspace_pin(get(), processors.data(), std::int64_t(processors.size())));
+  }
+
+ private:
+  workspace(diffeo_workspace *owned, std::unique_ptr<parallel> held) : handle(owned), held_(std::move(held)) {}
+  static void call(void *user, diffeo_job function, void *jobs, std::int32_t count) noexcept {
+    (*static_cast<parallel *>(user))(job(function, jobs), count);
+  }
+
+  std::unique_ptr<parallel> held_;
 };
 
 /* -------------------------------------------------------------------------------------------------------- Flow */
@@ -1465,6 +1499,11 @@ inline flow spline_autoregressive(const architecture_options &options) {
 inline flow glow_image(const image_options &options) { return detail::create(options, diffeo_glow_image_create); }
 inline flow realnvp_image(const image_options &options) { return detail::create(options, diffeo_realnvp_image_create); }
 
+/* Two flows as one: through the layers of first, then through those of then, to the base of then. */
+inline flow compose(const flow &first, const flow &then) {
+  return flow(detail::made<diffeo_flow>([&](auto **made) { return diffeo_flow_compose(first.get(), then.get(), made); }));
+}
+
 /* A flow layer by layer: spec(2).add_standardize().add_coupling().add_reverse().add_coupling().build(). */
 class spec : public detail::handle<diffeo_spec, diffeo_spec_destroy> {
  public:
@@ -1484,6 +1523,8 @@ class spec : public detail::handle<diffeo_spec, diffeo_spec_destroy> {
     return flow(detail::made<diffeo_flow>([&](auto **flow) { return diffeo_flow_create(get(), seed, flow); }));
   }
 
+  /* Of what is built from now on: DIFFEO_F32 or DIFFEO_F64. */
+  spec &set_dtype(std::int32_t dtype) { return done(diffeo_spec_set_dtype(get(), dtype)); }
   spec &invert() { return done(diffeo_spec_invert(get())); }
   spec &add_autoregressive(const autoregressive_options &options = {}) {
     detail::expect("order_given", options.order_given, dim_);
@@ -1539,6 +1580,12 @@ class spec : public detail::handle<diffeo_spec, diffeo_spec_destroy> {
     detail::expect("mean", view<const double>(mean), std::size_t(context_dim_));
     detail::expect("std", view<const double>(std), std::size_t(context_dim_));
     return done(diffeo_spec_standardize_context(get(), mean.data(), std.data()));
+  }
+  /* Layers and the base, which are added after it, read so many outputs of a network in place of the context. */
+  spec &set_embedding(std::int64_t features) { return done(diffeo_spec_set_embedding(get(), features, nullptr)); }
+  spec &set_embedding(std::int64_t features, const network_options &network) {
+    const network_options::in_c c_network(network);
+    return done(diffeo_spec_set_embedding(get(), features, c_network.get()));
   }
   /* columns: {} for all. low and high: one value for each of them, or {} where the domain has none. */
   spec &add_domain(std::int32_t domain, const std::vector<std::int64_t> &columns, const std::vector<double> &low,

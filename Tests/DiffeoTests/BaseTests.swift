@@ -281,10 +281,10 @@ private func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
     for u in [1e-16, 1e-9, 1e-3, 0.1, 0.25, 0.4999, 0.5] {
       let y = distribution.logitOfQuantile(u)
       let (x, rest) = (1 / (1 + exp(-y)), 1 / (1 + exp(y)))
-      // What the reference can tell: in the powers of x, and in log B.
+      // What the reference can tell: in the powers of x, and in log B, which has a test of its own.
       let tolerance = 1e-13 * (10 + a * abs(log(x)) + b * abs(log(rest)) + abs(logBeta(a, b)))
       let back = incompleteBeta(x, a, b)
-      #expect(x == 0 || abs(back - u) <= tolerance * (u + (x > 0.3 ? 1e-3 : 0)), "\(u): \(back)")
+      #expect(abs(back - u) <= tolerance * (u + (x > 0.3 ? 1e-3 : 0)), "\(u): \(back)")
     }
     #expect(distribution.logitOfQuantile(0.2) < distribution.logitOfQuantile(0.2000001))
   }

@@ -224,10 +224,7 @@ private func hardValues<S: TestScalar>(_ build: Build<S>) {
       for i in 1..<n { #expect(back[1][i] >= back[1][i - 1] - slack) }
       for (a, b) in [(x, y), (back[1], x)] {
         let g = pullback(build, rule, inverse: false, a, result[0], b, logs)
-        // Without minima the gradient itself may be beyond the range of Float.
-        #expect(
-          variant == .unbounded && S.self == Float.self || g.allSatisfy { $0.allSatisfy { $0.isFinite } },
-          "\(build.name) \(variant) \(size)")
+        #expect(g.allSatisfy { $0.allSatisfy { $0.isFinite } }, "\(build.name) \(variant) \(size)")
       }
       if size == 2 {
         // Rounding may have put the last one beyond the box.

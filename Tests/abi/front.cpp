@@ -2,6 +2,7 @@
 #include <diffeo.hpp>
 
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -144,6 +145,39 @@ static void evaluation(LogProb c_log_prob, Gradient c_gradient, Way c_to, Way c_
     flow.sample(7, grad_a, a, 0, context, &scratch);
     CHECK(allocations == before);
   }
+}
+
+// Threads of the host's: the same bits, and nothing allocated by diffeo.hpp on the way.
+static void hosted() {
+  const diffeo::flow flow = small_flow();
+  const std::vector<double> x = numbers(3 * 3000);
+  std::vector<double> expected(3000), found(3000);
+  flow.log_prob(x, expected);
+  std::atomic<int> calls{0}, jobs{0};
+  diffeo::workspace made = diffeo::workspace::hosted(3, [&](diffeo::job job, std::int32_t count) {
+    calls++;
+    std::thread other([&] {
+      for (std::int32_t i = 1; i < count; i++) job(i), jobs++;
+    });
+    job(0);
+    other.join();
+  });
+  diffeo::workspace scratch = std::move(made);
+  CHECK(scratch.threads() == 3);
+  flow.log_prob(x, found, {}, &scratch);
+  CHECK(found == expected && calls > 0 && jobs > 0);
+  diffeo::workspace in_turn = diffeo::workspace::hosted(2, [](diffeo::job job, std::int32_t count) {
+    for (std::int32_t i = 0; i < count; i++) job(i);
+  });
+  flow.log_prob(x, found, {}, &in_turn);
+  const long before = allocations;
+  flow.log_prob(x, found, {}, &in_turn);
+  CHECK(found == expected && allocations == before);
+  fails(DIFFEO_EINVAL, "parallel is NULL", [] { (void)diffeo::workspace::hosted(2, {}); });
+
+  diffeo::workspace team(2);
+  fails(DIFFEO_EINVAL, "", [&] { team.pin({}); });
+  fails(DIFFEO_EINVAL, "4000", [&] { team.pin({4000}); }); // there is no such processor
 }
 
 static void containers() {
@@ -323,6 +357,22 @@ static void building() {
                                   .set_base(diffeo::base_options().set_base(DIFFEO_BASE_UNIFORM).set_low(-3).set_high(3))
                                   .build();
   CHECK(angles.dim() == 2);
+  const std::vector<double> x = numbers(6), shifted{x[0] - 1, x[1] - 1, x[2] - 1, x[3] - 1, x[4] - 1, x[5] - 1};
+  std::vector<double> expected(2), found(2);
+  diffeo::spec shift = diffeo::spec(3);
+  shift.set_dtype(DIFFEO_F64).add_standardize({1, 1, 1}, {1, 1, 1});
+  const diffeo::flow flow = small_flow();
+  const diffeo::flow composed = diffeo::compose(shift.build(), flow);
+  flow.log_prob(shifted, expected);
+  composed.log_prob(x, found);
+  CHECK(found == expected && composed.layer_count() == flow.layer_count() + 1);
+  fails(DIFFEO_EDTYPE, "float32", [&] { (void)diffeo::compose(diffeo::spec(3).add_actnorm().build(), flow); });
+  const diffeo::flow embedded = diffeo::spec(2, 5).set_embedding(3).add_coupling().build();
+  CHECK(embedded.context_dim() == 5);
+  const diffeo::flow linear =
+      diffeo::spec(2, 5).set_embedding(3, diffeo::network_options().set_hidden({})).add_coupling().build();
+  CHECK(linear.parameter_count() < embedded.parameter_count());
+  fails(DIFFEO_ESTATE, "embedding", [] { diffeo::spec(2, 5).add_coupling().set_embedding(3); });
   const diffeo::flow made = diffeo::spec(2).set_base_made(diffeo::made_options().set_masks(2)).build();
   CHECK(made.layer_count() == 0);
 
@@ -507,6 +557,7 @@ int main(int, char **arguments) {
                     diffeo_flow_from_noise_f32, diffeo_flow_sample_f32);
   evaluation<double>(diffeo_flow_log_prob_f64, diffeo_flow_log_prob_gradient_f64, diffeo_flow_to_noise_f64,
                      diffeo_flow_from_noise_f64, diffeo_flow_sample_f64);
+  hosted();
   containers();
   sizes();
   files(folder);

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support import HERE, INCLUDE, PROJECT, compilers, needs, run
+from support import HERE, INCLUDE, PROJECT, SONAME, compilers, declared, needs, run
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast"]
 WARNINGS += ["-Wnon-virtual-dtor", "-Werror"]
@@ -26,8 +26,7 @@ def compiled(compiler, standard, source, library, folder, *flags):
 @pytest.fixture
 def by_soname(library, tmp_path):
     """A folder with the library by its SONAME, which programs look for, as their environment."""
-    soname = (PROJECT / "abi/diffeo.abi").read_text().split()[1]
-    (tmp_path / soname).symlink_to(library)
+    (tmp_path / SONAME).symlink_to(library)
     return os.environ | {"LD_LIBRARY_PATH": str(tmp_path)}
 
 
@@ -48,6 +47,20 @@ def test_front_with_eigen(compiler, library, by_soname, tmp_path):
     flags = ["-DWITH_EIGEN", "-isystem", EIGEN]
     program = compiled(compiler, "c++17", HERE / "front.cpp", library, tmp_path, *flags)
     assert run(program, tmp_path, env=by_soname) == "ok\n"
+
+
+def test_every_function_has_a_method():
+    """But those of which get() is the way, and what C++ calls as it is."""
+    used = set(re.findall(r"\bdiffeo_\w+", (PROJECT / "include/diffeo.hpp").read_text()))
+    assert [name for name in declared() if name not in used] == [
+        "diffeo_version_number",
+        "diffeo_version_string",
+        "diffeo_status_name",
+        "diffeo_rows_create_f32",
+        "diffeo_rows_create_f64",
+        "diffeo_flow_log_prob_file",
+        "diffeo_flow_sample_file",
+    ]
 
 
 def options_program():

@@ -2,7 +2,7 @@
 
 import diffeo
 import numpy as np
-from diffeo.spec import Mixture, Spec, Spline
+from diffeo.spec import Embedding, LinearSpline, Mixture, Spec, Spline
 
 NAMED = {"transforms": 2, "hidden": (7, 6), "standardize": False, "dtype": "float64"}
 GIVEN = NAMED | {"context_dim": 2}
@@ -14,7 +14,8 @@ BOUNDARIES = ("linear", "interval", "free", "extended", "half_turn", "periodic")
 ZUKO = {"min_width": 0, "min_height": 0, "logit_bound": 3.0, "derivative": "exp", "derivative_bound": 6.0}
 DOMAINS = {
     "logit": {"low": -9.0, "high": [8.0, 9.0, 9.5]}, "log": {"low": -9.0}, "softplus": {"low": -9.0},
-    "logistic_to_normal": {}, "leaky_tanh": {"low": 1.2}, "leaky_relu": {"low": 0.4}, "log_tanh": {"low": 0.8},
+    "probit": {"low": -9.0, "high": 9.0}, "logistic_to_normal": {}, "leaky_tanh": {"low": 1.2},
+    "leaky_relu": {"low": 0.4}, "log_tanh": {"low": 0.8},
 }  # fmt: skip
 SCALES = (
     "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
@@ -23,9 +24,11 @@ SCALES = (
 ACTIVATIONS = "relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"
 
 
-def spec(dim, *layers, context=0, base=None, standardize=False):
+def spec(dim, *layers, context=0, base=None, standardize=False, embedding=None):
     """A flow of layers (kind, options), an inverted one with a minus before its kind."""
     made = Spec(dim, context, dtype="float64")
+    if embedding:
+        made.set_embedding(embedding)
     for kind, options in layers:
         getattr(made, f"add_{kind.removeprefix('-')}")(**options)
         if kind.startswith("-"):
@@ -168,4 +171,28 @@ def bases():
     return {f"base-{name}": flow for name, flow in found.items()}
 
 
-EVERY = {**named(), **layers(), **bases()}
+def unknown():
+    """What no exporter knows yet, each wherever there can be one; `probit` is among the domains."""
+    spline, normed = SMALL | {"transformer": LinearSpline(4)}, SMALL | {"layer_norm": True}
+    found = {f"linear_spline-{kind}": spec(3, (kind, spline)) for kind in ("coupling", "-coupling", "autoregressive")}
+    found["linear_spline-elementwise"] = spec(3, ("elementwise", {"transformer": LinearSpline(4)}))
+    for kind in ("coupling", "elementwise", "planar", "radial"):
+        found[f"layer_norm-{kind}"] = spec(3, (kind, normed), context=2, standardize=True)
+    found["layer_norm-base"] = spec(3, context=2, base=("normal", normed))
+    found["embedding"] = spec(3, ("coupling", SMALL), context=4, embedding=Embedding(2, hidden=(5,)))
+    return found
+
+
+def unknown_bases():
+    """Bases that no exporter knows yet."""
+    found = {"beta": ("beta", {"low": -20.0, "high": 20.0})}
+    for name in ("full", "precision"):
+        found[f"mixture-{name}"] = "mixture", {"components": 3, "covariance": name}
+    found["mixture-epsilon"] = "mixture", {"components": 3, "epsilon": 1e-4}
+    found["mixture-softplus"] = "mixture", {"components": 3, "diagonal": "softplus"}
+    given = {f"{name}-given": (base[0], base[1] | SMALL) for name, base in found.items() if base[0] == "mixture"}
+    every = found | given
+    return {f"base-{name}": spec(3, ("coupling", SMALL), context=2, base=base) for name, base in every.items()}
+
+
+EVERY = {**named(), **layers(), **bases(), **unknown(), **unknown_bases()}

@@ -910,8 +910,10 @@ def named(library):
     if library in ("pyro", "pocomc"):  # their flows are no modules
         return flows
     made = {}
-    for seed, (name, flow) in enumerate(flows.items()):  # deep flows of many columns lose few digits with small weights
-        made[name] = randomise(flow, seed, WEIGHT / 3 if name.startswith("images") else WEIGHT)
+    for seed, (name, flow) in enumerate(flows.items()):
+        # With small weights deep flows of many columns lose few digits, and so do covariances that a network makes.
+        small = name.startswith(("images", "mixture-full-"))
+        made[name] = randomise(flow, seed, WEIGHT / 3 if small else WEIGHT)
     if library == "zuko":
         _shift_triangle(made["parts"])
     return made

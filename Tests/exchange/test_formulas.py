@@ -39,6 +39,17 @@ def test_roots_of_mixtures(family, target):
     assert ((again - y).abs() <= allowed).all()
 
 
+def test_sinh_arcsinh_far_out():
+    """In float32, where the square of x overflows."""
+    x = torch.cat([-torch.logspace(-6, 37, 200), torch.logspace(-6, 37, 200)])
+    np.testing.assert_allclose(_formulas.arsinh(MATHS, x), np.arcsinh(x.double()), rtol=1e-6)
+    made = Transformer({"transformer": "sinh_arcsinh", "scale_bound": 3.0}, (0.0, 0.0))
+    p = torch.zeros((400, 2))
+    y, log_slope = _formulas.element_map(MATHS, made, p, x, False)
+    np.testing.assert_allclose(y, x, rtol=3e-5)
+    np.testing.assert_allclose(log_slope, 0.0, atol=3e-5)
+
+
 def test_probits():
     x = torch.cat([-torch.logspace(-6, 2.5, 300), torch.logspace(-6, 2.5, 300)]).double()
     z, log_slope = _formulas.domain(MATHS, "logistic_to_normal", {}, x, False)

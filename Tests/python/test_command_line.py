@@ -44,9 +44,9 @@ def test_the_page_runs(tmp_path, capsys):
 
 def test_every_command_is_on_the_page():
     for name in cli.COMMANDS:
-        assert re.search(rf"`?(diffeo )?{name}\b", TEXT), name
+        assert re.search(rf"(diffeo |`){name}\b", TEXT), name
 
 
 def test_the_shown_statuses_are_those_of_the_help():
-    for status in re.findall(r"^\| (\d+)", TEXT, re.MULTILINE):
-        assert status in cli.parser().epilog
+    shown = re.findall(r"^\| (\d[\d, ]*) \|", TEXT, re.MULTILINE)
+    assert re.findall(r"\d+", " ".join(shown)) == re.findall(r"\d+", cli.parser().epilog)

@@ -74,9 +74,36 @@ static double scalar(const mxArray *x, const char *name) {
   return number;
 }
 
-/* A field of options, if it is there. */
-#define OPTION(given, options, field, kind) \
-  if (mxGetField(given, 0, #field)) (options).field = (kind)mxGetScalar(mxGetField(given, 0, #field))
+/* An option by its name, and where its number goes: to one of these. */
+struct option {
+  const char *name;
+  int64_t *whole;
+  double *number;
+};
+
+/* Those that the struct has; a field that is none of them is an error. */
+static void read_options(const mxArray *given, const struct option *options, size_t count) {
+  char message[128];
+  if (!mxIsStruct(given) || mxGetNumberOfElements(given) != 1) fail("EINVAL", "options are no struct");
+  for (int field = 0; field < mxGetNumberOfFields(given); field++) {
+    const char *name = mxGetFieldNameByNumber(given, field);
+    const mxArray *value = mxGetFieldByNumber(given, 0, field);
+    size_t i = 0;
+    while (i < count && strcmp(options[i].name, name)) i++;
+    if (i == count) {
+      snprintf(message, sizeof message, "there is no option '%s'", name);
+      fail("EINVAL", message);
+    }
+    if (options[i].whole)
+      *options[i].whole = (int64_t)scalar(value, name);
+    else if (mxIsNumeric(value) && mxGetNumberOfElements(value) == 1)
+      *options[i].number = mxGetScalar(value);
+    else {
+      snprintf(message, sizeof message, "%s must be a number", name);
+      fail("EINVAL", message);
+    }
+  }
+}
 
 static mxArray *create(const mxArray *kind, const mxArray *given) {
   static const struct {
@@ -94,10 +121,15 @@ static mxArray *create(const mxArray *kind, const mxArray *given) {
   mxGetString(kind, name, sizeof name);
   diffeo_architecture_options options;
   check(diffeo_architecture_options_init(&options, sizeof options));
-  OPTION(given, options, dim, int64_t);
-  OPTION(given, options, context_dim, int64_t);
-  OPTION(given, options, transforms, int64_t);
-  OPTION(given, options, seed, uint64_t);
+  int64_t seed = (int64_t)options.seed;
+  const struct option known[] = {
+      {"dim", &options.dim, NULL},
+      {"context_dim", &options.context_dim, NULL},
+      {"transforms", &options.transforms, NULL},
+      {"seed", &seed, NULL},
+  };
+  read_options(given, known, sizeof known / sizeof *known);
+  options.seed = (uint64_t)seed;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (strcmp(kinds[i].name, name)) continue;
     diffeo_flow *flow = NULL;
@@ -112,13 +144,19 @@ static mxArray *create(const mxArray *kind, const mxArray *given) {
 static mxArray *fit(const diffeo_flow *flow, const mxArray *x, const mxArray *context, const mxArray *given) {
   diffeo_train_options options;
   check(diffeo_train_options_init(&options, sizeof options));
-  OPTION(given, options, max_epochs, int64_t);
-  OPTION(given, options, batch_size, int64_t);
-  OPTION(given, options, patience, int64_t);
-  OPTION(given, options, learning_rate, double);
-  OPTION(given, options, validation_fraction, double);
-  OPTION(given, options, seed, uint64_t);
-  OPTION(given, options, threads, int32_t);
+  int64_t seed = (int64_t)options.seed, threads = options.threads;
+  const struct option known[] = {
+      {"max_epochs", &options.max_epochs, NULL},
+      {"batch_size", &options.batch_size, NULL},
+      {"patience", &options.patience, NULL},
+      {"learning_rate", NULL, &options.learning_rate},
+      {"validation_fraction", NULL, &options.validation_fraction},
+      {"seed", &seed, NULL},
+      {"threads", &threads, NULL},
+  };
+  read_options(given, known, sizeof known / sizeof *known);
+  options.seed = (uint64_t)seed;
+  options.threads = threads < INT32_MAX ? (int32_t)threads : INT32_MAX; /* which the library refuses */
   diffeo_flow *trained = NULL;
   check(diffeo_fit_f64(flow, &options, numbers(x), rows(x), numbers(context), rows(context), NULL, NULL, NULL, &trained,
                        NULL));

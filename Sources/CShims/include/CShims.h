@@ -12,8 +12,8 @@ int cshims_instruction_set(void);
 /* Processors that this process may run on, at least 1. */
 int cshims_processors(void);
 
-/* Of a thread (a pthread_t, which bare metal has not): its name, at most 15 bytes, and the one processor that it may run on. pin gives 0, or 1 if the process may
- * not use that, 2 if this system knows no such thing. */
+/* Of a thread (a pthread_t, which bare metal has not): its name, at most 15 bytes, and the one processor that it may run
+ * on. pin gives 0, or 1 if the process may not use that, 2 if this system knows no such thing. */
 void cshims_name_thread(uintptr_t thread, const char *name);
 int cshims_pin_thread(uintptr_t thread, int processor);
 

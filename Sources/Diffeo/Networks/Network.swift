@@ -27,8 +27,9 @@ struct Network<S: Scalar>: BitwiseCopyable {
   ///     (sums + side, or sums * side) + state of the layer two before
   ///
   /// and the next layer reads activation(scale state + shift), or with layer normalisation that of
-  /// (state - its mean over the units) / its deviation in place of the state; each of these may be missing. In a plain network there is
-  /// just the activation; a residual block is two layers, the second of which has the state of the one before the block.
+  /// (state - its mean over the units) / its deviation in place of the state; each of these may be missing. In a plain
+  /// network there is just the activation; a residual block is two layers, the second of which has the state of the one
+  /// before the block.
   struct Step: BitwiseCopyable {
     /// The matrix, among `layers`, that makes the side of the context; what is then done to it; and how it is used.
     var side: Int?

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, SupportsIndex, TypeAlias
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from ._abi import Array
 from ._arrays import Rows, integer, real, rows
 from ._columns import Cells, Column, as_data
+from ._judged import base, uniform_ends, without_columns
 from .errors import InvalidArgumentError, ShapeError, UnsupportedError
 
 Interval: TypeAlias = Literal["central", "shortest"]
@@ -142,12 +142,10 @@ class Given:
         self.rest = tuple(j for j in range(flow.dim) if j not in self.given)
         if not self.given or not self.rest:
             raise InvalidArgumentError(f"{len(self.given)} of {flow.dim} columns are given: it must be some, not all")
-        base = re.search(r"^  base  (\w+)", str(flow), re.MULTILINE)
-        self._base = base.group(1) if base else ""
+        self._base = base(flow).partition(":")[0]
         if self._base not in ("standard_normal", "logistic", "uniform"):
             raise UnsupportedError(f"given is for the bases standard_normal, logistic and uniform, not {self._base}")
-        self._plain = flow.with_parameters(flow.parameters())  # the same without kinds of columns
-        self._plain.columns = self._plain.context_columns = None
+        self._plain = without_columns(flow)
         self._inside = self._plain.sample(_PROBES, *self._zero_context(), seed=0)
         self._check()
 
@@ -285,8 +283,7 @@ class Given:
         elif self._base == "logistic":
             each = -np.abs(z) - 2 * np.log1p(np.exp(-np.abs(z)))
         else:
-            ends = re.search(r"^  base  uniform.*\[(\S+), (\S+)\]", str(self._flow), re.MULTILINE)
-            low, high = (float(end) for end in ends.groups()) if ends else (-1.0, 1.0)
+            low, high = uniform_ends(self._flow)
             each = np.where((z >= low) & (z <= high), -math.log(high - low), -np.inf)
         found: Array = each.sum(axis=1)
         return found

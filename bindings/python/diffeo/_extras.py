@@ -5,13 +5,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_NAMES = {"sklearn": "scikit-learn", "scipy": "SciPy", "matplotlib": "Matplotlib"}
+_NAMES = {  # where a library is not called as it is imported
+    "sklearn": "scikit-learn",
+    "scipy": "SciPy",
+    "matplotlib": "Matplotlib",
+    "argparse_manpage": "argparse-manpage",
+}
 
 
-def optional(module: str, function: str, extra: str) -> Any:
-    """Import the module; where it is not installed, an ImportError that says what to install."""
+def optional(module: str, what: str, extra: str) -> Any:
+    """Import the module that a function or a command needs; without it, an ImportError that says what to install."""
     try:
         return import_module(module)
     except ImportError as error:
-        name = _NAMES[module.partition(".")[0]]
-        raise ImportError(f'{function} needs {name}: pip install "diffeo[{extra}]"') from error
+        library = module.partition(".")[0]
+        raise ImportError(f'{what} needs {_NAMES.get(library, library)}: pip install "diffeo[{extra}]"') from error

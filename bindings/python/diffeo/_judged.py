@@ -60,6 +60,12 @@ def base(flow: Judged) -> str:
     return next(words[1] for words in lines if words[:1] == ["base"])
 
 
+def uniform_ends(flow: Judged) -> tuple[float, float]:
+    """Of a uniform base, the same for all columns."""
+    low, high = map(float, base(flow).partition("[")[2].rstrip("]").split(","))
+    return low, high
+
+
 def layer_kinds(flow: Judged) -> list[str]:
     """The kinds of the layers, first that of the data."""
     lines = [line.split(maxsplit=1) for line in str(flow).splitlines()]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ._abi import Array
 from ._arrays import integer, real, real_array, seed64
 from ._extras import optional
-from ._judged import Judged, base
+from ._judged import Judged, base, uniform_ends
 from .errors import InvalidArgumentError, NumericError, ShapeError, UnsupportedError
 
 __all__ = [
@@ -311,7 +311,7 @@ def pit(flow: Judged, x: npt.ArrayLike, context: npt.ArrayLike | None = None) ->
     >>> u.shape, bool(abs(u.mean() - 0.5) < 0.05)
     ((1000, 2), True)
     """
-    kind, _, detail = base(flow).partition(":")
+    kind = base(flow).partition(":")[0]
     if kind not in ("standard_normal", "logistic", "uniform"):
         raise UnsupportedError(
             f"pit takes flows whose base is standard_normal, logistic or uniform; the base of this one is {kind}"
@@ -320,7 +320,7 @@ def pit(flow: Judged, x: npt.ArrayLike, context: npt.ArrayLike | None = None) ->
     if kind == "logistic":
         return 0.5 * (1 + np.tanh(z / 2))
     if kind == "uniform":
-        low, high = map(float, detail.partition("[")[2].rstrip("]").split(","))
+        low, high = uniform_ends(flow)
         placed: Array = np.clip((z - low) / (high - low), 0, 1)
         return placed
     below = map(math.erfc, (-z.ravel() / math.sqrt(2)).tolist())  # NumPy has no error function

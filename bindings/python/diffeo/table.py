@@ -7,7 +7,7 @@ layers are splines on the circle, and columns of the line are on it, too, in bet
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,19 +18,28 @@ from . import _columns, _rows, architectures
 from ._abi import Array
 from ._arrays import labels, rows
 from ._columns import Cells, Column, Columns
-from ._words import Domain
+from ._words import Domain, Order
 from .errors import InvalidArgumentError, ShapeError, UnsupportedError
 from .flow import Flow
-from .spec import Mixture, Spec, Spline
+from .spec import Spec, Spline
 
+FLOWS = (
+    "spline_autoregressive",
+    "spline_coupling",
+    "maf",
+    "realnvp",
+    "cdf_flow",
+    "iaf",
+    "glow",
+    "nice",
+    "made",
+    "planar",
+    "radial",
+)
 _FLOAT64 = np.dtype(np.float64)
 _LOOKED_AT = 1 << 20  # rows that scales are taken from, at most
 # Where the circle of an angle is cut, as a part of its turn: no row lies there, as it is no fraction of small numbers.
 _CUT = (3 - 5**0.5) / 2
-# Of functions of `architectures` that have no such options.
-_LEFT_OUT = {
-    "actnorm": False, "batch_norm": False, "random_order": False, "periodic": False, "base": None, "conditional": None,
-}  # fmt: skip
 _SHRINK = 1 / 3  # of standardised columns on the line before they go to the circle: 3 deviations to 0.46 of the half
 
 
@@ -96,51 +105,49 @@ def for_table(
         raise ValueError("context_kinds is given, but there is no context")
     made = _flow(flow, columns, looked_at, context_dim, options)
     made.columns = columns
-    if given is not None and any(isinstance(column, Column) for column in given):
+    if given is not None:
         made.context_columns = given
     return made
 
 
 def _flow(name: str, columns: Columns, x: Array, context_dim: int, options: dict[str, Any]) -> Flow:
-    layers = _LAYERS.get(name)
-    if layers is None:
-        raise ValueError(f"flow must be one of {', '.join(map(repr, _LAYERS))}, not {name!r}")
-    maker = getattr(architectures, name)
-    if all(column.kind == "real" for column in columns) and not options.get("periodic"):
-        made: Flow = maker(len(columns), context_dim=context_dim, **options)
-        return made
-    bound = inspect.signature(maker).bind(len(columns), context_dim=context_dim, **options)
-    bound.apply_defaults()
-    o = SimpleNamespace(**_LEFT_OUT | bound.arguments)
-    if o.periodic:
+    if name not in FLOWS:
+        raise ValueError(f"flow must be one of {', '.join(map(repr, FLOWS))}, not {name!r}")
+    if options.get("periodic"):
         raise InvalidArgumentError("periodic is for tables of angles alone: give columns the kind 'angle'")
-    spec = Spec(len(columns), context_dim, o.dtype)
-    if context_dim and o.standardize:
-        spec.standardize_context(robust=o.standardize == "robust")
-    angles = [j for j, column in enumerate(columns) if column.kind == "angle"]
-    if angles and not name.startswith("spline"):
+    maker = getattr(architectures, name)
+    if any(column.kind == "angle" for column in columns):
+        given = inspect.signature(maker).bind(len(columns), context_dim=context_dim, **options)
+        return _with_angles(name, columns, x, given)
+    made: Flow = maker(len(columns), context_dim=context_dim, **options)
+    if all(column.kind == "real" for column in columns):
+        return made
+    return made.after(_to_line(Spec(len(columns)), columns))
+
+
+def _with_angles(name: str, columns: Columns, x: Array, given: inspect.BoundArguments) -> Flow:
+    given.apply_defaults()
+    o = SimpleNamespace(**{"random_order": False} | given.arguments)  # couplings have no such option
+    if name not in ("spline_autoregressive", "spline_coupling"):
         raise UnsupportedError(f"{name} has no angles: take spline_autoregressive or spline_coupling")
-    if angles and (o.base is not None or o.bound is not None):
+    if o.base is not None or o.bound is not None:
         raise UnsupportedError("a table with angles has its own base and bound")
-    if len(angles) == len(columns):
+    spec = Spec(len(columns), o.context_dim, o.dtype)
+    if o.context_dim and o.standardize:
+        spec.standardize_context(robust=o.standardize == "robust")
+    if o.embedding is not None:
+        spec.set_embedding(o.embedding)
+    if all(column.kind == "angle" for column in columns):
         _on_torus(spec, columns, o, name)
     else:
-        _to_line(spec, columns)
-        if angles:
-            _on_circles(spec, columns, x, o, name)
-        else:
-            if o.standardize and o.conditional != "bernoulli":
-                spec.add_standardize(robust=o.standardize == "robust")
-            layers(spec, o)
-            if o.base is not None:
-                spec.set_base(o.base)
+        _on_circles(_to_line(spec, columns), columns, x, o, name)
     return spec.build(o.seed)
 
 
 # ------------------------------------------------------------------------------------------------------ parts of specs
 
 
-def _to_line(spec: Spec, columns: Columns) -> None:
+def _to_line(spec: Spec, columns: Columns) -> Spec:
     """Columns to the line, each by the map of its kind."""
     domains: dict[str, Domain] = {"positive": "log", "interval": "logit", "count": "softplus", "category": "logit"}
     for kind, domain in domains.items():
@@ -149,6 +156,7 @@ def _to_line(spec: Spec, columns: Columns) -> None:
             low = [columns[j].low or 0.0 for j in chosen]
             high = [_high(columns[j]) for j in chosen] if domain == "logit" else None
             spec.add_domain(domain, chosen, low, high)
+    return spec
 
 
 def _high(column: Column) -> float:
@@ -220,140 +228,12 @@ def _scale(values: Array, robust: bool) -> tuple[float, float]:
 
 def _add_spline(spec: Spec, o: Any, name: str, i: int) -> None:
     spline = Spline(bins=o.bins, low=-1, high=1, boundary="periodic")
+    network = {word: getattr(o, word) for word in ("hidden", "activation", "blocks", "dropout")}
     if name == "spline_coupling":
-        spec.add_coupling(mask=_mask(o, i), transformer=spline, **_network(o))
+        spec.add_coupling(mask=("even", "odd")[i % 2], transformer=spline, **network)
     else:
-        spec.add_autoregressive(order=_order(o, i), transformer=spline, **_network(o))
-
-
-# ---------------------------------------------------------------------------------------------- layers of flows by name
-#
-# As in Sources/Diffeo/Flows/Architectures.swift, which a test holds them to.
-
-
-def _network(o: Any) -> dict[str, Any]:
-    return {word: getattr(o, word) for word in ("hidden", "activation", "blocks", "dropout")}
-
-
-def _of_context(o: Any) -> dict[str, Any]:
-    return _network(o) if o.context_dim else {}
-
-
-def _mask(o: Any, i: int) -> Any:
-    return "random" if o.random_order else ("even", "odd")[i % 2]
-
-
-def _order(o: Any, i: int) -> Any:
-    return "random" if o.random_order else ("natural", "reversed")[i % 2]
-
-
-def _each(spec: Spec, o: Any, add: Callable[[int], object]) -> None:
-    for i in range(int(o.transforms)):
-        if o.actnorm:
-            spec.add_actnorm()
-        add(i)
-        if o.batch_norm:
-            spec.add_batch_norm()
-
-
-def _nice(spec: Spec, o: Any) -> None:
-    _each(spec, o, lambda i: spec.add_coupling(mask=_mask(o, i), scale="additive", **_network(o)))
-    spec.add_elementwise_affine(shift=False).set_base("logistic")
-
-
-def _realnvp(spec: Spec, o: Any) -> None:
-    _each(spec, o, lambda i: spec.add_coupling(mask=_mask(o, i), scale=o.scale, **_network(o)))
-
-
-def _glow(spec: Spec, o: Any) -> None:
-    for _ in range(int(o.transforms)):
-        spec.add_actnorm().add_lu().add_coupling(mask="last", scale=o.scale, **_network(o))
-
-
-def _made(spec: Spec, o: Any) -> None:
-    drawn: dict[str, Any] = {"order": "random", "degrees": "random"} if o.random_order or o.masks > 1 else {}
-    mixture = {"components": o.components} if o.conditional == "mixture" else {}
-    spec.set_base_made(conditional=o.conditional, masks=o.masks, **mixture, **drawn, **_network(o))
-
-
-def _maf(spec: Spec, o: Any) -> None:
-    _each(spec, o, lambda i: spec.add_autoregressive(order=_order(o, i), scale=o.scale, **_network(o)))
-    if o.components:
-        _made(spec, _with(o, conditional="mixture", masks=1))
-
-
-def _iaf(spec: Spec, o: Any) -> None:
-    _each(spec, o, lambda i: spec.add_autoregressive(order=_order(o, i), scale=o.scale, **_network(o)).invert())
-    if o.context_dim:
-        spec.set_base("normal", **_of_context(o))
-
-
-def _planar(spec: Spec, o: Any) -> None:
-    if o.dim > 1:
-        spec.add_lu(permuted=False)
-    _each(spec, o, lambda i: spec.add_planar(**_of_context(o)).invert())
-
-
-def _radial(spec: Spec, o: Any) -> None:
-    if o.dim > 1:
-        spec.add_lu(permuted=False)
-    _each(spec, o, lambda i: spec.add_radial(**_of_context(o)).invert())
-
-
-def _cdf_flow(spec: Spec, o: Any) -> None:
-    mixture = Mixture(components=o.components)
-    _each(spec, o, lambda i: spec.add_autoregressive(order=_order(o, i), transformer=mixture, **_network(o)))
-    spec.set_base("logistic")
-
-
-def _spline_coupling(spec: Spec, o: Any) -> None:
-    def add(i: int) -> None:
-        spec.add_coupling(mask="first", transformer=_line_spline(o), **_network(o))
-
-    _mixed(spec, o, add)
-
-
-def _spline_autoregressive(spec: Spec, o: Any) -> None:
-    def add(i: int) -> None:
-        spec.add_autoregressive(order=_order(o, i), transformer=_line_spline(o), **_network(o))
-
-    _mixed(spec, o, add)
-
-
-def _line_spline(o: Any) -> Spline:
-    bound = 4.0 if o.bound is None else float(o.bound)
-    return Spline(bins=o.bins, low=-bound, high=bound)
-
-
-def _mixed(spec: Spec, o: Any, add: Callable[[int], object]) -> None:
-    """Splines between linear layers, which mix the columns."""
-    for i in range(int(o.transforms)):
-        if o.dim > 1:
-            spec.add_lu()
-        add(i)
-    if o.dim > 1:
-        spec.add_lu()
-
-
-def _with(o: Any, **words: Any) -> SimpleNamespace:
-    """The same with other words."""
-    return SimpleNamespace(**vars(o) | words)
-
-
-_LAYERS: dict[str, Callable[[Spec, Any], None]] = {
-    "spline_autoregressive": _spline_autoregressive,
-    "spline_coupling": _spline_coupling,
-    "maf": _maf,
-    "realnvp": _realnvp,
-    "cdf_flow": _cdf_flow,
-    "iaf": _iaf,
-    "glow": _glow,
-    "nice": _nice,
-    "made": _made,
-    "planar": _planar,
-    "radial": _radial,
-}
-FLOWS = tuple(_LAYERS)
+        order: Order = "random" if o.random_order else ("natural", "reversed")[i % 2]
+        spec.add_autoregressive(order=order, transformer=spline, **network)
 
 
 # ------------------------------------------------------------------------------------------------------- the data

@@ -168,6 +168,19 @@ def test_rows_that_memory_does_not_hold_train_alike(fitted, tmp_path):
     assert np.isfinite(b.log_prob(FRAME[["mass", "phi", "n"]], FRAME[["label"]])).all()
 
 
+def test_the_same_training_makes_the_same_file(fitted, tmp_path):
+    out = tmp_path / "flow.h5"
+    assert run("fit", fitted / "data.csv", "-o", out, *KINDS, *SMALL) == 0
+    assert out.read_bytes() == (fitted / "flow.h5").read_bytes()
+
+
+def test_a_mistaken_command_leaves_the_checkpoint(fitted, tmp_path):
+    checkpoint = tmp_path / "flow.h5.checkpoint"
+    checkpoint.write_bytes(b"of a long training")
+    assert run("fit", fitted / "data.csv", "-o", tmp_path / "flow.h5", *KINDS, "--drop", "nothing") == 1
+    assert checkpoint.exists()
+
+
 def test_an_interrupted_training_goes_on(fitted, tmp_path, monkeypatch, capsys):
     arguments = ["fit", fitted / "data.csv", *KINDS, "--epochs", "4", "--transforms", "1", "--hidden", "8", "-q"]
     assert run(*arguments, "-o", tmp_path / "whole.h5") == 0
@@ -314,6 +327,18 @@ def test_samples_of_many_contexts(fitted, tmp_path, monkeypatch):
     assert np.load(tmp_path / "one.npy").shape == (150, 3)
 
 
+def test_samples_without_a_seed_are_not_gone_on_with(fitted, tmp_path, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(diffeo.Flow, "sample_and_log_prob", interrupt)
+    arguments = ["sample", fitted / "flow.h5", "-n", 5, "--context", "a", "-o", tmp_path / "x.npy", "-q"]
+    assert run(*arguments) == 130
+    assert capsys.readouterr().err == "diffeo: interrupted\n"
+    assert run(*arguments, "--seed", 1) == 130
+    assert "--resume goes on" in capsys.readouterr().err
+
+
 def test_files_larger_than_memory_are_scored_in_little(tmp_path):
     rows = 400_000
     x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", "f8", (rows, 8))
@@ -370,7 +395,7 @@ def test_export_of_a_graph(fitted, tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_hdf5_with_matrices(tmp_path):
+def test_hdf5_with_matrices(tmp_path, monkeypatch, capsys):
     import h5py
 
     with h5py.File(tmp_path / "data.h5", "w") as file:
@@ -382,6 +407,20 @@ def test_hdf5_with_matrices(tmp_path):
     flow = diffeo.load(tmp_path / "f.h5")
     assert (flow.columns, flow.context_columns) == (("x.0", "x.1"), ("c.0", "c.1"))
     assert run("score", tmp_path / "f.h5", data, *choose, "-o", tmp_path / "s.npy", "-q") == 0
+    # A part of other data sets is not gone on with.
+    with h5py.File(data, "a") as file:
+        file["y"] = np.zeros((200, 4))
+        file["z"] = np.ones((200, 4))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    arguments = ["score", tmp_path / "f.h5", data, "-o", tmp_path / "s.npy"]
+    with monkeypatch.context() as patch:
+        patch.setattr(diffeo.Flow, "log_prob", interrupt)
+        assert run(*arguments, "--dataset", "y") == 130
+    assert run(*arguments, "--dataset", "z", "--resume") == 1
+    assert "is of another command, or of other data" in capsys.readouterr().err
     # Columns of another file, by order.
     np.save(tmp_path / "data.npy", np.zeros((5, 4)))
     assert run("score", tmp_path / "f.h5", tmp_path / "data.npy", "-o", tmp_path / "s.npy", "-q") == 0
@@ -429,7 +468,9 @@ def test_hdf5_with_matrices(tmp_path):
             ["fit", "data.csv", "-o", "f.h5", "--weights", "w", "--drop", "w,label", "--columns", "w:count"],
             "column 'w' is",
         ),
-        (["export", "flow.h5", "--numpy", "no/f.npz"], "no"),
+        (["export", "flow.h5", "--numpy", "no/f.npz"], "no: no such folder"),
+        (["fit", "data.csv", "-o", "no/f.h5"], "no: no such folder"),
+        (["fit", "data.csv", "-o", "f.h5", "--threads", "0"], "--threads is 0, it must be 1 or more"),
         (["convert", "c.pt", "--like", "nothing", "-o", "f.h5"], "--like is 'nothing'"),
     ],
 )

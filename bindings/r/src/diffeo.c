@@ -62,6 +62,11 @@ static uint64_t whole(SEXP x, const char *name) {
   return (uint64_t)number;
 }
 
+static const char *string(SEXP x, const char *name) {
+  if (TYPEOF(x) != STRSXP || Rf_xlength(x) != 1) Rf_error("%s must be one string", name);
+  return CHAR(STRING_ELT(x, 0));
+}
+
 static void end_workspace(SEXP pointer) {
   diffeo_workspace_destroy(R_ExternalPtrAddr(pointer));
   R_ClearExternalPtr(pointer);
@@ -74,26 +79,29 @@ static SEXP workspace(SEXP threads) {
   return owned(made, "workspace", end_workspace);
 }
 
-/* A number of a list by its name, written to *to where it is there; a kind of number each. */
+/* What a list has by its name, or NULL. */
 static SEXP element(SEXP list, const char *name) {
   SEXP names = Rf_getAttrib(list, R_NamesSymbol);
   for (R_xlen_t i = 0; i < Rf_xlength(list); i++)
     if (!strcmp(CHAR(STRING_ELT(names, i)), name)) return VECTOR_ELT(list, i);
   return R_NilValue;
 }
-#define OPTION(list, options, field, kind) \
-  if (!Rf_isNull(element(list, #field))) (options).field = (kind)Rf_asReal(element(list, #field))
+/* A number of a list, if it is there: to the option of its name. */
+#define WHOLE(list, options, field) \
+  if (!Rf_isNull(element(list, #field))) (options).field = (int64_t)whole(element(list, #field), #field)
+#define NUMBER(list, options, field) \
+  if (!Rf_isNull(element(list, #field))) (options).field = Rf_asReal(element(list, #field))
 
 /* --------------------------------------------------------------------------------------------------------- flows */
 
 static SEXP flow_load(SEXP path) {
   diffeo_flow *flow = NULL;
-  check(diffeo_flow_load(CHAR(STRING_ELT(path, 0)), &flow));
+  check(diffeo_flow_load(string(path, "path"), &flow));
   return new_flow(flow);
 }
 
 static SEXP flow_save(SEXP flow, SEXP path) {
-  check(diffeo_flow_save(flow_of(flow), CHAR(STRING_ELT(path, 0))));
+  check(diffeo_flow_save(flow_of(flow), string(path, "path")));
   return R_NilValue;
 }
 
@@ -113,11 +121,12 @@ static SEXP flow_new(SEXP kind, SEXP options) {
   diffeo_network_options network;
   check(diffeo_architecture_options_init(&architecture, sizeof architecture));
   check(diffeo_network_options_init(&network, sizeof network));
-  OPTION(options, architecture, dim, int64_t);
-  OPTION(options, architecture, context_dim, int64_t);
-  OPTION(options, architecture, transforms, int64_t);
-  OPTION(options, architecture, bins, int64_t);
-  OPTION(options, architecture, dtype, int32_t);
+  const char *name = string(kind, "kind");
+  WHOLE(options, architecture, dim);
+  WHOLE(options, architecture, context_dim);
+  WHOLE(options, architecture, transforms);
+  WHOLE(options, architecture, bins);
+  architecture.dtype = Rf_asInteger(element(options, "dtype"));
   architecture.seed = whole(element(options, "seed"), "seed");
   SEXP hidden = element(options, "hidden");
   if (!Rf_isNull(hidden)) {
@@ -128,12 +137,12 @@ static SEXP flow_new(SEXP kind, SEXP options) {
     architecture.network = &network;
   }
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    if (strcmp(kinds[i].name, CHAR(STRING_ELT(kind, 0)))) continue;
+    if (strcmp(kinds[i].name, name)) continue;
     diffeo_flow *flow = NULL;
     check(kinds[i].create(&architecture, &flow));
     return new_flow(flow);
   }
-  Rf_error("there is no flow '%s'", CHAR(STRING_ELT(kind, 0)));
+  Rf_error("there is no flow '%s'", name);
 }
 
 static SEXP flow_dims(SEXP flow) {
@@ -220,12 +229,12 @@ static SEXP trainer_new(SEXP pointer, SEXP x, SEXP context, SEXP weights, SEXP g
     Rf_error("weights has %d values, x has %d rows", (int)Rf_xlength(weights), (int)columns(x));
   diffeo_train_options options;
   check(diffeo_train_options_init(&options, sizeof options));
-  OPTION(given, options, max_epochs, int64_t);
-  OPTION(given, options, batch_size, int64_t);
-  OPTION(given, options, patience, int64_t);
-  OPTION(given, options, learning_rate, double);
-  OPTION(given, options, validation_fraction, double);
-  OPTION(given, options, threads, int32_t);
+  WHOLE(given, options, max_epochs);
+  WHOLE(given, options, batch_size);
+  WHOLE(given, options, patience);
+  NUMBER(given, options, learning_rate);
+  NUMBER(given, options, validation_fraction);
+  if (!Rf_isNull(element(given, "threads"))) options.threads = Rf_asInteger(element(given, "threads"));
   options.seed = whole(element(given, "seed"), "seed");
   diffeo_trainer *trainer = NULL;
   check(diffeo_trainer_create_f64(flow, &options, REAL(x), columns(x), numbers(context), columns(context),

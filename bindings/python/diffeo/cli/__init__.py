@@ -81,7 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             found = options.run(options)
         except KeyboardInterrupt:
-            again = ": the same command with --resume goes on" if hasattr(options, "resume") else ""
+            # Samples without a seed are drawn with another one the next time.
+            resumable = hasattr(options, "resume") and getattr(options, "seed", 0) is not None
+            again = ": the same command with --resume goes on" if resumable else ""
             return _fail(f"interrupted{again}", 130, as_json)
         except StoppedError as stop:
             return _fail(str(stop), stop.status, as_json)

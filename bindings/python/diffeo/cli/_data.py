@@ -14,8 +14,9 @@ import numpy.typing as npt
 from .. import _columns
 from .._abi import Array
 from .._columns import Column
+from .._extras import optional
+from .._files import folder
 from ..errors import InvalidArgumentError
-from ._show import needs
 
 BATCH = 1 << 15  # rows that are in memory together
 Values: TypeAlias = npt.NDArray[Any]  # [rows], of numbers or of words
@@ -85,7 +86,7 @@ class _Table:
     count: int | None = None
 
     def __init__(self, path: str) -> None:
-        self._path, self._pandas = path, needs("pandas", "pandas", f"reading {path}")
+        self._path, self._pandas = path, optional("pandas", f"reading {path}", "cli")
         separator = "\t" if ".tsv" in os.path.basename(path) else ","
         self._options: dict[str, Any] = {"sep": separator, "skipinitialspace": True}
         try:
@@ -119,7 +120,7 @@ class _Parquet:
     named = True
 
     def __init__(self, path: str) -> None:
-        parquet = needs("pyarrow.parquet", "pyarrow", f"reading {path}")
+        parquet = optional("pyarrow.parquet", f"reading {path}", "cli")
         self._file = parquet.ParquetFile(path)
         self.names = tuple(self._file.schema_arrow.names)
         self.count: int | None = self._file.metadata.num_rows
@@ -167,7 +168,7 @@ def _npy(path: str) -> Source:
 
 
 def _hdf5(path: str, datasets: Sequence[str] | None) -> Source:
-    h5py = needs("h5py", "h5py", f"reading {path}")
+    h5py = optional("h5py", f"reading {path}", "cli")
     file = h5py.File(path, "r")
     sets: dict[str, Any] = {}
 
@@ -289,7 +290,13 @@ class Spool(AbstractContextManager["Spool"]):
         self._file.close()
 
 
-def fingerprint(path: str) -> list[Any]:
-    """What tells whether a file is still the same, without reading it."""
+def fingerprint(path: str, datasets: Sequence[str] | None) -> list[Any]:
+    """What tells whether a file is still the same, without reading it, and the same data sets of it."""
     about = os.stat(path)
-    return [os.path.basename(path), about.st_size, about.st_mtime_ns]
+    return [os.path.basename(path), about.st_size, about.st_mtime_ns, datasets]
+
+
+def check_folder(path: str) -> None:
+    """Refuse a file in a folder that is not there, before anything is computed."""
+    if not os.path.isdir(within := folder(path)):
+        raise FileNotFoundError(2, "no such folder", within)

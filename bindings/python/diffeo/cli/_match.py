@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .. import _columns
 from .._abi import Array
 from .._columns import Column, Columns
 from ..errors import InvalidArgumentError
 from ..flow import Flow
-from . import _data
+from . import _data, _show, _stream
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +88,23 @@ class Matched:
         return tuple(
             Column.from_json(column.to_json() | {"name": name}) for name, column in zip(found, known, strict=True)
         )
+
+    def write(
+        self, options: argparse.Namespace, blocks: Sequence[_stream.Block], pieces: Callable[[int], Iterator[Array]]
+    ) -> int:
+        """The result of a command for these rows, as `_stream.write` has it; the number of rows."""
+        about = {
+            "command": options.command,
+            "flow": _stream.flow_digest(options.flow),
+            "data": _data.fingerprint(self.path, options.dataset),
+            "columns": [*map(str, self.x + self.context)],
+        }
+        rows = _stream.write(
+            options.output, blocks, self.flow.dtype, about, pieces,
+            total=self.source.count, resume=options.resume, quiet=options.quiet,
+        )  # fmt: skip
+        _show.wrote(options.output, rows, options.quiet)
+        return rows
 
     def batches(self, first: int = 0) -> Iterator[tuple[Array, Array | None]]:
         """Rows x and their contexts, as the flow takes them."""

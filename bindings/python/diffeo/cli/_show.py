@@ -27,14 +27,6 @@ def sentence(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def needs(module: str, package: str, what: str) -> Any:
-    """A library that a command needs, or a sentence."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise ImportError(f'{what} needs {package}: pip install "diffeo[cli]"') from None
-
-
 class Progress:
     """A bar of tqdm on a terminal, nothing elsewhere."""
 

@@ -18,8 +18,10 @@ import numpy as np
 from .. import _columns
 from .._abi import Array
 from .._columns import Column
+from .._extras import optional
 from ..errors import InvalidArgumentError
-from ._show import Progress, dumps, needs
+from ._data import check_folder
+from ._show import Progress, dumps
 
 _HEADER = 1 << 16
 _FORMATS = (".npy", ".csv", ".tsv", ".parquet", ".pq", ".h5", ".hdf5")
@@ -50,9 +52,7 @@ def check_output(path: str) -> None:
         return
     if not path.lower().endswith(_FORMATS):
         raise InvalidArgumentError(f"{path} is not .npy, .csv, .parquet or .h5, by its name")
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(2, "no such folder", folder)
+    check_folder(path)
 
 
 def write(
@@ -144,7 +144,7 @@ def _write_npy(
 def _write_h5(
     whole: str, _: str, blocks: Sequence[Block], dtype: np.dtype[Any], shape: tuple[int, ...], pieces: Iterator[Array]
 ) -> None:
-    h5py = needs("h5py", "h5py", f"writing {whole.removesuffix('.part.whole')}")
+    h5py = optional("h5py", f"writing {whole.removesuffix('.part.whole')}", "cli")
     with h5py.File(whole, "w") as file:
         sets = []
         for block in blocks:
@@ -165,7 +165,7 @@ def _write_h5(
 def _write_table(
     whole: str, path: str, blocks: Sequence[Block], dtype: np.dtype[Any], _: tuple[int, ...], pieces: Iterator[Array]
 ) -> None:
-    needs("pandas", "pandas", f"writing {whole.removesuffix('.part.whole')}")
+    optional("pandas", f"writing {whole.removesuffix('.part.whole')}", "cli")
     if not path.endswith((".parquet", ".pq")):
         with open(whole, "w", encoding="utf-8") as file:
             for i, rows in enumerate(pieces):
@@ -173,7 +173,7 @@ def _write_table(
             if file.tell() == 0:
                 _csv(np.empty((0, sum(block.width for block in blocks)), dtype), blocks, file, header=True)
         return
-    arrow, parquet = (needs(name, "pyarrow", f"writing {path}") for name in ("pyarrow", "pyarrow.parquet"))
+    arrow, parquet = (optional(name, f"writing {path}", "cli") for name in ("pyarrow", "pyarrow.parquet"))
     writer = None
     try:
         for rows in pieces:
@@ -199,7 +199,7 @@ def _csv(rows: Array, blocks: Sequence[Block], file: Any, header: bool, separato
 
 
 def _to_stdout(blocks: Sequence[Block], pieces: Callable[[int], Iterator[Array]]) -> int:
-    needs("pandas", "pandas", "writing text")
+    optional("pandas", "writing text", "cli")
     done = 0
     for rows in pieces(0):
         _csv(rows, blocks, sys.stdout, header=done == 0)

@@ -81,9 +81,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def _check_output(path: str) -> None:
     if not path.lower().endswith((".html", ".htm", ".json")):
         raise InvalidArgumentError(f"{path} is neither .html nor .json, by its name")
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(2, "no such folder", folder)
+    _data.check_folder(path)
 
 
 def _drawn(

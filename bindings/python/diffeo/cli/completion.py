@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._show import needs
+from .._extras import optional
 
 HELP = "print what a shell completes commands by"
 DESCRIPTION = (
@@ -21,9 +21,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """See `diffeo.cli`."""
-    try:
-        shtab = needs("shtab", "shtab", "completion")
-    except ImportError:
-        raise ImportError('completion needs shtab: pip install "diffeo[shell]"') from None
+    shtab = optional("shtab", "completion", "shell")
     print(shtab.complete(options.parser, options.shell))
     return {}

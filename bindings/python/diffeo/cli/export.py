@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from .._files import folder
 from ..flow import load
+from ._data import check_folder
 from ._show import dumps
 
 HELP = "write a flow for programs without Diffeo: ONNX, or plain arrays"
@@ -33,14 +35,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     flow = load(options.flow)
     path = options.onnx or options.numpy
+    check_folder(path)
     if options.onnx:
         to_onnx(flow, path)
     else:
         found = to_numpy(flow)
         arrays: dict[str, Any] = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
         attributes = {name: value for name, value in found.items() if name not in arrays}
-        folder = os.path.dirname(os.path.abspath(path))
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".diffeo-") as within:
+        with tempfile.TemporaryDirectory(dir=folder(path), prefix=".diffeo-") as within:
             whole = os.path.join(within, "flow.npz")
             with open(whole, "wb") as file:
                 np.savez(file, **arrays, attributes=np.array(dumps(attributes)))

@@ -99,14 +99,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     _check(options)
     if options.resume and os.path.exists(options.output) and not os.path.exists(checkpoint):
         raise InvalidArgumentError(f"{options.output} is finished: there is no {checkpoint} to go on with")
-    if not options.resume and os.path.exists(checkpoint):
-        os.unlink(checkpoint)
     with ExitStack() as closing:
         rows = _Rows(options, closing)
         flow = _flow(options, rows)
-        if options.threads is not None and options.threads < 1:
-            raise InvalidArgumentError(f"--threads is {options.threads}, it must be 1 or more")
         given = {name: getattr(options, name) for name in _FIT_OPTIONS if getattr(options, name) is not None}
+        if not options.resume and os.path.exists(checkpoint):
+            os.unlink(checkpoint)  # not before: what was wrong with the command has been said by now
         history = flow.fit(
             rows.train[0],
             rows.train[1],
@@ -140,13 +138,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check(options: argparse.Namespace) -> None:
-    folder = os.path.dirname(os.path.abspath(options.output))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(2, "no such folder", folder)
+    _data.check_folder(options.output)
     if not 0 <= options.test < 1:
         raise InvalidArgumentError(f"--test is {options.test:g}, it must be 0 or more, below 1")
     if not options.memory > 0:
         raise InvalidArgumentError(f"--memory is {options.memory:g}, it must be above 0")
+    if options.threads is not None and options.threads < 1:
+        raise InvalidArgumentError(f"--threads is {options.threads}, it must be 1 or more")
 
 
 def _flow(options: argparse.Namespace, rows: _Rows) -> Flow:
@@ -162,12 +160,9 @@ def _flow(options: argparse.Namespace, rows: _Rows) -> Flow:
     for name in given:
         if name not in known:
             raise InvalidArgumentError(f"--{name} is not for {options.flow}")
-    flow = table.for_table(
+    return table.for_table(
         rows.train[0], rows.x, options.flow, context=rows.raw_context, context_kinds=rows.context or None, **given
     )
-    if rows.context:
-        flow.context_columns = rows.context
-    return flow
 
 
 class _Rows:

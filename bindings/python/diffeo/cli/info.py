@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from .._columns import Columns
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             print(f"  {key} = {value}")
         print("  " + _told(rows))
     elif not options.json:
-        print(repr(flow), file=sys.stdout)
+        print(repr(flow))
     return {
         "dim": flow.dim,
         "shape": list(flow.shape),

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from .._abi import VERSION_STRING
-from ._show import needs
+from .._extras import optional
 
 HELP = "print the man page"
 DESCRIPTION = (
@@ -21,10 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """See `diffeo.cli`."""
-    try:
-        manpage = needs("argparse_manpage.manpage", "argparse-manpage", "the man page")
-    except ImportError:
-        raise ImportError('the man page needs argparse-manpage: pip install "diffeo[shell]"') from None
+    manpage = optional("argparse_manpage.manpage", "the man page", "shell")
     about = {
         "project_name": "diffeo",
         "version": VERSION_STRING,

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rows": each,
         "first_row": options.first_row,
         "context": options.context,
-        "data": _data.fingerprint(options.context_data) if data is not None else None,
+        "data": _data.fingerprint(options.context_data, options.dataset) if data is not None else None,
     }
     rows = _stream.write(
         options.output, blocks, flow.dtype, about, pieces, total=total, resume=options.resume, quiet=options.quiet

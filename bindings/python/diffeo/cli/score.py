@@ -10,7 +10,7 @@ import numpy as np
 
 from .._abi import Array
 from ..flow import load
-from . import _data, _match, _show, _stream
+from . import _match, _stream
 
 HELP = "give the log-density of each row of a file"
 DESCRIPTION = (
@@ -42,17 +42,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             outside += int((log_prob == -np.inf).sum())
             yield log_prob[:, None]
 
-    about = {
-        "command": "score",
-        "flow": _stream.flow_digest(options.flow),
-        "data": _data.fingerprint(options.data),
-        "columns": [*map(str, matched.x + matched.context)],
-    }
-    rows = _stream.write(
-        options.output, [_stream.Block("log_prob")], flow.dtype, about, pieces,
-        total=matched.source.count, resume=options.resume, quiet=options.quiet,
-    )  # fmt: skip
-    _show.wrote(options.output, rows, options.quiet)
+    rows = matched.write(options, [_stream.Block("log_prob")], pieces)
     # Of the rows that this run had to do.
     return {
         "output": options.output,

@@ -11,7 +11,7 @@ import numpy as np
 from .._abi import Array
 from .._columns import Column
 from ..flow import load
-from . import _data, _match, _show, _stream
+from . import _match, _stream
 
 HELP = "map the rows of a file to noise"
 DESCRIPTION = (
@@ -39,15 +39,5 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     names = [str(i) for i in range(flow.dim)] if flow.columns is None else [str(column) for column in flow.columns]
     blocks = [_stream.Block("z", tuple(map(Column, names))), _stream.Block("log_det")]
-    about = {
-        "command": "to-noise",
-        "flow": _stream.flow_digest(options.flow),
-        "data": _data.fingerprint(options.data),
-        "columns": [*map(str, matched.x + matched.context)],
-    }
-    rows = _stream.write(
-        options.output, blocks, flow.dtype, about, pieces,
-        total=matched.source.count, resume=options.resume, quiet=options.quiet,
-    )  # fmt: skip
-    _show.wrote(options.output, rows, options.quiet)
+    rows = matched.write(options, blocks, pieces)
     return {"output": options.output, "rows": rows}

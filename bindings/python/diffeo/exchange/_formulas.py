@@ -75,9 +75,11 @@ def signed(m: Maths, size: Tensor, like: Tensor) -> Tensor:
 
 
 def arsinh(m: Maths, x: Tensor) -> Tensor:
-    """The inverse of sinh, without cancellation."""
+    """The inverse of sinh, without cancellation, and where the square overflows."""
     u = abs(x)
-    return signed(m, m.log1p(u + u * (u / (m.sqrt(u * u + 1.0) + 1.0))), x)
+    long, short = m.maximum(u, 1.0), m.minimum(u, 1.0)
+    part = short / long
+    return signed(m, m.log1p(u + u * (u / (long * m.sqrt(part * part + 1.0) + 1.0))), x)
 
 
 def log_cosh(m: Maths, x: Tensor) -> Tensor:
@@ -373,7 +375,7 @@ def _bracket(m: Maths, family: str, parts: Sequence[Tensor], target: Tensor) -> 
 def domain(m: Maths, name: str, constants: Mapping[str, Real], x: Tensor, inverse: bool) -> Image:
     """A map from a domain to the line. Beyond the ends it is no number."""
     ends = {key: m.const(values, x) for key, values in constants.items()}
-    image: Image = _DOMAINS[name][inverse](m, x, **ends)
+    image: Image = DOMAINS[name][inverse](m, x, **ends)
     return image
 
 
@@ -474,7 +476,7 @@ def _log_tanh_inverse(m: Maths, z: Tensor, bound: Tensor) -> Image:
     return signed(m, x * m.exp(beyond / k), z), log_slope
 
 
-_DOMAINS: Mapping[str, tuple[Any, Any]] = {
+DOMAINS: Mapping[str, tuple[Any, Any]] = {
     "logit": (_logit, _logit_inverse),
     "log": (_log, lambda m, z, low: (m.exp(z) + low, z)),
     "softplus": (_softplus, _softplus_inverse),

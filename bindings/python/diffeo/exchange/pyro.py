@@ -300,6 +300,8 @@ def _cast(value: Any, dtype: str, seen: set[int]) -> Any:
     if id(value) in seen:
         return value
     seen.add(id(value))
+    if hasattr(value, "_validate_args"):  # else it raises or not, as whoever was imported last has it
+        value._validate_args = False
     for name, inner in list(getattr(value, "__dict__", {}).items()):
         kind = type(inner).__module__
         if hasattr(inner, "detach") or kind.startswith(("torch.distributions", "pyro.distributions")):
@@ -326,7 +328,8 @@ def source(flow: Any) -> Source:
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         with double():
-            log_prob = array(known.log_prob(tensor(z)))
+            noise = tensor(z)  # beyond the support torch says anything, unless all of torch validates
+            log_prob = array(known.log_prob(noise).masked_fill(~known.support.check(noise), -np.inf))
             return log_prob.sum(axis=1) if log_prob.ndim > 1 else log_prob
 
     def chain(parts: list[Step]) -> Map:

@@ -35,7 +35,7 @@ class FlowReport(Results):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page, or with a name that ends in .json the numbers."""
-        text = self.to_json() if os.fspath(path).endswith(".json") else self.html()
+        text = self.to_json() if os.fspath(path).lower().endswith(".json") else self.html()
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
 

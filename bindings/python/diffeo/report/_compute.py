@@ -716,7 +716,7 @@ _SIDES = (
 
 @dataclass(frozen=True)
 class Timing:
-    """Rows a second on this machine, the best of three; and how far a row is from where it came after both ways."""
+    """Rows a second on this machine, the best of three."""
 
     machine: str
     cores: int

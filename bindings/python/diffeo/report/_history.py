@@ -29,17 +29,19 @@ def keep(flow: Judged, history: History) -> None:
 
 
 def kept(flow: Judged) -> History | None:
-    """What `keep` has written, or None."""
+    """What `keep` has written; None without it, and for one with no epoch, as of a training that went on at its end."""
     try:
         said: dict[str, Any] = json.loads(flow.metadata[_KEY])
         for name, value in said.items():
             said[name] = [_long(each) for each in value] if isinstance(value, list) else value
-        return History(**(said | {"best_log_prob": _long(said["best_log_prob"])}))
-    except (KeyError, TypeError, ValueError):
+        return History(**(said | {"best_log_prob": _long(said["best_log_prob"])})) if said["epoch"] else None
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
 def _short(value: float) -> float | None:
+    if isinstance(value, int):
+        return value
     return float(f"{value:.7g}") if math.isfinite(value) else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -128,8 +128,8 @@ def _data(report: Results) -> str:
 def _history(report: Results) -> str:
     if report.history is None:
         return _section("Learning curve", report, None, _note("The history of the training was not given."))
-    named = report.history if isinstance(report.history, dict) else {"": report.history}
-    lines = [_note(f"{name}: {each}" if name else str(each)) for name, each in named.items()]
+    named = report.history if isinstance(report.history, Mapping) else {"": report.history}
+    lines = [_note(escape(f"{name}: {each}" if name else str(each))) for name, each in named.items()]
     figure = _figure(plot.history(report.history), "history", "Learning curve", "")
     return _section("Learning curve", report, None, figure, *lines)
 
