@@ -12,7 +12,7 @@ PYTEST = .venv/bin/pytest -q -n auto --dist worksteal
 # On x86-64 fused multiply-add has to be asked for.
 FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
 # Python that ruff looks after.
-CHECKED = bindings/python scripts/generate-interface scripts/declarations scripts/swift-core Tests/abi Tests/clients Tests/exchange Tests/inference examples
+CHECKED = bindings/python scripts/generate-interface scripts/declarations scripts/swift-core Tests/abi Tests/clients Tests/exchange Tests/fuzz Tests/inference examples
 # How many times as long the tests marked long are in `make test-long`.
 LENGTH ?= 20
 # Of the demo's weights and shuffling.
@@ -54,16 +54,18 @@ test-long: python ## the tests that have a long form, in it: damaged files, kill
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(PYTEST) -m long bindings/python
 	DIFFEO_TEST_LENGTH=$(LENGTH) $(WITH_LIBRARY) $(PYTEST) -m long Tests/inference
 
-# Files, sequences of calls, and the seed of both.
+# Files of flows, files of rows, sequences of calls, and the seed of all.
 FILES ?= 200000
+ROWS ?= 20000
 CALLS ?= 200000
 FUZZ_SEED ?= $(shell date +%s)
 
-fuzz: lib ## loads FILES=200000 mutated files, their checksums repaired, and makes CALLS=200000 sequences of calls; keeps in build/fuzz what ends a process
+fuzz: lib ## loads FILES=200000 mutated files, their checksums repaired, ROWS=20000 of rows to train on, and makes CALLS=200000 sequences of calls; keeps in build/fuzz what ends a process
 	@mkdir -p build/fuzz
 	cc -O2 -Wall -Wextra -Iinclude -Ibindings/c Tests/fuzz/fuzz.c -o build/fuzz/fuzz -ldl
 	$(WITH_LIBRARY) build/fuzz/fuzz $(CALLS) $(FUZZ_SEED) build/fuzz
 	$(WITH_LIBRARY) build/fuzz/fuzz $(FILES) $(FUZZ_SEED) build/fuzz Tests/files/*/*.h5 Tests/fuzz/corpus/*.h5
+	$(WITH_LIBRARY) build/fuzz/fuzz $(ROWS) $(FUZZ_SEED) build/fuzz Tests/fuzz/data/*.h5
 
 test-portable: system ## the tests of the core as it is on 64-bit ARM, on x86-64; compiles the kernels for ARM
 	DIFFEO_KERNELS=portable swift test -c release --disable-testable-imports --scratch-path .build-portable $(FMA) --skip WeightFile

@@ -15,23 +15,41 @@ package final class DataFileReader: RowReader, @unchecked Sendable {
   /// All that HDF5 has to close, inside Library.use.
   private var content: Content?
 
+  private final class OpenFile {
+    let handle: Handle
+
+    init(_ path: String, _ bytes: FileOnDisk) throws(DiffeoError) {
+      let access = try bytes.access()
+      handle = try Handle(H5Fopen(path, UInt32(CHDF5_READ_ONLY), access.id), path, failing: .format)
+    }
+  }
+
   private final class Content {
-    let file: Handle
     var x: [DataSet] = []
     var context: [DataSet] = []
     var weights: [DataSet] = []
+    private var file: OpenFile?
+    private let bytes: FileOnDisk
 
-    init(_ path: String) throws(DiffeoError) {
-      file = try Handle(H5Fopen(path, UInt32(CHDF5_READ_ONLY), CH5P_DEFAULT()), path, failing: .format)
+    init(_ path: String, _ bytes: FileOnDisk) throws(DiffeoError) {
+      self.bytes = bytes
+      try Superblock.checkRoot(bytes, readsAttributes: false)
+      file = try OpenFile(path, bytes)
     }
 
     /// names: of data sets, with commas between them.
     func find(_ names: String?) throws(DiffeoError) -> [DataSet] {
       var found: [DataSet] = []
       for name in names?.split(separator: ",", omittingEmptySubsequences: false) ?? [] {
-        found.append(try DataSet(String(name), in: file))
+        if let file { found.append(try DataSet(String(name), in: file.handle, bytes)) }
       }
       return found
+    }
+
+    /// What is in the file closes before the file, and that before what it is read by.
+    deinit {
+      (x, context, weights) = ([], [], [])
+      file = nil
     }
   }
 
@@ -39,19 +57,13 @@ package final class DataFileReader: RowReader, @unchecked Sendable {
   package init(path: String, x: String?, context: String?, weights: String?) throws(DiffeoError) {
     self.path = path
     // That it can be opened, and is no folder or pipe: HDF5 says so badly, or waits.
-    let descriptor = try Descriptor(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, "opened")
-    var facts = stat()
-    guard fstat(descriptor.number, &facts) == 0 else { throw ioError(path, "read") }
-    guard cshims_is_regular(UInt32(facts.st_mode)) != 0 else {
-      throw DiffeoError(.io, "'\(path)' is not a regular file")
-    }
-
+    let bytes = try FileOnDisk(path: path)
     var made: Content?
     var shape = (rows: 0, dim: 0, contextDim: 0, together: 1)
     do throws(DiffeoError) {
       try Library.use { _ throws(DiffeoError) in
         do throws(DiffeoError) {
-          let content = try Content(path)
+          let content = try Content(path, bytes)
           made = content
           content.x = try content.find(x)
           content.context = try content.find(context)

@@ -22,8 +22,9 @@ final class DataSet {
   /// Of rows, and of images.
   private static let maxAxes = 4
 
-  init(_ name: String, in file: borrowing Handle) throws(DiffeoError) {
-    dataset = try DataSet.find(name, in: file)
+  /// bytes: those of the file.
+  init(_ name: String, in file: borrowing Handle, _ bytes: FileOnDisk) throws(DiffeoError) {
+    dataset = try DataSet.find(name, in: file, bytes)
     let path = dataset.path
     // First of all where it is stored: asking a virtual dataset for its shape may open other files.
     let creation = try Handle(H5Dget_create_plist(dataset.id), path)
@@ -116,16 +117,20 @@ final class DataSet {
   // MARK: - What it must be
 
   /// By plain links: a file that is read never makes its reader open other files.
-  private static func find(_ name: String, in file: borrowing Handle) throws(DiffeoError) -> Handle {
+  private static func find(
+    _ name: String, in file: borrowing Handle, _ bytes: FileOnDisk
+  ) throws(DiffeoError) -> Handle {
     var path = ""
     for part in name.split(separator: "/") {
       path += path.isEmpty ? String(part) : "/\(part)"
       guard H5Lexists(file.id, path, CH5P_DEFAULT()) > 0 else {
         throw DiffeoError(.invalid, "there is no data set '\(name)' in the file")
       }
-      guard chdf5_address(file.id, path) != chdf5_nowhere else {
+      let address = chdf5_address(file.id, path)
+      guard address != chdf5_nowhere else {
         throw DiffeoError(.unsupported, "'\(path)' is a soft or external link, which is not followed")
       }
+      try ObjectHeader.check(bytes, at: address, path, readsAttributes: false)
     }
     guard !path.isEmpty else { throw DiffeoError(.invalid, "'\(name)' is no name of a data set") }
     let found = try Handle(H5Oopen(file.id, path, CH5P_DEFAULT()), name)

@@ -158,6 +158,16 @@ package struct Descriptor: ~Copyable {
 
   deinit { close(number) }
 
+  /// Bytes of a file that is none but a regular one.
+  package func regularSize(_ path: String) throws(DiffeoError) -> Int {
+    var facts = stat()
+    guard fstat(number, &facts) == 0 else { throw ioError(path, "read") }
+    guard cshims_is_regular(UInt32(facts.st_mode)) != 0 else {
+      throw DiffeoError(.io, "'\(path)' is not a regular file")
+    }
+    return Int(facts.st_size)
+  }
+
   func write(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(DiffeoError) {
     var rest = bytes[...]
     while let start = UnsafeRawBufferPointer(rebasing: rest).baseAddress, !rest.isEmpty {

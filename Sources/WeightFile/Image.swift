@@ -22,13 +22,7 @@ extension Image {
   init(path: String) throws(DiffeoError) {
     // Without O_NONBLOCK, opening a FIFO would wait for a writer.
     let descriptor = try Descriptor(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, "opened")
-    var facts = stat()
-    guard fstat(descriptor.number, &facts) == 0 else { throw ioError(path, "read") }
-    guard cshims_is_regular(UInt32(facts.st_mode)) != 0 else {
-      throw DiffeoError(.io, "'\(path)' is not a regular file")
-    }
-
-    let fileSize = Int(facts.st_size)
+    let fileSize = try descriptor.regularSize(path)
     let head = try Image.read(descriptor, count: min(fileSize, Superblock.size), path)
     let extent: Int
     do throws(DiffeoError) {

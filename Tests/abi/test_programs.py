@@ -82,7 +82,9 @@ def test_allocations(program, tmp_path):
 @pytest.mark.long
 def test_files_that_ended_a_process_are_refused(library, tmp_path):
     """What `make fuzz` found, on a heap that is full of what was there before, one file of every kind, and calls."""
-    files = sorted(PROJECT.glob("Tests/fuzz/corpus/*.h5")) + sorted(PROJECT.glob("Tests/files/*/*.h5"))
+    files = sorted(
+        file for kind in ("fuzz/corpus", "fuzz/data", "files/*") for file in PROJECT.glob(f"Tests/{kind}/*.h5")
+    )
     fuzz = tmp_path / "fuzz"
     found = compilers("cc", "gcc", "clang")
     if not found:

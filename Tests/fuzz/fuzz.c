@@ -164,12 +164,38 @@ static size_t mutate(unsigned char *file, size_t size, size_t most) {
 
 /* ------------------------------------------------------------------------------------------------------------- use */
 
+static char rows_path[] = "/tmp/diffeo-fuzz-XXXXXX";
+static void remove_rows(void) { unlink(rows_path); }
+
+/* Rows of a file, all of which a trainer reads to begin with. */
+static int train(const unsigned char *bytes, size_t size) {
+  static int file = -1; /* HDF5 wants one with a name */
+  if (file < 0 && (file = mkstemp(rows_path)) >= 0) atexit(remove_rows);
+  if (file < 0 || ftruncate(file, 0) != 0 || pwrite(file, bytes, size, 0) != (ssize_t)size) return 0;
+  diffeo_rows *rows = NULL;
+  if (D.rows_open(rows_path, "in/x", NULL, "w", &rows) != DIFFEO_OK) return 0;
+  diffeo_spec *spec = NULL;
+  diffeo_flow *flow = NULL;
+  diffeo_trainer *trainer = NULL;
+  diffeo_train_options options;
+  D.train_options_init(&options, sizeof options);
+  if (D.rows_dim(rows) <= 4096 && D.rows_count(rows) <= 1 << 16 &&
+      D.spec_create(D.rows_dim(rows), 0, DIFFEO_F32, &spec) == DIFFEO_OK && D.spec_add_actnorm(spec) == DIFFEO_OK &&
+      D.flow_create(spec, 1, &flow) == DIFFEO_OK)
+    D.trainer_create_rows(flow, &options, rows, &trainer);
+  D.trainer_destroy(trainer);
+  D.flow_destroy(flow);
+  D.spec_destroy(spec);
+  D.rows_destroy(rows);
+  return 1;
+}
+
 /* What a host does with a file. */
 static int load(const unsigned char *bytes, size_t size) {
   enum { MOST = 64 };
   diffeo_flow *flow = NULL;
   const diffeo_status status = D.flow_load_memory(bytes, size, &flow);
-  if (status != DIFFEO_OK) return 0;
+  if (status != DIFFEO_OK) return train(bytes, size);
   static double x[4 * 4096], context[4 * 4096], log_prob[4];
   const int64_t dim = D.flow_dim(flow), context_dim = D.flow_context_dim(flow);
   if (dim <= 4096 && context_dim <= 4096 && D.flow_parameter_count(flow) < 1 << 20) {

@@ -22,6 +22,8 @@ int cstorage_generation(void);
 
 /* An HDF5 property list by which H5Fopen reads, whatever the name, these bytes, which must stay; negative when it fails. */
 int64_t cstorage_memory_access(const void *bytes, size_t size);
+/* The same of the file behind a descriptor, which must stay open. */
+int64_t cstorage_descriptor_access(int descriptor, size_t size);
 
 /* A new file in the folder that has no name and is gone if nobody gives it one, and a path that leads to it while it is
  * open. -1 where the system has no such files. */

@@ -4,6 +4,7 @@ import CLibrary
 /// when there is none.
 final class Pool {
   private var blocks: [UnsafeMutableRawPointer] = []
+  private var ends: [() -> Void] = []
 
   func take<T: BitwiseCopyable>(_ count: Int, of type: T.Type = T.self) throws(DiffeoError)
     -> UnsafeMutablePointer<T>
@@ -25,13 +26,18 @@ final class Pool {
     return UnsafePointer(copy)
   }
 
-  /// Functions that capture nothing: there is nothing to destroy.
+  /// Functions may have memory of their own: where they are not specialised, they carry the types that they are for.
   func place<T>(functions: T) throws(DiffeoError) -> UnsafePointer<T> {
     let place = UnsafeMutableRawPointer(try take(MemoryLayout<T>.size, of: UInt8.self))
-    return UnsafePointer(place.initializeMemory(as: T.self, to: functions))
+      .initializeMemory(as: T.self, to: functions)
+    ends.append { place.deinitialize(count: 1) }
+    return UnsafePointer(place)
   }
 
-  deinit { for block in blocks { free(block) } }
+  deinit {
+    for end in ends { end() }
+    for block in blocks { free(block) }
+  }
 }
 
 /// Zeroed, aligned to a cache line; give it back with free().

@@ -5,7 +5,8 @@ import CShims
 /// count, so that making the next one ends only what lies that many numbers back.
 ///
 /// The thread works while `goesOn`, between two calls of `isWanted` of what it runs, and else only if somebody waits: so
-/// whoever reads on its behalf is left alone when no call of the library runs.
+/// whoever reads on its behalf is left alone when no call of the library runs. Whoever has this calls `end` before letting
+/// it go: the thread holds it while it works, and must not be the last to let go.
 final class ReadAhead<Slot, Job>: @unchecked Sendable {
   typealias Make = (_ job: Job, _ slot: Slot, _ isWanted: () -> Bool) throws(DiffeoError) -> Void
 
@@ -124,7 +125,7 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
     pthread_cond_broadcast(changed)
     if thread != nil { return }
     var made = pthread_t()
-    // It holds this unretained: deinit ends it first.
+    // It is given this unretained: it ends before this goes.
     let failed = pthread_create(
       &made, nil,
       { argument in
@@ -175,13 +176,19 @@ final class ReadAhead<Slot, Job>: @unchecked Sendable {
     }
   }
 
-  deinit {
+  /// Once, when nobody waits.
+  func end() {
     if getpid() != process { return }
     locked {
       quit = true
       pthread_cond_broadcast(changed)
     }
     if let thread { pthread_join(thread, nil) }
+    thread = nil
+  }
+
+  deinit {
+    if getpid() != process { return }
     pthread_mutex_destroy(lock)
     pthread_cond_destroy(changed)
     lock.deallocate()

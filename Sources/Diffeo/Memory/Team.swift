@@ -2,7 +2,8 @@ import CLibrary
 import CShims
 import Synchronization
 
-/// Some threads that wait for work. Member 0 is the caller; the others live as long as the team.
+/// Some threads that wait for work. Member 0 is the caller; the others live until `end`, which whoever has the team calls
+/// before letting it go: members hold it while they look for work, and the last to let go must be none of them.
 package final class Team: @unchecked Sendable {
   let size: Int
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
@@ -41,7 +42,7 @@ package final class Team: @unchecked Sendable {
     pthread_cond_init(wake, nil)
     pthread_cond_init(idle, nil)
     for member in 1..<max(size, 1) {
-      // The threads hold the team unretained: deinit ends them before it goes.
+      // The threads are given the team unretained: they end before it goes.
       let start = Unmanaged.passRetained(Start(Unmanaged.passUnretained(self), member))
       var thread = pthread_t()
       let failed = pthread_create(
@@ -55,6 +56,7 @@ package final class Team: @unchecked Sendable {
         }, start.toOpaque())
       if failed != 0 {
         start.release()
+        end()
         throw DiffeoError(.memory, "could not start thread \(member + 1) of \(size)")
       }
       threads.append(thread)
@@ -133,10 +135,16 @@ package final class Team: @unchecked Sendable {
     pthread_mutex_unlock(lock)
   }
 
-  deinit {
+  /// Once, when no job runs.
+  func end() {
     if getpid() != process { return }
     begin(nil)
     for thread in threads { pthread_join(thread, nil) }
+    threads = []
+  }
+
+  deinit {
+    if getpid() != process { return }
     pthread_mutex_destroy(lock)
     pthread_cond_destroy(wake)
     pthread_cond_destroy(idle)

@@ -27,7 +27,10 @@ package final class Workspace: @unchecked Sendable {
 
   package func pin(_ processors: [Int]) throws(DiffeoError) { try team?.pin(processors) }
 
-  deinit { for scratch in scratches { scratch.destroy() } }
+  deinit {
+    team?.end()
+    for scratch in scratches { scratch.destroy() }
+  }
 
   private static var availableProcessors: Int {
     min(max(Int(cshims_processors()), 1), maxThreads)

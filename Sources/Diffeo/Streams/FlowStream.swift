@@ -115,6 +115,8 @@ private final class PiecesAhead<S: Scalar> {
     ahead.goesOn = true
   }
 
+  deinit { ahead.end() }
+
   var count: Int { (reader.rows + rows - 1) / rows }
 
   func range(_ piece: Int) -> Range<Int> { piece * rows..<min((piece + 1) * rows, reader.rows) }

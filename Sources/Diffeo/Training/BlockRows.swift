@@ -47,6 +47,8 @@ final class BlockRows<S: Scalar>: RowSource {
     plan = Self.plan(RowRandom.noEpoch, file, selection, settings, memory)
   }
 
+  deinit { windows.end() }
+
   private static func weights(
     _ file: BlockFile<S>, _ selection: RowSelection
   ) throws(DiffeoError) -> (factor: S, effectiveCount: Double) {

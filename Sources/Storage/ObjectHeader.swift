@@ -3,8 +3,10 @@ import Diffeo
 /// What an HDF5 object is made of, looked at before it is opened. HDF5 1.10 takes some of what it reads there as it is: it
 /// divides by the sides of chunks, and copies values that are longer than what is said to hold them.
 /// (HDF5 File Format Specification 3.0, IV.A.)
-struct ObjectHeader {
-  private let image: UnsafeRawBufferPointer
+package struct ObjectHeader<Bytes: FileBytes> {
+  private let file: Bytes
+  /// Whether attributes of the object are going to be read.
+  private let readsAttributes: Bool
   private let damaged: DiffeoError
   private var format = Format.first
   /// Pieces of the header that are still to be looked at: in a row, not one within the other, as a file that leads in
@@ -14,12 +16,15 @@ struct ObjectHeader {
   private var rank: UInt64?
   private var chunkRank: UInt64?
 
-  private static let maxMessages = 1 << 16
+  private static var maxMessages: Int { 1 << 16 }
 
   /// path: of the object, for messages.
-  static func check(_ image: UnsafeRawBufferPointer, at address: UInt64, _ path: String) throws(DiffeoError) {
+  package static func check(
+    _ file: Bytes, at address: UInt64, _ path: String, readsAttributes: Bool
+  ) throws(DiffeoError) {
     var header = ObjectHeader(
-      image: image, damaged: DiffeoError(.format, "'\(path)' has an HDF5 object header that is damaged"))
+      file: file, readsAttributes: readsAttributes,
+      damaged: DiffeoError(.format, "'\(path)' has an HDF5 object header that is damaged"))
     try header.begin(at: address)
     var left = maxMessages
     while let piece = header.pieces.popLast() { try header.check(piece, &left) }
@@ -56,7 +61,7 @@ struct ObjectHeader {
 
   /// before, behind: what of these bytes is no message.
   private mutating func add(_ start: UInt64, size: UInt64, before: UInt64 = 0, behind: UInt64 = 0) throws(DiffeoError) {
-    let count = UInt64(image.count)
+    let count = UInt64(file.count)
     guard start <= count, size <= count - start, size >= before + behind else { throw damaged }
     pieces.append(Int(start + before)..<Int(start + size - behind))
   }
@@ -79,38 +84,41 @@ struct ObjectHeader {
   }
 
   private mutating func check(_ type: UInt64, isShared: Bool, _ data: Range<Int>) throws(DiffeoError) {
-    var message = Message(image: image, data: data, damaged: damaged)
-    // No file that this library reads has a table of shared messages.
+    var message = Message(file: file, data: data, damaged: damaged)
+    // No file that this library writes has a table of shared messages.
     if isShared, [0x01, 0x04, 0x05, 0x08].contains(type) { throw damaged }
     switch type {
     case 0x01: rank = try message.space()
     case 0x04: try message.take(message.next(4))
     case 0x05: try message.fill()
     case 0x08: chunkRank = try message.layout()
-    case 0x0C: try message.attribute()
+    case 0x0C where readsAttributes: try message.attribute()
     case 0x10:  // goes on elsewhere: address, size
       let (start, size) = (try message.next(8), try message.next(8))
       switch format {
       case .first: try add(start, size: size)
       case .second: try add(start, size: size, before: 4, behind: 4)  // "OCHK", checksum
       }
+    case 0x11:  // links of a group by names in a heap: address of their tree, and of the heap
+      _ = try message.next(8)
+      guard try !LocalHeap.isCircular(file, at: message.next(8)) else { throw damaged }
     default: break
     }
   }
 
   private func number(_ at: Int, _ width: Int) throws(DiffeoError) -> UInt64 {
-    guard let value = image.number(at, width: width) else { throw damaged }
+    guard let value = file.number(at, width: width) else { throw damaged }
     return value
   }
 
   /// One message, from front to back.
   private struct Message {
-    let image: UnsafeRawBufferPointer
+    let file: Bytes
     var data: Range<Int>
     let damaged: DiffeoError
 
     mutating func next(_ width: Int) throws(DiffeoError) -> UInt64 {
-      guard width <= data.count, let value = image.number(data.lowerBound, width: width) else { throw damaged }
+      guard width <= data.count, let value = file.number(data.lowerBound, width: width) else { throw damaged }
       data = data.lowerBound + width..<data.upperBound
       return value
     }
@@ -209,13 +217,5 @@ struct ObjectHeader {
         if try next(width) == 0, areChunks { throw damaged }
       }
     }
-  }
-}
-
-extension UnsafeRawBufferPointer {
-  /// Of 1 to 8 bytes, the lowest first; nil where there are not as many.
-  func number(_ at: Int, width: Int) -> UInt64? {
-    guard at >= 0, at <= count - width else { return nil }
-    return (0..<width).reversed().reduce(0) { $0 << 8 | UInt64(self[at + $1]) }
   }
 }

@@ -1,15 +1,16 @@
 import Diffeo
 
 /// The first bytes of an HDF5 file, judged before the library sees them.
-enum Superblock {
+package enum Superblock {
   /// As much as is needed of the file.
-  static let size = 96
+  package static let size = 96
+  /// Its first 8 bytes: 0x89, "HDF", line ends.
+  static let signature: UInt64 = 0x0A1A_0A0D_4644_4889
 
   /// How many bytes of the file are HDF5's: bytes that may follow are none of ours.
-  static func extent(of head: UnsafeRawBufferPointer, fileSize: Int) throws(DiffeoError) -> Int {
-    let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
+  package static func extent(of head: UnsafeRawBufferPointer, fileSize: Int) throws(DiffeoError) -> Int {
     guard fileSize > 0 else { throw DiffeoError(.format, "the file is empty") }
-    guard head.prefix(8).elementsEqual(signature) else { throw DiffeoError(.format, "this is not an HDF5 file") }
+    guard head.number(0, width: 8) == signature else { throw DiffeoError(.format, "this is not an HDF5 file") }
     guard head.count >= min(fileSize, size), head.count > 8 else { throw truncated(fileSize) }
 
     // Version; offsets of the two widths, of the base address, of the end of the file, and of an address that leads
@@ -34,6 +35,21 @@ enum Superblock {
     guard let end = Int(exactly: address(layout.end)), end <= fileSize else { throw truncated(fileSize) }
     guard end >= size / 2 else { throw DiffeoError(.format, "the HDF5 superblock is damaged") }
     return end
+  }
+
+  /// Looks at the group in which all others are, which HDF5 opens with the file.
+  package static func checkRoot(_ file: some FileBytes, readsAttributes: Bool) throws(DiffeoError) {
+    guard let version = file.number(8, width: 1), let width = file.number(version < 2 ? 13 : 9, width: 1) else {
+      throw truncated(file.count)
+    }
+    guard width == 8 else { throw DiffeoError(.unsupported, "the file has HDF5 addresses of \(width) bytes, not 8") }
+    let place = version < 2 ? 64 + 4 * Int(version) : 36
+    guard let root = file.number(place, width: 8) else { throw truncated(file.count) }
+    // In the oldest versions there is a second way to the heap of its names, where kind 1 says so.
+    if version < 2, file.number(place + 8, width: 4) == 1, let heap = file.number(place + 24, width: 8) {
+      guard !LocalHeap.isCircular(file, at: heap) else { throw DiffeoError(.format, LocalHeap.damaged) }
+    }
+    try ObjectHeader.check(file, at: root, "/", readsAttributes: readsAttributes)
   }
 
   private static func truncated(_ fileSize: Int) -> DiffeoError {
