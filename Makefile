@@ -19,7 +19,7 @@ LENGTH ?= 20
 SEED ?= 1
 
 .NOTPARALLEL:
-.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable fuzz demo gallery bench install dist format lint sanitize clean help system python
+.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable fuzz demo gallery bench install dist deb docs format lint sanitize clean help system python
 
 all: lib
 
@@ -71,7 +71,8 @@ test-portable: system ## the tests of the core as it is on 64-bit ARM, on x86-64
 
 test-exchange: lib ## converts flows of other libraries, which are installed first (some minutes)
 	scripts/setup-exchange
-	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-exchange/bin/python -m pytest -q Tests/exchange
+	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-exchange/bin/python -m pytest -q Tests/exchange \
+	  Tests/python/test_tutorials.py
 
 test-adapters: lib ## runs the tests that want PyTorch, JAX, scikit-learn and Dask, which are installed first (some minutes)
 	scripts/setup-adapters
@@ -107,6 +108,14 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 dist: ## builds what is given to people: a tarball and a wheel that need the C library and libgcc alone, in dist/ (some minutes)
 	scripts/dist
 
+deb: system ## builds Debian packages of the library that is built, or that it builds, in dist/: libdiffeo, -dev, python3-diffeo
+	test -f $(LIBRARY) || $(MAKE) lib
+	scripts/deb $(LIBRARY)
+
+docs: lib ## makes the documentation a site that needs no network: build/docs/index.html
+	@scripts/setup-python $(LIBRARY) requirements-docs.txt
+	$(PYTHON) -m sphinx -q -W --keep-going -c docs -d build/doctrees . build/docs
+
 format: ## formats the sources in place
 	swift format -i -r Sources Tests Package.swift
 	if [ -x .venv/bin/ruff ]; then .venv/bin/ruff format --config bindings/python/pyproject.toml $(CHECKED); fi
@@ -120,7 +129,7 @@ sanitize: system ## runs the C tests against builds with the address and the thr
 	Tests/abi/sanitize
 
 clean: ## removes what was built
-	rm -rf .build .build-* dist .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
+	rm -rf .build .build-* build dist .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
