@@ -3,6 +3,7 @@
 BUILD ?= .build
 PREFIX ?= /usr/local
 DESTDIR ?=
+LIBDIR ?= lib
 
 SWIFT_BUILD = swift build -c release --scratch-path $(BUILD)
 LIBRARY = $(BUILD)/release/libdiffeo.so
@@ -101,9 +102,9 @@ bench: lib ## measures speed, alone and against other libraries (some twenty min
 	$(WITH_LIBRARY) .venv-bench/bin/python benchmarks/run.py
 
 # Without a build where there is one already: root may have no Swift.
-install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
+install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
 	test -f $(LIBRARY) || $(MAKE) lib
-	scripts/install $(LIBRARY) "$(PREFIX)" "$(DESTDIR)"
+	scripts/install $(LIBRARY) "$(PREFIX)" "$(DESTDIR)" "$(LIBDIR)"
 
 dist: ## builds what is given to people: a tarball and a wheel that need the C library and libgcc alone, in dist/ (some minutes)
 	scripts/dist
