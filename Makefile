@@ -109,7 +109,7 @@ install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/l
 dist: ## builds what is given to people: a tarball and a wheel that need the C library and libgcc alone, in dist/ (some minutes)
 	scripts/dist
 
-deb: system ## builds Debian packages of the library that is built, or that it builds, in dist/: libdiffeo, -dev, python3-diffeo
+deb: ## builds Debian packages of the library that is built, or that it builds, in dist/: libdiffeo, -dev, python3-diffeo
 	test -f $(LIBRARY) || $(MAKE) lib
 	scripts/deb $(LIBRARY)
 
