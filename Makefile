@@ -13,7 +13,7 @@ PYTEST = .venv/bin/pytest -q -n auto --dist worksteal
 # On x86-64 fused multiply-add has to be asked for.
 FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
 # Python that ruff looks after.
-CHECKED = bindings/python scripts/generate-interface scripts/declarations scripts/swift-core Tests/abi Tests/clients Tests/exchange Tests/inference examples
+CHECKED = bindings/python docs/conf.py packaging/debian/manpage scripts/check-release scripts/generate-interface scripts/declarations scripts/swift-core Tests/abi Tests/clients Tests/exchange Tests/inference examples
 # How many times as long the tests marked long are in `make test-long`.
 LENGTH ?= 20
 # Of the demo's weights and shuffling.
