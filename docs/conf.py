@@ -27,6 +27,8 @@ numpydoc_show_class_members = False  # autodoc does
 html_theme = "furo"
 html_title = f"Diffeo {version}"
 html_extra_path = ["site"]
+html_static_path = ["static"]
+html_css_files = ["wide.css"]
 html_copy_source = html_show_sphinx = html_use_index = html_domain_indices = False
 
 
