@@ -3,6 +3,7 @@
 BUILD ?= .build
 PREFIX ?= /usr/local
 DESTDIR ?=
+LIBDIR ?= lib
 
 SWIFT_BUILD = swift build -c release --scratch-path $(BUILD)
 LIBRARY = $(BUILD)/release/libdiffeo.so
@@ -12,14 +13,14 @@ PYTEST = .venv/bin/pytest -q -n auto --dist worksteal
 # On x86-64 fused multiply-add has to be asked for.
 FMA = $(if $(filter x86_64,$(shell uname -m)),-Xcc -march=x86-64-v3)
 # Python that ruff looks after.
-CHECKED = bindings/python scripts/generate-interface scripts/declarations scripts/swift-core Tests/abi Tests/clients Tests/exchange Tests/fuzz Tests/inference examples
+CHECKED = bindings/python docs/conf.py packaging/debian/manpage scripts/check-release scripts/generate-interface scripts/declarations scripts/swift-core Tests/abi Tests/clients Tests/exchange Tests/fuzz Tests/inference examples
 # How many times as long the tests marked long are in `make test-long`.
 LENGTH ?= 20
 # Of the demo's weights and shuffling.
 SEED ?= 1
 
 .NOTPARALLEL:
-.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable fuzz demo gallery bench install dist format lint sanitize clean help system python
+.PHONY: all lib interface test bits instructions test-swift test-abi test-python test-long test-exchange test-adapters test-clients test-portable fuzz demo gallery bench install dist deb docs format lint sanitize clean help system python
 
 all: lib
 
@@ -73,7 +74,8 @@ test-portable: system ## the tests of the core as it is on 64-bit ARM, on x86-64
 
 test-exchange: lib ## converts flows of other libraries, which are installed first (some minutes)
 	scripts/setup-exchange
-	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-exchange/bin/python -m pytest -q Tests/exchange
+	$(WITH_LIBRARY) PYTHONPATH=$(abspath bindings/python) .venv-exchange/bin/python -m pytest -q Tests/exchange \
+	  Tests/python/test_tutorials.py
 
 test-adapters: lib ## runs the tests that want PyTorch, JAX, scikit-learn and Dask, which are installed first (some minutes)
 	scripts/setup-adapters
@@ -102,12 +104,20 @@ bench: lib ## measures speed, alone and against other libraries (some twenty min
 	$(WITH_LIBRARY) .venv-bench/bin/python benchmarks/run.py
 
 # Without a build where there is one already: root may have no Swift.
-install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
+install: ## installs library, headers, pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
 	test -f $(LIBRARY) || $(MAKE) lib
-	scripts/install $(LIBRARY) "$(PREFIX)" "$(DESTDIR)"
+	scripts/install $(LIBRARY) "$(PREFIX)" "$(DESTDIR)" "$(LIBDIR)"
 
 dist: ## builds what is given to people: a tarball and a wheel that need the C library and libgcc alone, in dist/ (some minutes)
 	scripts/dist
+
+deb: ## builds Debian packages of the library that is built, or that it builds, in dist/: libdiffeo, -dev, python3-diffeo
+	test -f $(LIBRARY) || $(MAKE) lib
+	scripts/deb $(LIBRARY)
+
+docs: lib ## makes the documentation a site that needs no network: build/docs/index.html
+	@scripts/setup-python $(LIBRARY) requirements-docs.txt
+	$(PYTHON) -m sphinx -q -W --keep-going -c docs -d build/doctrees . build/docs
 
 format: ## formats the sources in place
 	swift format -i -r Sources Tests Package.swift
@@ -122,7 +132,7 @@ sanitize: system ## runs the C tests against builds with the address and the thr
 	Tests/abi/sanitize
 
 clean: ## removes what was built
-	rm -rf .build .build-* dist .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
+	rm -rf .build .build-* build dist .venv .venv-bench .venv-exchange .venv-adapters .venv-clients
 
 help: ## prints this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -46,7 +46,7 @@ def test_needs_no_newer_glibc_than_it_says(library):
     assert not [f"{name} of {since}" for name, since in needed if version(since) > version(oldest)]
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/install.md"])
 def test_documents_name_the_glibc_of_the_header(name):
     assert set(re.findall(GLIBC, (PROJECT / name).read_text())) == set(re.findall(GLIBC, HEADER.read_text()))
 

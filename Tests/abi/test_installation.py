@@ -75,6 +75,20 @@ def test_a_program_builds_with_pkg_config_and_runs(installed, source):
     run(source / "user", env=os.environ | {"LD_LIBRARY_PATH": str(installed / "lib")})
 
 
+@needs("cc", "pkg-config", "cmake", "make", "g++")
+def test_the_library_may_be_deeper(library, source, tmp_path):
+    """As in a Debian package, where each machine has a folder of its own in lib."""
+    libdir = "lib/some-linux-gnu"
+    run(PROJECT / "scripts/install", library, tmp_path / "usr", "/", libdir)
+    assert not list((tmp_path / "usr/lib").glob("*.so*"))
+    environment = os.environ | {"PKG_CONFIG_PATH": str(tmp_path / "usr" / libdir / "pkgconfig")}
+    flags = run("pkg-config", "--cflags", "--libs", "diffeo", env=environment).split()
+    assert f"-L{tmp_path}/usr/{libdir}" in " ".join(flags).replace("//", "/")
+    run("cmake", "-S", source, "-B", source / "build", f"-Ddiffeo_DIR={tmp_path / 'usr' / libdir / 'cmake/diffeo'}")
+    run("cmake", "--build", source / "build")
+    run(source / "build/user")
+
+
 @needs("cmake", "make", "g++")
 def test_a_program_builds_with_cmake_and_runs(installed, source):
     build = source / "build"

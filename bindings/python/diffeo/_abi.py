@@ -58,7 +58,7 @@ def _find() -> Path:
         places = [package / "libdiffeo.so", checkout / ".build/release/libdiffeo.so"]
     for place in places:
         if place.is_file():
-            return place
+            return place.resolve()  # what is a link may look for something beside the library
     raise ImportError(
         "diffeo needs its shared library, which is not at "
         + " nor at ".join(str(place) for place in places)

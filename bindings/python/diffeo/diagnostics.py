@@ -99,7 +99,7 @@ def c2st(a: npt.ArrayLike, b: npt.ArrayLike, seed: SupportsIndex = 0) -> TwoSamp
 
 
 def mmd(a: npt.ArrayLike, b: npt.ArrayLike, bandwidth: float | None = None) -> float:
-    """Squared maximum mean discrepancy [1]_ with a Gaussian kernel, exp(-|x - y|^2 / (2 bandwidth^2)).
+    """Squared maximum mean discrepancy [1]_ with a Gaussian kernel, ``exp(-|x - y|^2 / (2 bandwidth^2))``.
 
     The unbiased estimate, which is below 0 about half of the time where both samples have one distribution. Columns are
     taken as they are: bring them to one scale first.

@@ -740,7 +740,7 @@ class Spec:
         layer_norm: bool = False,
         dropout: float = 0.0,
     ) -> Spec:
-        """Add x + beta (x - x0) / (alpha + norm(x - x0)) [1]_, kept invertible; the other direction is exact.
+        """Add x + beta (x - x0) / (alpha + norm(x - x0)), kept invertible; the other direction is exact.
 
         Parameters, and the reference, are those of `add_planar`.
         """

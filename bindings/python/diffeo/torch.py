@@ -231,13 +231,13 @@ class Distribution(torch.distributions.Distribution):
         return _events(self._flow)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density in nats, [*sample_shape, *batch_shape], of value [*sample_shape, *batch_shape, dim]."""
+        """Log-density in nats, ``[*sample_shape, *batch_shape]``, of value ``[*sample_shape, *batch_shape, dim]``."""
         rank = len(self.event_shape)
         batch = torch.broadcast_shapes(value.shape[:-rank], self.batch_shape)
         return self._flow.log_prob(value.expand(batch + value.shape[-rank:]), self._context)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw [*sample_shape, *batch_shape, dim], differentiable in the context and the weights of the flow."""
+        """Draw ``[*sample_shape, *batch_shape, dim]``, differentiable in the context and the weights of the flow."""
         return self.rsample_and_log_prob(sample_shape)[0]
 
     def rsample_and_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:

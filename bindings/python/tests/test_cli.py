@@ -519,6 +519,7 @@ def test_completion_and_man_page(command, needs, capsys, monkeypatch):
     out = capsys.readouterr().out
     for name in cli.COMMANDS:
         assert name.replace("-", "\\-") in out or name in out
+    assert not re.findall(r"^\.[a-z]{3}.*", out, re.MULTILINE), "man takes it for a command: help begins with a dot"
     monkeypatch.setitem(sys.modules, module if needs == "shtab" else f"{module}.manpage", None)
     assert main(command) == 1
     assert f'needs {needs}: pip install "diffeo[shell]"' in capsys.readouterr().err

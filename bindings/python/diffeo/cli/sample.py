@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--rows", type=int, metavar="N", help="how many; of each context with --context-data")
     parser.add_argument("--seed", type=int, metavar="S", help="0 to 2^64 - 1; by default a fresh one, which is told")
     parser.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help=".npy, .csv, .parquet or .h5; - is text on stdout"
+        "-o", "--output", required=True, metavar="OUT", help="to .npy, .csv, .parquet or .h5; - is text on stdout"
     )
     parser.add_argument("--context", metavar="VALUES", help="one for all rows: numbers, or name=value, between commas")
     parser.add_argument(

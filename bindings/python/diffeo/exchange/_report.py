@@ -31,7 +31,7 @@ class Report:
     left_out : int
         Rows that were not, since a side left the range of its type, the flow its support, or rounding too few digits.
     float64 : float
-        The largest error of log_prob, relative to 1 + |log_prob|, both sides in float64.
+        The largest error of log_prob, relative to ``1 + |log_prob|``, both sides in float64.
     float32 : float, optional
         The same of Diffeo in float32, if that is what the new flow computes in.
     source_float32 : float, optional
