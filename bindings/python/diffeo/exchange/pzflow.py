@@ -101,7 +101,7 @@ def _base(latent: Any, parameters: Any) -> Layer:
             a, b = (13.0, 13.0) if name == "CentBeta13" else np.exp(real(parameters)).T
             values = {key: np.array(np.broadcast_to(real(v), dim)) for key, v in (("alpha", a), ("beta", b))}
             return Layer("beta", {"low": -float(bound[0]), "high": float(bound[0])}, parameters=values)
-    raise ConversionError("latent", latent, f"Diffeo has no base distribution as its {name} of {dim} columns")
+    raise ConversionError("latent", latent, f"Diffeo has no base distribution as its {name}")
 
 
 # ---------------------------------------------------------------------------------------------------------------- flow
