@@ -885,6 +885,108 @@ def pocomc_flows():
     return made
 
 
+def noisy(tree, seed, which=lambda path: True, weight=WEIGHT):
+    """A tree of JAX with some noise in its arrays: `which` says by the path whether it is a weight."""
+    import jax
+
+    rng = np.random.default_rng(seed)
+
+    def change(path, leaf):
+        weights = hasattr(leaf, "dtype") and jax.numpy.issubdtype(leaf.dtype, np.floating)
+        return leaf + weight * rng.normal(size=leaf.shape) if weights and which(jax.tree_util.keystr(path)) else leaf
+
+    return jax.tree_util.tree_map_with_path(change, tree)
+
+
+def pzflow_flows():
+    """Flows of tables: all bijectors but those that add noise, and what pzflow makes by default."""
+    import jax.numpy as jnp
+    from pzflow import Flow, bijectors, distributions
+
+    b, d, names = bijectors, distributions, "abcd"
+    small = {"K": 4, "hidden_layers": 2, "hidden_dim": 8}
+    bounds = b.ShiftBounds(np.array([-3.0, 0.0, 100.0, 5.0]), np.array([3.0, 1.0, 300.0, 6.0]), 4.0)
+    parts = [
+        b.InvSoftplus([3, 1], [1.0, 2.0]),
+        b.StandardScaler(np.array([0.0, 3.0, -5.0, 7.0]), np.array([1.0, 0.3, 2.0, 0.5])),
+        b.Shuffle(),
+        b.Scale(0.5),
+        b.NeuralSplineCoupling(B=3, transformed_dim=1, **small),
+        b.Reverse(),
+        b.ColorTransform(1, [1, 2, 3]),
+        b.NeuralSplineCoupling(**small),
+    ]
+    given = b.Chain(
+        b.NeuralSplineCoupling(n_conditions=1, **small), b.RollingSplineCoupling(2, n_conditions=2, **small)
+    )
+    made = {
+        "default": Flow(names, b.Chain(bounds, b.RollingSplineCoupling(4, **small))),
+        "conditional": Flow(names, given, conditional_columns="uv"),
+        "parts": Flow(names, b.Chain(*parts), latent=d.Normal(4), seed=3),
+        "beta": Flow(names, b.RollingSplineCoupling(4, **small), latent=d.CentBeta(4)),
+        "periodic": Flow(names, b.RollingSplineCoupling(4, periodic=True, **small), latent=d.Uniform(4)),
+    }
+    for seed, flow in enumerate(made.values()):
+        flow._params = noisy(flow._params, seed)
+    made["conditional"]._condition_means = jnp.array([1.0, -5.0])
+    made["conditional"]._condition_stds = jnp.array([0.5, 100.0])
+    return made
+
+
+def flowmc_flows():
+    import jax
+    import jax.numpy as jnp
+    from flowMC.resource.model.common import Gaussian
+    from flowMC.resource.model.nf_model.realNVP import RealNVP
+    from flowMC.resource.model.nf_model.rqSpline import MaskedCouplingRQSpline
+
+    key, covariance = jax.random.PRNGKey(0), jnp.diag(jnp.array([4.0, 0.01, 100.0, 1.0])) + 1e-3
+    data = {"data_mean": jnp.array([1.0, 50.0, -3.0, 0.0]), "data_cov": covariance}
+    base = Gaussian(jnp.arange(3.0), jnp.diag(jnp.arange(1.0, 4.0)))
+    made = {
+        "realnvp": RealNVP(4, 3, 8, key, **data),
+        "realnvp-base": RealNVP(3, 2, 8, key, base_dist=base),
+        "rqspline": MaskedCouplingRQSpline(4, 3, [8, 7], 4, key, (-3.0, 4.0), **data),
+    }
+    others = ("_mask", "_data", "base_dist")
+    return {
+        name: noisy(flow, seed, lambda path: not any(each in path for each in others))
+        for seed, (name, flow) in enumerate(made.items())
+    }
+
+
+def margarine_flows():
+    import jax.numpy as jnp
+    from flax import nnx
+    from margarine.estimators.nice import NICE
+    from margarine.estimators.realnvp import RealNVP
+
+    theta = np.array([0.0, 50.0, -3.0]) + np.array([1.0, 10.0, 0.1]) * np.random.default_rng(0).normal(size=(200, 3))
+    small = {"in_size": 3, "hidden_size": 8, "num_layers": 1}
+    kinds = {"realnvp": (RealNVP, 3), "nice": (NICE, 3), "nice-even": (NICE, 2)}
+    made = {}
+    for seed, (name, (kind, count)) in enumerate(kinds.items()):
+        graph, weights, rest = nnx.split(kind(jnp.asarray(theta), num_coupling_layers=count, **small), nnx.Param, ...)
+        made[name] = nnx.merge(graph, noisy(weights, seed), rest)
+    return made
+
+
+def harmonic_flows():
+    import jax.numpy as jnp
+    from harmonic.model import RQSplineModel
+
+    x = np.array([0.0, 50.0, -3.0]) + np.array([1.0, 10.0, 0.1]) * np.random.default_rng(0).normal(size=(64, 3))
+    small = {"n_layers": 2, "n_bins": 4, "hidden_size": [8, 7], "spline_range": (-3.0, 4.0)}
+    made = {
+        "rqspline": RQSplineModel(3, standardize=True, **small),
+        "rqspline-plain": RQSplineModel(3, temperature=1.0, **small),
+    }
+    for seed, model in enumerate(made.values()):
+        model.fit(jnp.asarray(x), epochs=1)
+        model.state = model.state.replace(params=noisy(model.state.params, seed))
+    return made
+
+
 TORCH = {"nflows": nflows_flows, "glasflow": glasflow_flows, "zuko": zuko_flows, "normflows": normflows_flows}
 TORCH |= {"pyro": pyro_flows, "FrEIA": freia_flows}
 TORCH |= {
@@ -895,13 +997,14 @@ TORCH |= {
     "pocomc": pocomc_flows,
 }
 JAX = {"flowjax": flowjax_flows, "distrax": distrax_flows, "tfp": tfp_flows}
+JAX |= {"pzflow": pzflow_flows, "flowMC": flowmc_flows, "margarine": margarine_flows, "harmonic": harmonic_flows}
 
 
 def named(library):
     """All named flows of a library, by name."""
-    if library in ("distrax", "tfp"):  # their networks are functions
+    if library in JAX and library != "flowjax":  # their networks are functions, or have noise already
         return JAX[library]()
-    if library in JAX:
+    if library == "flowjax":
         return {name: randomise_jax(flow, seed) for seed, (name, flow) in enumerate(JAX[library]().items())}
     import torch
 
@@ -932,8 +1035,15 @@ def _shift_triangle(flow):
 
 def log_prob(library, flow, x, context=None):
     """By the library's public interface."""
+    if library == "pzflow":
+        import pandas
+
+        values = x if context is None else np.concatenate([x, context], axis=1)
+        frame = pandas.DataFrame(values, columns=[*flow.data_columns, *(flow.conditional_columns or ())])
+        return np.asarray(flow.log_prob(frame))
     if library in JAX:
-        return np.asarray(flow.log_prob(x) if library != "flowjax" else flow.log_prob(x, context))
+        density = flow.predict if library == "harmonic" else flow.log_prob
+        return np.asarray(density(x, context) if library == "flowjax" else density(x))
     import torch
 
     def tensor(values):

@@ -25,11 +25,12 @@ UNKNOWN = UNKNOWN_BASES | {"embedding": "embedding"}
 UNKNOWN |= dict.fromkeys(("domain-probit", "domain-probit-inverse"), "the map probit")
 UNKNOWN |= {name: "map of one number" for name in EVERY if name.startswith("linear_spline")}
 UNKNOWN |= {name: "layer normalisation" for name in EVERY if name.startswith("layer_norm")}
+OF_ZUKO = {f"base-mixture-{kind}{given}" for kind in ("full", "epsilon") for given in ("", "-given")}
 # What is refused, and words of the reason; everything else converts
 REFUSED = {
     "onnx": IMAGES | DIRECT | UNKNOWN,
     "flowjax": IMAGES | DIRECT | UNKNOWN | BINARY,
-    "zuko": IMAGES | DIRECT | UNKNOWN | BINARY | MASKS,
+    "zuko": {name: why for name, why in (IMAGES | DIRECT | UNKNOWN | BINARY | MASKS).items() if name not in OF_ZUKO},
     "nflows": IMAGES | DIRECT | UNKNOWN | BINARY | MASKS,
 }
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}

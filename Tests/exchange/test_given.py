@@ -130,8 +130,11 @@ def test_what_else_a_holder_has_is_named(theirs, reason):
     ("package", "name", "reason"),
     [
         ("sbi.neural_nets.estimators.mixture_density_estimator", "MixtureDensityEstimator", "full covariances"),
-        ("pzflow.flow", "Flow", "flows of pzflow are not converted yet"),
-        ("bayesflow.networks", "CouplingFlow", "flows of bayesflow are not converted yet"),
+        ("pzflow.flowEnsemble", "FlowEnsemble", "only a Flow is converted, such as one of the _ensemble"),
+        ("flowMC.resource.model.flowmatching.base", "FlowMatchingModel", "only a RealNVP or a MaskedCouplingRQSpline"),
+        ("margarine.estimators.clustered", "cluster", "of a clustered one, each of its .estimators"),
+        ("harmonic.model", "RealNVPModel", "an RQSplineModel converts"),
+        ("bayesflow.networks", "CouplingFlow", "as none of Diffeo's do"),
     ],
 )
 def test_clients_that_are_refused_by_name(package, name, reason):

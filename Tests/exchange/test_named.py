@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax", "pyro", "FrEIA", "distrax", "tfp"]
-LIBRARIES += ["sbi", "lampe", "nessai", "pocomc", "denmarf"]
+LIBRARIES += ["sbi", "lampe", "nessai", "pocomc", "denmarf", "pzflow", "flowMC", "margarine", "harmonic"]
 MODULES = {"tfp": "tensorflow_probability"}
 CANNOT = {
     ("normflows", "planar-radial"),

@@ -198,7 +198,10 @@ def conditional(part: Part, build: Callable[[Any, Any], Any], moved: Any) -> tup
 def coupling(part: Part, build: Callable[[Any, Any], Any], kept: Any, moved: Any) -> list[Step]:
     """A coupling layer, of which `build` makes the map of columns, of which the moved ones count."""
     transformer, network, turned = conditional(part, build, moved)
-    layer = _layers.coupling(kept, transformer, network.reading(np.flatnonzero(kept)))
+    if not np.any(kept) and not part.context and len(network.dense) == 1:  # parameters of its own, of no network
+        layer = _layers.elementwise(transformer, network.dense[0].bias.reshape(int(np.sum(moved)), -1))
+    else:
+        layer = _layers.coupling(kept, transformer, network.reading(np.flatnonzero(kept)))
     return leaf(part, layer.inverted() if turned else layer)
 
 

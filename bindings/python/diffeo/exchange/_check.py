@@ -67,6 +67,19 @@ class Step:
         return replace(self, layers=layers, forward=widened(self.forward), backward=widened(self.backward))
 
 
+def standardized(path: str, mean: Real, std: Real) -> Step:
+    """A z-score of the columns that a library has beside its flow."""
+    log_det = float(np.log(std).sum())
+
+    def forward(x: Real, context: Real | None) -> Mapped:
+        return (x - mean) / std, np.full(len(x), -log_det)
+
+    def backward(z: Real, context: Real | None) -> Mapped:
+        return z * std + mean, np.full(len(z), log_det)
+
+    return Step(path, "the z-score", [_layers.standardize(mean, std)], forward, backward)
+
+
 def reverse(steps: Iterable[Step]) -> list[Step]:
     """A chain the other way round."""
     return [step.inverted() for step in reversed(list(steps))]

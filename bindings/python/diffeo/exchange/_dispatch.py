@@ -28,6 +28,13 @@ FLOWS: dict[str, tuple[set[str], str]] = {
     "pytorch_flows": ({"FlowSequential"}, "only a FlowSequential is converted, no layer by itself"),
     "distrax": ({"Distribution"}, "only a Transformed distribution is converted"),
     "tfp": ({"Distribution"}, "only a TransformedDistribution is converted"),
+    "pzflow": ({"Flow"}, "only a Flow is converted, such as one of the _ensemble of a FlowEnsemble"),
+    "flowmc": ({"RealNVP", "MaskedCouplingRQSpline"}, "only a RealNVP or a MaskedCouplingRQSpline is converted"),
+    "margarine": (
+        {"NICE", "RealNVP"},
+        "only a NICE or a RealNVP is converted; of a clustered one, each of its .estimators",
+    ),
+    "harmonic": ({"RQSplineModel"}, "only an RQSplineModel is converted"),
 }
 LIBRARIES = tuple(FLOWS)
 _FUNCTIONS = ("distrax", "tfp")  # which have flows that are functions of the context
@@ -46,7 +53,8 @@ def source_of(flow: Any, library: str | None = None, **more: Any) -> Source:
         raise ConversionError("", flow, known or f"it is a flow of none of {', '.join(LIBRARIES)}")
     function = name in _FUNCTIONS and callable(flow) and not hasattr(flow, "log_prob")
     if not function and not _is_flow(flow, name):
-        raise ConversionError("", flow, (library and _elsewhere(flow)) or FLOWS[name][1])
+        reason = _holders.refusal(flow) or (library and _elsewhere(flow)) or FLOWS[name][1]
+        raise ConversionError("", flow, reason)
     try:
         with warnings.catch_warnings():  # those of the library are no business of who converts
             warnings.simplefilter("ignore")

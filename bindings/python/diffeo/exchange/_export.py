@@ -18,17 +18,19 @@ from ._read import Parts
 from ._torch import array, computing, double, tensor
 
 _MIXTURE: dict[str, Any] = {"covariance": "diagonal", "diagonal": "exp", "epsilon": 0.0}  # of `_formulas.mixture`
+_MIXTURES = {"zuko": {"covariance": ("diagonal", "full"), "diagonal": ("exp",)}}  # what its own can be
 
 
-def _without_formula(layer: Layer) -> str:
-    """What of a layer or a base no exporter knows, or nothing."""
+def _without_formula(layer: Layer, library: str) -> str:
+    """What of a layer or a base an exporter does not know, or nothing."""
     if "shape" in layer.lists:
         return "layers of images are not exported, but by to_numpy"
     if layer.kind == "domain" and layer.attributes["map"] not in _formulas.DOMAINS:
         return f"exporters do not know the map {layer.attributes['map']}"
     if layer.kind == "mixture":
         said = {**_MIXTURE, **layer.attributes}
-        other = [f"{name} {said[name]}" for name, usual in _MIXTURE.items() if said[name] != usual]
+        known: Mapping[str, Any] = _MIXTURES.get(library, {name: (usual,) for name, usual in _MIXTURE.items()})
+        other = [f"{name} {said[name]}" for name, values in known.items() if said[name] not in values]
         return f"exporters do not know mixtures with {' and '.join(other)}" if other else ""
     return ""
 
@@ -38,7 +40,7 @@ def maker(table: Mapping[str, Callable[..., Any]], layer: Layer, path: str, libr
 
     def made(*arguments: Any) -> Any:
         try:
-            if reason := _without_formula(layer):
+            if reason := _without_formula(layer, library):
                 raise NoCounterpartError(reason)
             if layer.kind not in table:
                 raise NoCounterpartError(f"it has no counterpart in {library}")

@@ -15,7 +15,6 @@ import numpy as np
 from . import _layers
 from ._check import Map, Mapped, Source, Step
 from ._error import ConversionError
-from ._layers import Layer
 from ._network import Real, real
 from ._torch import array, double, in_double, in_float32, is_linear, narrowed, tensor
 from .nflows import Embedded, derive, embedded
@@ -41,11 +40,13 @@ REFUSED = {
     ("sbi", "MixtureDensityEstimator"): "a mixture of normal distributions with full covariances, given a context",
     ("sbi", "ConditionalVectorFieldEstimator"): "a flow that is continuous in time",
     ("sbi", "TabPFNFlow"): "a network that has its training data as a context",
-    ("bayesflow", ""): "flows of bayesflow are not converted yet",
-    ("flowMC", ""): "flows of flowMC are not converted yet",
-    ("harmonic", ""): "flows of harmonic are not converted yet",
-    ("margarine", ""): "flows of margarine are not converted yet",
-    ("pzflow", ""): "flows of pzflow are not converted yet",
+    (
+        "bayesflow",
+        "",
+    ): "its scales are softplus(arsinh(a)) and its splines have ends that move, as none of Diffeo's do: "
+    "sample it, and train a flow here on what it samples",
+    ("harmonic", "RealNVPModel"): "its scales are held to 0.001 from below by a clip, as no scale of Diffeo's is: an "
+    "RQSplineModel converts",
 }
 ROWS = 5
 
@@ -65,8 +66,7 @@ def _scaled(sampler: Any, read: Callable[[Any], Source]) -> Source:
         layers.append(_layers.domain("logit", columns, low=real(scaler.low)[both], high=real(scaler.high)[both]))
         layers += [_layers.domain("logistic_to_normal", columns)] if scaler.transform == "probit" else []
     if scaler.scale and scaler.diagonal:
-        values = {"mean": real(scaler.mu), "std": real(scaler.sigma), "initialized": np.ones(1)}
-        layers.append(Layer("standardize", parameters=values))
+        layers.append(_layers.standardize(real(scaler.mu), real(scaler.sigma)))
     elif scaler.scale:
         layers.append(_layers.linear(real(scaler.L_inv), -real(scaler.L_inv) @ real(scaler.mu)))
 

@@ -132,6 +132,11 @@ def elementwise_affine(log_scale: npt.ArrayLike, shift: npt.ArrayLike) -> Layer:
     return Layer("actnorm", {"shift": 1}, parameters=values)
 
 
+def standardize(mean: Real, std: Real) -> Layer:
+    """Z = (x - mean) / std, of constants."""
+    return Layer("standardize", parameters={"mean": mean, "std": std, "initialized": np.ones(1)})
+
+
 def batch_norm(gamma: Real, beta: Real, mean: Real, variance: Real, epsilon: float, momentum: float = 0.1) -> Layer:
     """Gamma (x - mean) / sqrt(variance + epsilon) + beta."""
     values = {"log_gamma": np.log(gamma), "beta": beta, "mean": mean, "variance": variance, "initialized": np.ones(1)}

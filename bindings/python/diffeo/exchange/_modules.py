@@ -142,6 +142,10 @@ class Uniform(TorchDistribution):  # type: ignore[misc]
         self.low, self.high = low, high
         super().__init__(low.shape[:-1], low.shape[-1:], validate_args=False)
 
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
+        """With more of the same."""
+        return Uniform(*(each.expand(*batch_shape, *self.event_shape) for each in (self.low, self.high)))
+
     def log_prob(self, value: Any) -> Any:
         """Of rows; minus infinity beyond."""
         within = (value >= self.low) & (value <= self.high)

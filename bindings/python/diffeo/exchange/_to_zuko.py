@@ -320,12 +320,14 @@ def _normal(base: Layer, parts: Parts) -> Any:
 
 def _mixture(base: Layer, parts: Parts) -> Any:
     count, network = int(str(base.attributes["components"])), base.network
-    p = base.parameters
-    part = GMM(parts.dim, 0, count, "diagonal", epsilon=0.0)
+    p, epsilon = base.parameters, float(real(base.attributes.get("epsilon", 0.0)))
+    full = base.attributes.get("covariance") == "full"
+    names = ("logits", "means", "diagonals" if full or epsilon else "log_scales", "triangles")[: 4 if full else 3]
+    part = GMM(parts.dim, 0, count, "full" if full else "diagonal", epsilon=epsilon)
     if network is None and parts.context:  # one that is given a context reads it
-        network = constant(np.concatenate([p[name].ravel() for name in ("logits", "means", "log_scales")]))
+        network = constant(np.concatenate([p[name].ravel() for name in names]))
     if network is None:
-        part.phi = nn.ParameterList(tensor(p[name]) for name in ("logits", "means", "log_scales"))
+        part.phi = nn.ParameterList(tensor(p[name]) for name in names)
     else:
         del part.phi
         part.hyper = net(network.given(parts.context), masked)

@@ -6,7 +6,7 @@ stacked. What a network gives are differences to the parameters with which its t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
@@ -74,7 +74,7 @@ def in_double(tree: Any) -> tuple[Any, str]:
     return jax.tree_util.tree_map(wide, tree, is_leaf=constants), "float64" if "float64" in found else "float32"
 
 
-def _single(tree: Any) -> Any:
+def single(tree: Any) -> Any:
     """The same in float32, where that is what is computed in."""
     import jax
     import jax.numpy as jnp
@@ -154,13 +154,22 @@ def _mlp(net: Any, context: int, path: str, *, masked: bool = False) -> Network:
         raise ConversionError(path, net, "the network has an activation at its end")
     name: str | None = "relu"
     if len(dense) > 1:
-        name = probe_activation(lambda a: _activated(net.activation, a))
+        name = probe_activation(lambda a: activated(net.activation, a))
     if name is None:
         raise ConversionError(path, net, f"the activation is none of {', '.join(ACTIVATIONS)}")
     return Network(tuple(dense), name, context)
 
 
-def _activated(function: Any, values: Real) -> Real:
+def sequential(net: Any, dense: Sequence[Dense], between: Sequence[Any], path: str) -> Network:
+    """A network of linear layers, and of what is between them: one activation."""
+    names = {probe_activation(lambda a, each=each: activated(each, a)) for each in between}  # type: ignore[misc]
+    name = names.pop() if len(names) == 1 else None if names else "relu"
+    if name is None:
+        raise ConversionError(path, net, f"the activation is not one of {', '.join(ACTIVATIONS)}")
+    return Network(tuple(dense), name)
+
+
+def activated(function: Any, values: Real) -> Real:
     """Equinox may keep an activation for each unit, stacked."""
     import equinox as eqx
     import jax
@@ -343,16 +352,19 @@ def _tanh(part: Any, path: str) -> list[Step]:
     )
 
 
-def _scan(part: Any, path: str) -> list[Step]:
+def stacked(tree: Any) -> Iterator[Any]:
+    """The parts of a tree whose arrays are stacked along their first axis."""
     import equinox as eqx
     import jax
 
-    arrays = [each for each in jax.tree_util.tree_leaves(part.bijection) if eqx.is_array(each)]
-    steps = []
+    arrays = [each for each in jax.tree_util.tree_leaves(tree) if eqx.is_array(each)]
     for i in range(len(arrays[0]) if arrays else 0):
-        one = jax.tree_util.tree_map(lambda each, i=i: each[i] if eqx.is_array(each) else each, part.bijection)
-        steps += read(TABLE, one, f"{path}.bijection[{i}]")
-    return steps
+        yield jax.tree_util.tree_map(lambda each, i=i: each[i] if eqx.is_array(each) else each, tree)
+
+
+def _scan(part: Any, path: str) -> list[Step]:
+    steps = (read(TABLE, one, f"{path}.bijection[{i}]") for i, one in enumerate(stacked(part.bijection)))
+    return [step for each in steps for step in each]
 
 
 def _chain(part: Any, path: str) -> list[Step]:
@@ -508,7 +520,7 @@ def _source(flow: Any) -> Source:
     def density(of: Any) -> Callable[[Real, Real | None], Real]:
         def run(x: Real, context: Real | None) -> Real:
             with double():
-                score = _single(of)._log_prob
+                score = single(of)._log_prob
                 return real(jax.vmap(score)(x) if of.cond_shape is None else jax.vmap(score)(x, context))
 
         return run

@@ -618,8 +618,7 @@ def _standardized(matrix: Real, shift: Real) -> Layer | None:
     if not is_scale(matrix):
         return None
     scale = np.diag(matrix)
-    values = {"mean": -shift / scale, "std": 1 / scale, "initialized": np.ones(1)}
-    return Layer("standardize", parameters=values)
+    return _layers.standardize(-shift / scale, 1 / scale)
 
 
 def _residual(net: Any, path: str) -> Network | None:

@@ -1,0 +1,34 @@
+"""harmonic 1.3: Polanska et al. 2023. A model is a module of flax, its weights, a z-score by columns and a temperature.
+
+The module with its weights makes a flow of distrax, whose networks are read from a trace as those of distrax are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._check import Source, standardized
+from ._error import ConversionError
+from ._holders import preceded
+from ._network import real
+from .flowjax import double, in_double
+from .tfp import sourced
+
+MODULES = ("harmonic",)
+
+
+def source(model: Any) -> Source:
+    """What a fitted RQSplineModel is, at its temperature."""
+    from distrax import Transformed
+
+    if model.state is None:
+        raise ConversionError("", model, "it is not fitted: it has no weights")
+    with double():
+        weights, dtype = in_double(model.state.params)
+        base, bijector = model.flow.bind({"params": weights}).make_flow(float(model.temperature))
+        inner = sourced("harmonic", Transformed(base.distribution, bijector), 0)
+    inner.dtype, inner.name = dtype, type(model).__qualname__
+    if not model.standardize:
+        return inner
+    score = standardized("pre_offset", real(model.pre_offset), real(model.pre_amp))
+    return preceded(inner, score, inner.library, inner.name)
