@@ -33,7 +33,7 @@ package final class DataFileReader: RowReader, @unchecked Sendable {
 
     init(_ path: String, _ bytes: FileOnDisk) throws(DiffeoError) {
       self.bytes = bytes
-      try Superblock.checkRoot(bytes, readsAttributes: false)
+      try Superblock.checkRoot(bytes)
       file = try OpenFile(path, bytes)
     }
 

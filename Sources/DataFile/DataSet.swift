@@ -130,7 +130,7 @@ final class DataSet {
       guard address != chdf5_nowhere else {
         throw DiffeoError(.unsupported, "'\(path)' is a soft or external link, which is not followed")
       }
-      try ObjectHeader.check(bytes, at: address, path, readsAttributes: false)
+      try ObjectHeader.check(bytes, at: address, path)
     }
     guard !path.isEmpty else { throw DiffeoError(.invalid, "'\(name)' is no name of a data set") }
     let found = try Handle(H5Oopen(file.id, path, CH5P_DEFAULT()), name)

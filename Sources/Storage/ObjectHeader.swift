@@ -19,7 +19,7 @@ package struct ObjectHeader<Bytes: FileBytes> {
   private static var maxMessages: Int { 1 << 16 }
 
   /// path: of the object, for messages.
-  package static func check(
+  static func look(
     _ file: Bytes, at address: UInt64, _ path: String, readsAttributes: Bool
   ) throws(DiffeoError) {
     var header = ObjectHeader(
@@ -217,5 +217,18 @@ package struct ObjectHeader<Bytes: FileBytes> {
         if try next(width) == 0, areChunks { throw damaged }
       }
     }
+  }
+}
+
+// For each kind of bytes, so that other modules call what is compiled for it.
+extension ObjectHeader<UnsafeRawBufferPointer> {
+  package static func check(_ file: Bytes, at address: UInt64, _ path: String) throws(DiffeoError) {
+    try look(file, at: address, path, readsAttributes: true)
+  }
+}
+
+extension ObjectHeader<FileOnDisk> {
+  package static func check(_ file: Bytes, at address: UInt64, _ path: String) throws(DiffeoError) {
+    try look(file, at: address, path, readsAttributes: false)
   }
 }

@@ -37,8 +37,15 @@ package enum Superblock {
     return end
   }
 
-  /// Looks at the group in which all others are, which HDF5 opens with the file.
-  package static func checkRoot(_ file: some FileBytes, readsAttributes: Bool) throws(DiffeoError) {
+  // The group in which all others are, which HDF5 opens with the file.
+  package static func checkRoot(_ file: UnsafeRawBufferPointer) throws(DiffeoError) {
+    try ObjectHeader.check(file, at: root(of: file), "/")
+  }
+  package static func checkRoot(_ file: FileOnDisk) throws(DiffeoError) {
+    try ObjectHeader.check(file, at: root(of: file), "/")
+  }
+
+  private static func root(of file: some FileBytes) throws(DiffeoError) -> UInt64 {
     guard let version = file.number(8, width: 1), let width = file.number(version < 2 ? 13 : 9, width: 1) else {
       throw truncated(file.count)
     }
@@ -49,7 +56,7 @@ package enum Superblock {
     if version < 2, file.number(place + 8, width: 4) == 1, let heap = file.number(place + 24, width: 8) {
       guard !LocalHeap.isCircular(file, at: heap) else { throw DiffeoError(.format, LocalHeap.damaged) }
     }
-    try ObjectHeader.check(file, at: root, "/", readsAttributes: readsAttributes)
+    return root
   }
 
   private static func truncated(_ fileSize: Int) -> DiffeoError {

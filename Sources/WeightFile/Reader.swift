@@ -17,7 +17,7 @@ final class Reader {
   /// Opens a file that is in memory and must stay there, unchanged, while the reader lives.
   init(_ image: UnsafeRawBufferPointer, serial: UInt) throws(DiffeoError) {
     try LocalHeap.check(image)
-    try Superblock.checkRoot(image, readsAttributes: true)
+    try Superblock.checkRoot(image)
     let access = try Handle(cstorage_memory_access(image.baseAddress, image.count))
     guard H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG) >= 0 else {
       throw Library.failure(.internal, "HDF5 cannot read memory")
@@ -61,7 +61,7 @@ extension Reader {
   func plainChild(_ name: String, of group: borrowing Handle, _ path: String) throws(DiffeoError) -> Handle? {
     let address = chdf5_address(group.id, name)
     if address == chdf5_nowhere { return nil }
-    try ObjectHeader.check(image, at: address, path, readsAttributes: true)
+    try ObjectHeader.check(image, at: address, path)
     return try Handle(H5Oopen(group.id, name, CH5P_DEFAULT()), path)
   }
 
