@@ -55,14 +55,15 @@ static bool is_beside_another(const read_file *file, haddr_t from, haddr_t to) {
   return false;
 }
 
-static herr_t read_from(int descriptor, haddr_t at, size_t size, char *target) {
-  while (size > 0) {
-    const ssize_t step = pread(descriptor, target, size, (off_t)at);
-    if (step < 0 && errno == EINTR) continue;
-    if (step <= 0) return -1;
-    target += step, at += (haddr_t)step, size -= (size_t)step;
+size_t cstorage_read(int descriptor, void *target, size_t size, uint64_t at) {
+  size_t done = 0;
+  while (done < size) {
+    errno = 0;
+    const ssize_t step = pread(descriptor, (char *)target + done, size - done, (off_t)(at + done));
+    if (step > 0) done += (size_t)step;
+    else if (errno != EINTR) break;
   }
-  return 0;
+  return done;
 }
 
 static herr_t read_bytes(H5FD_t *of, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size, void *target) {
@@ -76,7 +77,7 @@ static herr_t read_bytes(H5FD_t *of, H5FD_mem_t type, hid_t transfer, haddr_t at
     file->read[i].from = at;
     file->read[i].to = at + size;
   }
-  if (file->in.bytes == NULL) return read_from(file->in.descriptor, at, size, target);
+  if (file->in.bytes == NULL) return cstorage_read(file->in.descriptor, target, size, at) == size ? 0 : -1;
   memcpy(target, file->in.bytes + at, size);
   return 0;
 }

@@ -56,7 +56,6 @@ package final class DataFileReader: RowReader, @unchecked Sendable {
   /// Names of data sets, with commas between several; nil for none.
   package init(path: String, x: String?, context: String?, weights: String?) throws(DiffeoError) {
     self.path = path
-    // That it can be opened, and is no folder or pipe: HDF5 says so badly, or waits.
     let bytes = try FileOnDisk(path: path)
     var made: Content?
     var shape = (rows: 0, dim: 0, contextDim: 0, together: 1)

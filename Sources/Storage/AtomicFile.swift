@@ -158,6 +158,11 @@ package struct Descriptor: ~Copyable {
 
   deinit { close(number) }
 
+  /// Without O_NONBLOCK, opening a FIFO would wait for a writer.
+  package init(reading path: String) throws(DiffeoError) {
+    try self.init(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, "opened")
+  }
+
   /// Bytes of a file that is none but a regular one.
   package func regularSize(_ path: String) throws(DiffeoError) -> Int {
     var facts = stat()

@@ -1,5 +1,3 @@
-import CLibrary
-import CShims
 import CStorage
 import Diffeo
 
@@ -33,8 +31,7 @@ package final class FileOnDisk: FileBytes {
   private static let blockSize = 4096
 
   package init(path: String) throws(DiffeoError) {
-    // Without O_NONBLOCK, opening a FIFO would wait for a writer.
-    let descriptor = try Descriptor(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, "opened")
+    let descriptor = try Descriptor(reading: path)
     let size = try descriptor.regularSize(path)
     var base = 0
     // HDF5 looks for its signature at 0, 512, 1024 and so on.
@@ -65,10 +62,7 @@ package final class FileOnDisk: FileBytes {
   private static func read(_ descriptor: borrowing Descriptor, _ at: Int, _ count: Int) -> [UInt8] {
     let descriptor = descriptor.number
     return [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
-      while done < count, let start = buffer.baseAddress {
-        let step = pread(descriptor, start + done, count - done, at + done)
-        if step > 0 { done += step } else if step == 0 || cshims_errno() != EINTR { return }
-      }
+      done = cstorage_read(descriptor, buffer.baseAddress, count, UInt64(at))
     }
   }
 }

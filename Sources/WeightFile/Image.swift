@@ -1,5 +1,6 @@
 import CLibrary
 import CShims
+import CStorage
 import Diffeo
 import Storage
 
@@ -20,8 +21,7 @@ struct Image: ~Copyable {
 extension Image {
   /// Reads a file at once: what happens to it afterwards, or who locks it, does not matter.
   init(path: String) throws(DiffeoError) {
-    // Without O_NONBLOCK, opening a FIFO would wait for a writer.
-    let descriptor = try Descriptor(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, "opened")
+    let descriptor = try Descriptor(reading: path)
     let fileSize = try descriptor.regularSize(path)
     let head = try Image.read(descriptor, count: min(fileSize, Superblock.size), path)
     let extent: Int
@@ -40,14 +40,9 @@ extension Image {
       throw DiffeoError(.memory, "there is no memory for the \(count) bytes of '\(path)'")
     }
     let image = Image(UnsafeRawBufferPointer(start: buffer, count: count))
-    var done = 0
-    while done < count {
-      let step = pread(descriptor.number, buffer + done, count - done, done)
-      if step > 0 {
-        done += step
-      } else if step == 0 || cshims_errno() != EINTR {
-        throw step == 0 ? DiffeoError(.io, "'\(path)' became shorter while it was read") : ioError(path, "read")
-      }
+    guard cstorage_read(descriptor.number, buffer, count, 0) == count else {
+      throw cshims_errno() == 0
+        ? DiffeoError(.io, "'\(path)' became shorter while it was read") : ioError(path, "read")
     }
     return image
   }

@@ -164,14 +164,18 @@ static size_t mutate(unsigned char *file, size_t size, size_t most) {
 
 /* ------------------------------------------------------------------------------------------------------------- use */
 
+/* Of rows HDF5 wants a file with a name. One serves all children, which leave it. */
 static char rows_path[] = "/tmp/diffeo-fuzz-XXXXXX";
+static int rows_file = -1;
 static void remove_rows(void) { unlink(rows_path); }
+static void make_rows(void) {
+  if ((rows_file = mkstemp(rows_path)) >= 0) atexit(remove_rows);
+  else perror(rows_path), exit(2);
+}
 
 /* Rows of a file, all of which a trainer reads to begin with. */
 static int train(const unsigned char *bytes, size_t size) {
-  static int file = -1; /* HDF5 wants one with a name */
-  if (file < 0 && (file = mkstemp(rows_path)) >= 0) atexit(remove_rows);
-  if (file < 0 || ftruncate(file, 0) != 0 || pwrite(file, bytes, size, 0) != (ssize_t)size) return 0;
+  if (ftruncate(rows_file, 0) != 0 || pwrite(rows_file, bytes, size, 0) != (ssize_t)size) return 0;
   diffeo_rows *rows = NULL;
   if (D.rows_open(rows_path, "in/x", NULL, "w", &rows) != DIFFEO_OK) return 0;
   diffeo_spec *spec = NULL;
@@ -215,6 +219,7 @@ static int load(const unsigned char *bytes, size_t size) {
 int LLVMFuzzerInitialize(int *count, char ***arguments) {
   (void)count, (void)arguments;
   open_library();
+  make_rows();
   return 0;
 }
 
@@ -281,6 +286,7 @@ int main(int count, char **arguments) {
   for (int i = 0; i < files; i++) bytes[i] = read_file(arguments[4 + i], &sizes[i]);
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   open_library();
+  make_rows();
   /* As they are, the first time; that opens HDF5 before the first child. */
   for (int i = 0; i < files; i++) load(bytes[i], sizes[i]);
 

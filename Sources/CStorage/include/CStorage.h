@@ -20,6 +20,9 @@ bool cstorage_hdf5_is_private(void);
 /* How often this process is a child: another number in a child than in its parent. */
 int cstorage_generation(void);
 
+/* Reads size bytes of a file from a place on; how many there were: fewer at its end, with errno 0, or with another errno. */
+size_t cstorage_read(int descriptor, void *target, size_t size, uint64_t at);
+
 /* An HDF5 property list by which H5Fopen reads, whatever the name, these bytes, which must stay; negative when it fails. */
 int64_t cstorage_memory_access(const void *bytes, size_t size);
 /* The same of the file behind a descriptor, which must stay open. */

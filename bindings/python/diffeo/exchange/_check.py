@@ -67,6 +67,12 @@ class Step:
         return replace(self, layers=layers, forward=widened(self.forward), backward=widened(self.backward))
 
 
+def standard_normal(z: Real, context: Real | None) -> Real:
+    """Log-densities of noise."""
+    total: Real = -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1)
+    return total
+
+
 def standardized(path: str, mean: Real, std: Real) -> Step:
     """A z-score of the columns that a library has beside its flow."""
     log_det = float(np.log(std).sum())

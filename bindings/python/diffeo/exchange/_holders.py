@@ -40,11 +40,8 @@ REFUSED = {
     ("sbi", "MixtureDensityEstimator"): "a mixture of normal distributions with full covariances, given a context",
     ("sbi", "ConditionalVectorFieldEstimator"): "a flow that is continuous in time",
     ("sbi", "TabPFNFlow"): "a network that has its training data as a context",
-    (
-        "bayesflow",
-        "",
-    ): "its scales are softplus(arsinh(a)) and its splines have ends that move, as none of Diffeo's do: "
-    "sample it, and train a flow here on what it samples",
+    ("bayesflow", ""): "its scales are softplus(arsinh(a)) and its splines have ends that move, as none of Diffeo's "
+    "do: sample it, and train a flow here on what it samples",
     ("harmonic", "RealNVPModel"): "its scales are held to 0.001 from below by a clip, as no scale of Diffeo's is: an "
     "RQSplineModel converts",
 }

@@ -28,34 +28,32 @@ def _mlp(net: Any, kept: Any, path: str) -> Network:
     return sequential(net, [made[0].columns(kept), *made[1:]], between, path)
 
 
-def _affine(part: Any, kept: Any, moved: Any, path: str) -> Layer:
-    bound = float(part.dt)
+def _affine(part: Any, mask: Any, path: str) -> Layer:
+    bound, (kept,), (moved,) = float(part.dt), np.nonzero(mask), np.nonzero(~mask)
     s, t = (
         _mlp(net, kept, f"{path}.{name}").select(moved, -bound)
         for name, net in (("scale_MLP", part.scale_MLP), ("shift_MLP", part.shift_MLP))
     )
-    mask = np.isin(np.arange(len(kept) + len(moved)), kept)
     return _layers.coupling(mask, _layers.affine("tanh", bound), t, s).inverted()
 
 
-def _spline(part: Any, kept: Any, moved: Any, path: str) -> Layer:
+def _spline(part: Any, mask: Any, path: str) -> Layer:
+    (kept,), (moved,) = np.nonzero(mask), np.nonzero(~mask)
     low, high, bins = float(part._range_min), float(part._range_max), int(part._num_bins)
     least = float(part._min_bin_size) / (high - low)
     words = {"min_width": least, "min_height": least, "min_derivative": float(part._min_knot_slope)}
     transformer = _layers.spline(bins, low, high, "extended", **words)
     network = _mlp(part.conditioner, kept, f"{path}.conditioner").select(_layers.each_of(moved, 3 * bins + 1))
-    mask = np.isin(np.arange(len(kept) + len(moved)), kept)
     return _layers.coupling(mask, transformer, network)
 
 
-def _scalar(part: Any, kept: Any, moved: Any, path: str) -> Layer:
+def _scalar(part: Any, mask: Any, path: str) -> Layer:
     """(x + t) exp(s), with one number for all columns."""
     scale, shift = float(part.scale), float(part.shift)
-    values = np.where(np.isin(np.arange(len(kept) + len(moved)), moved), 1.0, 0.0)
-    return _layers.elementwise_affine(scale * values, shift * np.exp(scale) * values)
+    return _layers.elementwise_affine(np.where(mask, 0.0, scale), np.where(mask, 0.0, shift * np.exp(scale)))
 
 
-TABLE: dict[str, Callable[[Any, Any, Any, str], Layer]] = {
+TABLE: dict[str, Callable[[Any, Any, str], Layer]] = {
     "MLPAffine": _affine,
     "RQSpline": _spline,
     "ScalarAffine": _scalar,
@@ -66,8 +64,7 @@ def _coupling(part: Any, path: str) -> Step:
     kind = type(part.bijector).__name__
     if kind not in TABLE:
         raise ConversionError(f"{path}.bijector", part.bijector, "Diffeo has no layer for it")
-    mask = real(part._mask) != 0
-    layer = TABLE[kind](part.bijector, np.flatnonzero(mask), np.flatnonzero(~mask), f"{path}.bijector")
+    layer = TABLE[kind](part.bijector, real(part._mask) != 0, f"{path}.bijector")
     return Step(path, part, [layer], _map(part.forward), _map(part.inverse))
 
 

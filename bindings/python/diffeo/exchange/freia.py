@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import _layers
-from ._check import Map, Mapped, Source, Step, reverse
+from ._check import Map, Mapped, Source, Step, reverse, standard_normal
 from ._error import ConversionError
 from ._images import FeatureMap, plain_convolutions, squeeze
 from ._images import coupling as convolutional
@@ -364,22 +364,18 @@ def source(flow: Any) -> Source:
 
         return _plus(-uncounted if rev else uncounted)(at.run(one))
 
-    def base_log_prob(z: Real, context: Real | None) -> Real:
-        total: Real = -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1)
-        return total
-
     def density(module: Any) -> Callable[[Real, Real | None], Real]:
         forward = run(module, False)
 
         def log_prob(x: Real, context: Real | None) -> Real:
             z, log_det = forward(x, context)
-            return base_log_prob(z, context) + log_det
+            return standard_normal(z, context) + log_det
 
         return log_prob
 
     dim, base, name = int(np.prod(shapes[0])), Layer("standard_normal"), "GraphINN" if graph else "SequenceINN"
     maps = run(flow, False), run(flow, True)
-    made = Source("FrEIA", name, dim, steps, base, density(flow), base_log_prob, *maps, dtype)
+    made = Source("FrEIA", name, dim, steps, base, density(flow), standard_normal, *maps, dtype)
     made.in_float32 = in_float32(narrowed(original), density)
     if abs(uncounted) > 1e-12:
         made.notes = (

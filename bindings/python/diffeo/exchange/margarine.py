@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _layers
-from ._check import Map, Source, Step
+from ._check import Map, Source, Step, standard_normal
 from ._layers import Layer
 from ._network import Dense, Network, Real, real
 from .flowjax import chained, double, in_double, in_float32, sequential, single
@@ -102,11 +102,7 @@ def source(flow: Any) -> Source:
         with double():
             return real(nnx.merge(graph, single(wide)).log_prob(x))
 
-    def base_log_prob(z: Real, context: Real | None) -> Real:
-        density: Real = -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1)
-        return density
-
     base = Layer("standard_normal")
-    made = Source("margarine", kind, len(low), steps, base, log_prob, base_log_prob, *chained(steps), dtype)
+    made = Source("margarine", kind, len(low), steps, base, log_prob, standard_normal, *chained(steps), dtype)
     made.in_float32, made.context = in_float32(log_prob), 0
     return made

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _layers
-from ._check import Source, Step
+from ._check import Source, Step, standard_normal
 from ._error import ConversionError
 from ._layers import Layer
 from ._network import Dense, Network, Real
@@ -99,10 +99,6 @@ def source(flow: Any) -> Source:
 
         return log_prob
 
-    def base_log_prob(z: Real, context: Real | None) -> Real:
-        total: Real = -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1)
-        return total
-
     def run(mode: str) -> Any:
         return mapped(lambda x, context: _flat(flow(x, context, mode=mode)))
 
@@ -112,7 +108,7 @@ def source(flow: Any) -> Source:
     maps = run("direct"), run("inverse")
     library = type(flow).__module__.partition(".")[0]
     made = Source(
-        library, "FlowSequential", columns[0], steps, Layer("standard_normal"), density(flow), base_log_prob, *maps
+        library, "FlowSequential", columns[0], steps, Layer("standard_normal"), density(flow), standard_normal, *maps
     )
     made.dtype, made.in_float32 = dtype, in_float32(narrowed(original), density)
     return made
