@@ -374,16 +374,18 @@ def gaussian(data: Data) -> dict[str, Any]:
 
 
 def summarise(data: Data, given: argparse.Namespace) -> dict[str, Any]:
-    """Every model of the data: its best run by validation, or that there is none."""
+    """Every model of the data: its best run by validation, here or in the summary that is kept, or that there is none."""
     published = PUBLISHED.get(data.name, {})
+    earlier = kept().get(title(data), {}).get("cells", {})
     column = int(data.context_dim > 0)
     cells = {"gaussian": {"title": "Gaussian", **gaussian(data)}}
     for name, model in MODELS.items():
         runs = [run for run in Run.of(cell(data, name, given.seed)) if run.found.get("curve")]
-        if not runs:
-            cells[name] = {"title": model.title, "test": None}
+        best = max(runs, key=lambda run: run.found["validation"], default=None)
+        before = earlier.get(name, {"title": model.title, "test": None})
+        if best is None or before.get("validation", -math.inf) > best.found["validation"]:
+            cells[name] = before
             continue
-        best = max(runs, key=lambda run: run.found["validation"])
         best.judge(data)
         cells[name] = {
             "title": model.title, **best.found, "setting": best.key["setting"], "seed": best.key["seed"],
@@ -433,10 +435,17 @@ def curves(summary: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def title(data: Data) -> str:
+    return data.name + (" given the label" if data.context_dim else "")
+
+
+def kept() -> dict[str, Any]:
+    return json.loads(SUMMARY.read_text()) if SUMMARY.is_file() else {}
+
+
 def keep(data: Data, summary: dict[str, Any]) -> dict[str, Any]:
     """All summaries there are, this one among them."""
-    everything = json.loads(SUMMARY.read_text()) if SUMMARY.is_file() else {}
-    everything[data.name + (" given the label" if data.context_dim else "")] = summary
+    everything = kept() | {title(data): summary}
     part = SUMMARY.with_suffix(".part")
     part.write_text(json.dumps(everything, indent=1) + "\n")
     os.replace(part, SUMMARY)

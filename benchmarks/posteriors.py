@@ -5,7 +5,8 @@ python benchmarks/posteriors.py --data FOLDER [--write] [--tasks NAME ...] [--ob
 Lueckmann, Boelts, Greenberg, Goncalves, Macke, "Benchmarking simulation-based inference", AISTATS 2021: simulators,
 priors, observations and reference posteriors are theirs. FOLDER has the wheel (`pip download --no-deps sbibm`), and,
 for the published values, main_paper.csv and gaussian_mixture_rerun.csv of github.com/sbi-benchmark/results; the package
-itself is not needed. What has been computed is kept in benchmarks/results and not done again.
+itself is not needed. Samples are kept in benchmarks/results, scores in
+benchmarks/posteriors.json; what is there is not computed again.
 
 With --method sbi, in an environment that has it, the package sbi is trained on the same simulations.
 """
@@ -37,6 +38,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks/results/posteriors"
+SCORES = ROOT / "benchmarks/posteriors.json"
 SAMPLES = 10_000  # of each posterior, as many as there are reference samples
 STEPS = 200  # of Markov chains
 
@@ -364,8 +366,7 @@ METRICS: dict[str, Callable[[Array, Array], float]] = {
 
 def score(given: argparse.Namespace, chosen: list[Task], wheel: Wheel) -> dict[str, Any]:
     """Observation by observation, so that a run that is cut short has judged all tasks alike."""
-    path = RESULTS / "scores.json"
-    cells: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    cells: dict[str, Any] = json.loads(SCORES.read_text()) if SCORES.is_file() else {}
     for metric, number, task in itertools.product(METRICS, range(1, given.observations + 1), chosen):
         name = f"{given.method} {task.name} {given.simulations} {given.seed} {number}"
         if metric in cells.get(name, {}):
@@ -373,9 +374,9 @@ def score(given: argparse.Namespace, chosen: list[Task], wheel: Wheel) -> dict[s
         drawn = samples(given.method, task, wheel, given.simulations, given.seed)
         value = METRICS[metric](wheel.reference(task, number), drawn.posteriors[number - 1].astype(float))
         cells.setdefault(name, {"train": drawn.train, "sample": drawn.sample / 10})[metric] = value
-        part = path.with_suffix(".part")
+        part = SCORES.with_suffix(".part")
         part.write_text(json.dumps(cells, indent=1) + "\n")
-        os.replace(part, path)
+        os.replace(part, SCORES)
         print(name, metric, value, flush=True)
     return cells
 
