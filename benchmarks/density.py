@@ -374,7 +374,7 @@ def gaussian(data: Data) -> dict[str, Any]:
 
 
 def summarise(data: Data, given: argparse.Namespace) -> dict[str, Any]:
-    """Every model of the data: its best run by validation, here or in the summary that is kept, or that there is none."""
+    """Every model of the data: its best run by validation, of these or of those kept, or that there is none."""
     published = PUBLISHED.get(data.name, {})
     earlier = kept().get(title(data), {}).get("cells", {})
     column = int(data.context_dim > 0)

@@ -17,23 +17,24 @@
 #define CHDF5_FUNCTIONS(X) \
   X(H5Aclose) X(H5Acreate2) X(H5Adelete) X(H5Aexists) X(H5Aget_space) X(H5Aget_storage_size) X(H5Aget_type) \
   X(H5Aiterate2) X(H5Aopen) X(H5Aread) X(H5Awrite) X(H5Dclose) X(H5Dcreate2) X(H5Dget_chunk_info) \
-  X(H5Dget_create_plist) X(H5Dget_num_chunks) X(H5Dget_space) X(H5Dget_storage_size) X(H5Dget_type) X(H5Dread) \
-  X(H5Dwrite) X(H5Eauto_is_v2) X(H5Eclear2) X(H5Eget_auto1) X(H5Eget_auto2) X(H5Eget_num) X(H5Eset_auto1) \
-  X(H5Eset_auto2) X(H5Ewalk2) X(H5FDregister) X(H5Fclose) X(H5Fcreate) X(H5Fflush) X(H5Fget_obj_count) X(H5Fopen) X(H5Gclose) \
-  X(H5Gcreate2) X(H5Gopen2) X(H5Idec_ref) X(H5Iget_type) X(H5Lcreate_external) X(H5Lcreate_hard) X(H5Lcreate_soft) \
-  X(H5Ldelete) X(H5Lexists) X(H5Lget_info) X(H5Literate) X(H5Lmove) X(H5Oclose) X(H5Oopen) X(H5Pclose) X(H5Pcreate) \
-  X(H5Pget_chunk) X(H5Pget_driver_info) X(H5Pset_driver) X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_layout) X(H5Pget_nfilters) \
-  X(H5Pset_attr_phase_change) X(H5Pset_char_encoding) X(H5Pset_chunk) X(H5Pset_deflate) X(H5Pset_external) \
-  X(H5Pset_fapl_core) X(H5Pset_fclose_degree) X(H5Pset_file_image_callbacks) \
-  X(H5Pset_fill_time) X(H5Pset_fletcher32) X(H5Pset_layout) X(H5Pset_libver_bounds) X(H5Pset_link_phase_change) \
-  X(H5Pset_obj_track_times) X(H5Pset_shuffle) X(H5Pset_virtual) X(H5Sclose) X(H5Screate) X(H5Screate_simple) \
-  X(H5Sget_simple_extent_dims) X(H5Sget_simple_extent_ndims) X(H5Sget_simple_extent_npoints) \
-  X(H5Sget_simple_extent_type) X(H5Sselect_hyperslab) X(H5Tclose) X(H5Tcopy) X(H5Tcreate) X(H5Tenum_create) \
-  X(H5Tenum_insert) X(H5Tequal) X(H5Tget_class) X(H5Tget_ebias) X(H5Tget_fields) X(H5Tget_member_name) \
-  X(H5Tget_member_type) X(H5Tget_nmembers) X(H5Tget_norm) X(H5Tget_offset) X(H5Tget_precision) X(H5Tget_size) \
-  X(H5Tget_strpad) X(H5Tget_super) X(H5Tinsert) X(H5Tis_variable_str) X(H5Tregister) X(H5Tset_cset) X(H5Tset_ebias) \
-  X(H5Tset_fields) X(H5Tset_size) X(H5Tset_strpad) X(H5Tunregister) X(H5Tvlen_create) X(H5Zfilter_avail) \
-  X(H5dont_atexit) X(H5free_memory) X(H5get_libversion) X(H5open)
+  X(H5Dget_chunk_storage_size) X(H5Dget_create_plist) X(H5Dget_num_chunks) X(H5Dget_space) X(H5Dget_storage_size) \
+  X(H5Dget_type) X(H5Dread) X(H5Dread_chunk) X(H5Dwrite) X(H5Eauto_is_v2) X(H5Eclear2) X(H5Eget_auto1) \
+  X(H5Eget_auto2) X(H5Eget_num) X(H5Eset_auto1) X(H5Eset_auto2) X(H5Ewalk2) X(H5FDregister) X(H5Fclose) X(H5Fcreate) \
+  X(H5Fflush) X(H5Fget_obj_count) X(H5Fopen) X(H5Gclose) X(H5Gcreate2) X(H5Gopen2) X(H5Idec_ref) X(H5Iget_type) \
+  X(H5Lcreate_external) X(H5Lcreate_hard) X(H5Lcreate_soft) X(H5Ldelete) X(H5Lexists) X(H5Lget_info) X(H5Literate) \
+  X(H5Lmove) X(H5Oclose) X(H5Oopen) X(H5Pclose) X(H5Pcreate) X(H5Pget_chunk) X(H5Pget_driver_info) X(H5Pset_driver) \
+  X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_layout) X(H5Pget_nfilters) X(H5Pset_attr_phase_change) \
+  X(H5Pset_char_encoding) X(H5Pset_chunk) X(H5Pset_deflate) X(H5Pset_external) X(H5Pset_fapl_core) \
+  X(H5Pset_fclose_degree) X(H5Pset_file_image_callbacks) X(H5Pset_fill_time) X(H5Pset_fletcher32) X(H5Pset_layout) \
+  X(H5Pset_libver_bounds) X(H5Pset_link_phase_change) X(H5Pset_obj_track_times) X(H5Pset_shuffle) X(H5Pset_virtual) \
+  X(H5Sclose) X(H5Screate) X(H5Screate_simple) X(H5Sget_simple_extent_dims) X(H5Sget_simple_extent_ndims) \
+  X(H5Sget_simple_extent_npoints) X(H5Sget_simple_extent_type) X(H5Sselect_hyperslab) X(H5Tclose) X(H5Tcopy) \
+  X(H5Tcreate) X(H5Tenum_create) X(H5Tenum_insert) X(H5Tequal) X(H5Tget_class) X(H5Tget_ebias) X(H5Tget_fields) \
+  X(H5Tget_member_name) X(H5Tget_member_offset) X(H5Tget_member_type) X(H5Tget_nmembers) X(H5Tget_norm) \
+  X(H5Tget_offset) X(H5Tget_precision) X(H5Tget_size) X(H5Tget_strpad) X(H5Tget_super) X(H5Tinsert) \
+  X(H5Tis_variable_str) X(H5Tregister) X(H5Tset_cset) X(H5Tset_ebias) X(H5Tset_fields) X(H5Tset_size) \
+  X(H5Tset_strpad) X(H5Tunregister) X(H5Tvlen_create) X(H5Zfilter_avail) X(H5dont_atexit) X(H5free_memory) \
+  X(H5get_libversion) X(H5open)
 #define CHDF5_VARIABLES(X) \
   X(H5P_CLS_FILE_CREATE_ID_g) X(H5P_CLS_FILE_ACCESS_ID_g) X(H5P_CLS_GROUP_CREATE_ID_g) \
   X(H5P_CLS_DATASET_CREATE_ID_g) X(H5P_CLS_ATTRIBUTE_CREATE_ID_g) X(H5P_CLS_LINK_CREATE_ID_g) X(H5T_C_S1_g) \

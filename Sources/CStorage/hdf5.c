@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
 #include "CStorage.h"
-#include "../CHDF5/shim.h"
+#include "filters.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -15,6 +15,12 @@ bool cstorage_hdf5_is_private(void) { return is_private; }
 /* HDF5 is in this library, and none of its names are seen outside. */
 #define ADDRESS(name) .name = &name,
 chdf5_variables_table chdf5_variables = {CHDF5_VARIABLES(ADDRESS)};
+
+#define CLASS(name) extern __attribute__((weak)) const H5Z_class2_t H5Z_##name[1];
+CSTORAGE_FILTERS(CLASS)
+extern __attribute__((weak)) herr_t H5Z_register(const H5Z_class2_t *);
+#define FILTER(name) .name = H5Z_##name,
+static cstorage_filters filters = {.put = H5Z_register, CSTORAGE_FILTERS(FILTER)};
 
 static int load(char *error, size_t size) { return (void)error, (void)size, is_private = true, H5dont_atexit(), 0; }
 #else
@@ -36,6 +42,7 @@ static int load(char *error, size_t size) { return (void)error, (void)size, is_p
 CHDF5_FUNCTIONS(STUB)
 
 chdf5_variables_table chdf5_variables;
+static cstorage_filters filters;
 
 #define FUNCTION(name) FUNCTION_OF(name)
 #define FUNCTION_OF(name) {#name, &cstorage_address_##name},
@@ -212,6 +219,9 @@ static int load(char *error, size_t size) {
       snprintf(error, size, "the HDF5 library %s has no %s", name, symbols[i].name);
       return -1;
     }
+#define FILTER(name) filters.name = dlsym(library, "H5Z_" #name);
+  CSTORAGE_FILTERS(FILTER)
+  *(void **)&filters.put = dlsym(library, "H5Z_register");
   /* Nothing is left to do at the end of the process: what is written is written when a call returns. And HDF5 1.10 would
    * complain there of what it lost when it met a damaged file. Before all else, as any call starts HDF5. */
   if (is_private) H5dont_atexit();
@@ -233,6 +243,7 @@ int cstorage_open_hdf5(char *error, size_t size) {
     snprintf(error, size, "the HDF5 library cannot be started");
     return -1;
   }
+  if (is_private) cstorage_judge_filters(&filters);
   is_open = true;
   return 0;
 }

@@ -8,7 +8,8 @@ final class DataSet {
   let rows: Int
   let columns: Int
   /// Of a chunk; 1 where there are none.
-  let chunkRows: Int
+  var chunkRows: Int { chunks.map { max(1, Int(clamping: $0.sides[0])) } ?? 1 }
+  private let chunks: Chunks?
   private let dataset: Handle
   private let space: Handle
   /// Of its axes.
@@ -16,8 +17,6 @@ final class DataSet {
   /// Of the fields of records, in their order; nil for plain numbers.
   private let fields: [String]?
 
-  /// Bytes of a chunk, which HDF5 has in memory as a whole.
-  private static let maxChunkBytes = 1 << 28
   private static let maxFields = 65_536
   /// Of rows, and of images.
   private static let maxAxes = 4
@@ -64,20 +63,16 @@ final class DataSet {
       throw DiffeoError(.shape, "'\(path)' has \(rows) rows of \(columns) columns, which is too much")
     }
     let elements = fields == nil ? values : rows
-    let (bytes, tooLarge) = elements.multipliedReportingOverflow(by: size)
+    let (stored, tooLarge) = elements.multipliedReportingOverflow(by: size)
     guard !tooLarge else { throw DiffeoError(.format, "'\(path)' has more bytes than there can be") }
-    if layout == H5D_CHUNKED {
-      var chunk = [hsize_t](repeating: 0, count: Int(rank))
-      guard H5Pget_chunk(creation.id, rank, &chunk) == rank else { throw DataSet.unreadable(path) }
-      try DataSet.checkFilters(creation, path)
-      chunkRows = max(1, Int(clamping: chunk[0]))
-      try DataSet.checkChunks(dataset, space, chunk, extents, size)
-    } else {
-      chunkRows = 1
-      // What was never written, HDF5 would make up.
-      guard elements == 0 || layout == H5D_COMPACT || H5Dget_storage_size(dataset.id) == hsize_t(bytes) else {
-        throw DataSet.incomplete(path)
-      }
+    chunks =
+      layout == H5D_CHUNKED ? try Chunks(creation, rank: Int(rank), size: size, path) : nil
+    if elements == 0 { return }
+    // What was never written, HDF5 would make up, or read past its end.
+    if let chunks {
+      try DataSet.check(chunks, dataset, space, extents, fileSize: bytes.count)
+    } else if H5Dget_storage_size(dataset.id) != hsize_t(stored) {
+      throw DataSet.incomplete(path)
     }
   }
 
@@ -88,19 +83,30 @@ final class DataSet {
     var count = extents
     (start[0], count[0]) = (hsize_t(range.lowerBound), hsize_t(range.count))
     guard H5Sselect_hyperslab(space.id, H5S_SELECT_SET, &start, nil, &count, nil) >= 0 else { throw unreadable }
-    let number = dtype == .f32 ? CH5T_NATIVE_FLOAT() : CH5T_NATIVE_DOUBLE()
     let memory = try Handle(H5Screate_simple(Int32(count.count), &count, nil))
-    var status: herr_t = -1
     if let fields {
-      let size = dtype == .f32 ? 4 : 8
+      let (number, size) = (DataSet.number(dtype), dtype == .f32 ? 4 : 8)
       let record = try Handle(H5Tcreate(H5T_COMPOUND, size * fields.count))
       for (i, field) in fields.enumerated() {
         guard H5Tinsert(record.id, field, i * size, number) >= 0 else { throw unreadable }
       }
-      status = H5Dread(dataset.id, record.id, memory.id, space.id, CH5P_DEFAULT(), target)
+      try read(range, as: record.id, memory, target)
     } else {
-      status = H5Dread(dataset.id, number, memory.id, space.id, CH5P_DEFAULT(), target)
+      try read(range, as: DataSet.number(dtype), memory, target)
     }
+  }
+
+  private static func number(_ dtype: DType) -> hid_t {
+    dtype == .f32 ? CH5T_NATIVE_FLOAT() : CH5T_NATIVE_DOUBLE()
+  }
+
+  /// Of the selected rows.
+  private func read(
+    _ range: Range<Int>, as type: hid_t, _ memory: borrowing Handle, _ target: UnsafeMutableRawPointer
+  ) throws(DiffeoError) {
+    let (from, to, rows) = (dataset.id, memory.id, space.id)
+    let all = { H5Dread(from, type, to, rows, CH5P_DEFAULT(), target) }
+    let status = if let chunks { try chunks.read(dataset, range, extents, all) } else { all() }
     guard status >= 0 else { throw unreadable }
   }
 
@@ -145,53 +151,36 @@ final class DataSet {
   }
 
   private static func fields(of type: borrowing Handle, _ path: String) throws(DiffeoError) -> [String] {
-    let count = Int(H5Tget_nmembers(type.id))
+    let (count, recordSize) = (Int(H5Tget_nmembers(type.id)), H5Tget_size(type.id))
     guard 1...maxFields ~= count else { throw unreadable(path) }
     var names: [String] = []
     for i in 0..<UInt32(count) {
       guard let text = H5Tget_member_name(type.id, i) else { throw unreadable(path) }
       defer { H5free_memory(text) }
       let name = String(cString: text)
-      try checkNumbers(Handle(H5Tget_member_type(type.id, i), path), "\(path).\(name)")
+      let member = try Handle(H5Tget_member_type(type.id, i), path)
+      try checkNumbers(member, "\(path).\(name)")
+      let (begin, size) = (H5Tget_member_offset(type.id, i), H5Tget_size(member.id))
+      guard begin <= recordSize, size <= recordSize - begin else {
+        throw DiffeoError(.format, "'\(path)' has the field '\(name)' outside of its records")
+      }
       names.append(name)
     }
     return names
   }
 
-  private static func checkFilters(_ creation: borrowing Handle, _ path: String) throws(DiffeoError) {
-    let count = H5Pget_nfilters(creation.id)
-    guard count >= 0 else { throw unreadable(path) }
-    for i in 0..<UInt32(count) {
-      var (flags, parameters) = (UInt32(0), 0)
-      let filter = H5Pget_filter2(creation.id, i, &flags, &parameters, nil, 0, nil, nil)
-      guard filter >= 0, H5Zfilter_avail(filter) > 0 else {
-        throw DiffeoError(
-          .unsupported,
-          "'\(path)' is stored with the HDF5 filter \(filter), which is not installed (HDF5_PLUGIN_PATH says where)")
-      }
-    }
-  }
-
   /// All chunks must have been written.
-  private static func checkChunks(
-    _ dataset: borrowing Handle, _ space: borrowing Handle, _ chunk: [hsize_t], _ extents: [hsize_t], _ size: Int
+  private static func check(
+    _ chunks: Chunks, _ dataset: borrowing Handle, _ space: borrowing Handle, _ extents: [hsize_t], fileSize: Int
   ) throws(DiffeoError) {
-    var bytes = size
-    for side in chunk {
-      let (product, overflow) = bytes.multipliedReportingOverflow(by: Int(clamping: max(side, 1)))
-      bytes = overflow ? Int.max : product
+    // Of all axes together no more than there are numbers, which were counted; nor than the file has room for, as HDF5
+    // counts to what it claims.
+    let demanded = chunks.count(extents)
+    guard demanded <= hsize_t(fileSize / max(chunks.isFiltered ? 1 : chunks.bytes, 1)) else {
+      throw incomplete(dataset.path)
     }
-    guard bytes <= maxChunkBytes else {
-      throw DiffeoError(
-        .unsupported,
-        "'\(dataset.path)' has chunks of \(chunk.map(String.init).joined(separator: " x ")) numbers, at most "
-          + "\(maxChunkBytes) bytes are read")
-    }
-    if extents.contains(0) { return }
     var count: hsize_t = 0
     guard H5Dget_num_chunks(dataset.id, space.id, &count) >= 0 else { throw unreadable(dataset.path) }
-    // Of all axes together no more than there are numbers, which were counted.
-    let demanded = zip(extents, chunk).reduce(hsize_t(1)) { $0 * (($1.0 - 1) / max($1.1, 1) + 1) }
     guard count == demanded else { throw incomplete(dataset.path) }
   }
 }

@@ -4,7 +4,7 @@ import Diffeo
 /// Where the oldest file format keeps the names of a group's links. HDF5 1.10 follows the list of a heap's free blocks
 /// to its end, takes memory at every step, and does not see that a list goes in circles.
 package enum LocalHeap {
-  static let damaged = "the HDF5 heap of a group is damaged"
+  static let damaged = "the HDF5 links of a group are damaged"
 
   /// Looks at every heap that there is, wherever it is; what only looks like one is in nobody's way.
   package static func check(_ image: UnsafeRawBufferPointer) throws(DiffeoError) {

@@ -13,8 +13,9 @@ package struct ObjectHeader<Bytes: FileBytes> {
   /// circles would need any amount of the host's stack.
   private var pieces: [Range<Int>] = []
   /// Of the array, and of its chunks.
-  private var rank: UInt64?
-  private var chunkRank: UInt64?
+  private var space: Space?
+  private var chunks: ChunkLayout?
+  private var isFiltered = false
 
   private static var maxMessages: Int { 1 << 16 }
 
@@ -28,8 +29,55 @@ package struct ObjectHeader<Bytes: FileBytes> {
     try header.begin(at: address)
     var left = maxMessages
     while let piece = header.pieces.popLast() { try header.check(piece, &left) }
-    // A chunk has one side more, the size of an element.
-    if let rank = header.rank, let chunkRank = header.chunkRank, chunkRank != rank + 1 { throw header.damaged }
+    if let chunks = header.chunks { try header.check(chunks) }
+  }
+
+  /// Of an array: how far it can grow on each axis, which is as far as it goes where nothing else is said.
+  private struct Space {
+    let count: UInt64
+    let most: [UInt64]
+  }
+
+  private struct ChunkLayout {
+    /// With that of an element in bytes at the end.
+    let sides: [UInt64]
+    let index: ChunkIndex
+
+    var bytes: UInt64 { sides.reduce(1) { $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1 } }
+  }
+
+  /// How chunks are found, by an address that leads to it.
+  private enum ChunkIndex {
+    /// One chunk, or one behind the other: nothing to follow.
+    case none
+    case tree(UInt64)
+    case fixedArray(UInt64)
+    case extensibleArray(UInt64)
+    case secondTree(UInt64, widestSize: Bool)
+  }
+
+  private func check(_ chunks: ChunkLayout) throws(DiffeoError) {
+    let rank = chunks.sides.count - 1
+    if let space, space.most.count != rank { throw damaged }
+    switch chunks.index {
+    case .none: break
+    case .tree(let address):
+      try FirstTree.chunks(file, rank: rank, of: isFiltered ? nil : chunks.bytes, damaged).look(at: address)
+    case .fixedArray(let address):
+      var count: UInt64 = 1
+      for (most, side) in zip(space?.most ?? [], chunks.sides) {
+        let (product, overflows) = count.multipliedReportingOverflow(by: most == 0 ? 0 : (most - 1) / side + 1)
+        if overflows { throw damaged }
+        count = product
+      }
+      try ChunkArray(file: file, damaged: damaged).lookFixed(at: address, atLeast: count)
+    case .extensibleArray(let address): try ChunkArray(file: file, damaged: damaged).lookExtensible(at: address)
+    case .secondTree(let address, let isWidest):
+      // Of the size of a filtered chunk: a byte more than it needs (H5D__bt2_crt_context), or all.
+      let bits = 63 - max(chunks.bytes, 1).leadingZeroBitCount
+      try SecondTree(file: file, damaged: damaged).look(
+        at: address, .chunks(rank: rank), .filteredChunks(rank: rank, sizeWidth: isWidest ? 8 : min(8, bits / 8 + 2)))
+    }
   }
 
   private enum Format {
@@ -88,10 +136,12 @@ package struct ObjectHeader<Bytes: FileBytes> {
     // No file that this library writes has a table of shared messages.
     if isShared, [0x01, 0x04, 0x05, 0x08].contains(type) { throw damaged }
     switch type {
-    case 0x01: rank = try message.space()
+    case 0x01: space = try message.space()
+    case 0x02: try message.indices(orderWidth: 8, names: .linkNames, order: .linkOrder)
     case 0x04: try message.take(message.next(4))
     case 0x05: try message.fill()
-    case 0x08: chunkRank = try message.layout()
+    case 0x08: chunks = try message.layout()
+    case 0x0B: isFiltered = try message.filters() > 0
     case 0x0C where readsAttributes: try message.attribute()
     case 0x10:  // goes on elsewhere: address, size
       let (start, size) = (try message.next(8), try message.next(8))
@@ -100,8 +150,9 @@ package struct ObjectHeader<Bytes: FileBytes> {
       case .second: try add(start, size: size, before: 4, behind: 4)  // "OCHK", checksum
       }
     case 0x11:  // links of a group by names in a heap: address of their tree, and of the heap
-      _ = try message.next(8)
+      try FirstTree.links(file, damaged).look(at: message.next(8))
       guard try !LocalHeap.isCircular(file, at: message.next(8)) else { throw damaged }
+    case 0x15: try message.indices(orderWidth: 2, names: .attributeNames, order: .attributeOrder)
     default: break
     }
   }
@@ -137,21 +188,29 @@ package struct ObjectHeader<Bytes: FileBytes> {
     }
 
     /// Version, rank, flags (1: there are greatest sizes too), and sizes of 8 bytes.
-    mutating func space() throws(DiffeoError) -> UInt64 { try sizes().rank }
-
-    mutating func sizes() throws(DiffeoError) -> (rank: UInt64, count: UInt64) {
+    mutating func space() throws(DiffeoError) -> Space {
       let (version, rank, flags) = (try next(1), try next(1), try next(1))
       // In version 2 of kind 2 there is nothing.
       let isNothing = version == 2 ? try next(1) == 2 : false
       if version == 1 { try take(5) }
       var count: UInt64 = isNothing ? 0 : 1
+      var sizes: [UInt64] = []
       for _ in 0..<rank {
-        let (product, overflows) = count.multipliedReportingOverflow(by: try next(8))
+        sizes.append(try next(8))
+        let (product, overflows) = count.multipliedReportingOverflow(by: sizes[sizes.count - 1])
         if overflows { throw damaged }
         count = product
       }
-      if flags & 1 != 0 { try take(8 * rank) }
-      return (rank, count)
+      guard flags & 1 != 0 else { return Space(count: count, most: sizes) }
+      var most: [UInt64] = []
+      for _ in 0..<rank { most.append(try next(8)) }
+      return Space(count: count, most: most)
+    }
+
+    /// Version, and how many there are.
+    mutating func filters() throws(DiffeoError) -> UInt64 {
+      _ = try next(1)
+      return try next(1)
     }
 
     /// Version, flags (nothing of it is stored elsewhere), the sizes of name, type and space, and these; and the value, for
@@ -166,7 +225,7 @@ package struct ObjectHeader<Bytes: FileBytes> {
       var type = try part(padded(lengths.type))
       var space = try part(padded(lengths.space))
       try type.take(4)  // class, version and bits
-      let (bytes, overflows) = try type.next(4).multipliedReportingOverflow(by: space.sizes().count)
+      let (bytes, overflows) = try type.next(4).multipliedReportingOverflow(by: space.space().count)
       if overflows { throw damaged }
       try take(bytes)
     }
@@ -183,38 +242,77 @@ package struct ObjectHeader<Bytes: FileBytes> {
       }
     }
 
-    /// Where the numbers are: kind 0 here, 1 in one piece, 2 in chunks, whose rank it gives.
-    mutating func layout() throws(DiffeoError) -> UInt64? {
+    /// Of many links, or attributes: version, flags (1: their order of creation is counted, 2: and looked up), a count, a
+    /// heap, and trees.
+    mutating func indices(
+      orderWidth: UInt64, names: SecondTree<Bytes>.Kind, order: SecondTree<Bytes>.Kind
+    ) throws(DiffeoError) {
+      _ = try next(1)
+      let flags = try next(1)
+      if flags & 1 != 0 { try take(orderWidth) }
+      let tree = SecondTree(file: file, damaged: damaged)
+      try FractalHeap(file: file, damaged: damaged).look(at: next(8))
+      try tree.look(at: next(8), names)
+      if flags & 2 != 0 { try tree.look(at: next(8), order) }
+    }
+
+    /// Where the numbers are: kind 0 here, 1 in one piece, 2 in chunks, which it gives.
+    mutating func layout() throws(DiffeoError) -> ChunkLayout? {
       let version = try next(1)
       if version < 3 {
         let (rank, kind) = (try next(1), try next(1))
-        try take(kind == 0 ? 5 : 13)
-        try sides(rank, width: 4, areChunks: kind == 2)
+        try take(5)
+        let address = kind == 0 ? 0 : try next(8)
+        let sides = try sides(rank, width: 4)
         if kind == 0 { try take(next(4)) }
-        return kind == 2 ? rank : nil
+        return kind == 2 ? try chunks(sides, .tree(address)) : nil
       }
       switch try next(1) {
       case 0: try take(next(2))
       case 1: try take(16)
       case 2 where version == 3:
-        let rank = try next(1)
-        try take(8)
-        try sides(rank, width: 4, areChunks: true)
-        return rank
+        let (rank, address) = (try next(1), try next(8))
+        return try chunks(sides(rank, width: 4), .tree(address))
       case 2:
-        _ = try next(1)
+        let flags = try next(1)
         let (rank, width) = (try next(1), Int(try next(1)))
         guard 1...8 ~= width else { throw damaged }
-        try sides(rank, width: width, areChunks: true)
-        return rank
+        return try chunks(
+          sides(rank, width: width), index(isOneFiltered: flags & 2 != 0, widestSize: version > 4))
       default: break
       }
       return nil
     }
 
-    private mutating func sides(_ rank: UInt64, width: Int, areChunks: Bool) throws(DiffeoError) {
-      for _ in 0..<rank {
-        if try next(width) == 0, areChunks { throw damaged }
+    private mutating func sides(_ rank: UInt64, width: Int) throws(DiffeoError) -> [UInt64] {
+      var sides: [UInt64] = []
+      for _ in 0..<rank { sides.append(try next(width)) }
+      return sides
+    }
+
+    private func chunks(_ sides: [UInt64], _ index: ChunkIndex) throws(DiffeoError) -> ChunkLayout {
+      guard !sides.isEmpty, !sides.contains(0) else { throw damaged }
+      return ChunkLayout(sides: sides, index: index)
+    }
+
+    private mutating func index(isOneFiltered: Bool, widestSize: Bool) throws(DiffeoError) -> ChunkIndex {
+      switch try next(1) {
+      case 1:
+        try take(isOneFiltered ? 20 : 8)
+        return .none
+      case 2:
+        try take(8)
+        return .none
+      case 3:
+        try take(1)
+        return .fixedArray(try next(8))
+      case 4:
+        try take(5)
+        return .extensibleArray(try next(8))
+      case 5:
+        try take(6)
+        return .secondTree(try next(8), widestSize: widestSize)
+      default: throw damaged
       }
     }
   }

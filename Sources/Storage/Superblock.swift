@@ -52,9 +52,14 @@ package enum Superblock {
     guard width == 8 else { throw DiffeoError(.unsupported, "the file has HDF5 addresses of \(width) bytes, not 8") }
     let place = version < 2 ? 64 + 4 * Int(version) : 36
     guard let root = file.number(place, width: 8) else { throw truncated(file.count) }
-    // In the oldest versions there is a second way to the heap of its names, where kind 1 says so.
-    if version < 2, file.number(place + 8, width: 4) == 1, let heap = file.number(place + 24, width: 8) {
-      guard !LocalHeap.isCircular(file, at: heap) else { throw DiffeoError(.format, LocalHeap.damaged) }
+    // In the oldest versions there is a second way to the tree of its links and the heap of their names, where kind 1
+    // says so.
+    if version < 2, file.number(place + 8, width: 4) == 1, let tree = file.number(place + 16, width: 8),
+      let heap = file.number(place + 24, width: 8)
+    {
+      let damaged = DiffeoError(.format, LocalHeap.damaged)
+      try FirstTree.links(file, damaged).look(at: tree)
+      guard !LocalHeap.isCircular(file, at: heap) else { throw damaged }
     }
     return root
   }

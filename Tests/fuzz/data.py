@@ -8,6 +8,8 @@ import numpy as np
 
 FOLDER = Path(__file__).parent / "data"
 X = np.linspace(-1, 1, 96).reshape(32, 3)
+# What HDF5 1.10 reads.
+LATEST = ("v110", "v110")
 RECORDS = np.zeros(32, [("a", "f4"), ("b", "<i2"), ("c", "f8")])
 
 # Options of the file, and of the data set.
@@ -22,11 +24,22 @@ KINDS = {
     "half": ({}, {"data": X.astype("f2")}),
     "records": ({}, {"data": RECORDS}),
     "user-block": ({"userblock_size": 512}, {"data": X}),
-    "latest": ({"libver": "latest"}, {"data": X, "chunks": (10, 3), "maxshape": (None, None)}),
-    "latest-array": ({"libver": "latest"}, {"data": X, "chunks": (10, 3), "maxshape": (None, 3)}),
-    "latest-fixed": ({"libver": "latest"}, {"data": X, "chunks": (10, 3), "compression": "gzip"}),
-    "latest-one": ({"libver": "latest"}, {"data": X, "chunks": (32, 3)}),
+    "latest": ({"libver": LATEST}, {"data": X, "chunks": (10, 3), "maxshape": (None, None)}),
+    "latest-array": ({"libver": LATEST}, {"data": X, "chunks": (10, 3), "maxshape": (None, 3)}),
+    "latest-fixed": ({"libver": LATEST}, {"data": X, "chunks": (10, 3), "compression": "gzip"}),
+    "scaled": ({}, {"data": X, "chunks": (10, 3), "scaleoffset": 4, "compression": "gzip"}),
+    "szip": ({}, {"data": X, "chunks": (10, 3), "compression": "szip"}),
+    "latest-one": ({"libver": LATEST}, {"data": X, "chunks": (32, 3)}),
+    # Of so many chunks that trees have nodes below nodes.
+    "tree": ({}, {"data": X, "chunks": (1, 1)}),
+    "latest-tree": ({"libver": LATEST}, {"data": X, "chunks": (1, 1), "maxshape": (None, None)}),
+    "latest-filtered": (
+        {"libver": LATEST},
+        {"data": X, "chunks": (1, 1), "maxshape": (None, None), "compression": "gzip"},
+    ),
 }
+# Of links to nowhere beside the rows, in these.
+LINKS = {"tree": 300, "latest-tree": 60}
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
@@ -36,3 +49,5 @@ if __name__ == "__main__":
             rows.attrs["units"] = "GeV"
             file["w"] = np.ones(len(rows))
             file["other/y"] = X
+            for i in range(LINKS.get(name, 0)):
+                file[f"in/{i}"] = h5py.SoftLink("/nowhere")

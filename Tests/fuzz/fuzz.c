@@ -84,6 +84,26 @@ static void seal_continuations(unsigned char *file, size_t size, size_t from, si
   }
 }
 
+/* A node of a tree of version 2, and, of one level at most, those below. */
+static void seal_node(unsigned char *file, size_t size, uint64_t node, uint64_t records, size_t record, size_t most,
+                      int level) {
+  const size_t width = most > 255 ? 2 : 1, pointer = 8 + width, body = (size_t)records * record;
+  const size_t length = 6 + body + (level ? ((size_t)records + 1) * pointer : 0) + 4;
+  if (node > size || length > size - node) return;
+  for (size_t i = 0; level && i <= records; i++) {
+    const unsigned char *child = file + node + 6 + body + i * pointer;
+    seal_node(file, size, number(child, 8), number(child + 8, (int)width), record, most, 0);
+  }
+  seal(file, size, (size_t)node, length);
+}
+
+static void seal_tree(unsigned char *file, size_t size, size_t at) {
+  const size_t record = (size_t)number(file + at + 10, 2), node = (size_t)number(file + at + 6, 4);
+  const uint64_t depth = number(file + at + 12, 2);
+  if (record == 0 || node < 10 || depth > 1) return;
+  seal_node(file, size, number(file + at + 16, 8), number(file + at + 24, 2), record, (node - 10) / record, (int)depth);
+}
+
 static void repair(unsigned char *file, size_t size) {
   static const struct {
     const char *signature;
@@ -101,6 +121,7 @@ static void repair(unsigned char *file, size_t size) {
       if (seal(file, size, at, first + (size_t)chunk + 4 - at))
         seal_continuations(file, size, first, first + (size_t)chunk, flags, 0);
     }
+    if (file[at] == 'B' && at + 38 <= size && memcmp(file + at, "BTHD", 4) == 0) seal_tree(file, size, at);
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
       if (memcmp(file + at, fixed[i].signature, 4) == 0) seal(file, size, at, fixed[i].length);
   }
@@ -114,22 +135,26 @@ static uint64_t draw(uint64_t below) {
   return (state >> 33) % below;
 }
 
-/* A place near one of the structures of a file, as most bytes of it are numbers of the flow. */
-static size_t place(const unsigned char *file, size_t size) {
+/* Where one of the structures of a file begins; the size, if none was found. */
+static size_t structure(const unsigned char *file, size_t size) {
   static const char *const signatures[] = {"OHDR", "OCHK", "FRHP", "FHDB", "FHIB", "BTHD", "BTLF", "BTIN", "FAHD",
                                            "FADB", "EAHD", "TREE", "SNOD", "HEAP", "GCOL"};
-  if (draw(8) == 0) return (size_t)draw(size);
-  if (draw(16) == 0) return (size_t)draw(size < 96 ? size : 96);
   const char *signature = signatures[draw(sizeof signatures / sizeof *signatures)];
   const size_t start = (size_t)draw(size);
   for (int pass = 0; pass < 2; pass++) {
     const size_t from = pass ? 0 : start;
     const unsigned char *found = memmem(file + from, size - from, signature, 4);
-    if (found == NULL) continue;
-    const size_t at = (size_t)(found - file) + (size_t)draw(draw(2) ? 64 : 512);
-    return at < size ? at : size - 1;
+    if (found != NULL) return (size_t)(found - file);
   }
-  return (size_t)draw(size);
+  return size;
+}
+
+/* A place near one of the structures of a file, as most bytes of it are numbers of the flow. */
+static size_t place(const unsigned char *file, size_t size) {
+  if (draw(8) == 0) return (size_t)draw(size);
+  if (draw(16) == 0) return (size_t)draw(size < 96 ? size : 96);
+  const size_t start = structure(file, size), at = start + (size_t)draw(draw(2) ? 64 : 512);
+  return start == size ? (size_t)draw(size) : at < size ? at : size - 1;
 }
 
 static size_t mutate(unsigned char *file, size_t size, size_t most) {
@@ -146,7 +171,12 @@ static size_t mutate(unsigned char *file, size_t size, size_t most) {
       case 2: value = numbers[draw(sizeof numbers / sizeof *numbers)], memcpy(file + at, &value, width); break;
       case 3: value += 1 + draw(8), memcpy(file + at, &value, width); break;
       case 4: value -= 1 + draw(8), memcpy(file + at, &value, width); break;
-      case 5: value = place(file, size), memcpy(file + at, &value, width); break; /* an address */
+      case 5: { /* an address, where one may be */
+        const size_t aligned = structure(file, size) + 8 * (size_t)draw(16), to = draw(2) ? aligned : at;
+        value = draw(2) ? structure(file, size) : place(file, size);
+        if (size >= 8 && to <= size - 8) memcpy(file + to, &value, 8);
+        break;
+      }
       case 6: {
         const size_t from = place(file, size), length = 1 + (size_t)draw(64);
         if (length <= room && length <= size - from) memmove(file + at, file + from, length);

@@ -28,6 +28,10 @@ int64_t cstorage_memory_access(const void *bytes, size_t size);
 /* The same of the file behind a descriptor, which must stay open. */
 int64_t cstorage_descriptor_access(int descriptor, size_t size);
 
+/* What the HDF5 filter of this number must give at least, of every chunk that is read under this lock; filter -1: nothing.
+ * Where it gives less the chunk is not read. */
+void cstorage_expect(int filter, size_t least);
+
 /* A new file in the folder that has no name and is gone if nobody gives it one, and a path that leads to it while it is
  * open. -1 where the system has no such files. */
 int cstorage_open_unnamed(const char *folder, char *path, size_t size);

@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import diffeo
 import numpy as np
 import pytest
-from diffeo import _rows
+from diffeo import _abi, _rows, errors
+from diffeo._interface import Rows
 
 N = 20_000
 SMALL = 1 << 18  # bytes, which hold a part of the rows
+STORED = Path(__file__).resolve().parents[3] / "Tests/fuzz/data"
 h5py = pytest.importorskip("h5py")
 
 
@@ -70,6 +73,50 @@ def test_data_sets_train_as_memory_maps(name, file, by_the_block):
     made = trained(file[name])
     assert same(made, by_the_block)
     assert made.columns == (("a", "b", "c") if name == "table" else None)
+
+
+def by_the_library(path, x):
+    """Rows that it reads by itself, as from C: their densities, by way of a file."""
+    rows = _abi.create(Rows, _abi.lib.diffeo_rows_open, os.fsencode(path), x, None, None)
+    made = diffeo.Spec(dim=_abi.lib.diffeo_rows_dim(rows), dtype="float64").build()
+    to = f"{path}.log_prob"
+    _abi.lib.diffeo_flow_log_prob_file(made._handle, rows, None, os.fsencode(to))
+    with h5py.File(to) as f:
+        return made, f["log_prob"][()]
+
+
+@pytest.mark.parametrize("path", sorted(STORED.glob("*.h5")), ids=lambda path: path.stem)
+def test_however_they_are_stored(path, tmp_path):
+    (tmp_path / "data.h5").write_bytes(path.read_bytes())
+    with h5py.File(path) as f:
+        rows = f["in/x"][()]
+    if rows.dtype.names:
+        rows = np.stack([rows[name] for name in rows.dtype.names], axis=1)
+    try:
+        made, log_prob = by_the_library(tmp_path / "data.h5", b"in/x")
+    except errors.UnsupportedError as error:
+        if "filter 4, which is not installed" not in str(error):
+            raise
+        pytest.skip(str(error))  # SZIP, without which HDF5 may be built
+    assert (log_prob == made.log_prob(rows.astype(np.float64))).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"shuffle": True}, {"fletcher32": True}])
+def test_what_is_compressed_gives_all_of_a_chunk(options, tmp_path):
+    """HDF5 reads on behind what is too short."""
+    path, n = tmp_path / "short.h5", 1 << 20
+    with h5py.File(path, "w") as f:
+        made = f.create_dataset("x", (n, 3), "f8", chunks=(n, 3), compression="gzip", **options)
+        short = f.create_dataset("short", (8, 3), "f8", chunks=(8, 3), compression="gzip", **options)
+        short[:] = 1.0
+        made.id.write_direct_chunk((0, 0), short.id.read_direct_chunk((0, 0))[1])
+        made = f.create_dataset("skipped", (n, 3), "f8", chunks=(n, 3), compression="gzip", **options)
+        made.id.write_direct_chunk((0, 0), b"x" * 64, filter_mask=2 ** (1 + len(options)) - 1)
+    with pytest.raises((OSError, errors.FormatError), match=r"'x' (cannot be read|was not written)"):
+        by_the_library(path, b"x")
+    with pytest.raises(errors.FormatError, match="'skipped' was not written, or not all of it"):
+        by_the_library(path, b"skipped")
+    assert len(by_the_library(path, b"short")[1]) == 8
 
 
 def test_columns_by_name_and_in_a_list(file, by_the_block):
