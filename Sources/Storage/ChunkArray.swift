@@ -1,7 +1,7 @@
 import Diffeo
 
 /// Of chunks, of which HDF5 looks at as many as it claims. (Fixed and extensible arrays: VII.C, VII.D)
-struct ChunkArray<Bytes: FileBytes>: Index {
+struct ChunkArray<Bytes: FileBytes>: FileIndex {
   let file: Bytes
   let damaged: DiffeoError
 

@@ -3,7 +3,7 @@ import Diffeo
 /// Where many links or attributes are. HDF5 1.10 takes the place of one in it for right, finds the block by the sizes that
 /// the heap claims, and goes from table to table of blocks by the places that they claim. (HDF5 File Format Specification
 /// 3.0, III.G)
-struct FractalHeap<Bytes: FileBytes>: Index {
+struct FractalHeap<Bytes: FileBytes>: FileIndex {
   let file: Bytes
   let damaged: DiffeoError
 

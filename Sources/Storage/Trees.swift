@@ -7,7 +7,7 @@ private enum Tree {
 }
 
 /// Version 1: nodes say how far above the leaves they are. (HDF5 File Format Specification 3.0, III.A.1)
-struct FirstTree<Bytes: FileBytes>: Index {
+struct FirstTree<Bytes: FileBytes>: FileIndex {
   let file: Bytes
   let damaged: DiffeoError
   /// Bytes between the addresses of children.
@@ -53,7 +53,7 @@ struct FirstTree<Bytes: FileBytes>: Index {
 }
 
 /// Version 2: the number of records in a node, and in all that are below it, stand in the node above. (III.A.2)
-struct SecondTree<Bytes: FileBytes>: Index {
+struct SecondTree<Bytes: FileBytes>: FileIndex {
   let file: Bytes
   let damaged: DiffeoError
 

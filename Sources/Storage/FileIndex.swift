@@ -1,13 +1,13 @@
 import Diffeo
 
 /// That by which HDF5 finds the links of a group, attributes and chunks. HDF5 1.10 goes wherever it is led.
-protocol Index {
+protocol FileIndex {
   associatedtype Bytes: FileBytes
   var file: Bytes { get }
   var damaged: DiffeoError { get }
 }
 
-extension Index {
+extension FileIndex {
   static var nowhere: UInt64 { .max }
 
   func number(_ at: Int, _ width: Int) throws(DiffeoError) -> UInt64 {
