@@ -1567,13 +1567,13 @@ def compose(first: Flow, then: Flow) -> Flow:
     return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_compose, first._handle, then._handle))
 
 
-def load(path: Path | Readable) -> Flow:
+def load(path: Path | Readable | bytes | bytearray | memoryview) -> Flow:
     """Load a flow from a file of `Flow.save`; it is checked against the self-test stored inside.
 
     Parameters
     ----------
-    path : str, os.PathLike or binary file object
-        An object with a method `read` that gives bytes is read to its end.
+    path : str, os.PathLike, binary file object or bytes
+        An object with a method `read` that gives bytes is read to its end. Bytes are those of a file, and no path.
 
     Raises
     ------
@@ -1587,6 +1587,8 @@ def load(path: Path | Readable) -> Flow:
         if isinstance(image, str):
             raise TypeError("the file gives text, not bytes: open it in binary mode, 'rb'")
         return from_bytes(image)
+    if isinstance(path, bytes | bytearray | memoryview):
+        return from_bytes(path)
     target = encoded(path)
     with missing_is(path, path):
         return Flow(_abi.create(_abi.Flow, lib.diffeo_flow_load, target))

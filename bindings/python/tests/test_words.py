@@ -172,6 +172,9 @@ def test_binary_files():
     file = io.BytesIO()
     flow.save(file)
     file.seek(0)
-    np.testing.assert_array_equal(diffeo.load(file).parameters(), flow.parameters())
+    for given in file, file.getvalue(), bytearray(file.getvalue()), file.getbuffer():
+        np.testing.assert_array_equal(diffeo.load(given).parameters(), flow.parameters())
+    with pytest.raises(ValueError, match="not an HDF5 file"):
+        diffeo.load(b"flow.h5")
     with pytest.raises(TypeError, match="binary mode"):
         diffeo.load(io.StringIO("text"))
