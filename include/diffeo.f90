@@ -956,11 +956,32 @@ module diffeo
       integer(c_int64_t), value :: seed
       integer(c_int32_t) :: diffeo_spec_add_wrap
     end function
+    function diffeo_spec_add_wrap_columns(spec, columns, count, low, high, random_shift, &
+        seed) bind(c, name='diffeo_spec_add_wrap_columns')
+      import
+      type(c_ptr), value :: spec
+      integer(c_int64_t), intent(in), optional :: columns(*)
+      integer(c_int64_t), value :: count
+      real(c_double), intent(in), optional :: low(*)
+      real(c_double), intent(in), optional :: high(*)
+      integer(c_int32_t), value :: random_shift
+      integer(c_int64_t), value :: seed
+      integer(c_int32_t) :: diffeo_spec_add_wrap_columns
+    end function
     function diffeo_spec_add_dequantize(spec, levels) bind(c, name='diffeo_spec_add_dequantize')
       import
       type(c_ptr), value :: spec
       integer(c_int64_t), value :: levels
       integer(c_int32_t) :: diffeo_spec_add_dequantize
+    end function
+    function diffeo_spec_add_dequantize_columns(spec, columns, count, levels) bind(c, &
+        name='diffeo_spec_add_dequantize_columns')
+      import
+      type(c_ptr), value :: spec
+      integer(c_int64_t), intent(in), optional :: columns(*)
+      integer(c_int64_t), value :: count
+      integer(c_int64_t), intent(in), optional :: levels(*)
+      integer(c_int32_t) :: diffeo_spec_add_dequantize_columns
     end function
     function diffeo_spec_set_base(spec, options) bind(c, name='diffeo_spec_set_base')
       import
@@ -1046,6 +1067,12 @@ module diffeo
       import
       type(c_ptr), value :: flow
       integer(c_int64_t) :: diffeo_flow_layer_count
+    end function
+    function diffeo_flow_levels(flow, levels) bind(c, name='diffeo_flow_levels')
+      import
+      type(c_ptr), value :: flow
+      integer(c_int64_t), intent(inout), optional :: levels(*)
+      integer(c_int32_t) :: diffeo_flow_levels
     end function
     function diffeo_flow_parameter_count(flow) bind(c, name='diffeo_flow_parameter_count')
       import

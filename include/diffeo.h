@@ -647,11 +647,19 @@ DIFFEO_API diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domai
 /* z = low + (x + shift - low) mod (high - low): angles, turned by a trained shift that begins at 0, or at random from
  * the seed. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_add_wrap(diffeo_spec *spec, double low, double high, int32_t random_shift, uint64_t seed);
+/* The same of some columns, as of diffeo_spec_add_domain: low and high have one value for each of these. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_spec_add_wrap_columns(diffeo_spec *spec, const int64_t *columns, int64_t count,
+    const double *low, const double *high, int32_t random_shift, uint64_t seed);
 /* z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch: integers 0..levels-1
  * become numbers in [0, 1). Rows held out in a training have noise, too, the same in each epoch: give both as integers.
  * log_prob is per unit of x, so that bits per dimension are -log_prob / (dim log 2) (Theis et al. 2016). Everywhere else
- * x is taken as it is: add the noise yourself. levels: 2 to 16777216. Since: 0.1 */
+ * x is taken as it is: add the noise yourself. levels: 2 to 16777216; or 0, of counts 0, 1, 2, ... without an end: z = x,
+ * and in training x + u. Since: 0.1 (levels 0: 0.2) */
 DIFFEO_API diffeo_status diffeo_spec_add_dequantize(diffeo_spec *spec, int64_t levels);
+/* The same of some columns, as of diffeo_spec_add_domain: levels has one value for each of these. So a table has counts and
+ * categories beside other columns (examples/table.c). Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_spec_add_dequantize_columns(diffeo_spec *spec, const int64_t *columns, int64_t count,
+    const int64_t *levels);
 
 /* The base; a standard normal if nothing is said, and the last one said counts. NULL for the defaults. Since: 0.1 */
 DIFFEO_API diffeo_status diffeo_spec_set_base(diffeo_spec *spec, const diffeo_base_options *options);
@@ -691,6 +699,9 @@ DIFFEO_API int64_t diffeo_flow_context_dim(const diffeo_flow *flow);
 DIFFEO_API int64_t diffeo_flow_shape(const diffeo_flow *flow, int64_t *shape, int64_t capacity);
 DIFFEO_API int32_t diffeo_flow_dtype(const diffeo_flow *flow);
 DIFFEO_API int64_t diffeo_flow_layer_count(const diffeo_flow *flow);
+/* Which columns of x are counts: of each the levels with which it is dequantised before any other layer takes it, 0 for
+ * counts without an end, -1 for a column that is none. dim values. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_flow_levels(const diffeo_flow *flow, int64_t *levels);
 /* Length of the flat parameter vector, weights masked to zero and untrained constants included. */
 DIFFEO_API int64_t diffeo_flow_parameter_count(const diffeo_flow *flow);
 
@@ -780,8 +791,8 @@ DIFFEO_API diffeo_status diffeo_flow_sample_tempered_f64(const diffeo_flow *flow
 
 /* Bits per dimension of counts, n values: the mean over draws of -log p(x + u) / (dim log 2), u uniform noise in [0, 1) by
  * the seed, the number of the row and of the draw; a bound of -log2 P(x) / dim of the discrete distribution P (Theis, van
- * den Oord and Bethge 2016). draws: 1 or more. For flows whose first layer dequantises; DIFFEO_EINVAL for others, and for
- * an x that is no integer of 0..levels-1. Since: 0.2 */
+ * den Oord and Bethge 2016). draws: 1 or more. For flows that dequantise columns of x (diffeo_flow_levels), of which the
+ * others are taken as they are; DIFFEO_EINVAL for other flows, and for an x that is no count of its column. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_flow_bits_per_dim_f32(const diffeo_flow *flow, const float *x, int64_t n,
     const float *context, int64_t n_context, uint64_t seed, int64_t draws, diffeo_workspace *workspace, float *bits);
 DIFFEO_API diffeo_status diffeo_flow_bits_per_dim_f64(const diffeo_flow *flow, const double *x, int64_t n,

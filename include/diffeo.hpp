@@ -1251,6 +1251,12 @@ class flow : public detail::handle<diffeo_flow, diffeo_flow_destroy> {
                                                                                                   changed);
     });
   }
+  /* Of each column the levels of its counts: 0 without an end, -1 for a column that is none. */
+  std::vector<std::int64_t> levels() const {
+    std::vector<std::int64_t> found(static_cast<std::size_t>(dim()));
+    check(diffeo_flow_levels(get(), found.data()));
+    return found;
+  }
   /* 1 for each parameter that a training moves, else 0. */
   std::vector<std::uint8_t> trained_parameters() const {
     std::vector<std::uint8_t> trained(static_cast<std::size_t>(parameter_count()));
@@ -1600,7 +1606,21 @@ class spec : public detail::handle<diffeo_spec, diffeo_spec_destroy> {
   spec &add_wrap(double low, double high, bool random_shift = false, std::uint64_t seed = 0) {
     return done(diffeo_spec_add_wrap(get(), low, high, random_shift, seed));
   }
+  /* Of some columns, each with its own turn. */
+  spec &add_wrap_columns(const std::vector<std::int64_t> &columns, const std::vector<double> &low,
+                         const std::vector<double> &high, bool random_shift = false, std::uint64_t seed = 0) {
+    detail::expect("low", view<const double>(low), columns.size());
+    detail::expect("high", view<const double>(high), columns.size());
+    return done(diffeo_spec_add_wrap_columns(get(), columns.data(), std::int64_t(columns.size()), low.data(),
+                                             high.data(), random_shift, seed));
+  }
   spec &add_dequantize(std::int64_t levels) { return done(diffeo_spec_add_dequantize(get(), levels)); }
+  /* Of some columns, each with its own levels. */
+  spec &add_dequantize_columns(const std::vector<std::int64_t> &columns, const std::vector<std::int64_t> &levels) {
+    detail::expect("levels", view<const std::int64_t>(levels), columns.size());
+    return done(diffeo_spec_add_dequantize_columns(get(), columns.data(), std::int64_t(columns.size()),
+                                                   levels.data()));
+  }
   spec &set_base(const base_options &options) { return add(diffeo_spec_set_base, options); }
   spec &set_base_made(const made_options &options = {}) {
     detail::expect("order_given", options.order_given, dim_);

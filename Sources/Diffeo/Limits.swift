@@ -68,7 +68,7 @@ package struct Limit: Sendable {
     "made.masks": .to(1, MADESpec.maxMasks),
     "batch_norm.epsilon": .to(above0, 1),
     "batch_norm.momentum": .to(above0, 1),
-    "dequantize.levels": .to(2, DequantizeSpec.maxLevels),
+    "dequantize.levels": Limit(2, Double(DequantizeSpec.maxLevels), zero: "without end"),
     "domain.constant": .to(1e-3, 15),
     "architecture.dim": .to(1, FlowSpec.maxDim),
     "architecture.context_dim": .to(0, FlowSpec.maxDim),

@@ -302,6 +302,16 @@ public func diffeo_flow_parameters_f64(
   }
 }
 
+@implementation @_cdecl("diffeo_flow_levels")
+public func diffeo_flow_levels(_ flow: OpaquePointer?, _ levels: UnsafeMutablePointer<Int64>?) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let spec = try FlowHandle.from(flow).flow.spec
+    let levels = try require(levels, "levels")
+    levels.update(repeating: -1, count: spec.dim)
+    for count in spec.counts { levels[count.column] = Int64(count.levels) }
+  }
+}
+
 @implementation @_cdecl("diffeo_flow_trained_parameters")
 public func diffeo_flow_trained_parameters(
   _ flow: OpaquePointer?, _ trained: UnsafeMutablePointer<UInt8>?

@@ -151,15 +151,16 @@ public func diffeo_spec_add_domain(
         DIFFEO_DOMAIN_PROBIT: .probit,
       ])
     let columns = try columnChoice(columns, count, dim: dim)
-    func ends(_ values: UnsafePointer<Double>?, _ name: String, _ needed: Bool) throws(DiffeoError) -> [Double] {
-      if !needed { return [] }
-      let source = try require(values, name)
-      return columns.indices.map { source[$0] }
-    }
     try handle.builder.addDomain(
-      map, columns: columns, low: ends(low, "low", !map.constants.isEmpty),
-      high: ends(high, "high", map.constants.count > 1))
+      map, columns: columns, low: map.constants.isEmpty ? [] : values(low, columns, "low"),
+      high: map.constants.count > 1 ? values(high, columns, "high") : [])
   }
+}
+
+/// One for each of the columns.
+private func values<T>(_ values: UnsafePointer<T>?, _ columns: [Int], _ name: String) throws(DiffeoError) -> [T] {
+  let source = try require(values, name)
+  return columns.indices.map { source[$0] }
 }
 
 /// NULL with 0: all.
@@ -191,9 +192,34 @@ public func diffeo_spec_add_wrap(
   }
 }
 
+@implementation @_cdecl("diffeo_spec_add_wrap_columns")
+public func diffeo_spec_add_wrap_columns(
+  _ spec: OpaquePointer?, _ columns: UnsafePointer<Int64>?, _ count: Int64, _ low: UnsafePointer<Double>?,
+  _ high: UnsafePointer<Double>?, _ random_shift: Int32, _ seed: UInt64
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try SpecHandle.from(spec)
+    let columns = try columnChoice(columns, count, dim: handle.builder.spec.dim)
+    try handle.builder.addWrap(
+      columns: columns, low: values(low, columns, "low"), high: values(high, columns, "high"),
+      randomShift: flag(random_shift, "random_shift"), seed: given(seed))
+  }
+}
+
 @implementation @_cdecl("diffeo_spec_add_dequantize")
 public func diffeo_spec_add_dequantize(_ spec: OpaquePointer?, _ levels: Int64) -> diffeo_status {
   boundary { () throws(DiffeoError) in try SpecHandle.from(spec).builder.addDequantize(levels: Int(levels)) }
+}
+
+@implementation @_cdecl("diffeo_spec_add_dequantize_columns")
+public func diffeo_spec_add_dequantize_columns(
+  _ spec: OpaquePointer?, _ columns: UnsafePointer<Int64>?, _ count: Int64, _ levels: UnsafePointer<Int64>?
+) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    let handle = try SpecHandle.from(spec)
+    let columns = try columnChoice(columns, count, dim: handle.builder.spec.dim)
+    try handle.builder.addDequantize(columns: columns, levels: values(levels, columns, "levels").map { Int($0) })
+  }
 }
 
 @implementation @_cdecl("diffeo_spec_add_actnorm")

@@ -689,6 +689,22 @@ struct Case: CustomTestStringConvertible, Sendable {
         }
       }
     }
+    for inverted in [false, true] {
+      let name = inverted ? "inverse " : ""
+      cases.append(
+        Case("\(name)wrap of some columns", dim: 5, extent: .square(-6...6)) {
+          try $0.addWrap(columns: [0, 3], low: [-6, -6], high: [6, 6], randomShift: false, seed: 1)
+          if inverted { try $0.invertLast() }
+        })
+      cases.append(
+        Case(
+          "\(name)dequantize of some columns", dim: 5, extent: .square(inverted ? -4...4 : -16...16),
+          traits: inverted ? [] : .drawsNoise
+        ) {
+          try $0.addDequantize(columns: [1, 2, 4], levels: [0, 2, 3])
+          if inverted { try $0.invertLast() }
+        })
+    }
     cases.append(
       Case("logit of some columns", dim: 5) {
         try $0.addDomain(.logit, columns: [0, 3], low: [-2, -1.7], high: [1.7, 5])

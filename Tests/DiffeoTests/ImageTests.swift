@@ -279,7 +279,7 @@ import Testing
       x.x[7 * 16 + 3] = value
       #expect(
         throws: DiffeoError(
-          .numeric, "row 7 of x has \(value) in column 3: this flow is of counts, integers 0 to 4")
+          .numeric, "row 7 of x has \(value) in column 3: it is one of counts, integers 0 to 4")
       ) { try trained(x) }
     }
   }

@@ -236,11 +236,56 @@ import Testing
     }
   }
 
+  /// Each column is wrapped as it is alone, with its own turn; the others pass.
+  @Test func wrapsOfSomeColumns() throws {
+    let (low, high) = ([-1, 0.25], [2, 3.5])
+    let some = try flow(
+      dim: 4, { try $0.addWrap(columns: [1, 3], low: low, high: high, randomShift: true, seed: 3) }
+    ) { _, _ in }
+    let x = Rows<Double>.random(100, some.spec, seed: 3)
+    let (z, logs) = try some.run(.toNoise, x)
+    #expect(logs.allSatisfy { $0 == 0 })
+    let p = Array(UnsafeBufferPointer(start: some.parameters.pointer, count: 6))
+    #expect(
+      Array(p.prefix(4)) == low + high && zip(p.suffix(2), zip(low, high)).allSatisfy { $0 > 0 && $0 < $1.1 - $1.0 })
+    for i in z.indices {
+      guard let k = [1: 0, 3: 1][i % 4] else {
+        #expect(z[i] == x.x[i])
+        continue
+      }
+      let turns = (x.x[i] + p[4 + k] - z[i]) / (high[k] - low[k])
+      #expect(z[i] >= low[k] && z[i] < high[k] && abs(turns - turns.rounded()) < 1e-14)
+    }
+  }
+
   // MARK: dequantize
 
   @Test func levelsThatAreRefused() {
-    for levels in [Int.min, 0, 1, 1 << 24 + 1, Int.max] {
+    for levels in [Int.min, -1, 1, 1 << 24 + 1, Int.max] {
       #expect(throws: DiffeoError.self) { try flow(dim: 1, { try $0.addDequantize(levels: levels) }) { _, _ in } }
+      #expect(throws: DiffeoError.self) {
+        try flow(dim: 3, { try $0.addDequantize(columns: [0, 2], levels: [2, levels]) }) { _, _ in }
+      }
+    }
+  }
+
+  /// With the largest noise: below the next count without an end, below 1 where there is one.
+  @Test func countsStayInTheirCells() throws {
+    for (levels, counts) in [(0, [0, 1, 2, 1000, 65535, 0x1p22]), (3, [2]), (1 << 24, [0x1p24 - 1])] as [(Int, [Float])]
+    {
+      let flow = try flow(dim: 1, as: Float.self, { try $0.addDequantize(levels: levels) }) { _, _ in }
+      let scratch = Scratch()
+      defer { scratch.destroy() }
+      for count in counts {
+        var pass = try Pass<Float>(dim: 1, contextDim: 0, stride: 1, recording: false, scratch: scratch)
+        pass.x[0] = count
+        var noise = Float(1).nextDown
+        try withUnsafePointer(to: &noise) { noise in
+          pass.noise = noise
+          try flow.model.forward(&pass, layers: 1)
+        }
+        #expect(levels == 0 ? pass.x[0].rounded(.down) == count && pass.x[0] > count : pass.x[0] < 1)
+      }
     }
   }
 

@@ -291,10 +291,10 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     MIXTURE(components, n, piece);
     BASE(MIXTURE, components, n, piece);
     REFUSED(DIFFEO_EINVAL, piece, D.spec_add_householder(spec, n));
-    REFUSED(DIFFEO_EINVAL, piece, D.spec_add_dequantize(spec, n));
     NAMED(spline_coupling, bins, n, piece);
     NAMED(spline_autoregressive, bins, n, piece);
     if (n == 0) continue;
+    REFUSED(DIFFEO_EINVAL, piece, D.spec_add_dequantize(spec, n));
     NAMED(cdf_flow, components, n, piece);
 #define TRANSFORMS_OF(name) NAMED(name, transforms, n, piece);
     NAMED_FLOWS(TRANSFORMS_OF)
@@ -455,11 +455,12 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
     CHECK_OK(D.base_options_init(&b, sizeof b));
     b.base = DIFFEO_BASE_UNIFORM, b.low = narrow[i].low, b.high = narrow[i].high;
     const double low[DIM] = {b.low, b.low, b.low}, high[DIM] = {b.high, b.high, b.high};
-    for (int what = 0; what < (i < 3 ? 3 : 2); what++) { /* a domain of 6e38 is fine: it computes in double precision */
+    for (int what = 0; what < (i < 3 ? 4 : 3); what++) { /* a domain of 6e38 is fine: it computes in double precision */
       diffeo_spec *odd = NULL;
       CHECK_OK(D.spec_create(DIM, 0, DIFFEO_F32, &odd));
       diffeo_status status = what == 0   ? D.spec_set_base(odd, &b)
                              : what == 1 ? D.spec_add_wrap(odd, b.low, b.high, 1, 3)
+                             : what == 2 ? D.spec_add_wrap_columns(odd, NULL, 0, low, high, 1, 3)
                                          : D.spec_add_domain(odd, DIFFEO_DOMAIN_LOGIT, NULL, 0, low, high);
       CHECK(status == DIFFEO_OK, "%d of %d: %s", what, i, D.last_error());
       ISOLATED("ends that float32 does not have") {
@@ -471,6 +472,45 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
       D.spec_destroy(odd);
     }
   }
+}
+
+/* Layers of some columns: which they are, and what belongs to each. */
+static void some_columns(void) {
+  static const struct {
+    int64_t columns[3], count;
+    const char *says;
+  } wrong[] = {{{0, 3}, 2, "columns[1] is 3"}, {{-1, 2}, 2, "columns[0] is -1"}, {{1, 1}, 2, "columns[1] is 1, after 1"},
+               {{2, 0}, 2, "columns[1] is 0, after 2"}, {{0, 1, 2}, 4, "4"}, {{0}, -1, "-1"}, {{0}, 0, "no entries"}};
+  const double low[] = {-1, 0, 1, 2}, high[] = {1, 2, 3, 4};
+  const int64_t levels[] = {2, 0, 1 << 24, 2}, first[] = {0, 2};
+  diffeo_spec *spec = NULL;
+  CHECK_OK(D.spec_create(DIM, 0, DIFFEO_F64, &spec));
+  for (int i = 0; i < COUNT(wrong); i++) {
+    const int64_t *at = wrong[i].columns, count = wrong[i].count;
+    REFUSED(DIFFEO_EINVAL, wrong[i].says, D.spec_add_wrap_columns(spec, at, count, low, high, 0, 0));
+    REFUSED(DIFFEO_EINVAL, wrong[i].says, D.spec_add_dequantize_columns(spec, at, count, levels));
+    REFUSED(DIFFEO_EINVAL, wrong[i].says, D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, at, count, low, high));
+  }
+  REFUSED(DIFFEO_EINVAL, "columns", D.spec_add_wrap_columns(spec, NULL, 2, low, high, 0, 0));
+  REFUSED(DIFFEO_EINVAL, "columns", D.spec_add_dequantize_columns(spec, NULL, 2, levels));
+  REFUSED(DIFFEO_EINVAL, "low", D.spec_add_wrap_columns(spec, first, 2, NULL, high, 0, 0));
+  REFUSED(DIFFEO_EINVAL, "high", D.spec_add_wrap_columns(spec, first, 2, low, NULL, 0, 0));
+  REFUSED(DIFFEO_EINVAL, "levels", D.spec_add_dequantize_columns(spec, first, 2, NULL));
+  REFUSED(DIFFEO_EINVAL, "random_shift", D.spec_add_wrap_columns(spec, first, 2, low, high, 2, 0));
+  static const double ends[] = {NAN, INFINITY, -INFINITY, 1, 3};
+  for (int i = 0; i < COUNT(ends); i++) {
+    const double one[] = {0, ends[i]}, other[] = {1, 1};
+    REFUSED(DIFFEO_EINVAL, "column 2", D.spec_add_wrap_columns(spec, first, 2, one, other, 0, 0));
+  }
+  const int64_t few[] = {2, 1}, many[] = {2, (1 << 24) + 1}, negative[] = {2, -3};
+  REFUSED(DIFFEO_EINVAL, "levels of column 2 is 1", D.spec_add_dequantize_columns(spec, first, 2, few));
+  REFUSED(DIFFEO_EINVAL, "levels of column 2 is 16777217", D.spec_add_dequantize_columns(spec, first, 2, many));
+  REFUSED(DIFFEO_EINVAL, "levels of column 2 is -3", D.spec_add_dequantize_columns(spec, first, 2, negative));
+  /* A wrapped column under a base on the whole line. */
+  CHECK_OK(D.spec_add_wrap_columns(spec, first + 1, 1, low, high, 0, 0));
+  diffeo_flow *built = NULL;
+  REFUSED(DIFFEO_EINVAL, "column 2", D.flow_create(spec, 0, &built));
+  D.spec_destroy(spec);
 }
 
 /* As large and as extreme as promised: built, and used. */
@@ -595,7 +635,9 @@ static void building(void) {
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_elementwise(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_domain(NULL, DIFFEO_DOMAIN_LOGISTIC_TO_NORMAL, NULL, 0, NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_wrap(NULL, -1, 1, 0, 0));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_wrap_columns(NULL, NULL, 0, NULL, NULL, 0, 0));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_dequantize(NULL, 2));
+  REFUSED(DIFFEO_EINVAL, "spec", D.spec_add_dequantize_columns(NULL, NULL, 0, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_base(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_base_made(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "spec", D.spec_set_standardization(NULL, DIFFEO_STANDARDIZE_ROBUST));
@@ -797,6 +839,7 @@ static void building(void) {
     D.flow_destroy(built);
   }
   REFUSED(DIFFEO_ESTATE, "no layer", D.spec_invert(spec));
+  some_columns();
   large();
   ISOLATED("65536 columns") {
     static const int64_t one[] = {1};
@@ -827,6 +870,8 @@ static void gradients(void) {
   REFUSED(DIFFEO_EINVAL, "", D.flow_sample_vjp_f64(flow, 1, 0, INT64_MAX, NULL, 0, g, g, NULL, NULL, NULL, NULL, NULL));
   REFUSED(DIFFEO_ESHAPE, "context", D.flow_sample_vjp_f64(flow, 1, 0, 2, c, 2, g, g, NULL, NULL, NULL, NULL, NULL));
   REFUSED(DIFFEO_ESHAPE, "context", D.flow_log_prob_vjp_f64(conditional, x, 2, NULL, 0, g, NULL, NULL, NULL, NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "flow", D.flow_levels(NULL, NULL));
+  REFUSED(DIFFEO_EINVAL, "levels", D.flow_levels(flow, NULL));
   REFUSED(DIFFEO_EINVAL, "flow", D.flow_trained_parameters(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "trained", D.flow_trained_parameters(flow, NULL));
   ISOLATED("pullbacks of nothing, for nothing") {

@@ -625,6 +625,69 @@ static void integers(void) {
   D.spec_destroy(spec);
 }
 
+/* A table: an angle, a real number, a count and a category, by layers of their columns. */
+static void table(void) {
+  enum { ROWS = 400 };
+  const int64_t discrete[] = {2, 3}, levels[] = {0, 3}, angle[] = {0}, count[] = {2}, wide[] = {0, 3};
+  const double zero[] = {0}, turn[] = {24}, end[] = {0, 0}, ends[] = {24, 1};
+  diffeo_spec *spec = NULL;
+  diffeo_flow *flow = NULL, *trained = NULL, *again = NULL;
+  diffeo_train_options o;
+  CHECK_OK(D.train_options_init(&o, sizeof o));
+  o.max_epochs = 3, o.batch_size = 50;
+  CHECK_OK(D.spec_create(4, 0, DIFFEO_F64, &spec));
+  CHECK_OK(D.spec_add_dequantize_columns(spec, discrete, 2, levels));
+  CHECK_OK(D.spec_add_wrap_columns(spec, angle, 1, zero, turn, 0, 0));
+  CHECK_OK(D.spec_add_domain(spec, DIFFEO_DOMAIN_SOFTPLUS, count, 1, zero, NULL));
+  CHECK_OK(D.spec_add_domain(spec, DIFFEO_DOMAIN_LOGIT, wide, 2, end, ends));
+  CHECK_OK(D.spec_add_actnorm(spec));
+  CHECK_OK(D.flow_create(spec, 0, &flow));
+  int64_t found[4];
+  CHECK_OK(D.flow_levels(flow, found));
+  CHECK(found[0] == -1 && found[1] == -1 && found[2] == 0 && found[3] == 3, "levels of column 2: %lld", (long long)found[2]);
+
+  static double x[ROWS * 4], density[ROWS], turned[ROWS], bits[ROWS];
+  uint64_t seed = 3;
+  for (int i = 0; i < ROWS; i++) {
+    x[4 * i] = 24 * uniform(&seed);
+    x[4 * i + 1] = uniform(&seed) + uniform(&seed);
+    x[4 * i + 2] = floor(7 * uniform(&seed));
+    x[4 * i + 3] = floor(3 * uniform(&seed));
+  }
+  CHECK_OK(D.fit_f64(flow, &o, x, ROWS, NULL, 0, NULL, NULL, NULL, &trained, NULL));
+  CHECK_OK(D.flow_bits_per_dim_f64(trained, x, ROWS, NULL, 0, 1, 8, NULL, bits));
+  for (int i = 0; i < ROWS; i++) x[4 * i + 2] += 0.5, x[4 * i + 3] += 0.5;
+  CHECK_OK(D.flow_log_prob_f64(trained, x, ROWS, NULL, 0, NULL, density));
+  for (int i = 0; i < ROWS; i++) x[4 * i] -= 48;
+  CHECK_OK(D.flow_log_prob_f64(trained, x, ROWS, NULL, 0, NULL, turned));
+  for (int i = 0; i < ROWS; i++) {
+    CHECK(fabs(density[i] - turned[i]) < 1e-9, "row %d after two turns: %g and %g", i, density[i], turned[i]);
+    CHECK(fabs(density[i] + 4 * log(2) * bits[i]) < 1, "row %d: log-density %g, bits %g", i, density[i], bits[i]);
+  }
+  x[2] = 1.5, x[3] = 1;
+  CHECK(D.flow_bits_per_dim_f64(trained, x, 1, NULL, 0, 1, 8, NULL, bits) == DIFFEO_EINVAL, "1.5 is no count");
+  CHECK(strstr(D.last_error(), "1.5 in row 0, column 2") != NULL, "%s", D.last_error());
+  x[2] = 1, x[3] = 3;
+  CHECK(D.fit_f64(flow, &o, x, 1, NULL, 0, NULL, NULL, NULL, &again, NULL) != DIFFEO_OK, "3 is none of 3 levels");
+  CHECK_OK(D.flow_sample_f64(trained, 1, 0, ROWS, NULL, 0, NULL, x, NULL));
+  for (int i = 0; i < ROWS; i++)
+    CHECK(x[4 * i] >= 0 && x[4 * i] < 24 && x[4 * i + 2] > 0 && x[4 * i + 3] > 0 && x[4 * i + 3] < 3, "sample %d", i);
+
+  size_t size = 0;
+  CHECK_OK(D.flow_save_memory(trained, NULL, 0, &size));
+  void *bytes = malloc(size);
+  CHECK_OK(D.flow_save_memory(trained, bytes, size, &size));
+  CHECK_OK(D.flow_load_memory(bytes, size, &again));
+  CHECK_OK(D.flow_log_prob_f64(trained, x, ROWS, NULL, 0, NULL, density));
+  CHECK_OK(D.flow_log_prob_f64(again, x, ROWS, NULL, 0, NULL, turned));
+  CHECK(memcmp(density, turned, sizeof density) == 0, "a table from its file");
+  free(bytes);
+  D.flow_destroy(flow);
+  D.flow_destroy(trained);
+  D.flow_destroy(again);
+  D.spec_destroy(spec);
+}
+
 /* Flows of images: shapes, both directions, counts, temperatures, files, and a training with moves. */
 static void of_images(const char *kind, int64_t context_dim, int32_t dtype) {
   enum { IMAGES = 21, SIZE = 32 };
@@ -847,6 +910,7 @@ int main(int argc, char **argv) {
   PART(networks);
   if (wanted("bases")) bases(DIFFEO_F32), bases(DIFFEO_F64);
   PART(integers);
+  PART(table);
   PART(images);
   PART(turns);
   PART(inference);

@@ -50,6 +50,21 @@ def test_c(name, trained, example):
 
 
 @needs("cc")
+def test_table(example):
+    """Hours go round, and who pays how is as the rows were drawn: cash below 6, else 0.7 and 0.3."""
+    printed = example("table.c")
+    first, second = re.search(r"24.1 hours: (\S+), (\S+)$", printed, re.M).groups()
+    assert first == second
+    paid = np.array(re.findall(r"cash (\S+), card (\S+), on account (\S+)$", printed, re.M), float)
+    np.testing.assert_allclose(paid, [[1, 0, 0], [0, 0.7, 0.3]], atol=0.15)
+    hours, amounts, things, payments = np.array([line.split() for line in printed.splitlines()[-5:]], float).T
+    assert ((hours >= 0) & (hours <= 24)).all()
+    assert (amounts > 0).all()
+    assert (things >= 0).all()
+    assert set(payments) <= {0, 1, 2}
+
+
+@needs("cc")
 def test_serve(trained, example):
     """Without a box of a prior all samples count; with one `make test-clients` compares it with sbi."""
     *rows, last = example("clients/serve.c", "moons.h5", 3).splitlines()

@@ -150,6 +150,12 @@ def layers():
     turn = {"low": -2.0, "high": 2.5}
     found["wrap"] = spec(3, ("wrap", turn), base=("uniform", turn))
     found["wrap-inverse"] = spec(3, ("-wrap", turn), base=("uniform", turn))
+    some = {"columns": [0, 2]}
+    turns = some | {"low": [-3.0, -2.0], "high": 2.5}
+    found["wrap-columns"] = spec(3, ("wrap", turns), base=("uniform", turn))
+    found["wrap-columns-inverse"] = spec(3, ("-wrap", turns), base=("uniform", turn))
+    found["dequantize-columns"] = spec(3, ("dequantize", some | {"levels": [4, 0]}))
+    found["dequantize-columns-inverse"] = spec(3, ("-dequantize", some | {"levels": [4, 0]}))
     return found
 
 

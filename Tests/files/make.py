@@ -36,6 +36,10 @@ KINDS = {
     "domain": lambda s: s.add_domain("logit", [0, 2], low=-9, high=[9, 10]),
     "wrap": lambda s: s.add_wrap(-4, 4, random_shift=True, seed=3),
     "dequantize": lambda s: s.add_dequantize(5),
+    "wrap_columns": lambda s: s.add_wrap([-4, 0], [4, 5], [0, 2], random_shift=True, seed=3).add_domain(
+        "logit", [0, 2], [-4, 0], [4, 5]
+    ),
+    "dequantize_columns": lambda s: s.add_dequantize([5, 0], [0, 2]).add_domain("softplus", [2], 0),
     "standard_normal": lambda s: s.set_base("standard_normal"),
     "normal": lambda s: s.set_base("normal", hidden=(5,)),
     "logistic": lambda s: s.set_base("logistic"),
@@ -43,7 +47,9 @@ KINDS = {
     "student_t": lambda s: s.set_base("student_t", df=4),
     "mixture": lambda s: s.set_base("mixture", components=3),
     "full": lambda s: s.set_base("mixture", components=3, covariance="full", epsilon=1e-3),
-    "precision": lambda s: s.set_base("mixture", components=2, covariance="precision", diagonal="softplus", hidden=(5,)),
+    "precision": lambda s: s.set_base(
+        "mixture", components=2, covariance="precision", diagonal="softplus", hidden=(5,)
+    ),
     "beta": lambda s: s.set_base("beta", alpha=2, beta=3, low=-30, high=50),
     "made": lambda s: s.set_base_made(**SMALL, masks=2, order="random", degrees="random", seed=4),
 }
@@ -93,6 +99,8 @@ def words_in(path: Path) -> set[str]:
     with h5py.File(path) as f:
         components = [f["base"], *f["layers"].values(), *(f[name] for name in ("context", "embedding") if name in f)]
         words = {c.attrs[name].decode() for c in components for name in names if name in c.attrs}
+        some = (c.attrs["kind"].decode() for c in components if "columns" in c)
+        words |= {f"{kind}_columns" for kind in some}
         return words | {word for c in components for word in ("dropout", "layer_norm_epsilon") if word in c.attrs}
 
 

@@ -118,7 +118,12 @@ static void add(diffeo_spec *spec) {
     case 8: D.spec_add_batch_norm(spec, real(), real()); break;
     case 9: D.spec_add_standardize(spec, byte() % 2 ? low : NULL, byte() % 2 ? high : NULL); break;
     case 10: D.spec_add_domain(spec, (int32_t)integer(), order, byte() % 9, low, high); break;
-    case 11: D.spec_add_dequantize(spec, integer()); break;
+    case 11:
+      if (byte() % 2)
+        D.spec_add_dequantize(spec, integer());
+      else
+        D.spec_add_dequantize_columns(spec, order, byte() % 9, order);
+      break;
     case 12: D.spec_add_householder(spec, integer()); break;
     case 13: D.spec_add_squeeze(spec, (int32_t)integer()); break;
     case 14: {

@@ -435,12 +435,20 @@ def domain(layer, x, context):
 
 
 def wrap(layer, x, context):
-    low, high = layer.attrs["low"], layer.attrs["high"]
-    return low + (x + layer["shift"][:] - low) % (high - low), 0
+    some, z = "columns" in layer, x.copy()
+    columns = layer["columns"][:] if some else slice(None)
+    low, high = (layer[end][:] if some else layer.attrs[end] for end in ("low", "high"))
+    z[:, columns] = low + (x[:, columns] + layer["shift"][:] - low) % (high - low)
+    return z, 0
 
 
 def dequantize(layer, x, context):
-    return x / layer.attrs["levels"], -x.shape[1] * np.log(layer.attrs["levels"])
+    levels = np.ones(x.shape[1])
+    if "columns" in layer:
+        levels[layer["columns"][:]] = np.maximum(layer["levels"][:], 1)
+    else:
+        levels[:] = max(layer.attrs["levels"], 1)
+    return x / levels, -np.log(levels).sum()
 
 
 def batch_norm(layer, x, context):
@@ -610,7 +618,11 @@ LATER = {
     "softplus": lambda s: s.add_domain("softplus", low=[-8, -8.5, -9, -9.5]),
     "logistic_to_normal": lambda s: s.add_domain("logistic_to_normal", [3]),
     "wrap": lambda s: s.add_wrap(-1, 1, random_shift=True).set_base("uniform", low=-1, high=1),
+    "wrap of columns": lambda s: s.add_wrap([-1, 0], [1, 3], [0, 2], random_shift=True)
+    .add_domain("logit", [0, 2], [-1, 0], [1, 3]),
     "dequantize": lambda s: s.add_dequantize(5),
+    "dequantize of columns": lambda s: s.add_dequantize([5, 0, 2], [0, 1, 3]),
+    "counts without end": lambda s: s.add_dequantize(0),
     "batch_norm": lambda s: s.add_batch_norm(1e-2, 0.3),
     "elementwise affine": lambda s: s.add_elementwise_affine(),
     "planar": lambda s: s.add_planar().add_planar((5,), "tanh"),
@@ -658,7 +670,7 @@ def holds(flow, path):
     rng = np.random.default_rng(2)
     flow.save(path)
     constant = (
-        "inverse", "low", "high", "columns", "permutation", "order", "mask", "sign", "initialized", "hidden", "shape",
+        "inverse", "low", "high", "columns", "levels", "permutation", "order", "mask", "sign", "initialized", "hidden", "shape",
         "kernels",
     )  # fmt: skip
 

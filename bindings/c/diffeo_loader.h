@@ -32,26 +32,27 @@
   X(spec_add_householder) X(spec_add_actnorm) X(spec_add_elementwise_affine) X(spec_add_batch_norm) X(spec_add_planar) \
   X(spec_add_radial) X(spec_add_elementwise) X(spec_add_squeeze) X(spec_add_unsqueeze) X(spec_add_image_coupling) \
   X(spec_add_split) X(spec_map) X(spec_set_standardization) X(spec_add_standardize) X(spec_standardize_context) \
-  X(spec_set_embedding) X(spec_add_domain) X(spec_add_wrap) X(spec_add_dequantize) X(spec_set_base) \
-  X(spec_set_base_made) X(flow_create) X(flow_destroy) X(flow_compose) X(flow_load) X(flow_save) X(flow_load_memory) \
-  X(flow_save_memory) X(flow_dim) X(flow_context_dim) X(flow_shape) X(flow_dtype) X(flow_layer_count) \
-  X(flow_parameter_count) X(flow_describe) X(flow_set_metadata) X(flow_metadata) X(flow_metadata_count) \
-  X(flow_metadata_key) X(flow_parameters_f32) X(flow_parameters_f64) X(flow_with_parameters_f32) \
-  X(flow_with_parameters_f64) X(flow_trained_parameters) X(flow_log_prob_f32) X(flow_log_prob_f64) \
-  X(flow_log_prob_gradient_f32) X(flow_log_prob_gradient_f64) X(flow_to_noise_f32) X(flow_to_noise_f64) \
-  X(flow_from_noise_f32) X(flow_from_noise_f64) X(flow_sample_f32) X(flow_sample_f64) X(flow_sample_tempered_f32) \
-  X(flow_sample_tempered_f64) X(flow_bits_per_dim_f32) X(flow_bits_per_dim_f64) X(flow_log_prob_vjp_f32) \
-  X(flow_log_prob_vjp_f64) X(flow_to_noise_vjp_f32) X(flow_to_noise_vjp_f64) X(flow_from_noise_vjp_f32) \
-  X(flow_from_noise_vjp_f64) X(flow_sample_vjp_f32) X(flow_sample_vjp_f64) X(rows_create_f32) X(rows_create_f64) \
-  X(rows_open) X(rows_destroy) X(rows_count) X(rows_dim) X(rows_context_dim) X(flow_log_prob_file) X(flow_sample_file) \
-  X(train_options_init) X(trainer_create_f32) X(trainer_create_f64) X(trainer_destroy) X(trainer_set_validation_f32) \
-  X(trainer_set_validation_f64) X(trainer_create_rows) X(trainer_set_validation_rows) X(trainer_step) \
-  X(trainer_report) X(trainer_set_learning_rate) X(trainer_finished) X(trainer_best) X(trainer_current) \
-  X(trainer_save) X(trainer_load) X(trainer_cancel) X(fit_f32) X(fit_f64) X(vi_options_init) X(vi_create_f32) \
-  X(vi_create_f64) X(vi_destroy) X(vi_step) X(vi_step_given_f32) X(vi_step_given_f64) X(vi_report) \
-  X(vi_set_learning_rate) X(vi_finished) X(vi_best) X(vi_current) X(vi_save) X(vi_load) X(vi_cancel) \
-  X(optimizer_create) X(optimizer_destroy) X(optimizer_step_f32) X(optimizer_step_f64) X(optimizer_report) \
-  X(optimizer_set_learning_rate) X(optimizer_current) X(optimizer_average) X(optimizer_save) X(optimizer_load)
+  X(spec_set_embedding) X(spec_add_domain) X(spec_add_wrap) X(spec_add_wrap_columns) X(spec_add_dequantize) \
+  X(spec_add_dequantize_columns) X(spec_set_base) X(spec_set_base_made) X(flow_create) X(flow_destroy) X(flow_compose) \
+  X(flow_load) X(flow_save) X(flow_load_memory) X(flow_save_memory) X(flow_dim) X(flow_context_dim) X(flow_shape) \
+  X(flow_dtype) X(flow_layer_count) X(flow_levels) X(flow_parameter_count) X(flow_describe) X(flow_set_metadata) \
+  X(flow_metadata) X(flow_metadata_count) X(flow_metadata_key) X(flow_parameters_f32) X(flow_parameters_f64) \
+  X(flow_with_parameters_f32) X(flow_with_parameters_f64) X(flow_trained_parameters) X(flow_log_prob_f32) \
+  X(flow_log_prob_f64) X(flow_log_prob_gradient_f32) X(flow_log_prob_gradient_f64) X(flow_to_noise_f32) \
+  X(flow_to_noise_f64) X(flow_from_noise_f32) X(flow_from_noise_f64) X(flow_sample_f32) X(flow_sample_f64) \
+  X(flow_sample_tempered_f32) X(flow_sample_tempered_f64) X(flow_bits_per_dim_f32) X(flow_bits_per_dim_f64) \
+  X(flow_log_prob_vjp_f32) X(flow_log_prob_vjp_f64) X(flow_to_noise_vjp_f32) X(flow_to_noise_vjp_f64) \
+  X(flow_from_noise_vjp_f32) X(flow_from_noise_vjp_f64) X(flow_sample_vjp_f32) X(flow_sample_vjp_f64) \
+  X(rows_create_f32) X(rows_create_f64) X(rows_open) X(rows_destroy) X(rows_count) X(rows_dim) X(rows_context_dim) \
+  X(flow_log_prob_file) X(flow_sample_file) X(train_options_init) X(trainer_create_f32) X(trainer_create_f64) \
+  X(trainer_destroy) X(trainer_set_validation_f32) X(trainer_set_validation_f64) X(trainer_create_rows) \
+  X(trainer_set_validation_rows) X(trainer_step) X(trainer_report) X(trainer_set_learning_rate) X(trainer_finished) \
+  X(trainer_best) X(trainer_current) X(trainer_save) X(trainer_load) X(trainer_cancel) X(fit_f32) X(fit_f64) \
+  X(vi_options_init) X(vi_create_f32) X(vi_create_f64) X(vi_destroy) X(vi_step) X(vi_step_given_f32) \
+  X(vi_step_given_f64) X(vi_report) X(vi_set_learning_rate) X(vi_finished) X(vi_best) X(vi_current) X(vi_save) \
+  X(vi_load) X(vi_cancel) X(optimizer_create) X(optimizer_destroy) X(optimizer_step_f32) X(optimizer_step_f64) \
+  X(optimizer_report) X(optimizer_set_learning_rate) X(optimizer_current) X(optimizer_average) X(optimizer_save) \
+  X(optimizer_load)
 
 #define DIFFEO_MEMBER_(name) __typeof__(diffeo_##name) *name;
 typedef struct diffeo_api {

@@ -378,7 +378,11 @@ enum {
 diffeo_status diffeo_spec_add_domain(diffeo_spec *spec, int32_t domain, const int64_t *columns, int64_t count,
     const double *low, const double *high);
 diffeo_status diffeo_spec_add_wrap(diffeo_spec *spec, double low, double high, int32_t random_shift, uint64_t seed);
+diffeo_status diffeo_spec_add_wrap_columns(diffeo_spec *spec, const int64_t *columns, int64_t count,
+    const double *low, const double *high, int32_t random_shift, uint64_t seed);
 diffeo_status diffeo_spec_add_dequantize(diffeo_spec *spec, int64_t levels);
+diffeo_status diffeo_spec_add_dequantize_columns(diffeo_spec *spec, const int64_t *columns, int64_t count,
+    const int64_t *levels);
 diffeo_status diffeo_spec_set_base(diffeo_spec *spec, const diffeo_base_options *options);
 diffeo_status diffeo_spec_set_base_made(diffeo_spec *spec, const diffeo_made_options *options);
 diffeo_status diffeo_flow_create(const diffeo_spec *spec, uint64_t seed, diffeo_flow **flow);
@@ -393,6 +397,7 @@ int64_t diffeo_flow_context_dim(const diffeo_flow *flow);
 int64_t diffeo_flow_shape(const diffeo_flow *flow, int64_t *shape, int64_t capacity);
 int32_t diffeo_flow_dtype(const diffeo_flow *flow);
 int64_t diffeo_flow_layer_count(const diffeo_flow *flow);
+diffeo_status diffeo_flow_levels(const diffeo_flow *flow, int64_t *levels);
 int64_t diffeo_flow_parameter_count(const diffeo_flow *flow);
 diffeo_status diffeo_flow_describe(const diffeo_flow *flow, char *text, size_t capacity, size_t *length);
 diffeo_status diffeo_flow_set_metadata(diffeo_flow *flow, const char *key, const char *value);

@@ -34,6 +34,33 @@ extension BijectionSpec {
   }
 }
 
+/// A layer that maps some columns, each by itself; the others pass unchanged.
+protocol ColumnwiseSpec: BijectionSpec {
+  var dim: Int { get }
+  /// Those that are mapped, ascending.
+  var columns: [Int] { get }
+}
+
+extension ColumnwiseSpec {
+  static func check(_ columns: [Int], dim: Int) throws(DiffeoError) {
+    if columns.isEmpty {
+      throw DiffeoError(.invalid, "columns has no entries: it must name one or more of 0 to \(dim - 1)")
+    }
+    for (i, column) in columns.enumerated() {
+      guard 0..<dim ~= column else {
+        throw DiffeoError(.invalid, "columns[\(i)] is \(column), it must be 0 to \(dim - 1)")
+      }
+      guard i == 0 || columns[i - 1] < column else {
+        throw DiffeoError(.invalid, "columns[\(i)] is \(column), after \(columns[i - 1]): columns must ascend")
+      }
+    }
+  }
+
+  var columnsInWords: String {
+    "\(columns.count == dim && dim > 1 ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
+  }
+}
+
 /// A layer prepared for the kernels. Maps of whole tiles.
 protocol Bijection: Prepared {
   /// Replaces pass.x and adds to pass.logDet.

@@ -3,7 +3,7 @@ import KernelInterface
 
 /// Some columns from where their data can be to the whole line, each by a fixed map; the others pass unchanged. Outside
 /// of its support a flow with this layer has density 0. (Some maps have the whole line on both sides.)
-struct DomainSpec: BijectionSpec {
+struct DomainSpec: ColumnwiseSpec {
   static let kind = "domain"
   typealias F32 = Domain<Float>
   typealias F64 = Domain<Double>
@@ -18,11 +18,7 @@ struct DomainSpec: BijectionSpec {
 
   /// `low` and `high` as far as the map needs them, one a column.
   init(dim: Int, map: DomainMap, columns: [Int], low: [Double], high: [Double]) throws(DiffeoError) {
-    guard !columns.isEmpty, columns.count <= dim, zip(columns, columns.dropFirst()).allSatisfy({ $0 < $1 }),
-      columns.allSatisfy({ $0 >= 0 && $0 < dim })
-    else {
-      throw DiffeoError(.invalid, "columns must name one or more of 0 to \(dim - 1), in ascending order")
-    }
+    try DomainSpec.check(columns, dim: dim)
     let needed = map.constants.count
     guard low.count == (needed > 0 ? columns.count : 0), high.count == (needed > 1 ? columns.count : 0) else {
       throw DiffeoError(
@@ -91,9 +87,7 @@ struct DomainSpec: BijectionSpec {
     map.limitsSupport ? Interval(low[i], map.constants.count > 1 ? high[i] : .infinity) : .line
   }
 
-  var summary: String {
-    "\(map.rawValue) of \(columns.count == dim && dim > 1 ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
-  }
+  var summary: String { "\(map.rawValue) of \(columnsInWords)" }
 }
 
 /// A map from a part of the line to the whole of it. Raw values are those of weight files.

@@ -2,7 +2,7 @@ import KernelInterface
 
 /// z_i = map(x_i) for some columns, each with parameters of its own that are trained, or functions of the context; the
 /// others pass unchanged. What a coupling does to the columns that it transforms, without the columns that it keeps.
-struct ElementwiseSpec: BijectionSpec {
+struct ElementwiseSpec: ColumnwiseSpec {
   static let kind = "elementwise"
   typealias F32 = Elementwise<Float>
   typealias F64 = Elementwise<Double>
@@ -16,11 +16,7 @@ struct ElementwiseSpec: BijectionSpec {
   init(
     dim: Int, contextDim: Int, columns: [Int], map: ElementMapSpec, conditioner: NetworkConventions?
   ) throws(DiffeoError) {
-    guard !columns.isEmpty, columns.count <= dim, zip(columns, columns.dropFirst()).allSatisfy({ $0 < $1 }),
-      columns.allSatisfy({ $0 >= 0 && $0 < dim })
-    else {
-      throw DiffeoError(.invalid, "columns must name one or more of 0 to \(dim - 1), in ascending order")
-    }
+    try ElementwiseSpec.check(columns, dim: dim)
     self.dim = dim
     self.columns = columns
     self.map = map
@@ -57,8 +53,7 @@ struct ElementwiseSpec: BijectionSpec {
   func images(of x: [Interval]) -> [Interval?] { x.replacing(columns, map.image) }
 
   var summary: String {
-    "\(map.summary), of \(columns.count == dim && dim > 1 ? "all" : String(columns.count)) column\(dim == 1 ? "" : "s")"
-      + (parameters.network == nil ? "" : ", " + parameters.summary)
+    "\(map.summary), of \(columnsInWords)" + (parameters.network == nil ? "" : ", " + parameters.summary)
   }
 }
 

@@ -6,17 +6,17 @@ import KernelInterface
 package struct BitsPerDim: Sendable {
   private let noise: DequantizationNoise
   private let draws: Int
-  private let levels: Int
+  private let counts: [(column: Int, levels: Int)]
 
   package init(_ spec: FlowSpec, seed: UInt64, draws: Int) throws(DiffeoError) {
     try Limit.check("bits_per_dim.draws", draws)
-    guard let levels = spec.levels else {
+    counts = spec.counts
+    guard !counts.isEmpty else {
       throw DiffeoError(
-        .invalid, "bits per dimension are of counts, and the first layer of this flow is no dequantisation")
+        .invalid, "bits per dimension are of counts, and no layer of this flow dequantises columns of x")
     }
     noise = DequantizationNoise(seed: seed)
     self.draws = draws
-    self.levels = levels
   }
 
   /// Of the rows of a pass that has begun.
@@ -51,12 +51,13 @@ package struct BitsPerDim: Sendable {
   private func check<T: Scalar>(_ batch: Batch<T>, _ rows: Range<Int>, dim: Int) throws(DiffeoError) {
     guard let x = batch.x else { return }
     for row in rows {
-      for i in 0..<dim {
-        let value = x[row * dim + i]
+      for (column, levels) in counts {
+        let value = x[row * dim + column]
         guard DequantizeSpec.isCount(value, levels: levels) else {
           throw DiffeoError(
             .invalid,
-            "x is \(value) in row \(row), column \(i): bits per dimension are of counts, integers 0 to \(levels - 1)")
+            "x is \(value) in row \(row), column \(column): bits per dimension are of counts, "
+              + DequantizeSpec.counts(levels: levels))
         }
       }
     }

@@ -209,15 +209,22 @@ package struct FlowSpec: Equatable, Sendable {
 
   /// Whether a column of x is still itself, scaled at most, before a layer.
   func keepsColumns(before layer: Int) -> Bool {
-    layers[..<layer].allSatisfy {
-      $0.spec is StandardizeSpec || $0.spec is DomainSpec || $0.spec is DequantizeSpec || $0.spec is ElementwiseSpec
-    }
+    layers[..<layer].allSatisfy { $0.spec is StandardizeSpec || $0.spec is any ColumnwiseSpec }
   }
 
-  /// Of a flow of counts, 0 to levels - 1: its first layer dequantises.
-  var levels: Int? {
-    guard let first = layers.first, !first.inverted else { return nil }
-    return (first.spec as? DequantizeSpec)?.levels
+  /// The columns of x that are counts, 0 to levels - 1, or without end where levels is 0: what takes them first
+  /// dequantises them.
+  package var counts: [(column: Int, levels: Int)] {
+    var untouched = [Bool](repeating: true, count: dim)
+    var counts: [(column: Int, levels: Int)] = []
+    for layer in layers {
+      guard let spec = layer.spec as? any ColumnwiseSpec else { break }
+      if let dequantize = spec as? DequantizeSpec, !layer.inverted {
+        counts += zip(dequantize.columns, dequantize.levels).filter { untouched[$0.0] }.map { ($0, $1) }
+      }
+      for column in spec.columns { untouched[column] = false }
+    }
+    return counts.sorted { $0.column < $1.column }
   }
 
   /// So many layers, from the data on, decide which rows have a density; nil: all of them and the base.

@@ -214,6 +214,17 @@ package struct SpecBuilder: Sendable {
     }
   }
 
+  /// low and high: one for each of the columns, which ascend.
+  package mutating func addWrap(columns: [Int], low: [Double], high: [Double], randomShift: Bool, seed: UInt64?)
+    throws(DiffeoError)
+  {
+    let dim = spec.dim
+    try append(seed: seed) { random throws(DiffeoError) in
+      let shift = randomShift ? zip(low, high).map { ($1 - $0) * random.uniform() } : nil
+      return try LayerSpec(WrapSpec(dim: dim, columns: columns, low: low, high: high, shift: shift))
+    }
+  }
+
   /// columns: ascending; nil for all. network: of the context, that gives the parameters; nil for trained ones.
   package mutating func addElementwise(_ transformer: MapOptions, columns: [Int]? = nil, network: Network? = nil)
     throws(DiffeoError)
@@ -227,6 +238,11 @@ package struct SpecBuilder: Sendable {
 
   package mutating func addDequantize(levels: Int) throws(DiffeoError) {
     try spec.append(LayerSpec(DequantizeSpec(dim: spec.dim, levels: levels)))
+  }
+
+  /// levels: one for each of the columns, which ascend.
+  package mutating func addDequantize(columns: [Int], levels: [Int]) throws(DiffeoError) {
+    try spec.append(LayerSpec(DequantizeSpec(dim: spec.dim, columns: columns, levels: levels)))
   }
 
   /// network: of the context, that gives the parameters; nil for trained ones. Fast from data to noise; turned round,

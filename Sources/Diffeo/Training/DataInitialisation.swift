@@ -82,14 +82,17 @@ extension FlowInTraining {
   func noCount(_ rows: any RowSource<S>, _ row: Int, _ value: S, column: Int, levels: Int) -> DiffeoError {
     DiffeoError(
       .numeric,
-      "\(rows.name(of: row)) has \(value) in column \(column): this flow is of counts, integers 0 to \(levels - 1)")
+      "\(rows.name(of: row)) has \(value) in column \(column): it is one of counts, "
+        + DequantizeSpec.counts(levels: levels))
   }
 
   /// What to say of a row, with the number that leads out of the support where it is one of the row's own.
   func noDensity(_ rows: any RowSource<S>, _ row: Int) -> DiffeoError {
     let words = "\(rows.name(of: row)) has no density: it is outside of the support of this flow"
     guard let (value, column) = try? firstOutside(rows, row) else { return DiffeoError(.numeric, words) }
-    if let levels = spec.levels, !DequantizeSpec.isCount(value, levels: levels) {
+    if let levels = spec.counts.first(where: { $0.column == column })?.levels,
+      !DequantizeSpec.isCount(value, levels: levels)
+    {
       return noCount(rows, row, value, column: column, levels: levels)
     }
     return DiffeoError(.numeric, words + ", by \(value) in column \(column)")

@@ -53,9 +53,9 @@ final class Likelihood<S: Scalar>: Objective {
   @_specialize(where S == Double)
   func check(_ rows: any RowSource<S>) throws(DiffeoError) {
     if !flow.spec.limitsSupport { return }
-    let (layers, levels) = (flow.spec.limitingLayers, flow.spec.levels)
+    let (layers, counts) = (flow.spec.limitingLayers, flow.spec.counts)
     try flow.eachTile(of: rows, flow.workspace) { range, pass throws(DiffeoError) in
-      if let levels { try checkCounts(pass, range, levels, rows) }
+      try checkCounts(pass, range, counts, rows)
       if let layers {
         try flow.model.begin(&pass)
         try flow.model.forward(&pass, layers: layers)
@@ -73,13 +73,13 @@ final class Likelihood<S: Scalar>: Objective {
 
   @inline(__always)
   private func checkCounts(
-    _ pass: Pass<S>, _ range: Range<Int>, _ levels: Int, _ rows: any RowSource<S>
+    _ pass: Pass<S>, _ range: Range<Int>, _ counts: [(column: Int, levels: Int)], _ rows: any RowSource<S>
   ) throws(DiffeoError) {
-    for i in 0..<pass.dim {
+    for (column, levels) in counts {
       for r in 0..<range.count {
-        let value = pass.x[i * pass.stride + r]
+        let value = pass.x[column * pass.stride + r]
         guard DequantizeSpec.isCount(value, levels: levels) else {
-          throw flow.noCount(rows, range.lowerBound + r, value, column: i, levels: levels)
+          throw flow.noCount(rows, range.lowerBound + r, value, column: column, levels: levels)
         }
       }
     }

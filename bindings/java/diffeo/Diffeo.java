@@ -683,7 +683,9 @@ public final class Diffeo {
   public static native int diffeo_spec_set_embedding(Pointer spec, long features, diffeo_network_options network);
   public static native int diffeo_spec_add_domain(Pointer spec, int domain, long[] columns, long count, double[] low, double[] high);
   public static native int diffeo_spec_add_wrap(Pointer spec, double low, double high, int random_shift, long seed);
+  public static native int diffeo_spec_add_wrap_columns(Pointer spec, long[] columns, long count, double[] low, double[] high, int random_shift, long seed);
   public static native int diffeo_spec_add_dequantize(Pointer spec, long levels);
+  public static native int diffeo_spec_add_dequantize_columns(Pointer spec, long[] columns, long count, long[] levels);
   public static native int diffeo_spec_set_base(Pointer spec, diffeo_base_options options);
   public static native int diffeo_spec_set_base_made(Pointer spec, diffeo_made_options options);
   public static native int diffeo_flow_create(Pointer spec, long seed, PointerByReference flow);
@@ -698,6 +700,7 @@ public final class Diffeo {
   public static native long diffeo_flow_shape(Pointer flow, long[] shape, long capacity);
   public static native int diffeo_flow_dtype(Pointer flow);
   public static native long diffeo_flow_layer_count(Pointer flow);
+  public static native int diffeo_flow_levels(Pointer flow, long[] levels);
   public static native long diffeo_flow_parameter_count(Pointer flow);
   public static native int diffeo_flow_describe(Pointer flow, byte[] text, long capacity, long[] length);
   public static native int diffeo_flow_set_metadata(Pointer flow, String key, String value);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,14 +95,16 @@ def warn(text: str) -> None:
     warnings.warn(text, TrainingWarning, stacklevel=level)
 
 
-def check(flow: str, dtype: np.dtype[Any], x: Part, context: Part | None, noise: bool) -> None:
+def check(
+    flow: str, dtype: np.dtype[Any], x: Part, context: Part | None, noise: bool, levels: Sequence[int | None]
+) -> None:
     """Warn about columns that a training will stumble over.
 
-    flow: what it says of itself. noise: whether x gets some in training.
+    flow: what it says of itself. noise: whether x gets some in training. levels: of its counts, which get some too.
     """
     layers = dict(re.findall(r"^ +(\d+|base|context)  (.*)$", flow, flags=re.MULTILINE))
     # Without a density, or with noise, values may repeat; those of a context may always.
-    discrete = noise or "bernoulli" in layers["base"] or any(it.startswith("dequantize") for it in layers.values())
+    discrete = noise or "bernoulli" in layers["base"]
     scaled = layers.get("0", "").startswith(("standardize", "actnorm")) and "by quantiles" not in layers["0"]
     context_scaled = "context" in layers and "by quantiles" not in layers["context"]
     for part, may_repeat, is_scaled in (x, discrete, scaled), (context, True, context_scaled):
@@ -115,7 +118,10 @@ def check(flow: str, dtype: np.dtype[Any], x: Part, context: Part | None, noise:
             )
             if not may_repeat:
                 part.tell(
-                    [_repeated(column) for column in sample],
+                    [
+                        _repeated(column) if known is None else None
+                        for column, known in zip(sample, levels, strict=True)
+                    ],
                     "Where values repeat, a density grows without bound: let x_noise or add_dequantize blur them, or "
                     "make them context.",
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -339,23 +339,28 @@ class Cells:
 
     def middle(self, array: Array, name: str) -> Array:
         """The middles of the cells."""
-        return self._moved(array, name, 0, lambda numbers: np.full(numbers.shape, 0.5))
+        moved = self.checked(array, name).copy()
+        moved[:, [j for j, _ in self.columns]] += array.dtype.type(0.5)
+        return moved
 
-    def spread(self, array: Array, name: str, first: int = 0) -> Array:
-        """A place in each cell, by the number of the row and of the column alone: uniform dequantisation."""
-        return self._moved(array, name, first, uniform)
-
-    def _moved(self, array: Array, name: str, first: int, place: Callable[[npt.NDArray[np.uint64]], Array]) -> Array:
-        moved = array.copy()
-        rows = np.arange(first, first + len(array), dtype=np.uint64)
+    def checked(self, array: Array, name: str, first: int = 0) -> Array:
+        """The rows, whose numbers have to be those of cells."""
         for j, column in self.columns:
             refused, needed = _refused(array[:, j], column)
             wrong = np.flatnonzero(refused & ~np.isnan(array[:, j]))
             if len(wrong):
                 text = f"{array[wrong[0], j]:g} in {listed(first + wrong)}, column {str(column)!r}"
                 raise InvalidArgumentError(f"{name} has {text}: it must be {needed}")
-            moved[:, j] += place(rows * np.uint64(65536) + np.uint64(j)).astype(array.dtype)
-        return moved
+        return array
+
+    def check_levels(self, levels: Sequence[int | None]) -> None:
+        """Refuse to train columns that no layer dequantises: a density would grow without bound on whole numbers."""
+        for j, column in self.columns:
+            if levels[j] is None:
+                raise InvalidArgumentError(
+                    f"column {str(column)!r} is a {column.kind}, but no layer of this flow dequantises it: let "
+                    "diffeo.for_table make the flow, or begin its spec with add_dequantize"
+                )
 
 
 def uniform(numbers: npt.NDArray[np.uint64]) -> Array:

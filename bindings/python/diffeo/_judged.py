@@ -33,6 +33,9 @@ class Judged(Protocol):
     def columns(self) -> tuple[str, ...] | None: ...
 
     @property
+    def levels(self) -> tuple[int | None, ...]: ...
+
+    @property
     def metadata(self) -> MutableMapping[str, str]: ...
 
     @property
@@ -64,12 +67,6 @@ def uniform_ends(flow: Judged) -> tuple[float, float]:
     """Of a uniform base, the same for all columns."""
     low, high = map(float, base(flow).partition("[")[2].rstrip("]").split(","))
     return low, high
-
-
-def layer_kinds(flow: Judged) -> list[str]:
-    """The kinds of the layers, first that of the data."""
-    lines = [line.split(maxsplit=1) for line in str(flow).splitlines()]
-    return [line[1].split(":")[0] for line in lines if len(line) == 2 and line[0].isdigit()]
 
 
 def without_columns(flow: F) -> F:
@@ -112,15 +109,14 @@ def read(flow: Judged, x: npt.ArrayLike, context: npt.ArrayLike | None, seed: in
             raise NumericError(f"{what} has {rows.array[row, column]} in row {row}, column {column}")
     values = data.array.astype(np.float64)
     columns = flow.columns or ()
-    counts = [j for j, column in enumerate(columns) if getattr(column, "discrete", False)]
-    if layer_kinds(flow)[:1] == ["dequantize"]:
-        counts = list(range(flow.dim))
+    known = zip(columns or [None] * flow.dim, flow.levels, strict=True)
+    counts = [j for j, (column, levels) in enumerate(known) if levels is not None or getattr(column, "discrete", False)]
     if counts:
         # A flow that knows of counts has read them as the middles of their cells.
         values[:, counts] = np.floor(values[:, counts]) + np.random.default_rng(seed).random((len(values), len(counts)))
     contexts = None
     if given is not None:
         contexts = np.broadcast_to(given.array, (len(data), given.array.shape[1])).astype(np.float64)
-    known = [(j, getattr(column, "low", None), getattr(column, "period", None)) for j, column in enumerate(columns)]
-    angles = [(j, low, period) for j, low, period in known if low is not None and period is not None]
+    turns = [(j, getattr(column, "low", None), getattr(column, "period", None)) for j, column in enumerate(columns)]
+    angles = [(j, low, period) for j, low, period in turns if low is not None and period is not None]
     return Read(without_columns(flow), values, contexts, counts, angles)

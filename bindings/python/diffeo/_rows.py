@@ -201,14 +201,14 @@ def source(
 ) -> tuple[Rows, tuple[Names, Names]]:
     """Rows with so many columns of x and of the context, and the names of the columns where they have any.
 
-    image: the shape of a row of x, where it has one. cells: in which x gets places.
+    image: the shape of a row of x, where it has one. cells: in which x has to be.
     """
     if isinstance(x, Iterator):
         if context is not None or weights is not None:
             raise ValueError(f"{of}x is an iterator: let it give (x, context, weights)")
         x, context, weights = spooled(x, *columns, dtype, image)
     name = f"{of}x"
-    prepare: Prepare | None = (lambda rows, first: cells.spread(rows, name, first)) if cells else None
+    prepare: Prepare | None = (lambda rows, first: cells.checked(rows, name, first)) if cells else None
     data = Stored(_sliceable(x), columns[0], name, dtype, expected[0], image, prepare)
     given = weighted = None
     if context is not None or columns[1]:

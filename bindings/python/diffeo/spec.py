@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from ctypes import byref, c_int64, c_uint8, pointer
 from dataclasses import dataclass
-from typing import Any, Literal, SupportsIndex
+from typing import Any, Literal, SupportsIndex, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -770,10 +770,11 @@ class Spec:
         low, high : float or array_like, optional
             Ends of the domain, one for all or one a column.
         """
-        chosen = None if columns is None else np.array([integer(column, "columns") for column in columns], np.int64)
+        chosen = None if columns is None else _numbers(columns, "columns")
         count = self._dim if chosen is None else len(chosen)
         ends = [
-            None if end is None else np.array(np.broadcast_to(np.asarray(end, _FLOAT64), count)) for end in (low, high)
+            None if end is None else _of_columns(np.asarray(end, _FLOAT64), count, name)
+            for name, end in (("low", low), ("high", high))
         ]
         code = choice(domain, _abi.DOMAINS, "domain")
         lib.diffeo_spec_add_domain(self._handle, code, chosen, 0 if chosen is None else count, *ends)
@@ -781,38 +782,65 @@ class Spec:
         return self
 
     def add_wrap(
-        self, low: float = -np.pi, high: float = np.pi, *, random_shift: bool = False, seed: SupportsIndex = 0
+        self,
+        low: npt.ArrayLike = -np.pi,
+        high: npt.ArrayLike = np.pi,
+        columns: Integers | None = None,
+        *,
+        random_shift: bool = False,
+        seed: SupportsIndex = 0,
     ) -> Spec:
         """Add z = low + (x + shift - low) mod (high - low): angles, turned by a trained shift.
 
         Parameters
         ----------
-        low, high : float
-            A full turn.
+        low, high : float, or of some columns array_like
+            A full turn, one for all or one a column.
+        columns : sequence of int, optional
+            Ascending; all other columns pass unchanged, and by default there are none.
         random_shift : bool
             Begin with a shift drawn with the seed instead of 0.
         seed : int
             Of that; 0 as in `add_autoregressive`.
         """
-        return self._add("wrap", real(low, "low"), real(high, "high"), bool(random_shift), seed64(seed))
+        begins = bool(random_shift), seed64(seed)
+        if columns is None:
+            return self._add("wrap", real(cast(float, low), "low"), real(cast(float, high), "high"), *begins)
+        chosen = _numbers(columns, "columns")
+        ends = (
+            _of_columns(np.asarray(end, _FLOAT64), len(chosen), name) for name, end in (("low", low), ("high", high))
+        )
+        return self._add("wrap_columns", chosen, len(chosen), *ends, *begins)
 
-    def add_dequantize(self, levels: SupportsIndex) -> Spec:
+    def add_dequantize(self, levels: Integers | SupportsIndex, columns: Integers | None = None) -> Spec:
         """Add z = x / levels, and in training (x + u) / levels with u uniform in [0, 1), new in each epoch [1]_.
 
         Integers 0 to levels - 1 become numbers in [0, 1); log_prob is per unit of x, so that bits per dimension are
         -log_prob / (dim log 2). Rows held out in a training have noise, too, the same in each epoch: give both as
-        integers. Everywhere else x is taken as it is: add the noise yourself.
+        integers. Everywhere else x is taken as it is: add the noise yourself, or ask for `Flow.log_probability`.
 
         Parameters
         ----------
-        levels : int
-            2 to 16777216.
+        levels : int, or of some columns a sequence of int
+            2 to 16777216, one for all or one a column; 0 is for counts 0, 1, 2, ... without an end: z = x, and in
+            training x + u.
+        columns : sequence of int, optional
+            Ascending; all other columns pass unchanged, and by default there are none.
 
         References
         ----------
         .. [1] Theis, van den Oord, Bethge, "A note on the evaluation of generative models", ICLR 2016.
         """
-        return self._add("dequantize", integer(levels, "levels"))
+        if columns is None:
+            return self._add("dequantize", integer(cast(SupportsIndex, levels), "levels"))
+        chosen = _numbers(columns, "columns")
+        given = (
+            _numbers(cast(Integers, levels), "levels")
+            if np.ndim(cast(Any, levels))
+            else integer(cast(SupportsIndex, levels), "levels")
+        )
+        counts = _of_columns(np.asarray(given), len(chosen), "levels")
+        return self._add("dequantize_columns", chosen, len(chosen), counts)
 
     def add_standardize(
         self, mean: npt.ArrayLike | None = None, std: npt.ArrayLike | None = None, *, robust: bool = False
@@ -1013,7 +1041,7 @@ class Spec:
 
     def _add(self, layer: str, *arguments: Any) -> Spec:
         getattr(lib, f"diffeo_spec_add_{layer}")(self._handle, *arguments)
-        self._layers.append(layer)
+        self._layers.append(layer.removesuffix("_columns"))
         return self
 
     def _check_length(self, length: int, name: str) -> None:
@@ -1026,6 +1054,17 @@ class Spec:
             self._check_length(length, name)
         elif length != channels:
             raise ShapeError(f"{name} has {length} entries, the map is {channels} x {height} x {width} here")
+
+
+def _numbers(values: Integers, name: str) -> npt.NDArray[np.int64]:
+    return np.array([*int64s(values, name)], np.int64)
+
+
+def _of_columns(values: Array, count: int, name: str) -> Array:
+    """One for all, or one for each of so many columns."""
+    if values.ndim > 1 or (values.ndim == 1 and len(values) != count):
+        raise ShapeError(f"{name} has shape {values.shape}, there are {count} columns")
+    return np.array(np.broadcast_to(values, count))
 
 
 def _map(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from . import _columns, _rows, architectures
 from ._abi import Array
 from ._arrays import labels, rows
-from ._columns import Cells, Column, Columns
+from ._columns import Column, Columns
 from ._words import Domain, Order
 from .errors import InvalidArgumentError, ShapeError, UnsupportedError
 from .flow import Flow
@@ -148,7 +148,10 @@ def _with_angles(name: str, columns: Columns, x: Array, given: inspect.BoundArgu
 
 
 def _to_line(spec: Spec, columns: Columns) -> Spec:
-    """Columns to the line, each by the map of its kind."""
+    """Columns to the line, each by the map of its kind; a count or a category as a place in its cell."""
+    discrete = [j for j, column in enumerate(columns) if column.discrete]
+    if discrete:
+        spec.add_dequantize([columns[j].levels or 0 for j in discrete], discrete)
     domains: dict[str, Domain] = {"positive": "log", "interval": "logit", "count": "softplus", "category": "logit"}
     for kind, domain in domains.items():
         chosen = [j for j, column in enumerate(columns) if column.kind == kind]
@@ -160,12 +163,18 @@ def _to_line(spec: Spec, columns: Columns) -> Spec:
 
 
 def _high(column: Column) -> float:
-    return float(column.levels or 0) if column.kind == "category" else column.high or 0.0
+    """Where a logit ends; a category has been divided by its levels."""
+    return 1.0 if column.kind == "category" else column.high or 0.0
 
 
 def _on_line(values: Array, column: Column) -> Array:
     """The same of numbers."""
-    low, found = column.low or 0.0, values
+    low = column.low or 0.0
+    if column.discrete:
+        values = values + _columns.uniform(np.arange(len(values), dtype=np.uint64))
+    if column.kind == "category":
+        values = values / (column.levels or 1)
+    found = values
     match column.kind:
         case "positive":
             found = np.log(values - low)
@@ -240,7 +249,7 @@ def _add_spline(spec: Spec, o: Any, name: str, i: int) -> None:
 
 
 def _table(x: Any, kinds: Any, name: str) -> tuple[Columns, Array]:
-    """The columns of these rows, and at most so many of them, in cells where they have such."""
+    """The columns of these rows, and at most so many of them."""
     columns = _columns_of(x, kinds, name)
     kept = []
     count, pieces = _pieces(x, columns, name)
@@ -260,9 +269,7 @@ def _table(x: Any, kinds: Any, name: str) -> tuple[Columns, Array]:
         else column
         for column, top in zip(columns, highest, strict=True)
     )
-    whole = np.concatenate(kept)
-    cells = Cells(columns)
-    return columns, cells.spread(whole, name) if cells else whole
+    return columns, np.concatenate(kept)
 
 
 def _pieces(x: Any, columns: Columns, name: str) -> tuple[int, Any]:

@@ -17,7 +17,7 @@ from . import _abi, _checks, _training
 from ._abi import Array, lib, typed
 from ._arrays import Image, by_row, choice, integer, pointer_and_count, real, vector
 from ._arrays import Rows as Batch
-from ._columns import Column
+from ._columns import Cells, Column
 from ._files import Path
 from ._progress import describe, display, epochs
 from ._rows import Rows, is_counts, is_lazy
@@ -47,6 +47,9 @@ class Trainable(_training.Trainable, Protocol):
 
     @property
     def context_columns(self) -> tuple[Column, ...] | None: ...
+
+    @property
+    def levels(self) -> tuple[int | None, ...]: ...
 
     @property
     def _image(self) -> Image: ...
@@ -368,6 +371,7 @@ class Trainer(Training[F, Report]):
         seed: SupportsIndex = 0,
         threads: SupportsIndex | None = None,
     ) -> None:
+        Cells(flow.columns or ()).check_levels(flow.levels)
         names, lazy = flow._names(x, context), None
         counts = flow._image is not None and is_counts(x) and not any(names)
         if counts or any(map(is_lazy, (x, context, weights))):
@@ -408,7 +412,7 @@ class Trainer(Training[F, Report]):
                 )
             if counts:
                 part = _checks.Part("x", x, by_row(cast(Any, x)), None, None)
-                _checks.check(str(flow), flow.dtype, part, None, noise=options.x_noise > 0)
+                _checks.check(str(flow), flow.dtype, part, None, noise=options.x_noise > 0, levels=flow.levels)
         else:
             data, given = flow._inputs(x, context, names=names, many=True, in_training=True)
             given_weights = _weights(weights, data, "weights")
@@ -422,7 +426,7 @@ class Trainer(Training[F, Report]):
                 *pointer_and_count(given),
                 given_weights,
             )
-            # What the library gets, where that is something else: numbers of cells, of which each is many times there.
+            # What the library gets, where that is something else: words of categories are numbers there.
             written = data.array if any(column.discrete for column in flow.columns or ()) else x
             encoded = given and any(column.width > 1 for column in flow.context_columns or ())
             _checks.check(
@@ -433,6 +437,7 @@ class Trainer(Training[F, Report]):
                 if given
                 else None,
                 noise=options.x_noise > 0,
+                levels=flow.levels,
             )
         if held_out:
             self._hold_out(*held_out)

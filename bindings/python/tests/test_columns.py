@@ -205,31 +205,33 @@ def test_a_whole_number_stands_for_its_cell():
         made.log_prob(x)
 
 
-def test_training_has_a_place_in_each_cell():
-    cells = _columns.Cells((diffeo.Column("a"), diffeo.Column("n", "count")))
-    x = np.stack([np.arange(30000.0), np.arange(30000) % 7], 1)
-    u = cells.spread(x, "x") - x
-    assert (u[:, 0] == 0).all()
-    assert ((u[:, 1] > 0) & (u[:, 1] < 1)).all()
-    assert abs(np.sort(u[:, 1]) - (np.arange(30000) + 0.5) / 30000).max() < 0.01
-    assert abs(np.corrcoef(u[1:, 1], u[:-1, 1])[0, 1]) < 0.03
-    np.testing.assert_array_equal(cells.spread(x[100:], "x", 100), cells.spread(x, "x")[100:])
-
-
-def test_a_training_on_counts_is_one_on_their_places(tmp_path, recwarn):
+def test_training_takes_whole_numbers(tmp_path, recwarn):
+    """Where a layer dequantises them; what they are is looked at in Python, in memory and on disk."""
     x = np.column_stack([X[:, :1], np.random.default_rng(1).poisson(3, 60), np.zeros(60)])
     columns = ["a", diffeo.Column("n", "count"), diffeo.Column("k", "category", levels=2)]
-    names = ("a", "n", "k")
     options = {"max_epochs": 2, "progress": False}
-    one, two, plain = flow(columns), flow(columns), flow(names)
+    spec = diffeo.Spec(3, dtype="float64").add_dequantize([0, 2], [1, 2]).add_domain("softplus", [1], 0)
+    one, two, plain = (spec.build(seed=1) for spec in [spec.add_actnorm()] * 3)
+    one.columns = two.columns = columns
     one.fit(x, **options)
     np.save(tmp_path / "x.npy", x)
     two.fit(np.load(tmp_path / "x.npy", mmap_mode="r"), **options)
-    plain.fit(_columns.Cells(one.columns).spread(x, "x"), **options)
+    plain.fit(x, **options)
     np.testing.assert_array_equal(one.parameters(), plain.parameters())
     np.testing.assert_array_equal(one.parameters(), two.parameters())
     assert one.columns[1].kind == "count"
     assert not recwarn.list
+    x[[5, 9], 2] = 2
+    np.save(tmp_path / "x.npy", x)
+    for rows in (x, np.load(tmp_path / "x.npy", mmap_mode="r")):
+        with pytest.raises(ValueError, match=r"x has 2 in rows 5 and 9, column 'k': it must be a whole number, 0 to 1"):
+            one.fit(rows, **options)
+
+
+def test_counts_that_no_layer_dequantises_are_not_trained():
+    made = flow(["a", diffeo.Column("n", "count"), "b"])
+    with pytest.raises(ValueError, match="column 'n' is a count, but no layer of this flow dequantises it"):
+        made.fit(np.floor(abs(X)), max_epochs=1, progress=False)
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -247,7 +249,8 @@ def test_words_of_categories(library):
 
 def test_a_fit_on_a_frame_keeps_the_kinds():
     pytest.importorskip("pandas")
-    made = flow(COLUMNS)
+    made = diffeo.Spec(3).add_dequantize(0, [2]).add_actnorm().build()
+    made.columns = COLUMNS
     x = np.column_stack([np.exp(X[:, 0]), X[:, 1], np.arange(60) % 5])
     made.fit(frame_of("pandas", x[:, ::-1], NAMES[::-1]), max_epochs=1, progress=False)
     assert [column.kind for column in made.columns] == ["positive", "angle", "count"]

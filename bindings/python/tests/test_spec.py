@@ -203,7 +203,12 @@ LAYERS = {
     "softplus": (lambda s: s.add_domain("softplus", np.array([0]), low=-12.5), "softplus of 1"),
     "logistic to normal": (lambda s: s.add_domain("logistic_to_normal", columns=(2,)), "logistic_to_normal of 1"),
     "wrap": (lambda s: s.add_wrap(-20, 20, random_shift=True, seed=3), "[-20.0, 20.0)"),
+    "wrap of columns": (
+        lambda s: s.add_wrap([-20, -20], 20, columns=[0, 3], random_shift=True, seed=3), "wrap: of 2 columns",
+    ),
     "dequantize": (lambda s: s.add_dequantize(7), "7 levels"),
+    "dequantize without end": (lambda s: s.add_dequantize(0), "dequantize: without end"),
+    "dequantize of columns": (lambda s: s.add_dequantize([0, 7], [1, 2]), "by column, of 2 columns"),
     "linear": (lambda s: s.add_linear(), "matrix of 4 x 4"),
     "squeeze": (lambda s: s.add_squeeze("diagonals"), "1 x 2 x 2 to 4 x 1 x 1, by diagonals"),
     "unsqueeze": (lambda s: s.add_unsqueeze(), "inverse squeeze"),
@@ -236,7 +241,7 @@ def spec_of(name, **options):
     """For a layer of LAYERS."""
     event = {"shape": SHAPES[name]} if name in SHAPES else {"dim": 4}
     spec = diffeo.Spec(**event, context_dim=2, **options)
-    return spec.set_base("uniform", low=-20, high=20) if name == "wrap" else spec
+    return spec.set_base("uniform", low=-20, high=20) if name.startswith("wrap") else spec
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -247,7 +252,7 @@ def test_layers(name, dtype):
     x, context = X.astype(dtype), X[:, 1:3].astype(dtype) / 4
     spec = spec_of(name, dtype=dtype)
     assert add(spec) is spec
-    if name != "wrap":
+    if not name.startswith("wrap"):
         spec.set_base("student_t", df=3)
     flow = noisy(spec.build(seed=2), x, context)
     assert says in str(flow)
@@ -444,6 +449,85 @@ def test_wrap():
     np.testing.assert_allclose(flow.log_prob(X), -4 * np.log(2 * np.pi))
     turned = diffeo.Spec(4).add_wrap(random_shift=True, seed=1).set_base("uniform", low=-3, high=3).build().parameters()
     assert len(set(turned)) == 4
+
+
+def test_wraps_of_columns_are_those_of_the_whole():
+    low, high = np.array([-1.0, 0.5]), np.array([2.0, 3.0])
+    flow = diffeo.Spec(4, dtype="float64").add_wrap(low, high, [1, 3]).set_base("uniform", low=-40, high=40)
+    with pytest.raises(ValueError, match="column 1, "):
+        flow.build()
+    some = diffeo.Spec(4, dtype="float64").add_wrap(low, high, [1, 3])
+    some.add_domain("logit", [1, 3], low, high)
+    z, _ = some.build().to_noise(X)
+    np.testing.assert_array_equal(z[:, [0, 2]], X[:, [0, 2]])
+    for i, column in enumerate((1, 3)):
+        one = diffeo.Spec(1, dtype="float64").add_wrap(low[i], high[i]).add_domain("logit", None, low[i], high[i])
+        np.testing.assert_array_equal(z[:, [column]], one.build().to_noise(X[:, [column]])[0])
+    shifts = (
+        diffeo.Spec(4).add_wrap(low, high, [1, 3], random_shift=True, seed=1).add_domain("logit", [1, 3], low, high)
+    )
+    p = shifts.build().parameters()
+    assert p[:4].tolist() == [*low, *high]
+    assert (p[4:6] > 0).all()
+    assert (p[4:6] < high - low).all()
+    assert shifts.build().trained_parameters()[:6].tolist() == [False] * 4 + [True] * 2
+
+
+def test_dequantisation_of_columns():
+    spec = diffeo.Spec(4, dtype="float64").add_dequantize([0, 5], [1, 3])
+    flow = spec.build()
+    assert flow.levels == (None, 0, None, 5)
+    z, log_det = flow.to_noise(X)
+    np.testing.assert_array_equal(z, X / [1, 1, 1, 5])
+    np.testing.assert_allclose(log_det, -np.log(5))
+    whole = diffeo.Spec(2).add_dequantize(5).add_domain("logit", low=0, high=1)
+    assert whole.build().levels == (5, 5)
+    # What another layer takes first is no count; what takes other columns does not matter.
+    other = diffeo.Spec(3).add_domain("log", [0], 0).add_dequantize([4, 0], [0, 2]).add_actnorm().add_dequantize(6)
+    assert other.build().levels == (None, None, 0)
+    assert diffeo.Spec(3).add_dequantize(4).invert().build().levels == (None,) * 3
+    assert diffeo.from_bytes(flow.to_bytes()).levels == flow.levels
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_on_counts_beside_other_columns(dtype):
+    """Of each cell the whole is trained, to its ends, and in each epoch another place."""
+    rng = np.random.default_rng(4)
+    n = 4000
+    x = np.stack([rng.normal(size=n), rng.integers(3, size=n)], axis=1)
+    x[:, 0] += 2 * x[:, 1]
+    spline = diffeo.Spline(bins=12, low=0.0, high=1.0, boundary="interval", min_width=1e-4, min_derivative=1e-4)
+    spec = diffeo.Spec(2, dtype=dtype).add_dequantize(3, [1]).add_domain("logistic_to_normal", [0]).invert()
+    spec.add_domain("logit", [0], 0, 1).invert().add_autoregressive((32,), transformer=spline).set_base("uniform")
+    flow = spec.build(seed=1)
+    flow.fit(x, max_epochs=10, batch_size=100, lr=5e-3, progress=False)
+    places = flow.sample(20000, seed=1)[:, 1] % 1
+    assert abs(np.sort(places) - (np.arange(20000) + 0.5) / 20000).max() < 0.06
+    for value in (-1, 3, 0.5):
+        wrong = x.copy()
+        wrong[7, 1] = value
+        with pytest.raises(diffeo.errors.NumericError, match=r"row 7 of x has .* in column 1.*integers 0 to 2"):
+            flow.fit(wrong, max_epochs=1, progress=False)
+    endless = diffeo.Spec(2, dtype=dtype).add_dequantize(0, [1]).add_domain("softplus", [1], 0).build()
+    endless.fit(x, max_epochs=1, progress=False)
+    x[7, 1] = 2.5
+    with pytest.raises(diffeo.errors.NumericError, match=r"row 7 of x has 2.5 in column 1.*integers from 0 on"):
+        endless.fit(x, max_epochs=1, progress=False)
+
+
+def test_bits_of_counts_beside_other_columns():
+    spec = diffeo.Spec(2, dtype="float64").add_dequantize(0, [1]).add_domain("softplus", [1], 0)
+    flow = spec.add_autoregressive((8,)).build(seed=2)
+    x = np.stack([np.linspace(-1, 1, 5), np.arange(5.0)], axis=1)
+    bits = flow.bits_per_dim(x, draws=4000)
+    log_p, _ = flow.log_probability(x)
+    assert (bits > -log_p / (2 * np.log(2)) - 0.02).all()
+    places = np.repeat(x, 1000, axis=0)
+    places[:, 1] += np.tile((np.arange(1000) + 0.5) / 1000, 5)
+    mean = flow.log_prob(places).reshape(5, 1000).mean(axis=1)
+    np.testing.assert_allclose(bits, -mean / (2 * np.log(2)), atol=0.05)
+    with pytest.raises(ValueError, match=r"x is 1.5 in row 0, column 1: .*integers from 0 on"):
+        flow.bits_per_dim([[0.0, 1.5]])
 
 
 def test_training_on_integers():

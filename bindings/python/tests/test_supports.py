@@ -94,6 +94,13 @@ CASES = {
     "angles, scaled": (uniform(spec(2).add_wrap(-2, 2).add_actnorm(), -2, 2), "layer 0"),
     "counts": (spec().add_dequantize(4).add_domain("logit", low=[-0.1], high=[1.1]), None),
     "counts, plain": (spec().add_dequantize(4), None),
+    "an angle, normal": (spec(3).add_wrap(-2, 2, [1]), "column 1"),
+    "an angle, logit": (spec(3).add_wrap([-2, 0], [2, 3], [1, 2]).add_domain("logit", [1, 2], [-2, 0], [2, 3]), None),
+    "an angle, logit of more": (
+        spec(3).add_wrap([-2, 0], [2, 3], [1, 2]).add_domain("logit", [1, 2], [-2, 0], [2, 4]), "column 2",
+    ),
+    "an angle, uniform": (uniform(spec(3).add_wrap(-2, 2, [0]), -2, 2), None),
+    "counts of a column": (spec(2).add_dequantize([0], [1]).add_domain("softplus", [1], 0), None),
     "linear spline, uniform": (uniform(spec().add_elementwise(transformer=Spline(low=0, high=1))), None),
     "affine, uniform": (uniform(spec().add_autoregressive((4,))), None),
 }  # fmt: skip

@@ -595,7 +595,9 @@ extern "C" {
     pub fn diffeo_spec_set_embedding(spec: *mut diffeo_spec, features: i64, network: *const diffeo_network_options) -> diffeo_status;
     pub fn diffeo_spec_add_domain(spec: *mut diffeo_spec, domain: i32, columns: *const i64, count: i64, low: *const f64, high: *const f64) -> diffeo_status;
     pub fn diffeo_spec_add_wrap(spec: *mut diffeo_spec, low: f64, high: f64, random_shift: i32, seed: u64) -> diffeo_status;
+    pub fn diffeo_spec_add_wrap_columns(spec: *mut diffeo_spec, columns: *const i64, count: i64, low: *const f64, high: *const f64, random_shift: i32, seed: u64) -> diffeo_status;
     pub fn diffeo_spec_add_dequantize(spec: *mut diffeo_spec, levels: i64) -> diffeo_status;
+    pub fn diffeo_spec_add_dequantize_columns(spec: *mut diffeo_spec, columns: *const i64, count: i64, levels: *const i64) -> diffeo_status;
     pub fn diffeo_spec_set_base(spec: *mut diffeo_spec, options: *const diffeo_base_options) -> diffeo_status;
     pub fn diffeo_spec_set_base_made(spec: *mut diffeo_spec, options: *const diffeo_made_options) -> diffeo_status;
     pub fn diffeo_flow_create(spec: *const diffeo_spec, seed: u64, flow: *mut *mut diffeo_flow) -> diffeo_status;
@@ -610,6 +612,7 @@ extern "C" {
     pub fn diffeo_flow_shape(flow: *const diffeo_flow, shape: *mut i64, capacity: i64) -> i64;
     pub fn diffeo_flow_dtype(flow: *const diffeo_flow) -> i32;
     pub fn diffeo_flow_layer_count(flow: *const diffeo_flow) -> i64;
+    pub fn diffeo_flow_levels(flow: *const diffeo_flow, levels: *mut i64) -> diffeo_status;
     pub fn diffeo_flow_parameter_count(flow: *const diffeo_flow) -> i64;
     pub fn diffeo_flow_describe(flow: *const diffeo_flow, text: *mut c_char, capacity: usize, length: *mut usize) -> diffeo_status;
     pub fn diffeo_flow_set_metadata(flow: *mut diffeo_flow, key: *const c_char, value: *const c_char) -> diffeo_status;

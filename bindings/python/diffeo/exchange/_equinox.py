@@ -242,9 +242,10 @@ class Fixed(AbstractBijection):  # type: ignore[misc]
 
     def _run(self, x: Any, inverse: bool) -> tuple[Any, Any]:
         said, constants = dict(self.attributes), jax.lax.stop_gradient(self.constants)
-        if self.kind == "wrap":
-            return _formulas.wrap(MATHS, Layer("wrap", said, parameters=constants), x, inverse), jnp.zeros(())
         index = np.array(self.columns)
+        if self.kind == "wrap":
+            turned = _formulas.wrap(MATHS, Layer("wrap", said, parameters=constants), x[index], inverse)
+            return x.at[index].set(turned), jnp.zeros(())
         y, log_slope = _formulas.domain(MATHS, said["map"], constants, x[index], inverse)
         return x.at[index].set(y), log_slope.sum()
 

@@ -488,13 +488,16 @@ DOMAINS: Mapping[str, tuple[Any, Any]] = {
 
 
 def wrap(m: Maths, layer: Layer, x: Tensor, inverse: bool) -> Tensor:
-    """Angles in [low, high), turned by the shift."""
-    low, high = (float(str(layer.attributes[name])) for name in ("low", "high"))
+    """Angles in [low, high), turned by the shift, each perhaps with its own ends; x has the columns of the layer."""
+    low, high = (
+        m.const(layer.parameters[name], x) if name in layer.parameters else float(str(layer.attributes[name]))
+        for name in ("low", "high")
+    )
     shift = layer.parameters["shift"]
     turned = x + m.const(-shift if inverse else shift, x)
     period = high - low
     rest = turned - low
-    rest = rest - m.floor(rest * (1 / period)) * period
+    rest = rest - m.floor(rest * (1.0 / period)) * period
     rest = m.where(rest < 0.0, rest + period, rest)
     z = m.where(rest < period, rest, rest - period) + low
     return m.where(z < high, z, z * 0.0 + low)

@@ -95,8 +95,9 @@ class Whole(nn.Module):  # type: ignore[misc]
         else:
             constants = {name: getattr(self, name) for name in self.constants}
             if self.kind == "wrap":
-                y = _formulas.wrap(MATHS, Layer("wrap", self.attributes, parameters=constants), x, inverse)
-                return y, x.new_zeros(x.shape[:-1])
+                turned = Layer("wrap", self.attributes, parameters=constants)
+                inside = _formulas.wrap(MATHS, turned, x[..., self.columns], inverse)
+                return x.index_copy(-1, self.columns, inside), x.new_zeros(x.shape[:-1])
             name = str(self.attributes["map"])
             inside, slopes = _formulas.domain(MATHS, name, constants, x[..., self.columns], inverse)
             y, log_det = x.index_copy(-1, self.columns, inside), slopes.sum(dim=-1)

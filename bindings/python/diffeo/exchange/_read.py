@@ -330,6 +330,14 @@ def elementwise(layer: Layer) -> tuple[Real, Real]:
     return (1 / scale, -shift / scale) if layer.inverse else (scale, shift)
 
 
+def levels(layer: Layer, dim: int) -> Real:
+    """What a layer `dequantize` divides each column by."""
+    found = np.ones(dim)
+    given = layer.lists["levels"] if "columns" in layer.lists else int(str(layer.attributes["levels"]))
+    found[layer.lists.get("columns", slice(None))] = np.maximum(given, 1)
+    return found
+
+
 def matrix(layer: Layer) -> tuple[Real, Real]:
     """Matrix and bias of a layer `lu`, `linear` or `householder`, whatever its direction."""
     p = layer.parameters

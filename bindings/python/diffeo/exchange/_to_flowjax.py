@@ -108,8 +108,7 @@ def _diagonal(layer: Layer, parts: Parts) -> Any:
 
 
 def _dequantize(layer: Layer, parts: Parts) -> Any:
-    levels = np.full(parts.dim, float(str(layer.attributes["levels"])))
-    return paramax.non_trainable(_affine(1 / levels, np.zeros(parts.dim)))
+    return paramax.non_trainable(_affine(1 / _read.levels(layer, parts.dim), np.zeros(parts.dim)))
 
 
 def _lu(layer: Layer, parts: Parts) -> Any:
@@ -151,8 +150,12 @@ def _domain(layer: Layer, parts: Parts) -> Any:
 
 
 def _wrap(layer: Layer, parts: Parts) -> Any:
-    attributes = tuple((name, float(str(layer.attributes[name]))) for name in ("low", "high"))
-    return Fixed({"shift": array(layer.parameters["shift"])}, "wrap", attributes, (), (parts.dim,))
+    attributes = tuple(
+        (name, float(str(layer.attributes[name]))) for name in ("low", "high") if name in layer.attributes
+    )
+    constants = {key: array(values) for key, values in layer.parameters.items()}
+    columns = layer.lists.get("columns", np.arange(parts.dim))
+    return Fixed(constants, "wrap", attributes, tuple(columns.tolist()), (parts.dim,))
 
 
 def _planar(layer: Layer, parts: Parts) -> Any:

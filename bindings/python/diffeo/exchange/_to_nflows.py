@@ -189,8 +189,8 @@ def _whole(layer: Layer, parts: Parts) -> Any:
 
 
 def _dequantize(layer: Layer, parts: Parts) -> Any:
-    levels = float(str(layer.attributes["levels"]))
-    return transforms.PointwiseAffineTransform(torch.zeros(parts.dim), torch.full((parts.dim,), 1 / levels))
+    levels = _read.levels(layer, parts.dim)
+    return transforms.PointwiseAffineTransform(torch.zeros(parts.dim), tensor(1 / levels))
 
 
 def _lu(layer: Layer, parts: Parts) -> Any:

@@ -179,13 +179,14 @@ def _domain(m: Graph, layer: Layer, state: State, parts: Parts) -> Image:
 
 
 def _wrap(m: Graph, layer: Layer, state: State, parts: Parts) -> Image:
-    return _formulas.wrap(m, layer, state[0], layer.inverse), 0.0
+    columns, (x, _) = layer.lists.get("columns", np.arange(parts.dim)), state
+    return _among(m, x, _formulas.wrap(m, layer, m.columns(x, columns), layer.inverse), columns, parts.dim), 0.0
 
 
 def _dequantize(m: Graph, layer: Layer, state: State, parts: Parts) -> Image:
-    levels = float(str(layer.attributes["levels"]))
-    scale, log_det = (levels if layer.inverse else 1 / levels), parts.dim * float(np.log(levels))
-    return state[0] * scale, log_det if layer.inverse else -log_det
+    levels = _read.levels(layer, parts.dim)
+    scale, log_det = (levels if layer.inverse else 1 / levels), float(np.log(levels).sum())
+    return state[0] * m.constant(scale[None]), log_det if layer.inverse else -log_det
 
 
 def _vectors(m: Graph, layer: Layer, names: tuple[str, ...], sizes: tuple[int, ...], state: State) -> list[Value]:

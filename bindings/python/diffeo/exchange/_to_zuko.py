@@ -246,7 +246,7 @@ def _whole(layer: Layer, parts: Parts) -> Any:
 
 
 def _dequantize(layer: Layer, parts: Parts) -> Any:
-    levels = torch.full((parts.dim,), float(str(layer.attributes["levels"])))
+    levels = tensor(_read.levels(layer, parts.dim))
     univariate = partial(affine, transformer=_layers.affine("exp"))
     return UnconditionalTransform(each, torch.zeros(parts.dim), -levels.log(), univariate=univariate, buffer=True)
 
