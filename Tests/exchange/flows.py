@@ -22,16 +22,13 @@ def randomise(module, seed, weight=WEIGHT):
         return weight * torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
 
     module = module.double().eval()
+    exact_constants(module)
     for part in module.modules():
-        if hasattr(part, "log_negative_slope"):
-            part.log_negative_slope = torch.log(torch.tensor(part.negative_slope, dtype=torch.float64))
         if getattr(part, "w_perm", None) is not None:  # a rotation that FrEIA rounds to float32
             shape = part.w_perm.shape
             left, _, right = np.linalg.svd(part.w_perm.detach().numpy().reshape(shape[:2]))
             rotation = torch.from_numpy(left @ right)
             part.w_perm.data, part.w_perm_inv.data = rotation.reshape(shape), rotation.T.reshape(shape)
-        if getattr(vars(part).get("temperature"), "ndim", 0):
-            part.temperature = part.temperature.double()
     base = getattr(module, "q0", None)
     if hasattr(base, "log_prob_val"):  # constants of normflows' uniform base, which double() does not reach
         base.low, base.high = base.low.double(), base.high.double()
@@ -48,6 +45,23 @@ def randomise(module, seed, weight=WEIGHT):
             elif name.endswith("data_dep_init_done"):
                 buffer.fill_(1.0)
     return module
+
+
+def exact_constants(module):
+    """Constants of nflows that follow from others, in float64: it makes them in float32, or a cast has rounded them.
+
+    sbi casts its flows, so that the log of 2 pi a column is off by 2.4e-8.
+    """
+    import torch
+
+    for part in module.modules():
+        if hasattr(part, "log_negative_slope"):
+            part.log_negative_slope = torch.log(torch.tensor(part.negative_slope, dtype=torch.float64))
+        if hasattr(part, "_log_z"):
+            variance = getattr(part, "_var", 1.0)
+            part._log_z.fill_(0.5 * np.prod(part._shape) * np.log(2 * np.pi * variance))
+        if getattr(vars(part).get("temperature"), "ndim", 0):
+            part.temperature = part.temperature.double()
 
 
 def randomise_jax(tree, seed, weight=WEIGHT):
@@ -1001,7 +1015,11 @@ JAX |= {"pzflow": pzflow_flows, "flowMC": flowmc_flows, "margarine": margarine_f
 
 
 def named(library):
-    """All named flows of a library, by name."""
+    """All named flows of a library, by name, in float64."""
+    if library in JAX:
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
     if library in JAX and library != "flowjax":  # their networks are functions, or have noise already
         return JAX[library]()
     if library == "flowjax":

@@ -99,8 +99,6 @@ def main(libraries):
             importlib.import_module(MODULES.get(library, library))
         except ImportError:
             continue
-        if library in flows.JAX:
-            importlib.import_module("jax").config.update("jax_enable_x64", True)
         own = re.escape(f"| {PACKAGES.get(library, library)} |")
         table = re.sub(rf"^{own}.*\n", "", table, flags=re.MULTILINE) + "".join(rows(library))
     lines = table.removeprefix(HEAD)

@@ -3,6 +3,7 @@
 Needs the libraries: make test-exchange.
 """
 
+import functools
 import importlib
 import io
 
@@ -22,6 +23,8 @@ CANNOT = {
     ("pyro", "conditional-planar-radial"),
 }  # the library cannot say its density
 
+named = functools.cache(flows.named)
+
 
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:
@@ -32,9 +35,7 @@ def pytest_generate_tests(metafunc):
             except ImportError:
                 cases.append(pytest.param(None, id=library, marks=pytest.mark.skip(f"{library} is not installed")))
                 continue
-            if library in flows.JAX:
-                importlib.import_module("jax").config.update("jax_enable_x64", True)
-            for name, flow in flows.named(library).items():
+            for name, flow in named(library).items():
                 cases.append(pytest.param((library, name, flow), id=f"{library}-{name}"))
         metafunc.parametrize("case", cases)
 
@@ -76,8 +77,21 @@ def test_density(case, converted):
     np.testing.assert_allclose(converted.log_prob(x, context), expected, rtol=1e-9, atol=1e-9)
 
 
+def own_error(theirs, x, context, exact):
+    """What the library itself loses to float32 at these rows; 0 where that cannot be measured."""
+    density = diffeo.exchange.source_of(theirs).in_float32
+    try:
+        own = exact if density is None else density(x, context)
+    except ValueError:  # samples that float32 has rounded beyond the support
+        own = exact
+    return np.nan_to_num(np.abs(own - exact) / (1 + np.abs(exact)), nan=0.0, posinf=0.0)
+
+
 def test_float32(case, converted):
-    """Held to 1e-4, but for rare samples, or refused: then float32 is not enough for what the flow makes."""
+    """Held to 1e-4, but for rare samples, or to four times what the library itself loses on the same rows.
+
+    Or refused: then float32 is not enough for what the flow makes.
+    """
     _, context = rows(converted, count=2000)
     x = converted.sample(2000, context, seed=3)
     exact = converted.log_prob(x, context)
@@ -88,8 +102,9 @@ def test_float32(case, converted):
         assert np.max(np.abs(narrow.log_prob(x, context) - exact) / (1 + np.abs(exact))) > 2e-5
         return
     error = np.abs(narrow.log_prob(x, context) - exact) / (1 + np.abs(exact))
-    assert np.max(error[:40]) < 1e-4
-    assert np.quantile(error, 0.9) < 1e-4
+    own = own_error(case[2], x, context, exact)
+    for most in (lambda each: np.max(each[:40]), lambda each: np.quantile(each, 0.9)):
+        assert most(error) <= max(1e-4, 4 * most(own))
 
 
 def test_there_and_back(case, converted, tmp_path):
@@ -110,10 +125,7 @@ def test_cast(library):
     for name, theirs in flows.named(library).items():
         for cast in (theirs.float, lambda theirs=theirs: theirs.half().float()):
             flow = diffeo.convert(cast(), dtype="float64")
-            theirs.double()
-            for part in theirs.modules():
-                if hasattr(part, "_log_z"):  # a log of 2 pi a column, of which half keeps 11 bits and ours all
-                    part._log_z.fill_(0.5 * np.prod(part._shape) * np.log(2 * np.pi))
+            flows.exact_constants(theirs.double())
             if (library, name) not in CANNOT:
                 _, context = rows(flow)
                 x = flow.sample(40, context, seed=3)

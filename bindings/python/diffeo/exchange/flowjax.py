@@ -30,6 +30,11 @@ Reader: TypeAlias = Callable[[Any, str], list[Step]]
 _DTYPE = ContextVar("dtype", default="float64")
 
 
+def computed_in() -> str:
+    """The dtype of `double`."""
+    return _DTYPE.get()
+
+
 @contextmanager
 def double() -> Iterator[None]:
     """JAX in float64, or in float32 in a function by `in_float32`."""

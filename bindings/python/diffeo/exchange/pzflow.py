@@ -18,7 +18,7 @@ from ._error import ConversionError
 from ._layers import Layer
 from ._network import Dense, Network, Real, inverse_softplus, real
 from ._probe import softplus
-from .flowjax import chained, double, in_double, in_float32, single
+from .flowjax import chained, computed_in, double, in_double, in_float32, single
 
 MODULES = ("pzflow",)
 
@@ -132,23 +132,30 @@ def _leaves(info: Any, parameters: Any, forward: Any, path: str) -> Iterator[tup
         yield from _leaves(each, values, function, f"{path}[{i}]")
 
 
-def _wide(value: Any) -> Any:
-    """An argument of a function in float64; of one number as such, which these functions ask for."""
+def _argument(value: Any) -> Any:
+    """An argument of a function in what is computed in; of one number as such, which these functions ask for."""
     if not np.issubdtype(np.asarray(value).dtype, np.floating):
         return value
-    return float(np.ravel(value)[0]) if np.size(value) == 1 else np.asarray(value, np.float64)
+    return float(np.ravel(value)[0]) if np.size(value) == 1 else np.asarray(value, computed_in())
 
 
-def _step(info: Any, parameters: Any, function: Any, path: str, dim: int, context: int) -> Step:
+def _made(info: Any, dim: int) -> tuple[Any, Any]:
+    """Forward and inverse of a function, made anew in what is computed in."""
     from jax.random import PRNGKey
     from pzflow.utils import build_bijector_from_info
 
     name, arguments = info
+    with double():
+        made = build_bijector_from_info((name, tuple(map(_argument, arguments))))[0](PRNGKey(0), dim)
+    return made[1], made[2]
+
+
+def _step(info: Any, parameters: Any, function: Any, path: str, dim: int, context: int) -> Step:
+    name, arguments = info
     if name in NOISY:
         reason = "it adds noise of a fixed seed: hand over the flow without it, and to that numbers with your noise"
         raise ConversionError(path, name, reason)
-    with double():
-        _, forward, inverse = build_bijector_from_info((name, tuple(map(_wide, arguments))))[0](PRNGKey(0), dim)
+    forward, inverse = _made(info, dim)
     maps = _map(forward, parameters), _map(inverse, parameters)
     if name == "Shuffle":  # by a seed that nobody has kept
         order = np.asarray(inspect.getclosurevars(function._func).nonlocals["perm"])
@@ -169,7 +176,7 @@ def source(flow: Any) -> Source:
         raise ConversionError("", flow, "it has no bijector yet")
     dim, context = flow._input_dim, len(flow.conditional_columns or ())
     (noise, values), dtype = in_double(flow._params)
-    parts = _leaves(flow._bijector_info, values, flow._forward, "bijector")
+    parts = list(_leaves(flow._bijector_info, values, flow._forward, "bijector"))
     steps = [_step(*part, dim, context) for part in parts]
     to_noise, from_noise = chained(steps)
     mean, std = (np.zeros(0) if not context else real(each) for each in (flow._condition_means, flow._condition_stds))
@@ -191,10 +198,15 @@ def source(flow: Any) -> Source:
     def own(x: Real, context: Real | None) -> Real:
         import jax.numpy as jnp
 
+        conditions = np.zeros((len(x), 1)) if context is None else given(context)
         with double():
-            conditions = np.zeros((len(x), 1)) if context is None else given(context)
-            found = real(flow._log_prob(single(flow._params), jnp.asarray(x), conditions))
-        return np.where(found <= np.finfo(np.float32).min, -np.inf, found)  # as which it has the lowest number
+            z, total = jnp.asarray(x), 0.0
+            for info, parameters, function, _ in parts:
+                forward = function if info[0] == "Shuffle" else _made(info, dim)[0]
+                z, log_det = forward(single(parameters), z, conditions=conditions)
+                total = total + log_det
+            found = real(flow.latent.log_prob(single(noise), z) + total)
+        return np.where(np.isnan(found), -np.inf, found)  # as it says where it has no number
 
     base = _base(flow.latent, noise)
     made = Source("pzflow", "Flow", dim, steps, base, log_prob, base_log_prob, fed(to_noise), fed(from_noise), dtype)
