@@ -43,10 +43,10 @@ let staticLibraries = staticParts.map {
     "--exclude-libs=ALL",
   ]
 }
-// Memory of the library and of the Swift runtime in it: CMemory says why.
+// Memory of the library and of the Swift runtime in it, and what of that nothing here needs: CMemory says why.
 let wrapped =
   ["malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "free", "malloc_usable_size", "strdup"]
-  + (staticParts == nil ? ["_Znwm", "_ZdlPv", "_ZdlPvm"] : [])
+  + (staticParts == nil ? ["_Znwm", "_ZdlPv", "_ZdlPvm"] : ["_swift_stdlib_getScalarName"])
 let memoryFlags: [CSetting] = staticParts == nil ? [] : [.define("CMEMORY_STATIC")]
 
 let package = Package(

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,5 +151,12 @@ void __wrap__ZdlPv(void *block) {
 void __wrap__ZdlPvm(void *block, size_t size) {
   if (is_reserved(block)) give_back();
   else __real__ZdlPvm(block, size);
+}
+#endif
+
+#if defined(CMEMORY_STATIC)
+/* Of the Swift standard library: the names of Unicode's characters, half a megabyte that nothing here asks for. */
+intptr_t __wrap__swift_stdlib_getScalarName(uint32_t scalar, unsigned char *name, intptr_t capacity) {
+  return (void)scalar, (void)name, (void)capacity, 0;
 }
 #endif

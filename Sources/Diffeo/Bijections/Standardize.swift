@@ -81,7 +81,13 @@ struct StandardizeSpec: BijectionSpec {
   ) throws(DiffeoError) {
     for i in 0..<dim {
       let (m, s) = (S(mean[i]), S(deviation[i]))
-      guard m.isFinite, s.isFinite, s > 0 else {
+      guard m.isFinite, s.isFinite else {
+        throw DiffeoError(
+          .numeric,
+          "column \(i) has mean \(mean[i]) and standard deviation \(deviation[i]): its numbers are too large to be "
+            + "standardised in \(S.dtype.name), the dtype of this flow. Divide them by a constant first")
+      }
+      guard s > 0 else {
         throw DiffeoError(
           .numeric,
           "column \(i) has mean \(mean[i]) and standard deviation \(deviation[i]) in \(S.dtype.name), the dtype of this "

@@ -4,8 +4,7 @@ import Synchronization
 /// What a reader has, a block of rows at a time, in the type of the flow: found fit when it is first read, and from then on
 /// held to what it was then.
 final class BlockFile<S: Scalar>: @unchecked Sendable {
-  /// In messages.
-  let name: String
+  let role: RowsRole
   let rows: Int
   let dim: Int
   let contextDim: Int
@@ -34,9 +33,9 @@ final class BlockFile<S: Scalar>: @unchecked Sendable {
   }
 
   /// Reads all rows once.
-  init(_ reader: any RowReader, name: String, blockRows: Int, negativeWeights: Bool) throws(DiffeoError) {
+  init(_ reader: any RowReader, _ role: RowsRole, blockRows: Int, negativeWeights: Bool) throws(DiffeoError) {
     self.reader = reader
-    self.name = name
+    self.role = role
     self.blockRows = blockRows
     (rows, dim, contextDim, isWeighted) = (reader.rows, reader.dim, reader.contextDim, reader.isWeighted)
     x = try pool.take(blockRows * dim)
@@ -69,7 +68,8 @@ final class BlockFile<S: Scalar>: @unchecked Sendable {
       guard fingerprintOfBlock(range.count) == fingerprints[block] else {
         throw DiffeoError(
           .io,
-          "rows \(range.lowerBound) to \(range.upperBound - 1) of \(name) are not what they were when the training began"
+          "rows \(range.lowerBound) to \(range.upperBound - 1) of \(role.name("x")) are not what they were when the training "
+            + "began"
         )
       }
       try body(Block(x: x, context: context, weights: weights.map { UnsafePointer($0) }, rows: range))
@@ -81,9 +81,9 @@ final class BlockFile<S: Scalar>: @unchecked Sendable {
   }
 
   private func check(_ range: Range<Int>, negativeWeights: Bool) throws(DiffeoError) {
-    try DataSet<S>.checkFinite(x, "x", range, dim)
-    try DataSet<S>.checkFinite(context, "context", range, contextDim)
-    if let weights { try DataSet<S>.checkWeights(weights, range, negative: negativeWeights) }
+    try DataSet<S>.checkFinite(x, role.name("x"), range, dim)
+    try DataSet<S>.checkFinite(context, role.name("context"), range, contextDim)
+    if let weights { try DataSet<S>.checkWeights(weights, role, range, negative: negativeWeights) }
   }
 
   private func fingerprintOfBlock(_ count: Int) -> UInt64 {

@@ -22,11 +22,11 @@ final class BlockRows<S: Scalar>: RowSource {
 
   /// All rows of a reader, which are read once. bytes: of memory that this, and what is split from it, may take.
   convenience init(
-    _ reader: any RowReader, name: String, _ settings: RowSettings, bytes: Int
+    _ reader: any RowReader, _ role: RowsRole, _ settings: RowSettings, bytes: Int
   ) throws(DiffeoError) {
     let memory = BlockMemory(reader, S.self, bytes: bytes)
     let file = try BlockFile<S>(
-      reader, name: name, blockRows: memory.blockRows, negativeWeights: settings.negativeWeights)
+      reader, role, blockRows: memory.blockRows, negativeWeights: settings.negativeWeights)
     try self.init(file, RowSelection(total: file.rows), settings, memory)
   }
 
@@ -65,7 +65,7 @@ final class BlockRows<S: Scalar>: RowSource {
         }
       }
     }
-    try DataSet<S>.checkSum(of: sum, count, file.name)
+    try DataSet<S>.checkSum(of: sum, count, file.role)
     return (S(Double(count) / sum), sum * sum / squares)
   }
 
@@ -178,5 +178,5 @@ final class BlockRows<S: Scalar>: RowSource {
     return Int(window.numbers[row - plan.rows(number).lowerBound])
   }
 
-  func name(of row: Int) -> String { "row \(number(of: row)) of \(file.name)" }
+  func name(of row: Int) -> String { "row \(number(of: row)) of \(file.role.name("x"))" }
 }

@@ -50,7 +50,7 @@ final class DataRows<S: Scalar>: RowSource {
       sum += weight
       squares += weight * weight
     }
-    try DataSet<S>.checkSum(of: sum, count, data.name)
+    try DataSet<S>.checkSum(of: sum, count, data.role)
     weightFactor = S(Double(count) / sum)
     effectiveCount = sum * sum / squares
   }
@@ -97,5 +97,5 @@ final class DataRows<S: Scalar>: RowSource {
 
   func number(of row: Int) -> Int { Int(order[row]) }
 
-  func name(of row: Int) -> String { "row \(number(of: row)) of \(data.name)" }
+  func name(of row: Int) -> String { "row \(number(of: row)) of \(data.role.name("x"))" }
 }

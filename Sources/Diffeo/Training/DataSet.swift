@@ -1,7 +1,6 @@
 /// The trainer's own copy of rows, in the type of the flow.
 final class DataSet<S: Scalar>: @unchecked Sendable {
-  /// In messages.
-  let name: String
+  let role: RowsRole
   let rows: Int
   private let dim: Int
   private let contextDim: Int
@@ -10,36 +9,36 @@ final class DataSet<S: Scalar>: @unchecked Sendable {
   let weights: UnsafeMutablePointer<S>?
   private let pool = Pool()
 
-  private init(name: String, rows: Int, dim: Int, contextDim: Int, isWeighted: Bool) throws(DiffeoError) {
-    (self.name, self.rows, self.dim, self.contextDim) = (name, rows, dim, contextDim)
+  private init(_ role: RowsRole, rows: Int, dim: Int, contextDim: Int, isWeighted: Bool) throws(DiffeoError) {
+    (self.role, self.rows, self.dim, self.contextDim) = (role, rows, dim, contextDim)
     x = try pool.take(rows * dim)
     context = try pool.take(rows * contextDim)
     weights = isWeighted ? try pool.take(rows) : nil
   }
 
-  convenience init<T: Scalar>(_ batch: Batch<T>, name: String, dim: Int, contextDim: Int, negativeWeights: Bool)
+  convenience init<T: Scalar>(_ batch: Batch<T>, _ role: RowsRole, dim: Int, contextDim: Int, negativeWeights: Bool)
     throws(DiffeoError)
   {
     try self.init(
-      name: name, rows: batch.rows, dim: dim, contextDim: contextDim, isWeighted: batch.weights != nil)
-    if let source = batch.x { try copy(source, "x", dim, shared: false, to: x) }
+      role, rows: batch.rows, dim: dim, contextDim: contextDim, isWeighted: batch.weights != nil)
+    if let source = batch.x { try copy(source, role.name("x"), dim, shared: false, to: x) }
     if let source = batch.context {
-      try copy(source, "context", contextDim, shared: batch.contextIsShared, to: context)
+      try copy(source, role.name("context"), contextDim, shared: batch.contextIsShared, to: context)
     }
     if let source = batch.weights, let weights {
-      try copy(source, "weights", 1, shared: false, to: weights)
-      try Self.checkWeights(weights, 0..<rows, negative: negativeWeights)
+      try copy(source, role.name("weights"), 1, shared: false, to: weights)
+      try Self.checkWeights(weights, role, 0..<rows, negative: negativeWeights)
     }
   }
 
   /// All that a reader has.
-  convenience init(_ reader: any RowReader, name: String, negativeWeights: Bool) throws(DiffeoError) {
+  convenience init(_ reader: any RowReader, _ role: RowsRole, negativeWeights: Bool) throws(DiffeoError) {
     try self.init(
-      name: name, rows: reader.rows, dim: reader.dim, contextDim: reader.contextDim, isWeighted: reader.isWeighted)
+      role, rows: reader.rows, dim: reader.dim, contextDim: reader.contextDim, isWeighted: reader.isWeighted)
     try reader.read(0..<rows, into: RowBuffers(x, context, weights))
-    try Self.checkFinite(x, "x", 0..<rows, dim)
-    try Self.checkFinite(context, "context", 0..<rows, contextDim)
-    if let weights { try Self.checkWeights(weights, 0..<rows, negative: negativeWeights) }
+    try Self.checkFinite(x, role.name("x"), 0..<rows, dim)
+    try Self.checkFinite(context, role.name("context"), 0..<rows, contextDim)
+    if let weights { try Self.checkWeights(weights, role, 0..<rows, negative: negativeWeights) }
   }
 
   // MARK: - What rows must be
@@ -55,18 +54,22 @@ final class DataSet<S: Scalar>: @unchecked Sendable {
   }
 
   /// Of finite numbers or not.
-  static func checkWeights(_ weights: UnsafePointer<S>, _ range: Range<Int>, negative: Bool) throws(DiffeoError) {
-    try checkFinite(weights, "weights", range, 1)
+  static func checkWeights(
+    _ weights: UnsafePointer<S>, _ role: RowsRole, _ range: Range<Int>, negative: Bool
+  ) throws(DiffeoError) {
+    let name = role.name("weights")
+    try checkFinite(weights, name, range, 1)
     for (i, row) in range.enumerated() where weights[i] < 0 && !negative {
       throw DiffeoError(
-        .numeric, "weights has \(weights[i]) at row \(row): weights below 0 need the option negative_weights")
+        .numeric, "\(name) has \(weights[i]) at row \(row): weights below 0 need the option negative_weights")
     }
   }
 
   /// Of the weights of some rows.
-  static func checkSum(of sum: Double, _ count: Int, _ name: String) throws(DiffeoError) {
+  static func checkSum(of sum: Double, _ count: Int, _ role: RowsRole) throws(DiffeoError) {
     guard sum > 0 else {
-      throw DiffeoError(.numeric, "the weights of \(count) rows of \(name) have the sum \(sum), it must be above 0")
+      throw DiffeoError(
+        .numeric, "the weights of \(count) rows of \(role.name("x")) have the sum \(sum), it must be above 0")
     }
   }
 
@@ -76,9 +79,11 @@ final class DataSet<S: Scalar>: @unchecked Sendable {
   ) throws(DiffeoError) {
     for r in 0..<rows {
       for i in 0..<columns {
-        let value = S(source[(shared ? 0 : r * columns) + i])
+        let given = source[(shared ? 0 : r * columns) + i]
+        let value = S(given)
         guard value.isFinite else {
-          throw DiffeoError(.numeric, "\(name) has \(value) at row \(shared ? 0 : r), column \(i)")
+          let words = given.isFinite ? ", which \(S.dtype.name), the dtype of this flow, cannot hold" : ""
+          throw DiffeoError(.numeric, "\(name) has \(given) at row \(shared ? 0 : r), column \(i)\(words)")
         }
         target[r * columns + i] = value
       }

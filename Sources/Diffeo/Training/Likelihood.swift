@@ -52,8 +52,8 @@ final class Likelihood<S: Scalar>: Objective {
   @_specialize(where S == Float)
   @_specialize(where S == Double)
   func check(_ rows: any RowSource<S>) throws(DiffeoError) {
-    if !flow.spec.limitsSupport { return }
     let (layers, counts) = (flow.spec.limitingLayers, flow.spec.counts)
+    if !flow.spec.limitsSupport, counts.isEmpty { return }
     try flow.eachTile(of: rows, flow.workspace) { range, pass throws(DiffeoError) in
       try checkCounts(pass, range, counts, rows)
       if let layers {

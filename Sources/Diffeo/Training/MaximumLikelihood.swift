@@ -1,13 +1,15 @@
 /// Maximum likelihood over rows in memory.
 extension Trainer {
   convenience init<T: Scalar>(_ flow: Flow<S>, _ options: TrainOptions, _ batch: Batch<T>) throws(DiffeoError) {
-    try self.init(flow, options, count: batch.rows) { flow throws(DiffeoError) in try flow.rows(batch, "x", options) }
+    try self.init(flow, options, count: batch.rows) { flow throws(DiffeoError) in
+      try flow.rows(batch, .training, options)
+    }
   }
 
   convenience init(_ flow: Flow<S>, _ options: TrainOptions, _ reader: any RowReader) throws(DiffeoError) {
     try reader.check(flow.spec)
     try self.init(flow, options, count: reader.rows) { flow throws(DiffeoError) in
-      try flow.rows(reader, "x", options, bytes: options.rowsMemory)
+      try flow.rows(reader, .training, options, bytes: options.rowsMemory)
     }
   }
 
@@ -30,17 +32,15 @@ extension Trainer {
 
   func setValidation<T: Scalar>(_ batch: Batch<T>) throws(DiffeoError) {
     try checkValidation(rows: batch.rows)
-    try setValidation(flow.rows(batch, Self.validationName, options))
+    try setValidation(flow.rows(batch, .validation, options))
   }
 
   /// A quarter of the memory for rows is theirs.
   func setValidation(_ reader: any RowReader) throws(DiffeoError) {
     try checkValidation(rows: reader.rows)
     try reader.check(spec)
-    try setValidation(flow.rows(reader, Self.validationName, options, bytes: options.rowsMemory / 4))
+    try setValidation(flow.rows(reader, .validation, options, bytes: options.rowsMemory / 4))
   }
-
-  private static var validationName: String { "the validation's x" }
 
   private func checkValidation(rows: Int) throws(DiffeoError) {
     guard rows >= 1, rows <= Int(Int32.max) else {
@@ -51,23 +51,24 @@ extension Trainer {
 
 extension FlowInTraining {
   /// A copy of a batch.
-  func rows<T: Scalar>(_ batch: Batch<T>, _ name: String, _ options: TrainOptions) throws(DiffeoError) -> DataRows<S> {
+  func rows<T: Scalar>(_ batch: Batch<T>, _ role: RowsRole, _ options: TrainOptions) throws(DiffeoError) -> DataRows<S>
+  {
     let settings = try settings(options)
     return try DataRows(
       DataSet(
-        batch, name: name, dim: spec.dim, contextDim: spec.contextDim, negativeWeights: options.negativeWeights),
+        batch, role, dim: spec.dim, contextDim: spec.contextDim, negativeWeights: options.negativeWeights),
       settings)
   }
 
   /// What a reader has: a copy of it where so many bytes hold it, else by the block.
   func rows(
-    _ reader: any RowReader, _ name: String, _ options: TrainOptions, bytes: Int
+    _ reader: any RowReader, _ role: RowsRole, _ options: TrainOptions, bytes: Int
   ) throws(DiffeoError) -> any RowSource<S> {
     let settings = try settings(options)
     if BlockMemory.holds(reader, S.self, bytes: bytes) {
-      return try DataRows(DataSet(reader, name: name, negativeWeights: options.negativeWeights), settings)
+      return try DataRows(DataSet(reader, role, negativeWeights: options.negativeWeights), settings)
     }
-    return try BlockRows(reader, name: name, settings, bytes: bytes)
+    return try BlockRows(reader, role, settings, bytes: bytes)
   }
 
   private func settings(_ options: TrainOptions) throws(DiffeoError) -> RowSettings {

@@ -243,3 +243,41 @@ def test_logging_catches_warnings(caplog):
             logging.captureWarnings(False)
     assert [record.name for record in caplog.records] == ["py.warnings"]
     assert "TrainingWarning: x: column 1 is 10000 in row 77" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["x", "context", "weights"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_named_where_it_is(part, value):
+    """In the rows that train and in those of the validation."""
+    good = {"x": RANDOM.normal(size=(50, 2)), "context": RANDOM.normal(size=(50, 3)), "weights": np.ones(50)}
+    bad = good | {part: good[part].copy()}
+    bad[part][7] = value
+    flow = diffeo.maf(2, context_dim=3, transforms=1, hidden=4)
+    with pytest.raises(ArithmeticError, match=f"^{part} has {value} at row 7, column 0$"):
+        flow.fit(bad["x"], bad["context"], weights=bad["weights"], progress=False)
+    with pytest.raises(ArithmeticError, match=f"^the validation's {part} has {value} at row 7, column 0$"):
+        flow.fit(
+            good["x"], good["context"], weights=good["weights"], validation=tuple(bad.values()), progress=False,
+        )  # fmt: skip
+
+
+def test_numbers_beyond_the_dtype():
+    x = RANDOM.normal(size=(50, 2))
+    x[3, 1] = 1e39
+    with pytest.raises(ArithmeticError, match=r"x has 1e\+39 at row 3, column 1, which float32"):
+        diffeo.maf(2, transforms=1, hidden=4).fit(x, progress=False)
+    with pytest.raises(ArithmeticError, match=r"column 0 has mean .* deviation inf: its numbers are too large"):
+        diffeo.maf(2, transforms=1, hidden=4, dtype="float64").fit(RANDOM.normal(size=(50, 2)) * 1e200, progress=False)
+
+
+@pytest.mark.parametrize("value", [-1, 4, 0.5, 1e9])
+@pytest.mark.parametrize("where", ["x", "validation"])
+def test_counts_are_counts_whatever_follows(value, where):
+    """A flow over a normal base has a density everywhere, and is of counts all the same."""
+    x = RANDOM.integers(0, 4, (60, 3)).astype(float)
+    bad = x.copy()
+    bad[9, 2] = value
+    flow = diffeo.Spec(3).add_dequantize(4).add_autoregressive((8,)).build()
+    with pytest.raises(ArithmeticError, match=r"row 9 of .*x has .* in column 2: .* integers 0 to 3"):
+        flow.fit(bad if where == "x" else x, validation=bad if where == "validation" else x, progress=False)
+    flow.fit(x, validation=x, max_epochs=1, progress=False)
