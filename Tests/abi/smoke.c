@@ -651,8 +651,8 @@ static void table(void) {
   for (int i = 0; i < ROWS; i++) {
     x[4 * i] = 24 * uniform(&seed);
     x[4 * i + 1] = uniform(&seed) + uniform(&seed);
-    x[4 * i + 2] = floor(7 * uniform(&seed));
-    x[4 * i + 3] = floor(3 * uniform(&seed));
+    x[4 * i + 2] = i % 7;
+    x[4 * i + 3] = i % 3;
   }
   CHECK_OK(D.fit_f64(flow, &o, x, ROWS, NULL, 0, NULL, NULL, NULL, &trained, NULL));
   CHECK_OK(D.flow_bits_per_dim_f64(trained, x, ROWS, NULL, 0, 1, 8, NULL, bits));
