@@ -20,7 +20,7 @@ PARTS = {
         "coupling": "realnvp nice glow spline_coupling torus_spline_coupling",
         "units": "planar radial linear units mixtures bounded",
         "images": "convolutions images",
-        "others": "version layers networks bases integers turns training inference optimizers",
+        "others": "version layers networks bases integers table turns training inference optimizers",
     },
     "abuse": {
         "arrays": "evaluation_f32 evaluation_f64 parameters_f32 parameters_f64 training_f32 training_f64",
