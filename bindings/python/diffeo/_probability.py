@@ -26,6 +26,7 @@ LogDensity: TypeAlias = Callable[[Integer, Array], Array]
 
 _TOGETHER = 1 << 18  # places whose densities are in memory at the same time, about
 _HALVINGS = 24  # of a box, at most
+_BOXES = 1 << 8  # of a row, about, beyond those that it begins with
 _DIRECT = 2  # columns that are integrated by cubature, at most
 _HIGHEST = 1 << 24  # up to here counts without an end are looked at
 
@@ -76,19 +77,29 @@ class Integral(NamedTuple):
 
 
 class _Boxes(NamedTuple):
-    """Parts of what the rows are integrated over: whose they are, where they begin, how long their sides are."""
+    """Parts of what the rows are integrated over: whose they are, where they begin, how long their sides are.
+
+    differs: by how much the rules did in the box that this one was a part of, its share; a logarithm.
+    """
 
     row: Integer
     low: Array
     side: Array
+    differs: Array
+
+    @classmethod
+    def first(cls, row: Integer, low: Array, side: Array) -> _Boxes:
+        return cls(row, low, side, np.full(len(row), np.inf))
 
     def only(self, chosen: Any) -> _Boxes:
-        return _Boxes(self.row[chosen], self.low[chosen], self.side[chosen])
+        return _Boxes(*(values[chosen] for values in self))
 
-    def halved(self) -> _Boxes:
+    def halved(self, differs: Array) -> _Boxes:
         corners = np.array(list(itertools.product((0.0, 0.5), repeat=self.low.shape[1])))
+        parts = len(corners)
         low = (self.low[:, None] + self.side[:, None] * corners).reshape(-1, self.low.shape[1])
-        return _Boxes(np.repeat(self.row, len(corners)), low, np.repeat(self.side / 2, len(corners), axis=0))
+        side = np.repeat(self.side / 2, parts, axis=0)
+        return _Boxes(np.repeat(self.row, parts), low, side, np.repeat(differs - np.log(parts), parts))
 
 
 def integrate(log_density: LogDensity, rows: int, boxes: _Boxes, tolerance: float, rounding: float) -> Integral:
@@ -100,8 +111,7 @@ def integrate(log_density: LogDensity, rows: int, boxes: _Boxes, tolerance: floa
     rule = Rule.of(boxes.low.shape[1])
     scale = np.full(rows, -np.inf)  # logarithm of what the sums of a row are in units of
     done, error = np.zeros(rows), np.zeros(rows)
-    whole = np.zeros(rows)
-    np.add.at(whole, boxes.row, boxes.side.prod(axis=1))
+    left = _BOXES + np.bincount(boxes.row, minlength=rows)
     for halving in range(_HALVINGS + 1):
         logs, differs, noise = _of_boxes(log_density, boxes, rule, rounding)
         highest = scale.copy()
@@ -112,12 +122,17 @@ def integrate(log_density: LogDensity, rows: int, boxes: _Boxes, tolerance: floa
         unit = np.where(np.isfinite(scale), scale, 0.0)[boxes.row]
         values, off = np.exp(logs - unit), np.exp(differs - unit)
         floor = np.exp(noise - unit)
-        total = done + np.bincount(boxes.row, values, rows)
-        share = boxes.side.prod(axis=1) / whole[boxes.row]
-        settled = ~(off > np.maximum(tolerance * total[boxes.row] * share, floor)) | (halving == _HALVINGS)
+        many = np.bincount(boxes.row, minlength=rows)
+        left = left - many
+        wanted = tolerance * (done + np.bincount(boxes.row, values, rows))
+        enough = (error + np.bincount(boxes.row, off, rows) <= wanted) | (left <= 0) | (halving == _HALVINGS)
+        # Where halving does not make the difference less, it is that of numbers that were rounded.
+        stalls = (off <= 1024 * floor) & (differs >= boxes.differs - np.log(2))
+        small = ~(off > np.maximum(wanted[boxes.row] / (2 * many[boxes.row]), floor))
+        settled = enough[boxes.row] | small | stalls
         done += np.bincount(boxes.row[settled], values[settled], rows)
         error += np.bincount(boxes.row[settled], (off + floor)[settled], rows)
-        boxes = boxes.only(~settled).halved()
+        boxes = boxes.only(~settled).halved(differs[~settled])
         if not len(boxes.row):
             break
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -179,7 +194,7 @@ def log_probability(
     if len(columns) > _DIRECT:
         return _drawn(log_density, here, draws, seed)
     n, every = len(x), np.arange(len(x))
-    cell = integrate(log_density, n, _Boxes(every, here, np.ones_like(here)), tolerance, rounding)
+    cell = integrate(log_density, n, _Boxes.first(every, here, np.ones_like(here)), tolerance, rounding)
     if not conditional:
         return cell
     around = integrate(log_density, n, _around(here, list(levels.values())), tolerance, rounding)
@@ -218,7 +233,9 @@ def _around(here: Array, levels: list[int | None]) -> _Boxes:
             low.append([first for first, _ in box])
             side.append([last - first for first, last in box])
     shape = len(rows), here.shape[1]
-    return _Boxes(np.array(rows, np.int64), np.reshape(low, shape).astype(float), np.reshape(side, shape).astype(float))
+    return _Boxes.first(
+        np.array(rows, np.int64), np.reshape(low, shape).astype(float), np.reshape(side, shape).astype(float)
+    )
 
 
 def _steps(number: float, end: int) -> list[float]:
