@@ -336,10 +336,8 @@ def plain(module: Any, inputs: int, path: str) -> Network:
         for order in orders:
             if computes([partial(_leaky, each) for each in slopes], order):
                 return Network(leaky((dense[0].columns(order), *dense[1:]), slopes), "relu", context)
-    known = ", ".join(ACTIVATIONS)
-    raise ConversionError(
-        path, module, f"its network is not one of linear layers with one activation between all of them, of {known}"
-    )
+    kinds = f"one activation between all of them, of {', '.join(ACTIVATIONS)}, and none at its end"
+    raise ConversionError(path, module, f"its network is not one of linear layers with {kinds}")
 
 
 def _leaky(slope: float, a: Real) -> Real:
