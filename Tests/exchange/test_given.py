@@ -226,6 +226,32 @@ def test_estimates_of_denmarf(bounded):
         np.testing.assert_allclose(flow.log_prob(x[inside]), theirs.score_samples(x[inside]), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("first", ["inputs", "context"])
+def test_networks_that_add_the_context(first):
+    """Two matrices before the first activation, of the inputs and of the context, made in either order."""
+    from nflows.transforms import AffineCouplingTransform
+
+    class Adding(torch.nn.Module):
+        def __init__(self, inputs, outputs):
+            super().__init__()
+            for name in (first, "context" if first == "inputs" else "inputs"):
+                setattr(self, name, torch.nn.Linear(inputs if name == "inputs" else 3, 8))
+            self.last = torch.nn.Sequential(
+                torch.nn.Tanh(), torch.nn.Linear(8, 7), torch.nn.Tanh(), torch.nn.Linear(7, outputs)
+            )
+
+        def forward(self, x, context=None):
+            return self.last(self.inputs(x) + self.context(context))
+
+    theirs = Flow(AffineCouplingTransform(torch.tensor([1, 0, 1, 0]), Adding), StandardNormal([4])).double()
+    flow = diffeo.convert(theirs)
+    assert flow.context_dim == 3
+    x, context = torch.randn(6, 4, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.log_prob(x, context)
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
+
+
 def test_what_a_library_cannot_compute_itself():
     """Its own log_prob raises for whatever rows."""
     from nflows.distributions.uniform import BoxUniform
