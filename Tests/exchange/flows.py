@@ -344,6 +344,9 @@ def normflows_flows():
     def flow(*parts, base=None):
         return nf.NormalizingFlow(base or b.DiagGaussian(dim), list(parts))
 
+    def wide(values):
+        return torch.tensor(values, dtype=torch.float64)
+
     def glow(**more):
         return flow(f.GlowBlock(6, 8, **more), f.GlowBlock(6, 8, **more), base=b.DiagGaussian((6, 1, 1)))
 
@@ -444,6 +447,14 @@ def normflows_flows():
         ),
         "multiscale-classes": nf.MultiscaleFlow(
             [b.ClassCondDiagGaussian(2, 3), b.ClassCondDiagGaussian(2, 3)], levels, [f.Merge("channel_inv")]
+        ),
+        "circular-uniform": flow(
+            f.CircularAutoregressiveRationalQuadraticSpline(4, 2, 8, range(4), num_bins=4, tail_bound=wide([pi] * 4)),
+            base=b.UniformGaussian(4, range(4), wide([2 * pi] * 4)),
+        ),
+        "circular-some": flow(
+            f.CircularCoupledRationalQuadraticSpline(3, 1, 8, [1], num_bins=4, tail_bound=wide([pi] * 3)),
+            base=b.UniformGaussian(3, [1], wide([1.0, 2 * pi, 0.3])),
         ),
     }
 

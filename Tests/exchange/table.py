@@ -4,12 +4,13 @@
 
 Needs the libraries, as make.py does; rows of those that are not named, or not installed, stay as they are. A row is a
 package: what of it converts, and the largest errors of log_prob in float64, in float32, and of the package itself in
-float32. What is refused has the reason.
+float32. What is refused has the reason. At the end of the document are the lines of code of each converter.
 """
 
 import importlib
 import re
 import sys
+import textwrap
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "exchange.md"
 COLUMNS = ("Package", "Flow", "Version", "Converts", "float64", "float32", "its own float32", "By hand")
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 BEGIN, END = "<!-- Tests/exchange/table.py writes this -->\n", "<!-- to here -->\n"
+LINES, LINES_END = "<!-- table.py: lines of code -->\n", "<!-- lines end -->\n"
+BACK = ("_equinox", "_export", "_formulas", "_graph", "_modules", "_nets")  # of the exporters, and _to_ them
 PACKAGES = {"pyro": "pyro-ppl", "tfp": "tfp-nightly"}
 MODULES = {"tfp": "tensorflow_probability"}
 
@@ -90,6 +93,18 @@ def rows(library):
     return made
 
 
+def lines():
+    """A sentence: of each converter, of what they share, and of the way back."""
+    found = {
+        path.stem: len(path.read_text().splitlines()) for path in Path(diffeo.exchange.__file__).parent.glob("*.py")
+    }
+    own = sorted(name for name in found if not name.startswith("_"))
+    back = sum(count for name, count in found.items() if name in BACK or name.startswith("_to_"))
+    shared = sum(found.values()) - back - sum(found[name] for name in own)
+    each = ", ".join(f"{name} {found[name]}" for name in own)
+    return textwrap.fill(f"Lines of code: {each}; what they share {shared}; the way back {back}.", 120) + "\n"
+
+
 def main(libraries):
     text = DOCUMENT.read_text()
     before, rest = text.split(BEGIN)
@@ -101,8 +116,9 @@ def main(libraries):
             continue
         own = re.escape(f"| {PACKAGES.get(library, library)} |")
         table = re.sub(rf"^{own}.*\n", "", table, flags=re.MULTILINE) + "".join(rows(library))
-    lines = table.removeprefix(HEAD)
-    DOCUMENT.write_text(before + BEGIN + HEAD + lines + END + after)
+    text = before + BEGIN + HEAD + table.removeprefix(HEAD) + END + after
+    before, rest = text.split(LINES)
+    DOCUMENT.write_text(before + LINES + lines() + LINES_END + rest.split(LINES_END)[1])
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ def made_by_nflows():
         (lambda: torch.nn.ModuleList([maf()]), r"convert\(that\[0\]\)"),
         (lambda: Holder(maf(), maf()), r"has some at \.flow, \.other"),
         (lambda: Holder(), "a flow of none of nflows, zuko"),
+        (lambda: Holder(LULinear(3), StandardNormal([3])), r"parts of nflows, \.flow \(LULinear\), \.other"),
         (lambda: torch.nn.DataParallel(Holder(maf())), r"Holder\): .* at \.flow"),
         (lambda: maf()(), "only a lazy flow is converted"),
         (lambda: maf().transform, "only a lazy flow is converted"),
@@ -99,6 +100,54 @@ def test_estimators_are_taken_whole(name):
         expected = theirs.log_prob(x, context)
     np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
     assert diffeo.exchange.report(flow).source == "test_given: Estimator"
+
+
+class Guide(torch.nn.Module):
+    """As lampe's guide embeds conditions: what it gives is no `log_prob`."""
+
+    def __init__(self, embedding):
+        super().__init__()
+        self.npe, self.embedding = zuko.flows.NSF(3, 2, transforms=1, hidden_features=(4,)), embedding
+
+
+class Distribution(Guide):
+    def forward(self, x):
+        return self.npe(self.embedding(x))
+
+
+class Density(Guide):
+    def forward(self, theta, x):
+        return self.npe(self.embedding(x)).log_prob(theta)
+
+
+class Likelihood(Guide):
+    def forward(self, x, theta):
+        return self.npe(self.embedding(x)).log_prob(theta)
+
+
+class Loss(Guide):
+    def forward(self, theta, x):
+        return -self.npe(self.embedding(x)).log_prob(theta)
+
+
+def small_embedding():
+    return torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ELU(), torch.nn.Linear(6, 2))
+
+
+@pytest.mark.parametrize("kind", [Distribution, Density, Likelihood])
+def test_holders_that_are_called(kind):
+    torch.manual_seed(0)
+    theirs = kind(small_embedding()).double().eval()
+    flow = diffeo.convert(theirs)
+    x, context = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, 4, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.npe(theirs.embedding(context)).log_prob(x)
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_what_gives_another_number_is_no_density():
+    with pytest.raises(ConversionError, match=r"at \.npe: .*, which leaves out what it has besides, embedding"):
+        diffeo.convert(Loss(small_embedding()))
 
 
 @pytest.mark.parametrize("held", [lambda theirs: Posterior(theirs), lambda theirs: torch.nn.ModuleList([theirs])])
@@ -154,6 +203,102 @@ def test_copies_of_pytorch_flows():
 
     with pytest.raises(ConversionError, match=r"0 \(\S*Unknown\): Diffeo has no layer for it"):
         diffeo.convert(FlowSequential(Unknown()))
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_estimates_of_denmarf(bounded):
+    """With the logit of their intervals; denmarf itself says densities in float32."""
+    density = pytest.importorskip("denmarf.density")
+    torch.manual_seed(0)
+    theirs = density.DensityEstimate(device="cpu", bounded=bounded)
+    with pytest.raises(ConversionError, match="it has no model yet"):
+        diffeo.convert(theirs)
+    theirs.model = theirs.construct_model(3, 2, 8).eval()
+    low, high = np.array([-1.0, 0.0, 100.0]), np.array([1.0, 5.0, 300.0])
+    if bounded:
+        theirs.transformation = density.LogitTransform(low, high)
+    flow = diffeo.convert(theirs, dtype="float64")
+    x = flow.sample(40, seed=1)
+    assert not bounded or ((x > low) & (x < high)).all()
+    inside = (np.minimum(x - low, high - x) / (high - low)).min(axis=1) > 0.01 if bounded else np.ones(40, bool)
+    assert inside.sum() > 10
+    with torch.no_grad():
+        np.testing.assert_allclose(flow.log_prob(x[inside]), theirs.score_samples(x[inside]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("first", ["inputs", "context"])
+def test_networks_that_add_the_context(first):
+    """Two matrices before the first activation, of the inputs and of the context, made in either order."""
+    from nflows.transforms import AffineCouplingTransform
+
+    class Adding(torch.nn.Module):
+        def __init__(self, inputs, outputs):
+            super().__init__()
+            for name in (first, "context" if first == "inputs" else "inputs"):
+                setattr(self, name, torch.nn.Linear(inputs if name == "inputs" else 3, 8))
+            self.last = torch.nn.Sequential(
+                torch.nn.Tanh(), torch.nn.Linear(8, 7), torch.nn.Tanh(), torch.nn.Linear(7, outputs)
+            )
+
+        def forward(self, x, context=None):
+            return self.last(self.inputs(x) + self.context(context))
+
+    theirs = Flow(AffineCouplingTransform(torch.tensor([1, 0, 1, 0]), Adding), StandardNormal([4])).double()
+    flow = diffeo.convert(theirs)
+    assert flow.context_dim == 3
+    x, context = torch.randn(6, 4, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.log_prob(x, context)
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_what_a_library_cannot_compute_itself():
+    """Its own log_prob raises for whatever rows."""
+    from nflows.distributions.uniform import BoxUniform
+
+    with pytest.raises(ConversionError, match=r"nflows itself cannot compute it: .*'context'"):
+        diffeo.convert(Flow(LULinear(3), BoxUniform(torch.zeros(3), torch.ones(3))))
+
+
+def test_weights_that_no_flow_can_have():
+    from nflows.transforms import NaiveLinear
+
+    singular = NaiveLinear(3, orthogonal_initialization=False)
+    singular._weight.data.zero_()
+    with pytest.raises(ConversionError, match="its parts cannot be read: the matrix is singular"):
+        diffeo.convert(Flow(singular, StandardNormal([3])))
+
+
+def test_mixtures_of_a_made():
+    from nflows.distributions.mixture import MADEMoG
+
+    with pytest.raises(ConversionError, match=r"_distribution \(MADEMoG\): the scales of its mixtures are softplus"):
+        diffeo.convert(Flow(LULinear(3), MADEMoG(3, 8, 0, num_mixture_components=2)))
+
+
+def test_angles_that_others_depend_on():
+    """Ours reads cosines and sines of the columns of a layer whose splines are circular."""
+    nf = pytest.importorskip("normflows")
+    parts = [
+        nf.flows.CircularCoupledRationalQuadraticSpline(2, 1, 8, [1], reverse_mask=turned, tail_bound=3.0)
+        for turned in (False, True)
+    ]
+    with pytest.raises(ConversionError, match=r"flows\.\d\.prqct.transform_net .*: it reads angles, and the columns"):
+        diffeo.convert(nf.NormalizingFlow(nf.distributions.UniformGaussian(2, [1]), parts))
+
+
+def test_bounds_of_angles_in_float32():
+    """Of a tensor of bounds pi / bound is made in float32: what it rounds is taken."""
+    nf = pytest.importorskip("normflows")
+    torch.manual_seed(0)
+    ends = torch.tensor([3.3, 3.3])
+    part = nf.flows.CircularAutoregressiveRationalQuadraticSpline(2, 1, 8, [0, 1], tail_bound=ends, init_identity=False)
+    assert (
+        diffeo.exchange.report(
+            diffeo.convert(nf.NormalizingFlow(nf.distributions.UniformGaussian(2, [0, 1], 2 * ends), [part]))
+        ).float64
+        < 1e-12
+    )
 
 
 def test_named_functions_say_the_same():

@@ -318,7 +318,11 @@ def agree(source: Source, flow: Flow) -> Agreement:
             log_prob = source.base_log_prob(z, context) + log_det
         except Exception:  # libraries raise what they like for rows beyond the support
             inside, given, x, own = np.ones(ROWS, bool), context, made, np.ones(ROWS, bool)
-            z, log_det, log_prob = scored(x, context)
+            try:
+                z, log_det, log_prob = scored(x, context)
+            except Exception as failure:  # of samples, too: it is not the rows
+                reason = f"{source.library} itself cannot compute it: {failure}"
+                raise ConversionError("", source.name, reason) from failure
         noise, log_det_ours = flow.to_noise(x, given)
         ours_log_prob = real(flow.log_prob(x, given))
     known = _finite(z, log_det, noise, log_det_ours) & ~np.isnan(log_prob) & ~np.isnan(ours_log_prob)

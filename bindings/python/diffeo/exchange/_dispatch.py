@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -46,20 +47,24 @@ def source_of(flow: Any, library: str | None = None, **more: Any) -> Source:
     name = library or _library(flow)
     if (reader := _holders.whole(flow)) is not None:
         return reader(flow, source_of)
-    if _holders.score(flow) is not None and len(found := _flows(flow)) == 1 and (library or _library(flow) is None):
-        return _holders.source(flow, found[0], source_of)
+    if _library(flow) is None and hasattr(flow, "named_modules") and len(found := _flows(flow)) == 1:
+        # What has no density of its own may still have one as it is called
+        with suppress(*(() if _holders.score(flow) is not None else (ConversionError,))):
+            return _holders.source(flow, found[0], source_of)
     if name is None:
         known = _elsewhere(flow) or _holders.refusal(flow)
         raise ConversionError("", flow, known or f"it is a flow of none of {', '.join(LIBRARIES)}")
     function = name in _FUNCTIONS and callable(flow) and not hasattr(flow, "log_prob")
     if not function and not _is_flow(flow, name):
-        reason = _holders.refusal(flow) or (library and _elsewhere(flow)) or FLOWS[name][1]
+        elsewhere = _elsewhere(flow) if _flows(flow) else ""
+        reason = _holders.refusal(flow) or elsewhere or FLOWS[name][1]
         raise ConversionError("", flow, reason)
     try:
         with warnings.catch_warnings():  # those of the library are no business of who converts
             warnings.simplefilter("ignore")
             source: Source = _converter(name).source(flow, **more)
-    except (AttributeError, TypeError, KeyError, IndexError) as error:  # it has other parts than flows of its class
+    except (AttributeError, TypeError, LookupError, ValueError, RuntimeError) as error:
+        # it has other parts than flows of its class, or weights that no flow can have
         raise ConversionError("", flow, f"its parts cannot be read: {error}") from error
     return source
 
@@ -104,16 +109,29 @@ def _is_flow(value: Any, library: str) -> bool:
 
 
 def _elsewhere(value: Any) -> str:
-    """Where a module of torch, or something that has one, keeps a flow."""
+    """Where a module of torch, or something that has one, keeps a flow, or the parts of one."""
     found = _flows(value)
     if not found:
-        return ""
+        return _loose(value)
     places = [_attribute(path) for path in found]
     if len(places) > 1:
         return f"it is no flow itself, but has some at {', '.join(places)}: convert(that{places[0]}) and so on"
     others = _holders.beside(value, found[0])
     left = f", which leaves out what it has besides, {', '.join(others)}" if others else ""
     return f"it is no flow itself, but has one at {places[0]}: convert(that{places[0]}){left}"
+
+
+def _loose(value: Any) -> str:
+    """Which parts of a library something has, that are in no flow of it."""
+    found: list[tuple[str, Any]] = []
+    for path, part in _parts(value):
+        if _library(part) and not any(path.startswith(f"{outer}.") for outer, _ in found):
+            found.append((path, part))
+    if not found:
+        return ""
+    library = _library(found[0][1])
+    names = ", ".join(f"{_attribute(path)} ({type(part).__qualname__})" for path, part in found)
+    return f"it is no flow itself, but has parts of {library}, {names}: make a flow of that of them, and convert it"
 
 
 def _flows(value: Any) -> list[str]:

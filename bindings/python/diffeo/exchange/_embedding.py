@@ -39,6 +39,8 @@ class LayerNorm:
     norm: Norm
 
 
+# Words in the names of modules that are no networks of dense layers
+UNKNOWN = ("Conv", "LSTM", "GRU", "RNN", "Attention", "Transformer")
 # The parts of an embedding in a row: an activation by its name
 Part: TypeAlias = Affine | LayerNorm | str | Network
 Reader: TypeAlias = Callable[[Any, str], "Network | None"]
@@ -50,6 +52,10 @@ def embedding(net: Any, inputs: int, residual: Reader, path: str) -> tuple[Affin
     Containers are opened; other affine parts (batch normalisation, linear layers) go into the matrices beside them.
     `residual` gives the networks that the library has classes for, None for others.
     """
+    for name, module in net.named_modules():
+        if any(each in type(module).__name__ for each in UNKNOWN):
+            reason = "it is no part of a network of dense layers: give the flow what the embedding makes of the context"
+            raise ConversionError(f"{path}.{name}".rstrip("."), module, reason)
     parts = list(_parts(net, inputs, residual, path))
     found = _joined(parts, inputs, net, path)
     if isinstance(found, Network):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +27,12 @@ SCORES: dict[tuple[str, str], Score] = {
     ("lampe", "NPE"): lambda holder, x, *context: holder(x, *context),
     ("lampe", "NLE"): lambda holder, x, *context: holder(*context, x),
 }
+# What may be the density of a holder without `log_prob`, as those in lampe's guide: what it gives, or its distribution
+CALLS: tuple[Score, ...] = (
+    lambda holder, x, *context: holder(x, *context),
+    lambda holder, x, *context: holder(*context, x),
+    lambda holder, x, *context: holder(*context).log_prob(x),
+)
 # Attributes that are all of a holder, by package and class: what is around the flow is not its own
 INSIDE = {
     ("torch", "OptimizedModule"): "_orig_mod",
@@ -115,8 +122,35 @@ def preceded(inner: Source, step: Step, library: str, name: str) -> Source:
     )  # fmt: skip
 
 
+def _bounded(estimate: Any, read: Callable[[Any], Source]) -> Source:
+    """A DensityEstimate of denmarf: a logit of the interval of each column, if it is bounded, and its model.
+
+    Its own logit rounds to float32, and moves what is on an end by 1e-4; here it is the formula.
+    """
+    if estimate.model is None:
+        raise ConversionError("", estimate, "it has no model yet: it is not fitted")
+    inner, name = read(estimate.model), type(estimate).__qualname__
+    if not estimate.bounded:
+        return replace(inner, name=name)
+    bounds, ends = estimate.transformation, ("lower_bounds", "upper_bounds")
+    dim = (inner.dim,)
+    low, high = (np.broadcast_to(real(getattr(bounds, each, i)), dim).copy() for i, each in enumerate(ends))
+
+    def forward(x: Real, context: Real | None) -> Mapped:
+        below, above = (np.log(each / (high - low)) for each in (x - low, high - x))
+        return below - above, -(below + above + np.log(high - low)).sum(axis=1)
+
+    def backward(u: Real, context: Real | None) -> Mapped:
+        x = low + (high - low) / (1 + np.exp(-u))
+        return x, -forward(x, context)[1]
+
+    layer = _layers.domain("logit", np.arange(inner.dim), low=low, high=high)
+    step = Step("transformation", bounds, [layer], forward, backward)
+    return preceded(replace(inner, dtype="float64"), step, "denmarf", name)  # near an end float32 has not the digits
+
+
 # What is no module and has more than a flow, by package and class
-WHOLE = {("pocomc", "Sampler"): _scaled}
+WHOLE = {("pocomc", "Sampler"): _scaled, ("denmarf", "DensityEstimate"): _bounded}
 
 
 def whole(value: Any) -> Callable[[Any, Callable[[Any], Source]], Source] | None:
@@ -174,18 +208,19 @@ def source(holder: Any, path: str, read: Callable[[Any], Source]) -> Source:
     """What a holder is whose flow is at this path; `read` gives that of the flow."""
     original, (holder, dtype) = holder, in_double(holder)
     derive(holder)
-    density = score(holder)
-    assert density is not None
+    own = score(holder)
     flow = holder.get_submodule(path)
     inner, others = read(flow), beside(holder, path)
-    nets = [holder.get_submodule(name.partition(" ")[0]) for name in others if " " in name]
-    chosen = next((net for net in (None, *nets) if _same(holder, density, inner, net)), holder)
-    if chosen is holder:
+    nets = [None, *(holder.get_submodule(name.partition(" ")[0]) for name in others if " " in name)]
+    tried = product((own,) if own is not None else CALLS, nets)
+    found = next(((each, net) for each, net in tried if _same(holder, each, inner, net)), None)
+    if found is None:
         more = (
             f", or of what its modules make of the context: beside .{path} it has {', '.join(others)}" if others else ""
         )
         reason = f"its density is not that of the flow that it has at .{path}, given the context{more}"
         raise ConversionError("", holder, reason)
+    density, chosen = found
     if chosen is not None and (inner.context_layer is not None or inner.embedding is not None):
         raise ConversionError("", holder, f"its flow at .{path} has an embedding of its own besides")
     where = next((name for name, part in holder.named_modules() if part is chosen), "")

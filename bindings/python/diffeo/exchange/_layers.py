@@ -272,7 +272,8 @@ def embed(layer: Layer, columns: npt.ArrayLike, dim: int) -> Layer | None:
         return replace(layer, lists={"columns": named[sort]}, parameters={name: v[sort] for name, v in p.items()})
     if layer.network is None or layer.transformer is None:
         return None
-    encoded = 2 if layer.transformer.attributes.get("boundary") == "periodic" else 1
+    words = layer.transformer.attributes
+    encoded = 2 if words.get("boundary") == "periodic" and words.get("encoding") != "numbers" else 1
     per = layer.transformer.parameters
     if layer.kind == "coupling":
         mask = np.ones(dim, np.int64)

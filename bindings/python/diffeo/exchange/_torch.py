@@ -308,6 +308,10 @@ def plain(module: Any, inputs: int, path: str) -> Network:
     which they compute what the module does: libraries leave the network to their users.
     """
     dense = [linear(m) for m in module.modules() if is_linear(m)]
+    if len(dense) > 2 and len(dense[0].bias) == len(dense[1].bias) != dense[1].weight.shape[1]:
+        # the sums of the inputs and of the context, which are added
+        both = (np.concatenate([each.weight for each in dense[:2]], axis=1), dense[0].bias + dense[1].bias)
+        dense = [Dense.of(*both), *dense[2:]]
     fits = all(len(a.bias) == b.weight.shape[1] for a, b in pairwise(dense))
     if not dense or not fits or dense[0].weight.shape[1] < inputs:
         raise ConversionError(path, module, "its network is not a chain of linear layers")
@@ -336,10 +340,8 @@ def plain(module: Any, inputs: int, path: str) -> Network:
         for order in orders:
             if computes([partial(_leaky, each) for each in slopes], order):
                 return Network(leaky((dense[0].columns(order), *dense[1:]), slopes), "relu", context)
-    known = ", ".join(ACTIVATIONS)
-    raise ConversionError(
-        path, module, f"its network is not one of linear layers with one activation between all of them, of {known}"
-    )
+    kinds = f"one activation between all of them, of {', '.join(ACTIVATIONS)}, and none at its end"
+    raise ConversionError(path, module, f"its network is not one of linear layers with {kinds}")
 
 
 def _leaky(slope: float, a: Real) -> Real:

@@ -515,6 +515,11 @@ def _conditional_normal(base: Any, path: str) -> Layer:
     return Layer("normal", network=network)
 
 
+def _made_mixture(base: Any, path: str) -> Layer:
+    reason = "the scales of its mixtures are softplus(a) + epsilon, those of Diffeo's base made exp of a bounded number"
+    raise ConversionError(path, base, reason)
+
+
 def box_uniform(base: Any, path: str, names: tuple[str, str] = ("low", "high")) -> Layer:
     """A uniform distribution on a cube."""
     inside = getattr(base, "base_dist", base)
@@ -530,6 +535,7 @@ BASES = {
     "DiagonalNormal": _diagonal_normal,
     "MultivariateNormal": _normal_of_variance,
     "BoxUniform": box_uniform,
+    "MADEMoG": _made_mixture,
 }
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from . import _layers
-from ._check import Map, Mapped, Source, Step, reverse
+from ._check import Map, Mapped, Source, Step, reverse, standard_normal
 from ._convolutions import AnyNetwork
 from ._error import ConversionError
 from ._images import FeatureMap, ImageReader, coupling, matrix, plain_convolutions, squeeze
@@ -301,14 +303,21 @@ def transformer_bins(transformer: _layers.Transformer) -> int:
 def _spline_coupling(part: Any, path: str) -> list[Step]:
     mask = np.zeros(part.features, np.int64)
     mask[integers(part.identity_features)] = 1
-    network = _coupling_net(part.transform_net, int(mask.sum()), f"{path}.transform_net")
-    transformer, network = _spline_network(part, network, part.transform_net, path)
+    net, where = part.transform_net, f"{path}.transform_net"
+    network = _coupling_net(net, int(mask.sum()), where)
+    transformer, network = _spline_network(part, network, net, path)
+    angles = getattr(net, "preprocessing", None) is not None
+    if angles and transformer.attributes["boundary"] != "periodic":
+        raise ConversionError(where, net, "it reads angles, and the columns that it moves are none")
+    if not angles and transformer.attributes["boundary"] == "periodic":
+        transformer = replace(transformer, attributes={**transformer.attributes, "encoding": "numbers"})
     steps = []
     if part.unconditional_transform is not None:
         kept = _spline_cdf(part.unconditional_transform, f"{path}.unconditional_transform")
         steps = [step.on(np.flatnonzero(mask), len(mask)) for step in kept]
     layers = [_layers.coupling(mask, transformer, network), *(layer for step in steps for layer in step.layers)]
-    return _leaf(part, path, layers)
+    listed = _listed(part), _listed(part.unconditional_transform)
+    return _within(_leaf(part, path, layers), part, np.flatnonzero(np.where(mask == 0, *listed)))
 
 
 def _spline_cdf(part: Any, path: str) -> list[Step]:
@@ -324,7 +333,24 @@ def _spline_autoregressive(part: Any, path: str) -> list[Step]:
     net = part.autoregressive_net
     transformer, network = _spline_network(part, made(net, f"{path}.autoregressive_net"), net, path)
     dim = network.outputs // transformer.parameters
-    return _leaf(part, path, [_layers.autoregressive(dim, transformer, network)])
+    steps = _leaf(part, path, [_layers.autoregressive(dim, transformer, network)])
+    return _within(steps, part, np.arange(dim) if _listed(part) else np.arange(0))
+
+
+def _listed(part: Any) -> bool:
+    """Whether a spline has tails for each column."""
+    return isinstance(getattr(part, "tails", None), (list, tuple))
+
+
+def _within(steps: list[Step], part: Any, columns: Any) -> list[Step]:
+    """Of what is beyond the bound it makes 0 where tails are a list; ours goes on by whole turns, or in a line."""
+    bound = float(array(part.tail_bound).ravel()[0]) if hasattr(part.tail_bound, "detach") else float(part.tail_bound)
+
+    def run(function: Map, x: Real, context: Real | None) -> Mapped:
+        z, log_det = function(x, context)
+        return np.where((np.abs(x[:, columns]) > bound).any(axis=1, keepdims=True), np.nan, z), log_det
+
+    return [replace(step, forward=partial(run, step.forward)) for step in steps]
 
 
 def _planar(part: Any, path: str) -> list[Step]:
@@ -513,6 +539,30 @@ BASES = {
 }
 
 
+def _uniform_gaussian(base: Any, path: str) -> Step:
+    """Uniform in some columns, which a probit makes normal, and normal in the others: to standard normal noise."""
+    scale, uniform = array(base.scale), np.zeros(int(base.ndim), bool)
+    uniform[integers(base.ind)] = True
+    columns, half, std = np.flatnonzero(uniform), scale[uniform] / 2, np.where(uniform, 1.0, scale)
+    log_scale, special = float(np.log(scale).sum()), import_module("torch.special")
+
+    def log_det(z: Any) -> Any:
+        return (0.5 * (z[:, columns] ** 2 + np.log(2 * np.pi))).sum(dim=1) - log_scale
+
+    def forward(x: Any, context: Any) -> Any:
+        z = x / tensor(scale)
+        z[:, columns] = special.ndtri(z[:, columns] + 0.5)
+        return z, log_det(z)
+
+    def backward(z: Any, context: Any) -> Any:
+        x = z.clone()
+        x[:, columns] = special.ndtr(z[:, columns]) - 0.5
+        return x * tensor(scale), -log_det(z)
+
+    layers = [_layers.domain("probit", columns, low=-half, high=half), _layers.standardize(np.zeros(len(std)), std)]
+    return Step(path, base, layers, mapped(forward), mapped(backward))
+
+
 def _base(base: Any, path: str) -> Layer:
     if type(base).__name__ not in BASES:
         raise ConversionError(path, base, "Diffeo has no such base distribution")
@@ -521,6 +571,8 @@ def _base(base: Any, path: str) -> Layer:
 
 def _shape(base: Any) -> tuple[int, ...]:
     """Of what a base gives."""
+    if hasattr(base, "ndim"):
+        return (int(base.ndim),)
     shape = (base.dim,) if hasattr(base, "n_modes") else base.shape
     return tuple(int(size) for size in shape)
 
@@ -537,10 +589,12 @@ def source(flow: Any) -> Source:
         flow.q0.log_prob_val = -flow.q0.d * (flow.q0.high - flow.q0.low).log()
     if hasattr(flow, "merges"):
         return _multiscale(flow, dtype, original)
-    base, noise = _base(flow.q0, "q0"), _shape(flow.q0)
+    _derive(flow)
+    mixed = [_uniform_gaussian(flow.q0, "q0")] if type(flow.q0).__name__ == "UniformGaussian" else []
+    base, noise = Layer("standard_normal") if mixed else _base(flow.q0, "q0"), _shape(flow.q0)
     dim = int(np.prod(noise))
     toward_data, data = _read_all(flow.flows, "flows", FeatureMap(dim, noise))
-    steps = reverse(toward_data)
+    steps = [*reverse(toward_data), *mixed]
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         with double():
@@ -560,10 +614,27 @@ def source(flow: Any) -> Source:
         steps = _without_context(steps)
     box = None if base.kind != "uniform" else (float(str(base.attributes["low"])), float(str(base.attributes["high"])))
     maps = chained(steps), chained(reverse(steps))
-    made = Source("normflows", name, dim, steps, base, density(flow), base_log_prob, *maps)
+    of_noise = standard_normal if mixed else base_log_prob
+    made = Source("normflows", name, dim, steps, base, density(flow), of_noise, *maps)
     made.in_float32 = in_float32(narrowed(original), density)
     made.dtype, made.box, made.shape = dtype, box, data.shape if len(data.shape) == 3 else ()
+    if any(_listed(part) and "linear" in part.tails for part in flow.modules()):
+        made.notes = (
+            "normflows makes 0 of what is beyond the bound of its circular layers; here tails that are no angles "
+            "are linear, as it says they are",
+        )
     return made
+
+
+def _derive(flow: Any) -> None:
+    """Make the scales of angles, pi / bound, anew in float64: where bounds are tensors they were made in float32."""
+    for part in flow.modules():
+        net = getattr(part, "transform_net", getattr(part, "autoregressive_net", None))
+        scale, bound = getattr(getattr(net, "preprocessing", None), "scale", None), getattr(part, "tail_bound", None)
+        if scale is not None and hasattr(scale, "detach") and hasattr(bound, "detach"):
+            exact = np.pi / array(bound).ravel()[0]
+            if np.allclose(array(scale), exact, rtol=1e-6):
+                scale.fill_(exact)
 
 
 def chained(steps: list[Step]) -> Map:
@@ -572,8 +643,9 @@ def chained(steps: list[Step]) -> Map:
     def run(x: Real, context: Real | None) -> Mapped:
         total = np.zeros(len(x))
         for step in steps:
+            lost = np.isnan(x).any(axis=1, keepdims=True)  # of which a spline may make numbers again
             x, log_det = step.forward(x, context)
-            total = total + log_det
+            x, total = np.where(lost, np.nan, x), total + log_det
         return x, total
 
     return run

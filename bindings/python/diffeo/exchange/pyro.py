@@ -33,7 +33,7 @@ def _net(net: Any, path: str, inputs: int) -> Network:
     if not hasattr(net, "layers") or not hasattr(net, "f"):
         raise ConversionError(path, net, "only AutoRegressiveNN and DenseNN convert")
     if getattr(net, "skip_layer", None) is not None:
-        raise ConversionError(path, net, "skip_connections")
+        raise ConversionError(path, net, "skip_connections, from its inputs to its outputs: no network here has them")
     context = int(getattr(net, "context_dim", 0))
     order = np.concatenate([np.arange(context, context + inputs), np.arange(context)])
     dense, name = activated([linear(layer) for layer in net.layers], net.f, path, net)
