@@ -67,7 +67,7 @@ private final class MadeRows: RowReader, @unchecked Sendable {
   func eachEpochHasEachRowOnceInAnOrderOfItsOwn(held: Int, together: Int) throws {
     let reader = MadeRows(5000, contextDim: 1, isWeighted: held == 700, together: together)
     let flow = try flow(contextDim: 1, threads: 2)
-    let all = try BlockRows<Double>(reader, name: "x", settings, bytes: 1)
+    let all = try BlockRows<Double>(reader, .training, settings, bytes: 1)
     let (train, others) = try all.split(held: held)
     let kept = try values(train, flow)
     let left = try others.map { try values($0, flow) } ?? []
@@ -102,7 +102,7 @@ private final class MadeRows: RowReader, @unchecked Sendable {
   @Test func windowsMixBlocksFromAllOverTheData() throws {
     let reader = MadeRows(200_000)
     let flow = try flow()
-    let (rows, _) = try BlockRows<Double>(reader, name: "x", settings, bytes: 1 << 19).split(held: 0)
+    let (rows, _) = try BlockRows<Double>(reader, .training, settings, bytes: 1 << 19).split(held: 0)
     rows.begin(epoch: 0)
     let order = try values(rows, flow)
     // A minibatch of the first window has about the spread that one of all rows has: that of a uniform distribution.

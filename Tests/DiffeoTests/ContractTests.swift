@@ -509,7 +509,7 @@ func trainingObjective(_ flow: Flow<Double>, _ rows: Rows<Double>, threads: Int 
   mean: Double, gradient: [Double]
 ) {
   let flow = try FlowInTraining(flow, threads: threads)
-  let source = try withBatch(rows) { try flow.rows($0, "x", TrainOptions()) }
+  let source = try withBatch(rows) { try flow.rows($0, .training, TrainOptions()) }
   return try Likelihood(flow, rows: rows.count, seed: 0).evaluated(source, minibatch: 0)
 }
 

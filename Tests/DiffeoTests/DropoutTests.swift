@@ -114,7 +114,7 @@ import Testing
 
     func objective(_ flow: Flow<Double>, seed: UInt64 = 1, minibatch: Int = 0, threads: Int = 1) throws -> [Double] {
       let flow = try FlowInTraining(flow, threads: threads)
-      let source = try withBatch(rows) { try flow.rows($0, "x", TrainOptions()) }
+      let source = try withBatch(rows) { try flow.rows($0, .training, TrainOptions()) }
       let (mean, gradient) = try Likelihood(flow, rows: rows.count, seed: seed).evaluated(source, minibatch: minibatch)
       return gradient + [mean]
     }

@@ -17,7 +17,7 @@ import Testing
     var options = TrainOptions()
     options.seed = 3
     let rows = Rows<Double>(x: (0..<70).map(Double.init), context: [], count: 70)
-    return (flow, try withBatch(rows) { try flow.rows($0, "x", options) })
+    return (flow, try withBatch(rows) { try flow.rows($0, .training, options) })
   }
 
   private func values(_ rows: any RowSource<Double>, _ flow: FlowInTraining<Double>) throws -> [Double] {
@@ -336,7 +336,7 @@ import Testing
     options.learningRate = 0.1
     options.maxEpochs = 300
     let trainer = try Trainer(
-      Descent(flow, options, GradientAscent()), options, withBatch(rows) { try flow.rows($0, "x", options) },
+      Descent(flow, options, GradientAscent()), options, withBatch(rows) { try flow.rows($0, .training, options) },
       Likelihood(flow, rows: 200, seed: 0))
     while !trainer.report.finished { try trainer.step(0) { false } }
     // The most likely normal distribution has the mean and the deviation of the rows.
