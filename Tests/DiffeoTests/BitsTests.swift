@@ -115,7 +115,14 @@ import Testing
     options.schedule = .cosine
     options.seed = 34
     let rows = Rows<S>.random(300, flow.spec, seed: 35)
-    return try rows.x.withUnsafeBufferPointer { x in
+    var values = rows.x
+    for (column, levels) in flow.spec.counts {
+      for i in stride(from: column, to: values.count, by: flow.spec.dim) {
+        let count = Int((values[i].magnitude * 10).rounded(.down))
+        values[i] = S(levels == 0 ? count : count % levels)
+      }
+    }
+    return try values.withUnsafeBufferPointer { x in
       try rows.context.withUnsafeBufferPointer { context in
         let batch = Batch(rows: rows.count, x: x.baseAddress, context: context.baseAddress, contextIsShared: false)
         do throws(DiffeoError) {
