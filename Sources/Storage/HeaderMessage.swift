@@ -27,22 +27,28 @@ struct HeaderMessage<Bytes: FileBytes> {
 
   /// Version, rank, flags (1: there are greatest sizes too), and sizes of 8 bytes.
   mutating func space() throws(DiffeoError) -> ArraySpace {
+    var sizes = self
+    let (count, rank, isBounded) = try extent()
+    try sizes.take(UInt64(sizes.data.count - data.count) - 8 * rank * (isBounded ? 2 : 1))
+    if isBounded { try sizes.take(8 * rank) }
+    var most: [UInt64] = []
+    for _ in 0..<rank { most.append(try sizes.next(8)) }
+    return ArraySpace(count: count, most: most)
+  }
+
+  private mutating func extent() throws(DiffeoError) -> (count: UInt64, rank: UInt64, isBounded: Bool) {
     let (version, rank, flags) = (try next(1), try next(1), try next(1))
     // In version 2 of kind 2 there is nothing.
     let isNothing = version == 2 ? try next(1) == 2 : false
     if version == 1 { try take(5) }
     var count: UInt64 = isNothing ? 0 : 1
-    var sizes: [UInt64] = []
     for _ in 0..<rank {
-      sizes.append(try next(8))
-      let (product, overflows) = count.multipliedReportingOverflow(by: sizes[sizes.count - 1])
+      let (product, overflows) = count.multipliedReportingOverflow(by: try next(8))
       if overflows { throw damaged }
       count = product
     }
-    guard flags & 1 != 0 else { return ArraySpace(count: count, most: sizes) }
-    var most: [UInt64] = []
-    for _ in 0..<rank { most.append(try next(8)) }
-    return ArraySpace(count: count, most: most)
+    if flags & 1 != 0 { try take(8 * rank) }
+    return (count, rank, flags & 1 != 0)
   }
 
   /// Version, and how many there are.
@@ -71,7 +77,7 @@ struct HeaderMessage<Bytes: FileBytes> {
     var type = try part(padded(lengths.type))
     var space = try part(padded(lengths.space))
     try type.take(4)  // class, version and bits
-    let (bytes, overflows) = try type.next(4).multipliedReportingOverflow(by: space.space().count)
+    let (bytes, overflows) = try type.next(4).multipliedReportingOverflow(by: space.extent().count)
     if overflows { throw damaged }
     try take(bytes)
   }

@@ -13,7 +13,8 @@ package struct ObjectHeader<Bytes: FileBytes> {
   /// Pieces of the header that are still to be looked at: in a row, not one within the other, as a file that leads in
   /// circles would need any amount of the host's stack.
   private var pieces: [Range<Int>] = []
-  private var seen: Set<UInt64> = []
+  /// Bits of the types of messages.
+  private var seen: UInt64 = 0
   private var space: ArraySpace?
   private var chunks: ChunkLayout?
   private var isFiltered = false
@@ -92,7 +93,8 @@ package struct ObjectHeader<Bytes: FileBytes> {
     var message = HeaderMessage(file: file, data: data, damaged: damaged)
     // Of an array, which has one of each. No file that this library writes has a table of shared messages.
     if [0x01, 0x03, 0x04, 0x05, 0x08, 0x0B].contains(type) {
-      guard seen.insert(type).inserted, !isShared || type == 0x03 else { throw damaged }
+      guard seen >> type & 1 == 0, !isShared || type == 0x03 else { throw damaged }
+      seen |= 1 << type
     }
     switch type {
     case 0x01: space = try message.space()

@@ -143,7 +143,7 @@ static void TYPED(counts)(void) {
   REFUSED(DIFFEO_EINVAL, "-1", BITS(images, x, -1, context, 1, 1));
   REFUSED(DIFFEO_EINVAL, "draws is 0", BITS(images, x, IMAGES, context, 1, 0));
   REFUSED(DIFFEO_EINVAL, "draws is -9223372036854775808", BITS(images, x, IMAGES, context, 1, INT64_MIN));
-  REFUSED(DIFFEO_EINVAL, "no dequantisation", BITS(flow, x, IMAGES, NULL, 0, 1));
+  REFUSED(DIFFEO_EINVAL, "dequantises columns", BITS(flow, x, IMAGES, NULL, 0, 1));
   static const double wrong[] = {0.5, 16, -1, 1e30, NAN, INFINITY, -INFINITY};
   for (int i = 0; i < COUNT(wrong); i++) {
     x[SIZE + 5] = (T)wrong[i];

@@ -284,7 +284,7 @@ def test_bits_per_dim_refuses_what_is_no_count(wrong):
 
 
 def test_bits_per_dim_is_of_flows_that_dequantise():
-    with pytest.raises(ValueError, match="no dequantisation"):
+    with pytest.raises(ValueError, match="dequantises columns"):
         small(quantization=0).bits_per_dim(IMAGES)
     with pytest.raises(ValueError, match="draws"):
         small().bits_per_dim(IMAGES, draws=0)
