@@ -44,15 +44,15 @@ public struct KernelTable<S>: Sendable {
     ) -> Void
 
   /// Gradient of a weight matrix: for o < outputs, k < inputs, k < limits[o]
-  ///     g[o * gStride + k] (+)= sum over r < rows, ascending, of d[o * outerStride + r] * x(r, k)
+  ///     g[o * gStride + k] (+)= sum over r < rows, ascending, of d[o * dStride + r] * x(r, k)
   /// `adds` adds the sum to g, else g is overwritten. Limits ascend; what g has behind them, up to a whole vector, may be
   /// anything afterwards. x is in blocks of `outerColumns` inputs, row-major and one after the other: x(r, k) is at
   /// (k / outerColumns * rows + r) * outerColumns + k % outerColumns. The last block is whole, too; nothing depends on
   /// what it has behind the inputs.
   public let outer:
     @Sendable (
-      _ rows: Int, _ d: In<S>, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In<S>, _ inputs: Int, _ g: Out<S>,
-      _ gStride: Int, _ adds: Bool
+      _ rows: Int, _ d: In<S>, _ dStride: Int, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In<S>, _ inputs: Int,
+      _ g: Out<S>, _ gStride: Int, _ adds: Bool
     ) -> Void
   public let outerColumns: Int
 
@@ -379,6 +379,3 @@ public struct AdamStep: Sendable, BitwiseCopyable {
     self.gradientScale = gradientScale
   }
 }
-
-/// From one output to the next in the d of `KernelTable.outer`, which takes as many rows at most.
-public let outerStride = 64

@@ -9,6 +9,8 @@ struct Operands {
   /// What sums begin from; nil: the sums that y holds.
   var start: In?
   var w: In
+  /// From the number of one output to that of the next, where the kernel does not know it.
+  var wApart = 1
   var wStep: Int
   var x: In
   var xStep: Int
@@ -285,11 +287,11 @@ struct Cut {
   tiles(outputs: 8, by: 1, first, end, at, apart: 8, transposed: true)
 }
 @inline(never) func outerThrees(_ first: Int, _ end: Int, _ at: Operands) {
-  tiles(outputs: 8, by: 3, first, end, at, apart: outerStride)
+  tiles(outputs: 8, by: 3, first, end, at, apart: at.wApart)
 }
 @inline(never) func outerTwos(_ first: Int, _ end: Int, _ at: Operands) {
-  tiles(outputs: 8, by: 2, first, end, at, apart: outerStride)
+  tiles(outputs: 8, by: 2, first, end, at, apart: at.wApart)
 }
 @inline(never) func outerOne(_ first: Int, _ end: Int, _ at: Operands) {
-  tiles(outputs: 8, by: 1, first, end, at, apart: outerStride)
+  tiles(outputs: 8, by: 1, first, end, at, apart: at.wApart)
 }

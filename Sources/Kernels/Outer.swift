@@ -16,20 +16,20 @@ var outerColumns: Int {
 }
 
 func outer(
-  _ rows: Int, _ d: In, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In, _ inputs: Int, _ g: Out,
-  _ gStride: Int, _ adds: Bool
+  _ rows: Int, _ d: In, _ dStride: Int, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In, _ inputs: Int,
+  _ g: Out, _ gStride: Int, _ adds: Bool
 ) {
   var zeros = W()
   withUnsafePointer(to: &zeros) {
     let zeros = UnsafeRawPointer($0).assumingMemoryBound(to: S.self)
-    outerBlocks(zeros, rows, d, outputs, limits, x, inputs, g, gStride, adds)
+    outerBlocks(zeros, rows, d, dStride, outputs, limits, x, inputs, g, gStride, adds)
   }
 }
 
 @inline(never)
 func outerBlocks(
-  _ zeros: In, _ rows: Int, _ d: In, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In, _ inputs: Int, _ g: Out,
-  _ gStride: Int, _ adds: Bool
+  _ zeros: In, _ rows: Int, _ d: In, _ dStride: Int, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In,
+  _ inputs: Int, _ g: Out, _ gStride: Int, _ adds: Bool
 ) {
   var k = 0
   while k < inputs {
@@ -41,8 +41,9 @@ func outerBlocks(
       let seen = smaller(Int(limits[o &+ count &- 1]) &- k, width)
       if seen > 0 {
         var at = Operands(
-          start: zeros, w: d + o &* outerStride, wStep: 1, x: x + k &* rows, xStep: outerColumns,
+          start: zeros, w: d + o &* dStride, wStep: 1, x: x + k &* rows, xStep: outerColumns,
           y: g + (o &* gStride &+ k), yStep: gStride, steps: rows)
+        at.wApart = dStride
         at.adds = adds
         // The sums of a tile are known at its end: until then what they are added to is there.
         var row = 0
@@ -68,11 +69,11 @@ private func outerTile(_ at: Operands, vectors: Int, _ outputs: Int) {
     let four = outputs &- o >= 4
     var j = 0
     while j < vectors {
-      let part = at.from(output: o, lane: j &* lanes, apart: outerStride)
+      let part = at.from(output: o, lane: j &* lanes, apart: at.wApart)
       if four {
-        tile(outputs: 4, vectors: 1, part, apart: outerStride)
+        tile(outputs: 4, vectors: 1, part, apart: at.wApart)
       } else {
-        tile(outputs: 1, vectors: 1, part, apart: outerStride)
+        tile(outputs: 1, vectors: 1, part, apart: at.wApart)
       }
       j &+= 1
     }

@@ -133,7 +133,7 @@ extension Reader {
         let path = "\(group.path)/\(slot.name)"
         guard let array = try array(slot.name, of: group) else { throw missing(path) }
         try reals(array, shape: slot.shape, into: target)
-        for i in 0..<slot.count where !target[i].isFinite {
+        if let i = firstNotFinite(target, count: slot.count) {
           throw DiffeoError(.format, "'\(path)' has \(target[i]) at index \(i)")
         }
       }

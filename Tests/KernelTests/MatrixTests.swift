@@ -8,12 +8,13 @@ private func outerIsTheContract<S: TestScalar>(_ build: Build<S>) {
   let (lanes, width) = (build.table.lanes, build.table.outerColumns)
   for outputs in sizes {
     for inputs in sizes {
-      let rows = random.integer(0...1) == 0 ? random.integer(0...20) : random.integer(50...outerStride)
+      let rows = random.integer(0...1) == 0 ? random.integer(0...20) : random.integer(50...100)
+      let dStride = rows + random.integer(0...3)
       let gStride = inputs + random.integer(0...2)
       let limits =
         random.integer(0...1) == 0
         ? [Int](repeating: inputs, count: outputs) : (0..<outputs).map { _ in random.integer(0...inputs) }.sorted()
-      let d: [S] = random.numbers((outputs - 1) * outerStride + rows)
+      let d: [S] = random.numbers((outputs - 1) * dStride + rows)
       let x: [S] = random.numbers(rows * inputs)
       // Nothing depends on what is behind the inputs.
       var blocks = [S](repeating: .nan, count: (inputs + width - 1) / width * width * rows)
@@ -23,14 +24,15 @@ private func outerIsTheContract<S: TestScalar>(_ build: Build<S>) {
       let g: [S] = random.numbers((outputs - 1) * gStride + inputs)
       for adds in [true, false] {
         var result = fenced([d, blocks], [g], atStart: adds) {
-          build.table.outer(rows, $0[0], outputs, limits.map { Int32($0) }, $0[1], inputs, $1[0], gStride, adds)
+          build.table.outer(
+            rows, $0[0], dStride, outputs, limits.map { Int32($0) }, $0[1], inputs, $1[0], gStride, adds)
         }[0]
         var expected = g
         for o in 0..<outputs {
           for k in 0..<limits[o] {
             var sum: S = 0
             for r in 0..<rows {
-              sum = S.multiplyAdd(d[o * outerStride + r], x[r * inputs + k], sum, fused: build.fused)
+              sum = S.multiplyAdd(d[o * dStride + r], x[r * inputs + k], sum, fused: build.fused)
             }
             expected[o * gStride + k] = adds ? sum + g[o * gStride + k] : sum
           }

@@ -194,8 +194,8 @@ static size_t mutate(unsigned char *file, size_t size, size_t most) {
 
 /* ------------------------------------------------------------------------------------------------------------- use */
 
-/* Of rows HDF5 wants a file with a name. One serves all children, which leave it. */
-static char rows_path[] = "/tmp/diffeo-fuzz-XXXXXX";
+/* Of rows HDF5 wants a file with a name, here in memory. One serves all children, which leave it. */
+static char rows_path[] = "/dev/shm/diffeo-fuzz-XXXXXX";
 static int rows_file = -1;
 static void remove_rows(void) { unlink(rows_path); }
 static void make_rows(void) {

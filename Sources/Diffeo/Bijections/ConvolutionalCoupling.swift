@@ -193,7 +193,8 @@ struct ConvolutionalCoupling<S: Scalar>: Bijection {
     let mark = scratch.mark
     let before = UnsafePointer(pass.x + tile.offset)
     let input = try networkInput(before, tile, scratch)
-    let (output, tape) = try network.forward(input, context: pass.context, stride, scratch)
+    let (output, tape) = try network.forward(
+      input, context: pass.context, stride, recording: pass.recording, scratch)
     let columns = columns(stride)
     let logs = try scratch.take(Tiling.wholeVectors(movedCount * columns.stride, S.self), of: S.self)
     let count = pass.count

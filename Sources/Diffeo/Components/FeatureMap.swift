@@ -92,9 +92,11 @@ struct LaneChunks: BitwiseCopyable {
   let width: Int
   private let total: Int
 
-  /// lanes: of a piece, about; as many as `KernelTable.outer` takes, where there are gradients. wholeVectors: even where
-  /// the tile is one piece.
-  init<S: Scalar>(places: Int, stride: Int, lanes target: Int = outerStride, wholeVectors: Bool = false, _: S.Type) {
+  /// Of pieces whose sums over lanes show in the results: the same for all kernels, in threes of vectors of any.
+  static let summedLanes = 96
+
+  /// lanes: of a piece, about. wholeVectors: even where the tile is one piece.
+  init<S: Scalar>(places: Int, stride: Int, lanes target: Int = summedLanes, wholeVectors: Bool = false, _: S.Type) {
     total = places * stride
     self.places = places == 1 ? 1 : min(places, max(1, target / stride))
     lanes = self.places * stride

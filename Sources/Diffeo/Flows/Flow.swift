@@ -12,7 +12,7 @@ package final class Flow<S: Scalar>: Sendable {
         "\(parameters.count) \(S.dtype.name) parameters for a flow of \(spec.parameterCount) \(spec.dtype.name)"
       )
     }
-    for i in 0..<parameters.count where !parameters.pointer[i].isFinite {
+    if let i = firstNotFinite(parameters.pointer, count: parameters.count) {
       throw DiffeoError(.numeric, "parameter \(i) is \(parameters.pointer[i])")
     }
     try spec.eachComponent { component, _, range throws(DiffeoError) in

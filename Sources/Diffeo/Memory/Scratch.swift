@@ -37,6 +37,13 @@ struct Scratch: BitwiseCopyable {
   /// Everything taken since is released by `release(to:)`.
   var mark: Mark { stack.pointee.top }
   func release(to mark: Mark) { stack.pointee.top = mark }
+  /// With what was left over behind it.
+  var bytesInUse: Int {
+    let (chunks, top) = (stack.pointee.chunks, stack.pointee.top)
+    var bytes = top.used
+    for i in 0..<min(top.chunk, chunks.count) { bytes += chunks[i].size }
+    return bytes
+  }
   func releaseAll() { release(to: Mark(chunk: 0, used: 0)) }
 
   @inline(__always)

@@ -3,7 +3,8 @@ import KernelInterface
 
 /// A convolutional network prepared for the kernels. Places and rows are the lanes of dense products: of a piece of the
 /// lanes at a time the neighbours are gathered, matrices follow, and the last convolution of a *run* adds what each place
-/// gives to its neighbours up. Between, no hidden map is in memory: it is made again on the way back, exactly.
+/// gives to its neighbours up. For the way back the hidden units of all pieces are kept where there is room, or else made
+/// again, exactly: the same bits, with the first links of a run to be multiplied once more.
 ///
 /// A run is a chain of links of which only the first and the last see neighbours: all of 3x3, 1x1, 3x3, or the two of a
 /// residual block. Between two runs there are maps, [channels][places][rows].
@@ -16,6 +17,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
   private let runs: UnsafePointer<Run>
   private let linkCount: Int
   private let runCount: Int
+  private let hiddenNumbers: Int
   private let contextInputs: Int
   private let context: DenseLayer<S>?
   /// Of the last link, its weights and biases with the gains in them; and the gains.
@@ -43,7 +45,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     let biasSlot: Int
   }
 
-  private struct Run: BitwiseCopyable {
+  fileprivate struct Run: BitwiseCopyable {
     let first: Int
     let last: Int
     /// The map that it reads is activated before, and added to what it gives.
@@ -57,13 +59,29 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     let input: UnsafePointer<S>
     /// [contextInputs][stride]
     let context: UnsafePointer<S>
+    /// Where hidden units are kept.
+    fileprivate let runs: UnsafePointer<RunTape>?
   }
+
+  /// What a pullback needs of a run.
+  fileprivate struct RunTape: BitwiseCopyable {
+    /// The map that it begins with, and what its links read of it.
+    let state: UnsafePointer<S>
+    let read: UnsafePointer<S>
+    /// With the units of all pieces, where they are kept.
+    let buffers: Buffers?
+  }
+
+  /// Bytes that a tile may have in use with hidden units kept: those of the layers near the data, where maps are largest
+  /// and made again at the greatest price.
+  static var mostKept: Int { 1 << 28 }
 
   init(_ spec: ConvolutionSpec, offset: Int, slot: Int, pool: Pool) throws(DiffeoError) {
     inputs = spec.inputs
     outputs = spec.outputs
     activation = spec.conventions.activation
     places = spec.height * spec.width
+    hiddenNumbers = spec.hiddenNumbers
     let (chain, c) = (spec.links, spec.conventions)
     var runs: [Run] = []
     if c.blocks == .plain {
@@ -157,34 +175,55 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
 
   // MARK: - Forward
 
-  /// From [inputs][places][stride] to [outputs][places][stride], in scratch memory.
+  /// From [inputs][places][stride] to [outputs][places][stride], in scratch memory. recording: a pullback will follow.
   func forward(
-    _ input: UnsafePointer<S>, context given: UnsafePointer<S>, _ stride: Int, _ scratch: Scratch
+    _ input: UnsafePointer<S>, context given: UnsafePointer<S>, _ stride: Int, recording: Bool, _ scratch: Scratch
   ) throws(DiffeoError) -> (output: UnsafeMutablePointer<S>, tape: Tape) {
-    let lanes = places * stride
-    let output = try scratch.take(outputs * lanes, of: S.self)
+    let output = try scratch.take(outputs * places * stride, of: S.self)
     let mark = scratch.mark
+    let bytes = hiddenNumbers * stride * MemoryLayout<S>.stride
+    let keeps = recording && scratch.bytesInUse + bytes <= Self.mostKept
     let side = try newSide(given, stride, scratch)
+    let tapes = try begin(input, side: side, output: output, keeping: keeps ? .units : .nothing, stride, scratch)
+    if !keeps { scratch.release(to: mark) }
+    return (output, Tape(input: input, context: given, runs: keeps ? tapes : nil))
+  }
+
+  /// What is left in scratch memory of all runs.
+  private enum Kept {
+    case nothing
+    /// Maps between them.
+    case maps
+    /// And their hidden units.
+    case units
+  }
+
+  /// Takes a map through the runs; without a place for the output not through the last one.
+  private func begin(
+    _ input: UnsafePointer<S>, side: UnsafePointer<S>?, output: UnsafeMutablePointer<S>?, keeping kept: Kept,
+    _ stride: Int, _ scratch: Scratch
+  ) throws(DiffeoError) -> UnsafePointer<RunTape> {
+    let tapes = try scratch.take(runCount, of: RunTape.self)
     var state = input
     var own: UnsafeMutablePointer<S>?
     for i in 0..<runCount {
-      let (run, link) = (runs[i], links[runs[i].last])
+      let (run, isLast) = (runs[i], i == runCount - 1)
       let read = try activated(run, state, stride, scratch)
-      let target: UnsafeMutablePointer<S>
-      if i == runCount - 1 {
-        target = output
-      } else if run.skips, run.activates, let own {
-        // What it reads is another map.
-        target = own
-      } else {
-        target = try scratch.take(link.outputs * lanes)
+      var target = isLast ? output : nil
+      // What it reads is another map.
+      if !isLast, kept == .nothing, run.skips, run.activates { target = own }
+      if !isLast, target == nil { target = try scratch.take(links[run.last].outputs * places * stride) }
+      guard let target else {
+        tapes[i] = RunTape(state: state, read: read, buffers: nil)
+        break
       }
-      try self.run(run, state, read, target, side: i == 0 ? side : nil, stride, scratch)
+      let buffers = try self.run(
+        run, state, read, target, side: i == 0 ? side : nil, keeps: kept == .units, stride, scratch)
+      tapes[i] = RunTape(state: state, read: read, buffers: buffers)
       state = UnsafePointer(target)
       own = target
     }
-    scratch.release(to: mark)
-    return (output, Tape(input: input, context: given))
+    return UnsafePointer(tapes)
   }
 
   /// What the context adds to the first sums, [outputs of the first link][stride].
@@ -217,29 +256,32 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     return UnsafePointer(active)
   }
 
-  /// state: what is added, of a run that skips; it may be the target.
+  /// state: what is added, of a run that skips; it may be the target. Gives what has the hidden units, if they are kept.
   private func run(
     _ run: Run, _ state: UnsafePointer<S>, _ input: UnsafePointer<S>, _ target: UnsafeMutablePointer<S>,
-    side: UnsafePointer<S>?, _ stride: Int, _ scratch: Scratch
-  ) throws(DiffeoError) {
+    side: UnsafePointer<S>?, keeps: Bool, _ stride: Int, _ scratch: Scratch
+  ) throws(DiffeoError) -> Buffers? {
     let mark = scratch.mark
     let last = links[run.last]
-    let chunks = LaneChunks(
-      places: places, stride: stride, lanes: S.kernels.tileRows, wholeVectors: true, S.self)
+    let lanes = keeps ? LaneChunks.summedLanes : S.kernels.tileRows
+    let chunks = LaneChunks(places: places, stride: stride, lanes: lanes, wholeVectors: true, S.self)
     if last.addsUp { begin(last, run.skips ? state : nil, target, stride) }
-    let buffers = try Buffers(self, run, chunks, scratch)
+    let buffers = try Buffers(self, run, chunks, keeps: keeps, scratch)
     for i in 0..<chunks.count {
       let range = chunks.range(i)
       let these = range.lowerBound / stride..<range.upperBound / stride
-      computeUnits(run, these, input, side: side, buffers, stride)
-      let result = buffers.units(run.last - run.first).after
+      gather(run, these, input, buffers, stride)
+      multiply(run, run.first...run.last, piece: i, these, side: side, buffers, stride)
+      let result = buffers.units(run.last - run.first, piece: i).after
       if last.addsUp {
         last.neighbours.addUp(these, last.outputs, result, buffers.width, target, stride)
       } else {
         chunks.store(i, last.outputs, result, target)
       }
     }
+    if keeps { return buffers }
     scratch.release(to: mark)
+    return nil
   }
 
   /// The biases, what is outside of the map, and the state before.
@@ -267,45 +309,62 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
   }
 
   /// Of a piece of the lanes: what the first link gathers, and the units of each link, before and after the activation.
-  private struct Buffers {
+  fileprivate struct Buffers: BitwiseCopyable {
     let width: Int
     let gathered: UnsafeMutablePointer<S>
     private let pairs: UnsafeMutablePointer<Pair>
 
     struct Pair: BitwiseCopyable {
-      let before: UnsafeMutablePointer<S>
-      let after: UnsafeMutablePointer<S>
+      fileprivate(set) var before: UnsafeMutablePointer<S>
+      fileprivate(set) var after: UnsafeMutablePointer<S>
+      /// To those of the next piece: 0 where it takes the same memory.
+      fileprivate let step: Int
     }
 
-    init(_ network: Convolution, _ run: Run, _ chunks: LaneChunks, _ scratch: Scratch) throws(DiffeoError) {
+    /// keeps: the hidden units of all pieces.
+    fileprivate init(
+      _ network: Convolution, _ run: Run, _ chunks: LaneChunks, keeps: Bool = false, _ scratch: Scratch
+    ) throws(DiffeoError) {
       width = chunks.width
       let size = { (count: Int, width: Int) in PackedMatrix<S>.padded(count) * width }
       gathered = try scratch.take(size(network.links[run.first].matrix.inputs, width))
       gathered.update(repeating: 0, count: network.links[run.first].matrix.inputs * width)
       pairs = try scratch.take(run.last - run.first + 1)
       for i in run.first...run.last {
-        let after = try scratch.take(size(network.links[i].matrix.outputs, width), of: S.self)
+        let (size, isHidden) = (size(network.links[i].matrix.outputs, width), i < run.last)
+        let pieces = keeps && isHidden ? chunks.count : 1
+        let after = try scratch.take(size * pieces, of: S.self)
         let before =
-          i < run.last && network.activation.needsInput
-          ? try scratch.take(size(network.links[i].matrix.outputs, width), of: S.self) : after
-        pairs[i - run.first] = Pair(before: before, after: after)
+          isHidden && network.activation.needsInput ? try scratch.take(size * pieces, of: S.self) : after
+        pairs[i - run.first] = Pair(before: before, after: after, step: pieces > 1 ? size : 0)
       }
     }
 
-    func units(_ i: Int) -> Pair { pairs[i] }
+    func units(_ i: Int, piece: Int) -> Pair {
+      var pair = pairs[i]
+      pair.before += piece * pair.step
+      pair.after += piece * pair.step
+      return pair
+    }
   }
 
-  /// All of a run but for the adding up.
-  private func computeUnits(
-    _ run: Run, _ places: Range<Int>, _ input: UnsafePointer<S>, side: UnsafePointer<S>?, _ buffers: Buffers,
-    _ stride: Int
+  private func gather(
+    _ run: Run, _ places: Range<Int>, _ input: UnsafePointer<S>, _ buffers: Buffers, _ stride: Int
   ) {
-    let (first, width) = (links[run.first], buffers.width)
+    let first = links[run.first]
     first.neighbours.gather(
-      places, first.inputs, input, stride, outside: first.border, buffers.gathered, width)
+      places, first.inputs, input, stride, outside: first.border, buffers.gathered, buffers.width)
+  }
+
+  /// The first links of a run, of what is gathered of a piece, but for the adding up.
+  private func multiply(
+    _ run: Run, _ these: some Sequence<Int>, piece: Int, _ places: Range<Int>, side: UnsafePointer<S>?,
+    _ buffers: Buffers, _ stride: Int
+  ) {
+    let width = buffers.width
     var read = UnsafePointer(buffers.gathered)
-    for i in run.first...run.last {
-      let (matrix, units) = (links[i].matrix, buffers.units(i - run.first))
+    for i in these {
+      let (matrix, units) = (links[i].matrix, buffers.units(i - run.first, piece: piece))
       let side = i == run.first ? side : nil
       let activates = i < run.last
       let raises = activates && activation == .relu && side == nil
@@ -339,25 +398,20 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
       gSide = try scratch.take(count, of: S.self)
       gSide?.update(repeating: 0, count: count)
     }
-    // The maps between the runs, again.
-    let states = try scratch.take(runCount, of: UnsafePointer<S>.self)
-    let read = try scratch.take(runCount, of: UnsafePointer<S>.self)
-    states[0] = tape.input
-    for i in 0..<runCount {
-      read[i] = try activated(runs[i], states[i], stride, scratch)
-      if i == runCount - 1 { break }
-      let target = try scratch.take(links[runs[i].last].outputs * lanes, of: S.self)
-      try run(runs[i], states[i], read[i], target, side: i == 0 ? side : nil, stride, scratch)
-      states[i + 1] = UnsafePointer(target)
-    }
+    let tapes =
+      if let kept = tape.runs {
+        kept
+      } else {
+        try begin(tape.input, side: side, output: nil, keeping: .maps, stride, scratch)
+      }
     var g = gOutput
     for i in (0..<runCount).reversed() {
       let run = runs[i]
       let count = links[run.first].inputs * lanes
       let gRead = i == 0 ? gInput : try scratch.take(count)
       gRead.update(repeating: 0, count: count)
-      try pull(run, read[i], g, gRead, side: i == 0 ? side : nil, gSide: i == 0 ? gSide : nil, adjoint)
-      if run.activates { S.kernels.activatePullback(activation, count, states[i], read[i], gRead) }
+      try pull(run, tapes[i], g, gRead, side: i == 0 ? side : nil, gSide: i == 0 ? gSide : nil, adjoint)
+      if run.activates { S.kernels.activatePullback(activation, count, tapes[i].state, tapes[i].read, gRead) }
       if run.skips { S.kernels.add(count, g, gRead) }
       g = UnsafePointer(gRead)
     }
@@ -374,7 +428,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
 
   /// Adds to gInput and gSide.
   private func pull(
-    _ run: Run, _ input: UnsafePointer<S>, _ gOutput: UnsafePointer<S>, _ gInput: UnsafeMutablePointer<S>,
+    _ run: Run, _ tape: RunTape, _ gOutput: UnsafePointer<S>, _ gInput: UnsafeMutablePointer<S>,
     side: UnsafePointer<S>?, gSide: UnsafeMutablePointer<S>?, _ adjoint: Adjoint<S>
   ) throws(DiffeoError) {
     let (stride, scratch, sink) = (adjoint.stride, adjoint.scratch, adjoint.sink)
@@ -382,9 +436,8 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     let (chunks, first, last) = (
       LaneChunks(places: places, stride: stride, wholeVectors: true, S.self), links[run.first], links[run.last]
     )
-    let (buffers, gradients) = (
-      try Buffers(self, run, chunks, scratch), try Buffers(self, run, chunks, scratch)
-    )
+    let gradients = try Buffers(self, run, chunks, scratch)
+    let buffers = if let kept = tape.buffers { kept } else { try Buffers(self, run, chunks, scratch) }
     let width = buffers.width
     let sums = try scratch.take(run.last - run.first + 1, of: LaneSums<S>.self)
     if sink != nil { for i in run.first...run.last { sums[i - run.first] = try LaneSums(links[i].matrix, scratch) } }
@@ -392,19 +445,20 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     for i in 0..<chunks.count {
       let range = chunks.range(i)
       let these = range.lowerBound / stride..<range.upperBound / stride
-      computeUnits(run, these, input, side: side, buffers, stride)
-      let gLast = gradients.units(run.last - run.first).after
+      gather(run, these, tape.read, buffers, stride)
+      if tape.buffers == nil { multiply(run, run.first..<run.last, piece: i, these, side: side, buffers, stride) }
+      let gLast = gradients.units(run.last - run.first, piece: i).after
       if last.addsUp {
         last.neighbours.gather(these, last.outputs, gOutput, stride, gLast, width)
       } else {
         chunks.load(i, last.outputs, gOutput, gLast)
       }
       for j in (run.first...run.last).reversed() {
-        let (matrix, g) = (links[j].matrix, gradients.units(j - run.first).after)
+        let (matrix, g) = (links[j].matrix, gradients.units(j - run.first, piece: i).after)
         let isFirst = j == run.first
-        let read = isFirst ? buffers.gathered : buffers.units(j - 1 - run.first).after
+        let read = isFirst ? buffers.gathered : buffers.units(j - 1 - run.first, piece: i).after
         if j < run.last {
-          let units = buffers.units(j - run.first)
+          let units = buffers.units(j - run.first, piece: i)
           S.kernels.activatePullback(activation, matrix.outputs * width, units.before, units.after, g)
         }
         if isFirst, let gSide {
@@ -413,7 +467,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
           }
         }
         if sink != nil { try sums[j - run.first].add(g, read, lanes: range.count, width: width, scratch) }
-        matrix.pull(g, isFirst ? gradients.gathered : gradients.units(j - 1 - run.first).after, width)
+        matrix.pull(g, isFirst ? gradients.gathered : gradients.units(j - 1 - run.first, piece: i).after, width)
       }
       first.neighbours.addUp(these, inputs, gradients.gathered, width, gInput, stride)
     }

@@ -144,6 +144,11 @@ struct ConvolutionSpec: Equatable, Sendable {
     return links
   }
 
+  /// Numbers of the hidden maps of an image, about, that a pullback wants.
+  var hiddenNumbers: Int {
+    links.dropLast().reduce(0) { $0 + $1.outputs } * height * width * (conventions.activation.needsInput ? 2 : 1)
+  }
+
   /// Of what the context is added to.
   var contextOutputs: Int { links[0].outputs }
 

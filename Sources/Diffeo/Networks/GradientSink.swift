@@ -64,22 +64,15 @@ struct OuterOperands<S: Scalar>: BitwiseCopyable {
   private let layer: DenseLayer<S>
   private let rows: Int
   private let d: UnsafePointer<S>
+  private let stride: Int
   private let blocks: UnsafeMutablePointer<S>
 
-  /// rows: at most outerStride.
   init(
     _ layer: DenseLayer<S>, _ d: UnsafePointer<S>, _ x: UnsafePointer<S>, _ rows: Int, _ stride: Int,
     _ scratch: Scratch
   ) throws(DiffeoError) {
     self.layer = layer
-    self.rows = rows
-    if stride == outerStride {
-      self.d = d
-    } else {
-      let copy = try scratch.take(layer.outputs * outerStride, of: S.self)
-      for o in 0..<layer.outputs { (copy + o * outerStride).update(from: d + o * stride, count: rows) }
-      self.d = UnsafePointer(copy)
-    }
+    (self.rows, self.d, self.stride) = (rows, d, stride)
     let width = S.kernels.outerColumns
     blocks = try scratch.take((layer.inputs + width - 1) / width * width * rows)
     for k in Swift.stride(from: 0, to: layer.inputs, by: width) {
@@ -88,6 +81,6 @@ struct OuterOperands<S: Scalar>: BitwiseCopyable {
   }
 
   func multiply(into sums: UnsafeMutablePointer<S>, adds: Bool) {
-    S.kernels.outer(rows, d, layer.outputs, layer.limits, blocks, layer.inputs, sums, layer.inputs, adds)
+    S.kernels.outer(rows, d, stride, layer.outputs, layer.limits, blocks, layer.inputs, sums, layer.inputs, adds)
   }
 }

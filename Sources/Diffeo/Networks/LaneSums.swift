@@ -34,10 +34,7 @@ struct LaneSums<S: Scalar>: BitwiseCopyable {
     if layer.hasBias { S.kernels.rowSums(layer.outputs, d, width, lanes, bias, true) }
     if layer.inputs == 0 { return }
     let mark = scratch.mark
-    for first in Swift.stride(from: 0, to: lanes, by: outerStride) {
-      try OuterOperands(layer, d + first, x + first, min(outerStride, lanes - first), width, scratch)
-        .multiply(into: weights, adds: true)
-    }
+    try OuterOperands(layer, d, x, lanes, width, scratch).multiply(into: weights, adds: true)
     scratch.release(to: mark)
   }
 

@@ -23,7 +23,7 @@ struct BestWeights<S: Scalar>: Resumable {
   @discardableResult
   mutating func judge(_ candidate: ParameterVector<S>, score: Double, epoch: Int) -> Bool {
     // Without validation the score is of the steps before the last, which may have ruined the weights.
-    guard score.isBetter(than: self.score), (0..<candidate.count).allSatisfy({ candidate.pointer[$0].isFinite }) else {
+    guard score.isBetter(than: self.score), firstNotFinite(candidate.pointer, count: candidate.count) == nil else {
       return false
     }
     self.score = score

@@ -47,7 +47,7 @@ final class DataSet<S: Scalar>: @unchecked Sendable {
   static func checkFinite(
     _ values: UnsafePointer<S>, _ name: String, _ range: Range<Int>, _ columns: Int
   ) throws(DiffeoError) {
-    for i in 0..<range.count * columns where !values[i].isFinite {
+    if let i = firstNotFinite(values, count: range.count * columns) {
       throw DiffeoError(
         .numeric, "\(name) has \(values[i]) at row \(range.lowerBound + i / columns), column \(i % columns)")
     }

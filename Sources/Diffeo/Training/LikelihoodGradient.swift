@@ -67,9 +67,13 @@ final class LikelihoodGradient<S: Scalar> {
   /// system ends.
   private static func checkMemory(_ spec: FlowSpec, threads: Int) throws(DiffeoError) {
     if !spec.isImage { return }
-    // The input of a layer, and of a coupling the outputs of its network and what the map makes of them.
-    let numbers = spec.layers.reduce(0) { $0 + ($1.spec is ConvolutionalCouplingSpec ? 3 : 1) * spec.dim }
-    let bytes = Double(numbers) * Double(Tiling.imageRows * MemoryLayout<S>.stride * threads)
+    // The input of a layer, and of a coupling the outputs of its network and what the map makes of them; hidden maps as
+    // far as they are kept.
+    let couplings = spec.layers.compactMap { $0.spec as? ConvolutionalCouplingSpec }
+    let numbers = (spec.layers.count + 2 * couplings.count) * spec.dim
+    let hidden = couplings.reduce(0) { $0 + $1.network.hiddenNumbers }
+    let rowBytes = Double(Tiling.imageRows * MemoryLayout<S>.stride)
+    let bytes = (Double(numbers) * rowBytes + min(Double(hidden) * rowBytes, Double(Convolution<S>.mostKept))) * Double(threads)
     let memory = Double(sysconf(Int32(_SC_PHYS_PAGES))) * Double(sysconf(Int32(_SC_PAGESIZE)))
     guard bytes < memory else {
       let gibibytes = { (value: Double) in "\((value / 0x1p30 * 10).rounded() / 10) GiB" }
