@@ -73,8 +73,13 @@ final class Model<S: Scalar>: @unchecked Sendable {
   }
 
   /// Of a tile of so many rows, over which sums run that show in the results. Where places are lanes as well these are
-  /// summed in pieces: so it is the same for all kernels there.
-  func sumStride(_ rows: Int) -> Int { isImage ? Tiling.imageRows : Tiling.wholeVectors(rows, S.self) }
+  /// summed in pieces: so it is the same for all kernels there, and a power of two, few of which are padding.
+  func sumStride(_ rows: Int) -> Int {
+    if !isImage { return Tiling.wholeVectors(rows, S.self) }
+    var stride = 1
+    while stride < rows { stride *= 2 }
+    return stride
+  }
 
   /// A pass for a tile whose x and context the caller fills in, raw, before it calls begin.
   func newPass(_ stride: Int, recording: Bool, _ scratch: Scratch) throws(DiffeoError) -> Pass<S> {

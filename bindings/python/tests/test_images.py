@@ -596,3 +596,25 @@ def test_defaults_are_those_of_the_library():
             diffeo._abi.create(diffeo._abi.Flow, getattr(diffeo._abi.lib, f"diffeo_{name}_create"), options)
         )
         assert str(theirs) == str(getattr(diffeo, name)((1, 16, 16)))
+
+
+# ------------------------------------------------------------------------------------------------------ pullbacks
+
+
+@pytest.mark.parametrize("options", [{}, {"blocks": "residual"}, {"blocks": "preactivation", "activation": "gelu"}])
+def test_hidden_maps_are_kept_or_made_again_with_the_same_bits(options):
+    """Of sixteen images they are more than the library keeps (256 MiB), of one they are not."""
+    shape, rows, hidden = (2, 128, 128), 16, 280
+    if options:
+        hidden, options = (72, 72), options | {"kernels": (1, 1, 1)}
+    flow = diffeo.Spec(shape=shape).add_image_coupling(hidden, **options).build(seed=1)
+    parameters = flow.parameters()
+    flow = flow.with_parameters(parameters + 0.01 * RNG.normal(size=len(parameters)).astype(np.float32))
+    x = RNG.normal(size=(rows, *shape)).astype(np.float32)
+    weights = RNG.normal(size=rows).astype(np.float32)
+    together = flow.log_prob_vjp(x, g_log_prob=weights)
+    alone = [flow.log_prob_vjp(x[i : i + 1], g_log_prob=weights[i : i + 1]) for i in range(rows)]
+    np.testing.assert_array_equal(together.rows, np.concatenate([g.rows for g in alone]))
+    total = np.sum([g.parameters for g in alone], axis=0, dtype=float)
+    scale = np.abs(total).max()
+    np.testing.assert_allclose(together.parameters / scale, total / scale, atol=1e-4)
