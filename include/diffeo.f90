@@ -1660,6 +1660,13 @@ module diffeo
       real(c_double), value :: rate
       integer(c_int32_t) :: diffeo_trainer_set_learning_rate
     end function
+    function diffeo_trainer_set_workspace(trainer, workspace) bind(c, &
+        name='diffeo_trainer_set_workspace')
+      import
+      type(c_ptr), value :: trainer
+      type(c_ptr), value :: workspace
+      integer(c_int32_t) :: diffeo_trainer_set_workspace
+    end function
     function diffeo_trainer_finished(trainer) bind(c, name='diffeo_trainer_finished')
       import
       type(c_ptr), value :: trainer
@@ -1796,6 +1803,12 @@ module diffeo
       real(c_double), value :: rate
       integer(c_int32_t) :: diffeo_vi_set_learning_rate
     end function
+    function diffeo_vi_set_workspace(vi, workspace) bind(c, name='diffeo_vi_set_workspace')
+      import
+      type(c_ptr), value :: vi
+      type(c_ptr), value :: workspace
+      integer(c_int32_t) :: diffeo_vi_set_workspace
+    end function
     function diffeo_vi_finished(vi) bind(c, name='diffeo_vi_finished')
       import
       type(c_ptr), value :: vi
@@ -1870,6 +1883,13 @@ module diffeo
       type(c_ptr), value :: optimizer
       real(c_double), value :: rate
       integer(c_int32_t) :: diffeo_optimizer_set_learning_rate
+    end function
+    function diffeo_optimizer_set_workspace(optimizer, workspace) bind(c, &
+        name='diffeo_optimizer_set_workspace')
+      import
+      type(c_ptr), value :: optimizer
+      type(c_ptr), value :: workspace
+      integer(c_int32_t) :: diffeo_optimizer_set_workspace
     end function
     function diffeo_optimizer_current(optimizer, flow) bind(c, name='diffeo_optimizer_current')
       import

@@ -1049,6 +1049,12 @@ DIFFEO_API diffeo_status diffeo_trainer_report(const diffeo_trainer *trainer, di
 /* From the next step on, above 0; the schedule multiplies it. Between two steps: a schedule of your own. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_trainer_set_learning_rate(diffeo_trainer *trainer, double rate);
 
+/* Steps work in the threads of this workspace from now on, in place of the trainer's own (`threads` of the options): in
+ * those of the host, if it is hosted. A step is a call that the workspace serves. The trainer keeps it: its handle may be
+ * destroyed, but `user` of a hosted one has to stay. NULL: in its own again. The bits are the same. Errors: DIFFEO_ENOMEM, which leaves the trainer as it was, where
+ * so many threads of images would take more memory than there is. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_trainer_set_workspace(diffeo_trainer *trainer, diffeo_workspace *workspace);
+
 /* 1 when the training has finished, by itself or by a cancel, else 0; 1 for NULL. Since: 0.1 */
 DIFFEO_API int32_t diffeo_trainer_finished(const diffeo_trainer *trainer);
 
@@ -1191,6 +1197,7 @@ DIFFEO_API diffeo_status diffeo_vi_step_given_f64(diffeo_vi *vi, const double *c
 /* As diffeo_trainer_report and so on. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_vi_report(const diffeo_vi *vi, diffeo_variational_report *report);
 DIFFEO_API diffeo_status diffeo_vi_set_learning_rate(diffeo_vi *vi, double rate);
+DIFFEO_API diffeo_status diffeo_vi_set_workspace(diffeo_vi *vi, diffeo_workspace *workspace);
 DIFFEO_API int32_t diffeo_vi_finished(const diffeo_vi *vi);
 DIFFEO_API diffeo_status diffeo_vi_best(const diffeo_vi *vi, diffeo_flow **flow);
 DIFFEO_API diffeo_status diffeo_vi_current(const diffeo_vi *vi, diffeo_flow **flow);
@@ -1231,6 +1238,8 @@ DIFFEO_API diffeo_status diffeo_optimizer_report(const diffeo_optimizer *optimiz
 
 /* From the next step on, above 0; the schedule multiplies it. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_optimizer_set_learning_rate(diffeo_optimizer *optimizer, double rate);
+/* As diffeo_trainer_set_workspace. Since: 0.2 */
+DIFFEO_API diffeo_status diffeo_optimizer_set_workspace(diffeo_optimizer *optimizer, diffeo_workspace *workspace);
 
 /* A new flow with the weights as they are now: what the next gradient is taken of. And one with their moving average
  * (DIFFEO_ESTATE with ema_decay 0). Errors: DIFFEO_ENUMERIC for weights that are not finite. Since: 0.2 */

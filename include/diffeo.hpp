@@ -1712,6 +1712,8 @@ class trainer : public detail::handle<diffeo_trainer, diffeo_trainer_destroy> {
   }
   bool finished() const { return diffeo_trainer_finished(get()); }
   void set_learning_rate(double rate) { check(diffeo_trainer_set_learning_rate(get(), rate)); }
+  /* Steps work in its threads from now on; a hosted one has to stay. */
+  void set_workspace(workspace &with) { check(diffeo_trainer_set_workspace(get(), with.get())); }
   flow best() const {
     return flow(detail::made<diffeo_flow>([&](auto **flow) { return diffeo_trainer_best(get(), flow); }));
   }
@@ -1787,6 +1789,8 @@ class vi : public detail::handle<diffeo_vi, diffeo_vi_destroy> {
   }
   bool finished() const { return diffeo_vi_finished(get()); }
   void set_learning_rate(double rate) { check(diffeo_vi_set_learning_rate(get(), rate)); }
+  /* As of a trainer. */
+  void set_workspace(workspace &with) { check(diffeo_vi_set_workspace(get(), with.get())); }
   flow best() const {
     return flow(detail::made<diffeo_flow>([&](auto **flow) { return diffeo_vi_best(get(), flow); }));
   }
@@ -1865,6 +1869,8 @@ class optimizer : public detail::handle<diffeo_optimizer, diffeo_optimizer_destr
     return report;
   }
   void set_learning_rate(double rate) { check(diffeo_optimizer_set_learning_rate(get(), rate)); }
+  /* As of a trainer. */
+  void set_workspace(workspace &with) { check(diffeo_optimizer_set_workspace(get(), with.get())); }
   flow current() const {
     return flow(detail::made<diffeo_flow>([&](auto **flow) { return diffeo_optimizer_current(get(), flow); }));
   }

@@ -70,6 +70,13 @@ public func diffeo_optimizer_set_learning_rate(_ optimizer: OpaquePointer?, _ ra
   boundary { () throws(DiffeoError) in try OptimizerHandle.from(optimizer).optimizer.setLearningRate(rate) }
 }
 
+@implementation @_cdecl("diffeo_optimizer_set_workspace")
+public func diffeo_optimizer_set_workspace(_ optimizer: OpaquePointer?, _ workspace: OpaquePointer?) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try OptimizerHandle.from(optimizer).optimizer.use(workspace == nil ? nil : Workspace.from(workspace))
+  }
+}
+
 @implementation @_cdecl("diffeo_optimizer_current")
 public func diffeo_optimizer_current(
   _ optimizer: OpaquePointer?, _ flow: UnsafeMutablePointer<OpaquePointer?>?

@@ -118,6 +118,13 @@ public func diffeo_trainer_set_learning_rate(_ trainer: OpaquePointer?, _ rate: 
   boundary { () throws(DiffeoError) in try TrainerHandle.from(trainer).trainer.setLearningRate(rate) }
 }
 
+@implementation @_cdecl("diffeo_trainer_set_workspace")
+public func diffeo_trainer_set_workspace(_ trainer: OpaquePointer?, _ workspace: OpaquePointer?) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try TrainerHandle.from(trainer).trainer.use(workspace == nil ? nil : Workspace.from(workspace))
+  }
+}
+
 @implementation @_cdecl("diffeo_trainer_finished")
 public func diffeo_trainer_finished(_ trainer: OpaquePointer?) -> Int32 {
   guard let handle = try? TrainerHandle.from(trainer) else { return 1 }

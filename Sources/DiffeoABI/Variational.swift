@@ -114,6 +114,13 @@ public func diffeo_vi_set_learning_rate(_ vi: OpaquePointer?, _ rate: Double) ->
   boundary { () throws(DiffeoError) in try VariationalHandle.from(vi).training.setLearningRate(rate) }
 }
 
+@implementation @_cdecl("diffeo_vi_set_workspace")
+public func diffeo_vi_set_workspace(_ vi: OpaquePointer?, _ workspace: OpaquePointer?) -> diffeo_status {
+  boundary { () throws(DiffeoError) in
+    try VariationalHandle.from(vi).training.use(workspace == nil ? nil : Workspace.from(workspace))
+  }
+}
+
 @implementation @_cdecl("diffeo_vi_finished")
 public func diffeo_vi_finished(_ vi: OpaquePointer?) -> Int32 {
   guard let handle = try? VariationalHandle.from(vi) else { return 1 }

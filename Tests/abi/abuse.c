@@ -957,6 +957,7 @@ static void targets(void) {
   REFUSED(DIFFEO_EINVAL, "vi", D.vi_step_given_f64(NULL, context, NULL, &report));
   REFUSED(DIFFEO_EINVAL, "vi", D.vi_report(NULL, &report));
   REFUSED(DIFFEO_EINVAL, "vi", D.vi_set_learning_rate(NULL, 1));
+  REFUSED(DIFFEO_EINVAL, "vi", D.vi_set_workspace(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "vi", D.vi_save(NULL, "x.h5"));
   REFUSED(DIFFEO_EINVAL, "vi", D.vi_load(NULL, "x.h5"));
   ISOLATED("a target that stops, and one that is nowhere finite") {
@@ -1023,6 +1024,7 @@ static void optimizers(void) {
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_step_f32(NULL, NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_report(NULL, &report));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_set_learning_rate(NULL, 1));
+  REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_set_workspace(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_save(NULL, "x.h5"));
   REFUSED(DIFFEO_EINVAL, "optimizer", D.optimizer_load(NULL, "x.h5"));
   ISOLATED("an optimizer of bad gradients") {
@@ -1261,6 +1263,7 @@ static void training_options(void) {
   REFUSED(DIFFEO_EINVAL, "path", D.trainer_load(trainer, NULL));
   REFUSED(DIFFEO_EIO, "/nowhere", D.trainer_load(trainer, "/nowhere/checkpoint.h5"));
   REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_set_learning_rate(NULL, 1));
+  REFUSED(DIFFEO_EINVAL, "trainer", D.trainer_set_workspace(NULL, NULL));
   REFUSED(DIFFEO_EINVAL, "rate is 0", D.trainer_set_learning_rate(trainer, 0));
   REFUSED(DIFFEO_EINVAL, "rate is", D.trainer_set_learning_rate(trainer, NAN));
 

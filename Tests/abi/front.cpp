@@ -438,6 +438,19 @@ static void training(const std::string &folder) {
   trained.parameters(a);
   again.best().parameters(b);
   CHECK(a == b && again.report().epoch == 3);
+
+  // In threads of the host's.
+  int asked = 0;
+  diffeo::workspace of_host = diffeo::workspace::hosted(2, [&](diffeo::job job, std::int32_t count) {
+    asked++;
+    for (std::int32_t i = count; i-- > 0;) job(i);
+  });
+  diffeo::trainer guest(start, x, options);
+  guest.set_workspace(of_host);
+  while (!guest.finished()) guest.step();
+  guest.current().parameters(a);
+  again.current().parameters(b);
+  CHECK(a == b && asked > 0);
   again.current().parameters(b);
 
   // Stopped, by an answer and by an exception.

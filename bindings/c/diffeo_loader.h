@@ -46,13 +46,13 @@
   X(rows_create_f32) X(rows_create_f64) X(rows_open) X(rows_destroy) X(rows_count) X(rows_dim) X(rows_context_dim) \
   X(flow_log_prob_file) X(flow_sample_file) X(train_options_init) X(trainer_create_f32) X(trainer_create_f64) \
   X(trainer_destroy) X(trainer_set_validation_f32) X(trainer_set_validation_f64) X(trainer_create_rows) \
-  X(trainer_set_validation_rows) X(trainer_step) X(trainer_report) X(trainer_set_learning_rate) X(trainer_finished) \
-  X(trainer_best) X(trainer_current) X(trainer_save) X(trainer_load) X(trainer_cancel) X(fit_f32) X(fit_f64) \
-  X(vi_options_init) X(vi_create_f32) X(vi_create_f64) X(vi_destroy) X(vi_step) X(vi_step_given_f32) \
-  X(vi_step_given_f64) X(vi_report) X(vi_set_learning_rate) X(vi_finished) X(vi_best) X(vi_current) X(vi_save) \
-  X(vi_load) X(vi_cancel) X(optimizer_create) X(optimizer_destroy) X(optimizer_step_f32) X(optimizer_step_f64) \
-  X(optimizer_report) X(optimizer_set_learning_rate) X(optimizer_current) X(optimizer_average) X(optimizer_save) \
-  X(optimizer_load)
+  X(trainer_set_validation_rows) X(trainer_step) X(trainer_report) X(trainer_set_learning_rate) \
+  X(trainer_set_workspace) X(trainer_finished) X(trainer_best) X(trainer_current) X(trainer_save) X(trainer_load) \
+  X(trainer_cancel) X(fit_f32) X(fit_f64) X(vi_options_init) X(vi_create_f32) X(vi_create_f64) X(vi_destroy) \
+  X(vi_step) X(vi_step_given_f32) X(vi_step_given_f64) X(vi_report) X(vi_set_learning_rate) X(vi_set_workspace) \
+  X(vi_finished) X(vi_best) X(vi_current) X(vi_save) X(vi_load) X(vi_cancel) X(optimizer_create) X(optimizer_destroy) \
+  X(optimizer_step_f32) X(optimizer_step_f64) X(optimizer_report) X(optimizer_set_learning_rate) \
+  X(optimizer_set_workspace) X(optimizer_current) X(optimizer_average) X(optimizer_save) X(optimizer_load)
 
 #define DIFFEO_MEMBER_(name) __typeof__(diffeo_##name) *name;
 typedef struct diffeo_api {

@@ -578,6 +578,7 @@ diffeo_status diffeo_trainer_set_validation_rows(diffeo_trainer *trainer, const 
 diffeo_status diffeo_trainer_step(diffeo_trainer *trainer, int64_t batches, diffeo_train_report *report);
 diffeo_status diffeo_trainer_report(const diffeo_trainer *trainer, diffeo_train_report *report);
 diffeo_status diffeo_trainer_set_learning_rate(diffeo_trainer *trainer, double rate);
+diffeo_status diffeo_trainer_set_workspace(diffeo_trainer *trainer, diffeo_workspace *workspace);
 int32_t diffeo_trainer_finished(const diffeo_trainer *trainer);
 diffeo_status diffeo_trainer_best(const diffeo_trainer *trainer, diffeo_flow **flow);
 diffeo_status diffeo_trainer_current(const diffeo_trainer *trainer, diffeo_flow **flow);
@@ -650,6 +651,7 @@ diffeo_status diffeo_vi_step_given_f64(diffeo_vi *vi, const double *context, dou
     diffeo_variational_report *report);
 diffeo_status diffeo_vi_report(const diffeo_vi *vi, diffeo_variational_report *report);
 diffeo_status diffeo_vi_set_learning_rate(diffeo_vi *vi, double rate);
+diffeo_status diffeo_vi_set_workspace(diffeo_vi *vi, diffeo_workspace *workspace);
 int32_t diffeo_vi_finished(const diffeo_vi *vi);
 diffeo_status diffeo_vi_best(const diffeo_vi *vi, diffeo_flow **flow);
 diffeo_status diffeo_vi_current(const diffeo_vi *vi, diffeo_flow **flow);
@@ -666,6 +668,7 @@ diffeo_status diffeo_optimizer_step_f64(diffeo_optimizer *optimizer, const doubl
     diffeo_train_report *report);
 diffeo_status diffeo_optimizer_report(const diffeo_optimizer *optimizer, diffeo_train_report *report);
 diffeo_status diffeo_optimizer_set_learning_rate(diffeo_optimizer *optimizer, double rate);
+diffeo_status diffeo_optimizer_set_workspace(diffeo_optimizer *optimizer, diffeo_workspace *workspace);
 diffeo_status diffeo_optimizer_current(const diffeo_optimizer *optimizer, diffeo_flow **flow);
 diffeo_status diffeo_optimizer_average(const diffeo_optimizer *optimizer, diffeo_flow **flow);
 diffeo_status diffeo_optimizer_save(const diffeo_optimizer *optimizer, const char *path);

@@ -25,6 +25,9 @@ package final class Workspace: @unchecked Sendable {
     self.loop = self.threads > 1 ? loop : nil
   }
 
+  /// Whether its jobs run in threads of the host's, perhaps one after the other: none may wait for a later one.
+  var isHosted: Bool { loop != nil }
+
   package func pin(_ processors: [Int]) throws(DiffeoError) { try team?.pin(processors) }
 
   deinit {

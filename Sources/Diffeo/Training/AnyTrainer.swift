@@ -60,6 +60,14 @@ package final class AnyTrainer: @unchecked Sendable {
     }
   }
 
+  /// Steps work in these threads; nil: in its own again.
+  package func use(_ workspace: Workspace?) throws(DiffeoError) {
+    switch kind {
+    case .f32(let trainer): try trainer.use(workspace)
+    case .f64(let trainer): try trainer.use(workspace)
+    }
+  }
+
   package func cancel() { cancelled.store(true, ordering: .relaxed) }
 
   /// To be stored beside `best`.

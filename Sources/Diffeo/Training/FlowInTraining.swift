@@ -5,7 +5,8 @@ final class FlowInTraining<S: Scalar> {
   let parameters: ParameterVector<S>
   /// Prepared from the parameters; to be prepared again when they change.
   let model: Model<S>
-  let workspace: Workspace
+  private(set) var workspace: Workspace
+  private let ownWorkspace: Workspace
   /// Where the training began.
   private let origin: Flow<S>
 
@@ -13,11 +14,15 @@ final class FlowInTraining<S: Scalar> {
   init(_ flow: Flow<S>, threads: Int, bothWays: Bool = false) throws(DiffeoError) {
     spec = flow.spec
     origin = flow
-    workspace = try Workspace(threads: threads)
+    ownWorkspace = try Workspace(threads: threads)
+    workspace = ownWorkspace
     parameters = try ParameterVector(copy: flow.parameters)
     model = try Model(spec, wholeVectors: !bothWays)
     model.prepare(parameters.pointer)
   }
+
+  /// From now on works in these threads; nil: in its own again.
+  func use(_ workspace: Workspace?) { self.workspace = workspace ?? ownWorkspace }
 
   /// Of the parameters that the training began with.
   var originFingerprint: UInt64 {

@@ -51,6 +51,8 @@ final class GivenGradients<S: Scalar> {
 
   func setLearningRate(_ rate: Double) { report.baseLearningRate = rate }
 
+  func use(_ workspace: Workspace?) { flow.use(workspace) }
+
   func current() throws(DiffeoError) -> Flow<S> { try flow.flow() }
 
   func average() throws(DiffeoError) -> Flow<S> {
@@ -122,6 +124,14 @@ package final class AnyOptimizer {
     switch kind {
     case .f32(let descent): descent.setLearningRate(rate)
     case .f64(let descent): descent.setLearningRate(rate)
+    }
+  }
+
+  /// Steps work in these threads; nil: in its own again.
+  package func use(_ workspace: Workspace?) {
+    switch kind {
+    case .f32(let descent): descent.use(workspace)
+    case .f64(let descent): descent.use(workspace)
     }
   }
 

@@ -7,8 +7,7 @@ import CLibrary
 /// Whatever is summed over rows is summed tile by tile in their order: the same bits for any number of threads.
 final class LikelihoodGradient<S: Scalar> {
   private let model: Model<S>
-  private let parameters: ParameterVector<S>
-  private let workspace: Workspace
+  private let flow: FlowInTraining<S>
   /// Of dropout.
   private let seed: UInt64
   private let sums: GradientSums<S>
@@ -16,7 +15,8 @@ final class LikelihoodGradient<S: Scalar> {
   private let maxTiles: Int
   private let tileRows: Int
   private let norms: [(layer: Int, norm: BatchNorm<S>)]
-  /// For each tile: memory, its state between stages, and sums over its rows where there is batch normalisation.
+  /// For each tile: memory, unless it goes alone, its state between stages, and sums over its rows where there is batch
+  /// normalisation.
   private let scratches: [Scratch]
   private let tiles: UnsafeMutablePointer<Tile?>
   private let statistics: UnsafeMutablePointer<Double>
@@ -28,8 +28,8 @@ final class LikelihoodGradient<S: Scalar> {
   private let pool = Pool()
 
   /// Images go through all layers by the tile: each has many times the numbers of the weights, and wants memory that the
-  /// next one can take over.
-  private var goesAlone: Bool { model.isImage && norms.isEmpty }
+  /// next one of the thread can take over.
+  private let goesAlone: Bool
 
   private struct Tile {
     var recording: Model<S>.Recording
@@ -46,15 +46,15 @@ final class LikelihoodGradient<S: Scalar> {
   /// Gives gradients to `gradient`, and running averages to the parameters of the flow. rows: of a minibatch, at most.
   init(_ flow: FlowInTraining<S>, _ gradient: ParameterVector<S>, rows: Int, seed: UInt64) throws(DiffeoError) {
     model = flow.model
-    parameters = flow.parameters
-    workspace = flow.workspace
+    self.flow = flow
     self.seed = seed
     tileRows = model.tileRows
     maxTiles = min(Tiling.minibatchRows / tileRows, Tiling.count(rows, tileRows: tileRows))
     sums = try GradientSums(flow.spec, model, into: gradient.pointer, masks: .inTurns)
-    try Self.checkMemory(flow.spec, threads: workspace.threads)
+    try Self.checkMemory(flow.spec, threads: flow.workspace.threads)
     norms = model.batchNorms
-    scratches = (0..<maxTiles).map { _ in Scratch() }
+    goesAlone = model.isImage && norms.isEmpty
+    scratches = goesAlone ? [] : (0..<maxTiles).map { _ in Scratch() }
     statisticsPerTile = norms.isEmpty ? 0 : 2 * flow.spec.dim
     statistics = try pool.take((maxTiles + 1) * statisticsPerTile)
     logProbs = try pool.take(maxTiles * tileRows)
@@ -65,7 +65,7 @@ final class LikelihoodGradient<S: Scalar> {
 
   /// Of images what the pullbacks want of all layers has the size of many images: rather an error than a host that the
   /// system ends.
-  private static func checkMemory(_ spec: FlowSpec, threads: Int) throws(DiffeoError) {
+  static func checkMemory(_ spec: FlowSpec, threads: Int) throws(DiffeoError) {
     if !spec.isImage { return }
     // The input of a layer, and of a coupling the outputs of its network and what the map makes of them; hidden maps as
     // far as they are kept.
@@ -106,7 +106,7 @@ final class LikelihoodGradient<S: Scalar> {
       try run(piece, weight: 1 / S(rows), adds: k > 0, load)
       for (i, row) in piece.enumerated() { score(row, logProbs[i], rowWeights[i]) }
     }
-    return try sums.finish(minibatch: number, workspace)
+    return try sums.finish(minibatch: number, flow.workspace)
   }
 
   private func run(
@@ -115,10 +115,12 @@ final class LikelihoodGradient<S: Scalar> {
     let count = Tiling.count(piece.count, tileRows: tileRows)
     sums.begin()
     if goesAlone {
-      return try eachThread(count) { tiles throws(DiffeoError) in
+      return try eachThread(count) { tiles, scratch throws(DiffeoError) in
         for i in tiles {
           let tile = stride(from: i, to: i + 1, by: 1)
-          self.tiles[i] = try begin(i, piece, load)
+          let mark = scratch.mark
+          defer { scratch.release(to: mark) }
+          self.tiles[i] = try begin(i, piece, scratch, load)
           try forward(tile, 0..<model.layerCount)
           try turn(tile, weight, adds)
           try pullback(tile, 0..<model.layerCount)
@@ -126,8 +128,11 @@ final class LikelihoodGradient<S: Scalar> {
       }
     }
     // Forwards: to the next batch normalisation, which is then set by all rows, and on from it.
-    try eachThread(count) { tiles throws(DiffeoError) in
-      for i in tiles { self.tiles[i] = try begin(i, piece, load) }
+    try eachThread(count) { tiles, _ throws(DiffeoError) in
+      for i in tiles {
+        scratches[i].releaseAll()
+        self.tiles[i] = try begin(i, piece, scratches[i], load)
+      }
       try forward(tiles, 0..<(norms.first?.layer ?? model.layerCount))
       if norms.isEmpty {
         try turn(tiles, weight, adds)
@@ -143,12 +148,12 @@ final class LikelihoodGradient<S: Scalar> {
       try sum(count) { tile, sums throws(DiffeoError) in
         norm.addSquares(tile.recording.pass.x, tile.recording.pass.stride, rows: tile.rows.count, sums)
       }
-      norm.setVariance(statistics, rows: piece.count, parameters.pointer)
+      norm.setVariance(statistics, rows: piece.count, flow.parameters.pointer)
       let next = k + 1 < norms.count ? norms[k + 1].layer : model.layerCount
-      try eachThread(count) { tiles throws(DiffeoError) in try forward(tiles, layer..<next) }
+      try eachThread(count) { tiles, _ throws(DiffeoError) in try forward(tiles, layer..<next) }
     }
     // And backwards.
-    try eachThread(count) { tiles throws(DiffeoError) in
+    try eachThread(count) { tiles, _ throws(DiffeoError) in
       try turn(tiles, weight, adds)
       try pullback(tiles, last.layer + 1..<model.layerCount)
     }
@@ -159,19 +164,20 @@ final class LikelihoodGradient<S: Scalar> {
       }
       norm.setGradients(statistics, rows: piece.count)
       let previous = k > 0 ? norms[k - 1].layer + 1 : 0
-      try eachThread(count) { tiles throws(DiffeoError) in try pullback(tiles, previous..<layer + 1) }
+      try eachThread(count) { tiles, _ throws(DiffeoError) in try pullback(tiles, previous..<layer + 1) }
     }
   }
 
   /// Tiles are dealt to the threads in turn: those that are added to a gradient one after the other get there one after
-  /// the other.
+  /// the other. A thread of the host's takes one after the other, so that all before it are under way.
   private typealias Share = StrideTo<Int>
 
-  private func eachThread(_ count: Int, _ body: (Share) throws(DiffeoError) -> Void) throws(DiffeoError) {
-    let threads = min(count, workspace.threads)
-    try workspace.forEach(threads) { thread, _ throws(DiffeoError) in
+  private func eachThread(_ count: Int, _ body: (Share, Scratch) throws(DiffeoError) -> Void) throws(DiffeoError) {
+    let workspace = flow.workspace
+    let shares = workspace.isHosted ? count : min(count, workspace.threads)
+    try workspace.forEach(shares) { share, scratch throws(DiffeoError) in
       do throws(DiffeoError) {
-        try body(stride(from: thread, to: count, by: threads))
+        try body(stride(from: share, to: count, by: shares), scratch)
       } catch {
         sums.fail()
         throw error
@@ -180,10 +186,9 @@ final class LikelihoodGradient<S: Scalar> {
   }
 
   private func begin(
-    _ i: Int, _ piece: Range<Int>, _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
+    _ i: Int, _ piece: Range<Int>, _ scratch: Scratch,
+    _ load: (Range<Int>, inout Pass<S>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) -> Tile {
-    let scratch = scratches[goesAlone ? i % workspace.threads : i]
-    scratch.releaseAll()
     let rows = Tiling.range(i, piece.count, tileRows: tileRows)
     var pass = try model.newPass(model.sumStride(rows.count), recording: true, scratch)
     pass.minibatch = number
@@ -252,7 +257,7 @@ final class LikelihoodGradient<S: Scalar> {
     _ count: Int, _ add: (Tile, UnsafeMutablePointer<Double>) throws(DiffeoError) -> Void
   ) throws(DiffeoError) {
     statistics.update(repeating: 0, count: (count + 1) * statisticsPerTile)
-    try workspace.forEach(count) { i, _ throws(DiffeoError) in
+    try flow.workspace.forEach(count) { i, _ throws(DiffeoError) in
       try add(tile(i), statistics + (i + 1) * statisticsPerTile)
     }
     for i in 1...count {

@@ -70,6 +70,12 @@ final class Trainer<S: Scalar> {
     if options.maxEpochs == 0 { report.state = .maxEpochs }
   }
 
+  /// Works in these threads from now on; nil: in its own again.
+  func use(_ workspace: Workspace?) throws(DiffeoError) {
+    if let workspace { try LikelihoodGradient<S>.checkMemory(spec, threads: workspace.threads) }
+    flow.use(workspace)
+  }
+
   // MARK: - Steps
 
   /// At most so many minibatches (0 or less: all that are left), not past the end of the epoch.

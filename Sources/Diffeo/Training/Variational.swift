@@ -41,6 +41,9 @@ package final class AnyVariational: @unchecked Sendable {
     training.setLearningRate(rate)
   }
 
+  /// Steps work in these threads; nil: in its own again.
+  package func use(_ workspace: Workspace?) { training.use(workspace) }
+
   package func cancel() { cancelled.store(true, ordering: .relaxed) }
 
   package var report: VariationalReport { training.report }
@@ -58,6 +61,7 @@ private protocol VariationalTraining: AnyObject {
   var report: VariationalReport { get }
   func step(_ steps: Int, cancelled: () -> Bool) throws(DiffeoError)
   func setLearningRate(_ rate: Double)
+  func use(_ workspace: Workspace?)
   func best() throws(DiffeoError) -> AnyFlow
   func current() throws(DiffeoError) -> AnyFlow
   func state() throws(DiffeoError) -> AnyTrainingState
@@ -129,6 +133,7 @@ final class Variational<S: Scalar, T: Scalar>: VariationalTraining, GivenContext
   }
 
   func setLearningRate(_ rate: Double) { trainer.report.baseLearningRate = rate }
+  func use(_ workspace: Workspace?) { trainer.flow.use(workspace) }
   func best() throws(DiffeoError) -> AnyFlow { try .of(trainer.bestFlow()) }
   func current() throws(DiffeoError) -> AnyFlow { try .of(trainer.currentFlow()) }
   func state() throws(DiffeoError) -> AnyTrainingState { try .of(trainer.state()) }

@@ -754,6 +754,7 @@ public final class Diffeo {
   public static native int diffeo_trainer_step(Pointer trainer, long batches, diffeo_train_report report);
   public static native int diffeo_trainer_report(Pointer trainer, diffeo_train_report report);
   public static native int diffeo_trainer_set_learning_rate(Pointer trainer, double rate);
+  public static native int diffeo_trainer_set_workspace(Pointer trainer, Pointer workspace);
   public static native int diffeo_trainer_finished(Pointer trainer);
   public static native int diffeo_trainer_best(Pointer trainer, PointerByReference flow);
   public static native int diffeo_trainer_current(Pointer trainer, PointerByReference flow);
@@ -771,6 +772,7 @@ public final class Diffeo {
   public static native int diffeo_vi_step_given_f64(Pointer vi, double[] context, double[] grad_context, diffeo_variational_report report);
   public static native int diffeo_vi_report(Pointer vi, diffeo_variational_report report);
   public static native int diffeo_vi_set_learning_rate(Pointer vi, double rate);
+  public static native int diffeo_vi_set_workspace(Pointer vi, Pointer workspace);
   public static native int diffeo_vi_finished(Pointer vi);
   public static native int diffeo_vi_best(Pointer vi, PointerByReference flow);
   public static native int diffeo_vi_current(Pointer vi, PointerByReference flow);
@@ -783,6 +785,7 @@ public final class Diffeo {
   public static native int diffeo_optimizer_step_f64(Pointer optimizer, double[] gradient, diffeo_train_report report);
   public static native int diffeo_optimizer_report(Pointer optimizer, diffeo_train_report report);
   public static native int diffeo_optimizer_set_learning_rate(Pointer optimizer, double rate);
+  public static native int diffeo_optimizer_set_workspace(Pointer optimizer, Pointer workspace);
   public static native int diffeo_optimizer_current(Pointer optimizer, PointerByReference flow);
   public static native int diffeo_optimizer_average(Pointer optimizer, PointerByReference flow);
   public static native int diffeo_optimizer_save(Pointer optimizer, String path);

@@ -666,6 +666,7 @@ extern "C" {
     pub fn diffeo_trainer_step(trainer: *mut diffeo_trainer, batches: i64, report: *mut diffeo_train_report) -> diffeo_status;
     pub fn diffeo_trainer_report(trainer: *const diffeo_trainer, report: *mut diffeo_train_report) -> diffeo_status;
     pub fn diffeo_trainer_set_learning_rate(trainer: *mut diffeo_trainer, rate: f64) -> diffeo_status;
+    pub fn diffeo_trainer_set_workspace(trainer: *mut diffeo_trainer, workspace: *mut diffeo_workspace) -> diffeo_status;
     pub fn diffeo_trainer_finished(trainer: *const diffeo_trainer) -> i32;
     pub fn diffeo_trainer_best(trainer: *const diffeo_trainer, flow: *mut *mut diffeo_flow) -> diffeo_status;
     pub fn diffeo_trainer_current(trainer: *const diffeo_trainer, flow: *mut *mut diffeo_flow) -> diffeo_status;
@@ -683,6 +684,7 @@ extern "C" {
     pub fn diffeo_vi_step_given_f64(vi: *mut diffeo_vi, context: *const f64, grad_context: *mut f64, report: *mut diffeo_variational_report) -> diffeo_status;
     pub fn diffeo_vi_report(vi: *const diffeo_vi, report: *mut diffeo_variational_report) -> diffeo_status;
     pub fn diffeo_vi_set_learning_rate(vi: *mut diffeo_vi, rate: f64) -> diffeo_status;
+    pub fn diffeo_vi_set_workspace(vi: *mut diffeo_vi, workspace: *mut diffeo_workspace) -> diffeo_status;
     pub fn diffeo_vi_finished(vi: *const diffeo_vi) -> i32;
     pub fn diffeo_vi_best(vi: *const diffeo_vi, flow: *mut *mut diffeo_flow) -> diffeo_status;
     pub fn diffeo_vi_current(vi: *const diffeo_vi, flow: *mut *mut diffeo_flow) -> diffeo_status;
@@ -695,6 +697,7 @@ extern "C" {
     pub fn diffeo_optimizer_step_f64(optimizer: *mut diffeo_optimizer, gradient: *const f64, report: *mut diffeo_train_report) -> diffeo_status;
     pub fn diffeo_optimizer_report(optimizer: *const diffeo_optimizer, report: *mut diffeo_train_report) -> diffeo_status;
     pub fn diffeo_optimizer_set_learning_rate(optimizer: *mut diffeo_optimizer, rate: f64) -> diffeo_status;
+    pub fn diffeo_optimizer_set_workspace(optimizer: *mut diffeo_optimizer, workspace: *mut diffeo_workspace) -> diffeo_status;
     pub fn diffeo_optimizer_current(optimizer: *const diffeo_optimizer, flow: *mut *mut diffeo_flow) -> diffeo_status;
     pub fn diffeo_optimizer_average(optimizer: *const diffeo_optimizer, flow: *mut *mut diffeo_flow) -> diffeo_status;
     pub fn diffeo_optimizer_save(optimizer: *const diffeo_optimizer, path: *const c_char) -> diffeo_status;
