@@ -5,8 +5,9 @@ python benchmarks/images.py --data FILE [--shape C,H,W] [--models NAME,...] [--m
 
 The file has `train`, `val` and `test`, bytes [n, pixels] or [n, C, H, W] (mnist_u8.h5 of Papamakarios' layout; --shape
 where rows are flat and not square). Every model has M minutes of processor time; a run that was stopped goes on where
-it was. What is kept is the best epoch by validation; test images are looked at only then. Results and curves are kept
-in benchmarks/results/images, and not run again; --write makes the table of docs/learning.md of them.
+it was, by what is in benchmarks/results/images. What is kept is the best epoch by validation; test images are looked at
+only then. Results and curves are kept in benchmarks/images.json, and not run again; --write makes the table of
+docs/learning.md of all of them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from report import Table, markdown, plain, write
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "benchmarks/results/images"
+KEPT = ROOT / "benchmarks/images.json"
 PAGE = ROOT / "docs/learning.md"
 
 COMMON: dict[str, Any] = {"batch_size": 64, "lr": 2e-3, "warmup_steps": 200, "ema_decay": 0.999, "patience": 0}
@@ -67,7 +69,7 @@ def run(name: str, images: Images, minutes: float, threads: int) -> dict[str, An
     options = dict(MODELS[name])
     make = getattr(diffeo, options.pop("make"))
     flow = make(images.train.shape[1:], seed=1, **options)
-    checkpoint, log = (CACHE / f"{images.name}-{name}.{kind}" for kind in ("h5", "json"))
+    checkpoint, log = (CACHE / f"{images.name}-{name}-{minutes:g}.{kind}" for kind in ("h5", "json"))
     curve: list[dict[str, float]] = json.loads(log.read_text())["curve"] if checkpoint.exists() else []
     spent = curve[-1]["minutes"] if curve else 0.0
     trainer = diffeo.Trainer(
@@ -97,24 +99,23 @@ def run(name: str, images: Images, minutes: float, threads: int) -> dict[str, An
             log.write_text(json.dumps({"curve": curve}))
     best = trainer.best
     bits = best.bits_per_dim(images.test, seed=1)
-    result = {
-        "model": name,
+    best.save(CACHE / f"{images.name}-{name}-{minutes:g}.flow.h5")
+    return {
         "data": images.name,
-        "curve": curve,
-        "parameters": int(best.trained_parameters().sum()),
+        "model": name,
+        "budget": minutes,
         "minutes": curve[-1]["minutes"],
+        "parameters": int(best.trained_parameters().sum()),
         "test": float(bits.mean()),
         "two_errors": float(2 * bits.std() / math.sqrt(len(bits))),
+        "curve": curve,
     }
-    log.write_text(json.dumps(result))
-    best.save(CACHE / f"{images.name}-{name}.flow.h5")
-    return result
 
 
 def table(results: list[dict[str, Any]]) -> Table:
-    """A line a model."""
+    """A line a run, the longest first."""
     lines = [["model", "parameters", "minutes of one core", "test bits", "±", "published"]]
-    for each in results:
+    for each in sorted(results, key=lambda each: (-each["budget"], each["test"])):
         published = PUBLISHED.get(each["model"]) if each["data"].startswith("mnist") else None
         lines.append([
             each["model"], f"{each['parameters']:,}", f"{each['minutes']:.0f}", f"{each['test']:.3f}",
@@ -135,14 +136,17 @@ def main() -> None:
     given = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     images = Images.read(given.data, given.shape, QUICK_IMAGES if given.quick else None)
-    results = []
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else []
+    results = [] if given.quick else [each for each in kept if each["data"] == images.name]
+    minutes = QUICK_MINUTES if given.quick else given.minutes
     for name in given.models.split(","):
-        known = CACHE / f"{images.name}-{name}.json"
-        if not given.quick and known.exists() and "test" in (result := json.loads(known.read_text())):
-            results.append(result)
+        known = any(each["model"] == name and each["budget"] == minutes for each in results)
+        if known or minutes <= 0:
             continue
-        if given.minutes > 0 or given.quick:
-            results.append(run(name, images, QUICK_MINUTES if given.quick else given.minutes, given.threads))
+        results.append(run(name, images, minutes, given.threads))
+        if not given.quick:
+            kept.append(results[-1])
+            KEPT.write_text(json.dumps(kept, indent=1) + "\n")
     print(plain(table(results)))
     if given.write:
         write(PAGE, {"images": markdown(table(results))})
