@@ -490,8 +490,8 @@ def test_an_index_of_pandas_is_no_column(tmp_path):
 
 def test_names_may_be_anything(tmp_path, capsys):
     """Commas, brackets, colons: the names of the file say where one ends."""
-    frame = pandas.DataFrame({"l, deg": PHI, "b [deg]": PHI[::-1].copy(), "λ:c": FRAME["n"], "a": PHI, "w,o": LABEL})
-    frame["w,o"] = frame["w,o"].map({"a": "red", "b": "green, dark", "c": "x"})
+    words = np.array(["red", "green, dark", "x"])[np.searchsorted(["a", "b", "c"], LABEL)]
+    frame = pandas.DataFrame({"l, deg": PHI, "b [deg]": -PHI, "λ:c": FRAME["n"], "a": 2 * PHI, "w,o": words})
     frame.to_csv(tmp_path / "data.csv", index=False)
     kinds = "λ:c:count,l, deg[rad]:angle , b [deg]:interval:-9:9,w,o:category:red|green, dark|x,a"
     assert run("fit", tmp_path / "data.csv", "-o", tmp_path / "f.h5", "--columns", kinds, *SMALL) == 0
