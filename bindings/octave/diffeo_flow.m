@@ -1,4 +1,5 @@
-## A flow: its file, or a new one by its name and options (dim, context_dim, transforms, seed).
+## A flow: its file, or a new one by its name and options: dim, context_dim, transforms, bins, hidden (widths of the
+## networks' layers), seed; features, outputs of an embedding network of the context, and embedding, its hidden widths.
 ##
 ##   flow = diffeo_flow ("flow.h5");  flow = diffeo_flow ("maf", struct ("dim", 2))
 ##   flow.dim ()

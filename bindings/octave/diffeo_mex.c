@@ -74,12 +74,28 @@ static double scalar(const mxArray *x, const char *name) {
   return number;
 }
 
-/* An option by its name, and where its number goes: to one of these. */
+/* An option by its name, and where its number goes, to one of these; or the hidden widths of a network. */
 struct option {
   const char *name;
   int64_t *whole;
   double *number;
+  diffeo_network_options *network;
 };
+
+/* Hidden layers of these widths, in memory of Octave's that ends with the call. */
+static void read_widths(const mxArray *value, const char *name, diffeo_network_options *network) {
+  char message[128];
+  if (!mxIsDouble(value) || mxIsComplex(value)) {
+    snprintf(message, sizeof message, "%s must be widths of layers", name);
+    fail("EINVAL", message);
+  }
+  const size_t count = mxGetNumberOfElements(value);
+  int64_t *widths = mxMalloc((count + 1) * sizeof *widths);
+  for (size_t i = 0; i < count; i++) widths[i] = (int64_t)mxGetPr(value)[i];
+  check(diffeo_network_options_init(network, sizeof *network));
+  network->hidden = widths;
+  network->hidden_count = (int64_t)count;
+}
 
 /* Those that the struct has; a field that is none of them is an error. */
 static void read_options(const mxArray *given, const struct option *options, size_t count) {
@@ -94,7 +110,9 @@ static void read_options(const mxArray *given, const struct option *options, siz
       snprintf(message, sizeof message, "there is no option '%s'", name);
       fail("EINVAL", message);
     }
-    if (options[i].whole)
+    if (options[i].network)
+      read_widths(value, name, options[i].network);
+    else if (options[i].whole)
       *options[i].whole = (int64_t)scalar(value, name);
     else if (mxIsNumeric(value) && mxGetNumberOfElements(value) == 1)
       *options[i].number = mxGetScalar(value);
@@ -122,13 +140,20 @@ static mxArray *create(const mxArray *kind, const mxArray *given) {
   diffeo_architecture_options options;
   check(diffeo_architecture_options_init(&options, sizeof options));
   int64_t seed = (int64_t)options.seed;
+  diffeo_network_options network = {0}, embedding = {0};
   const struct option known[] = {
-      {"dim", &options.dim, NULL},
-      {"context_dim", &options.context_dim, NULL},
-      {"transforms", &options.transforms, NULL},
-      {"seed", &seed, NULL},
+      {"dim", &options.dim, NULL, NULL},
+      {"context_dim", &options.context_dim, NULL, NULL},
+      {"transforms", &options.transforms, NULL, NULL},
+      {"bins", &options.bins, NULL, NULL},
+      {"hidden", NULL, NULL, &network},
+      {"features", &options.features, NULL, NULL},
+      {"embedding", NULL, NULL, &embedding},
+      {"seed", &seed, NULL, NULL},
   };
   read_options(given, known, sizeof known / sizeof *known);
+  if (network.struct_size) options.network = &network;
+  if (embedding.struct_size) options.embedding = &embedding;
   options.seed = (uint64_t)seed;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (strcmp(kinds[i].name, name)) continue;
@@ -146,13 +171,13 @@ static mxArray *fit(const diffeo_flow *flow, const mxArray *x, const mxArray *co
   check(diffeo_train_options_init(&options, sizeof options));
   int64_t seed = (int64_t)options.seed, threads = options.threads;
   const struct option known[] = {
-      {"max_epochs", &options.max_epochs, NULL},
-      {"batch_size", &options.batch_size, NULL},
-      {"patience", &options.patience, NULL},
-      {"learning_rate", NULL, &options.learning_rate},
-      {"validation_fraction", NULL, &options.validation_fraction},
-      {"seed", &seed, NULL},
-      {"threads", &threads, NULL},
+      {"max_epochs", &options.max_epochs, NULL, NULL},
+      {"batch_size", &options.batch_size, NULL, NULL},
+      {"patience", &options.patience, NULL, NULL},
+      {"learning_rate", NULL, &options.learning_rate, NULL},
+      {"validation_fraction", NULL, &options.validation_fraction, NULL},
+      {"seed", &seed, NULL, NULL},
+      {"threads", &threads, NULL, NULL},
   };
   read_options(given, known, sizeof known / sizeof *known);
   options.seed = (uint64_t)seed;

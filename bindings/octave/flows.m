@@ -33,6 +33,13 @@ conditional = conditional.fit (x, struct ("max_epochs", 1), i / 400);
 assert (size (conditional.log_prob (x, 0.5)), [400, 1]);
 assert (size (conditional.sample (3, 1, 0, 0.5)), [3, 2]);
 
+embedded = diffeo_flow ("maf", struct ("dim", 2, "context_dim", 1, "hidden", [16, 8], "features", 3, "embedding", 8));
+embedded = embedded.fit (x, struct ("max_epochs", 1), i / 400);
+embedded.save (path);
+assert (diffeo_flow (path).log_prob (x, 0.5), embedded.log_prob (x, 0.5));
+fails ("features", @() diffeo_flow ("maf", struct ("dim", 2, "context_dim", 1, "features", 70000)));
+fails ("hidden must be widths of layers", @() diffeo_flow ("maf", struct ("dim", 2, "hidden", "wide")));
+
 fails ("x has 3 columns, this flow has dim 2", @() trained.log_prob (ones (4, 3)));
 fails ("context has 2 columns, this flow has context_dim 1", @() conditional.log_prob (x, x));
 fails ("x is no matrix of real numbers", @() trained.log_prob ("text"));
@@ -40,7 +47,7 @@ fails ("nothing.h5", @() diffeo_flow ("nothing.h5"));
 fails ("there is no flow 'mad'", @() diffeo_flow ("mad", struct ("dim", 2)));
 fails ("batch_size", @() start.fit (x, struct ("batch_size", 0)));
 fails ("there is no option 'max_epoch'", @() start.fit (x, struct ("max_epoch", 1)));
-fails ("there is no option 'hidden'", @() diffeo_flow ("maf", struct ("dim", 2, "hidden", 8)));
+fails ("there is no option 'widths'", @() diffeo_flow ("maf", struct ("dim", 2, "widths", 8)));
 fails ("seed must be a whole number", @() start.fit (x, struct ("seed", -1)));
 fails ("threads", @() start.fit (x, struct ("threads", 2^32 + 1)));
 fails ("learning_rate must be a number", @() start.fit (x, struct ("learning_rate", "fast")));

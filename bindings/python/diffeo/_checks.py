@@ -122,8 +122,8 @@ def check(
                         _repeated(column) if known is None else None
                         for column, known in zip(sample, levels, strict=True)
                     ],
-                    "Where values repeat, a density grows without bound: let x_noise or add_dequantize blur them, or "
-                    "make them context.",
+                    "Where values repeat, a density grows without bound: say that they are counts or categories "
+                    "(diffeo.for_table), let x_noise or add_dequantize blur them, or make them context.",
                 )
             if is_scaled:
                 part.tell(

@@ -76,10 +76,10 @@ class Column(str):
             default if end is None else float(end) for end, default in zip((low, high), ends, strict=True)
         )
         self.levels = levels if self.values is None else len(self.values)
-        self._check()
+        self._check(one_end=(low is None) != (high is None))
         return self
 
-    def _check(self) -> None:
+    def _check(self, one_end: bool) -> None:
         wanted = {"positive": ("low",), "interval": ("low", "high"), "angle": ("low", "high")}
         for name in ("low", "high", "levels"):
             value = getattr(self, name)
@@ -90,6 +90,8 @@ class Column(str):
                 raise ValueError(f"column {str(self)!r}: the kind {self.kind!r} {problem}")
             if value is not None and not math.isfinite(value):
                 raise ValueError(f"column {str(self)!r}: {name} is {value}; it must be finite")
+        if self.kind == "angle" and one_end:
+            raise ValueError(f"column {str(self)!r}: a turn has two ends, low and high, or neither, and is -pi to pi")
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError(f"column {str(self)!r}: low is {self.low:g} and high {self.high:g}; it must be above low")
         if self.levels is not None and not 2 <= self.levels <= 1 << 20:
@@ -124,6 +126,8 @@ class Column(str):
             if kind == "category" and len(numbers) == 1:
                 levels = str(numbers[0])
                 more |= {"values": levels.split("|")} if "|" in levels else {"levels": int(levels)}
+            elif kind in ("angle", "interval") and len(numbers) == 1:
+                raise ValueError
             else:
                 more |= dict(zip(("low", "high"), map(float, numbers), strict=len(numbers) > 2))
         except ValueError:
@@ -257,14 +261,42 @@ def _encoded(values: Array, column: Column, name: str) -> Array:
 def codes(words: Any, column: Column, name: str) -> Array:
     """The numbers of words; those that are numbers already stay."""
     found = np.asarray(words)
-    if found.dtype.kind in "biuf" or not column.values:
-        return found.astype(float)
+    if found.dtype.kind not in "biufOUST":
+        raise InvalidArgumentError(f"{name} has {found.dtype} in column {str(column)!r}, which are no numbers")
     numbers = {word: float(i) for i, word in enumerate(column.values or ())}
-    rows = [i for i, word in enumerate(found) if not missing(word) and str(word) not in numbers]
+    if not numbers or (found.dtype.kind in "biuf" and not any(map(_as_number, numbers))):
+        return found.astype(float)
+    said = [word if missing(word) else _word(word) for word in found]
+    rows = [i for i, word in enumerate(said) if not missing(word) and word not in numbers]
     if rows:
-        text = f"{str(found[rows[0]])!r} in {listed(rows)}"
+        text = f"{said[rows[0]]!r} in {listed(rows)}"
         raise InvalidArgumentError(f"{name} has {text}, column {str(column)!r}, none of {', '.join(numbers)}")
-    return np.array([math.nan if missing(word) else numbers[str(word)] for word in found])
+    return np.array([math.nan if missing(word) else numbers[word] for word in said])
+
+
+def levels(words: Iterable[Any]) -> dict[str, Any]:
+    """What a category is of which these occur: so many levels, of numbers from 0 on, or values."""
+    found = {_word(word) for word in words if not missing(word)}
+    numbers = [_as_number(word) for word in found]
+    if all(number is not None and number >= 0 and number.is_integer() for number in numbers):
+        count = int(max(filter(None, numbers), default=0)) + 1
+        if count <= 2 * max(len(found), 1):
+            return {"levels": max(2, count)}
+    known = sorted(found, key=lambda word: (_as_number(word) is None, _as_number(word) or 0.0, word))
+    return {"values": known}
+
+
+def _word(value: Any) -> str:
+    """As text: a whole number in floating point is one."""
+    return f"{value:.0f}" if isinstance(value, (float, np.floating)) and value.is_integer() else str(value)
+
+
+def _as_number(word: str) -> float | None:
+    try:
+        found = float(word)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def missing(word: Any) -> bool:

@@ -327,7 +327,4 @@ def _with_values(x: Any, column: Column) -> Column:
     if column.kind != "category" or column.levels is not None:
         return column
     values: npt.NDArray[Any] = np.asarray(x[str(column)])
-    if values.dtype.kind in "biuf":
-        return column
-    words = sorted({str(value) for value in values if not _columns.missing(value)})
-    return Column.from_json(column.to_json() | {"values": words})
+    return Column.from_json(column.to_json() | _columns.levels(values.tolist()))

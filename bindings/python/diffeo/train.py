@@ -209,7 +209,7 @@ class History(Recorded):
         seconds = self.seconds[-1] if self.seconds else 0.0
         skipped = f", {self.skipped_steps} steps skipped" if self.skipped_steps else ""
         return (
-            f"{len(self)} epochs in {seconds:.1f} s, stopped by {self.stopped}; "
+            f"{len(self)} epoch{'' if len(self) == 1 else 's'} in {seconds:.1f} s, stopped by {self.stopped}; "
             f"best epoch {self.best_epoch}: {self.best_log_prob:.4f} nats a row{skipped}"
         )
 
@@ -411,7 +411,7 @@ class Trainer(Training[F, Report]):
                     _abi.Trainer, lib.diffeo_trainer_create_rows, flow._handle, byref(options), lazy.handle
                 )
             if counts:
-                part = _checks.Part("x", x, by_row(cast(Any, x)), None, None)
+                part = _checks.Part("x", x, by_row(cast(Any, x)), flow.columns, None)
                 _checks.check(str(flow), flow.dtype, part, None, noise=options.x_noise > 0, levels=flow.levels)
         else:
             data, given = flow._inputs(x, context, names=names, many=True, in_training=True)
@@ -432,7 +432,7 @@ class Trainer(Training[F, Report]):
             _checks.check(
                 str(flow),
                 flow.dtype,
-                _checks.Part("x", written, data, names[0], given_weights),
+                _checks.Part("x", written, data, names[0] or flow.columns, given_weights),
                 _checks.Part("context", given.array if encoded else cast(Any, context), given, names[1], given_weights)
                 if given
                 else None,

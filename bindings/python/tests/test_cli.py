@@ -1,5 +1,6 @@
 """The command line: files in, files out, and what goes wrong in a sentence."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -226,6 +227,18 @@ def test_sigterm_ends_a_training_in_good_order(fitted, tmp_path):
     assert not out.exists()
 
 
+def test_sigterm_ends_rows_in_a_sentence(fitted, tmp_path):
+    out = tmp_path / "x.npy"
+    arguments = ["sample", fitted / "flow.h5", "-n", str(10**9), "--seed", "1", "--context", "a", "-o", out, "-q"]
+    with subprocess.Popen([sys.executable, "-m", "diffeo", *map(str, arguments)], stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 120
+        while not Path(f"{out}.part").exists() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        process.terminate()
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (143, b"diffeo: stopped by SIGTERM: the same command with --resume goes on\n")
+
+
 @pytest.mark.parametrize("command", ["score", "to-noise"])
 @pytest.mark.parametrize("suffix", [".npy", ".csv", ".h5", ".parquet"])
 def test_interrupted_rows_go_on(fitted, tmp_path, monkeypatch, command, suffix, capsys):
@@ -427,6 +440,123 @@ def test_hdf5_with_matrices(tmp_path, monkeypatch, capsys):
     assert np.load(tmp_path / "s.npy").shape == (5,)
 
 
+NUMBERS = np.round(RNG.normal(size=(40, 3)), 3)
+WRITTEN = {  # by programs: name of the file, its beginning, a row, the names expected and whether the file has them
+    "semicolons": ("a.csv", "a;b;c\n", "{};{};{}", "a b c", True),
+    "commas in numbers": ("a.csv", "a;b;c\n", "{};{};{}", "a b c", True),
+    "tabs": ("a.csv", "a\tb\tc\n", "{}\t{}\t{}", "a b c", True),
+    "compressed": ("a.tsv.gz", "a\tb\tc\n", "{}\t{}\t{}", "a b c", True),
+    "spaces": ("a.txt", '"a" "b"  "c"\n', " {}  {} {}", "a b c", True),
+    "NumPy": ("a.txt", "", "{} {} {}", "0 1 2", False),
+    "NumPy with names": ("a.csv", "# a,b,c\n", "{},{},{}", "a b c", True),
+    "comments": ("a.csv", "# by me\n#\na,b,c\n\n", "{},{},{}", "a b c", True),
+    "a mark of the order of bytes": ("a.csv", "\ufeffa,b,c\n", "{},{},{}", "a b c", True),
+    "lines of Windows": ("a.csv", "a,b,c\r\n", "{},{},{}\r", "a b c", True),
+    "empty lines": ("a.csv", "a,b,c\n\n", "{},{},{}\n", "a b c", True),
+    "no header": ("a.csv", "", "{},{},{}", "0 1 2", False),
+    "told: numbers for names": ("a.csv", "0,1,2\n", "{},{},{}", "0 1 2", False),
+    "told: an end of each line": ("a.csv", "a,b,c,\n", "{},{},{},", "a b c", True),
+    "told: an end of each row": ("a.csv", "a,b,c\n", "{},{},{},", "a b c", True),
+    "told: an index": ("a.csv", ",a,b,c\n", "7,{},{},{}", "a b c", True),
+    "told: names of rows": ("a.csv", '"a","b","c"\n', '"row",{},{},{}', "a b c", True),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_text_is_read_as_programs_write_it(tmp_path, how, recwarn):
+    name, head, row, names, named = WRITTEN[how]
+    whole = head + "\n".join(row.format(*numbers) for numbers in NUMBERS)
+    whole = whole.replace(".", ",") if how == "commas in numbers" else whole
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(whole.encode()) if name.endswith(".gz") else whole.encode())
+    source = _data.opened(str(path))
+    assert (source.names, source.named) == (tuple(names.split()), named)
+    found = [np.column_stack(part) for part in source.batches(source.names)]
+    np.testing.assert_array_equal(np.concatenate(found), NUMBERS)
+    # From a row on, and not from a line.
+    (rest,) = source.batches(source.names[1:], 7)
+    np.testing.assert_array_equal(np.column_stack(rest), NUMBERS[7:, 1:])
+    assert len(recwarn) == how.startswith("told")
+
+
+def test_an_index_of_pandas_is_no_column(tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    frame = FRAME[["mass", "n"]]
+    frame.iloc[::-2].to_parquet(tmp_path / "rows.parquet")
+    assert _data.opened(str(tmp_path / "rows.parquet")).names == ("mass", "n")
+    frame.set_index("n").to_parquet(tmp_path / "named.parquet")
+    assert _data.opened(str(tmp_path / "named.parquet")).names == ("mass", "n")
+
+
+def test_names_may_be_anything(tmp_path, capsys):
+    """Commas, brackets, colons: the names of the file say where one ends."""
+    words = np.array(["red", "green, dark", "x"])[np.searchsorted(["a", "b", "c"], LABEL)]
+    frame = pandas.DataFrame({"l, deg": PHI, "b [deg]": -PHI, "λ:c": FRAME["n"], "a": 2 * PHI, "w,o": words})
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    kinds = "λ:c:count,l, deg[rad]:angle , b [deg]:interval:-9:9,w,o:category:red|green, dark|x,a"
+    assert run("fit", tmp_path / "data.csv", "-o", tmp_path / "f.h5", "--columns", kinds, *SMALL) == 0
+    flow = diffeo.load(tmp_path / "f.h5")
+    assert [each.describe() for each in flow.columns] == [
+        "l, deg [rad]: angle of -3.14159 to 3.14159", "b [deg]: -9 to 9", "λ:c: count", "a",
+        "w,o: one of red, green, dark, x",
+    ]  # fmt: skip
+    given = ["--context", "w,o:category,l, deg:angle", "--drop", "b [deg],λ:c"]
+    assert run("fit", tmp_path / "data.csv", "-o", tmp_path / "g.h5", *given, *SMALL) == 0
+    flow = diffeo.load(tmp_path / "g.h5")
+    assert (flow.columns, flow.context_columns) == (("a",), ("w,o", "l, deg"))
+    sample = ["sample", tmp_path / "g.h5", "-n", "3", "--seed", "1", "-o", "-", "-q", "--context"]
+    assert run(*sample, "l, deg=2,w,o=green, dark") == 0
+    out = capsys.readouterr().out
+    context = pandas.DataFrame({"w,o": ["green, dark"], "l, deg": [2.0]})
+    np.testing.assert_allclose(np.array(out.split()[1:], float), flow.sample(3, context, seed=1)[:, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_categories_that_are_numbers(tmp_path, suffix, capsys):
+    """Numbers that are no 0, 1, 2, ... are values; as words where some are words, though a batch may have none."""
+    n = 2 * _data.BATCH
+    frame = pandas.DataFrame({"x": np.zeros(n), "year": RNG.choice([2001, 2020], n), "sign": RNG.choice([-1, 1], n)})
+    frame["mixed"] = ["3"] * (n - 2) + ["1", "no"]
+    frame["class"] = RNG.choice([0, 1, 3], n)
+    write(frame, tmp_path / f"data{suffix}")
+    source = _data.opened(str(tmp_path / f"data{suffix}"))
+    columns = _data.with_levels(source, [diffeo.Column(name, "category") for name in list(frame)[1:]], "data")
+    assert [each.values for each in columns] == [("2001", "2020"), ("-1", "1"), ("1", "3", "no"), None]
+    assert columns[3].levels == 4
+    found = np.concatenate(list(_data.batches(source, columns, "data")))
+    np.testing.assert_array_equal(found[:, 0], frame["year"] == 2020)
+    np.testing.assert_array_equal(found[:, 1], frame["sign"] == 1)
+    np.testing.assert_array_equal(found[:, 2], [1.0] * (n - 2) + [0, 2])
+    np.testing.assert_array_equal(found[:, 3], frame["class"])
+
+
+def test_hdf5_with_names(tmp_path, capsys):
+    import h5py
+
+    x = RNG.normal(size=(300, 2))
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["train"], file["test"], file["label"] = x, x[:50], np.arange(300) % 2
+        file.attrs["columns"] = '["energy", "b, c"]'
+    data = tmp_path / "data.h5"
+    chosen = ["--dataset", "train", "--dataset", "label", "--context", "label:category"]
+    assert run("fit", data, "-o", tmp_path / "f.h5", *chosen, "--flow", "maf", *SMALL) == 0
+    assert diffeo.load(tmp_path / "f.h5").columns == ("energy", "b, c")
+    # Columns are found by name in another data set.
+    drop = ["--dataset", "train", "--drop", "label", "--dataset", "label"]
+    assert run("fit", data, "-o", tmp_path / "g.h5", *drop, "--flow", "maf", *SMALL) == 0
+    assert run("score", tmp_path / "g.h5", data, "--dataset", "test", "-o", tmp_path / "s.npy", "-q") == 0
+    assert np.load(tmp_path / "s.npy").shape == (50,)
+    # Two data sets with the same names, and one by its name.
+    with h5py.File(data, "a") as file:
+        file["noise"] = -x
+        file["noise"].attrs["columns"] = ["energy", "other"]
+    source = _data.opened(str(data), ["train", "noise"])
+    assert source.names == ("energy", "b, c", "noise.energy", "noise.other")
+    assert _data.chosen(source, ["noise"], "data.h5") == ("noise.energy", "noise.other")
+    assert run("fit", data, "-o", tmp_path / "h.h5", *SMALL) == 1
+    assert "different numbers of rows (label 300, noise 300, test 50, train 300)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -468,6 +598,18 @@ def test_hdf5_with_matrices(tmp_path, monkeypatch, capsys):
             ["fit", "data.csv", "-o", "f.h5", "--weights", "w", "--drop", "w,label", "--columns", "w:count"],
             "column 'w' is",
         ),
+        (["fit", "twice.csv", "-o", "f.h5"], "twice.csv has more than one column 'a'"),
+        (["fit", "ragged.csv", "-o", "f.h5"], "ragged.csv has 3 cells in line 3, the lines before have 2"),
+        (["fit", "wide.csv", "-o", "f.h5"], "wide.csv has 2 names in its header, and 5 cells in a row"),
+        (["fit", "latin.csv", "-o", "f.h5"], "latin.csv is no text in UTF-8"),
+        (["fit", "signed.csv", "-o", "f.h5", "--weights", "b"], "-2 in row 3, column 'b': a weight must be 0 or more"),
+        (["fit", "huge.csv", "-o", "f.h5"], "1e+300 in row 2, column 'a': float32 cannot hold it"),
+        (["fit", "data.csv", "-o", "f.h5"], "'label', which is no number: name a column of words as name:category"),
+        (["fit", "complex.npy", "-o", "f.h5"], "complex.npy has complex128 in column '0', which are no numbers"),
+        (["fit", "dates.npy", "-o", "f.h5"], "dates.npy has datetime64[s] in column 't', which are no numbers"),
+        (["fit", "objects.npy", "-o", "f.h5"], "objects.npy could not be read: "),
+        (["fit", "words.h5", "-o", "f.h5"], "words.h5 could not be read: "),
+        (["fit", "data.csv", "-o", "f.h5", "--columns", "phi:angle:6"], "'angle:6' is no kind with its numbers"),
         (["export", "flow.h5", "--numpy", "no/f.npz"], "no: no such folder"),
         (["fit", "data.csv", "-o", "no/f.h5"], "no: no such folder"),
         (["fit", "data.csv", "-o", "f.h5", "--threads", "0"], "--threads is 0, it must be 1 or more"),
@@ -483,6 +625,16 @@ def test_errors_are_one_sentence(fitted, monkeypatch, capsys, arguments, text, a
     Path("blue.csv").write_text("mass,phi,n,label\n1,2,3,d\n")
     Path("holes.csv").write_text("a,b\n1,2\n1,\n3,4\n5,\n")
     Path("empty.csv").write_text("")
+    Path("twice.csv").write_text("a,a\n1,2\n")
+    Path("ragged.csv").write_text("a,b\n1,2\n1,2,3\n")
+    Path("wide.csv").write_text("a,b\n1,2,3,4,5\n")
+    Path("latin.csv").write_bytes("a,é\n1,2\n".encode("latin-1"))
+    Path("signed.csv").write_text("a,b\n1,2\n1,3\n3,4\n5,-2\n7,8\n")
+    Path("huge.csv").write_text("a,b\n1,2\n1,3\n1e300,4\n5,2\n7,8\n")
+    Path("words.h5").write_text("words")
+    np.save("complex.npy", np.zeros((9, 2), complex))
+    np.save("dates.npy", np.zeros(9, [("t", "M8[s]"), ("x", "f4")]))
+    np.save("objects.npy", np.array([["a", 1]], object))
     assert main([*arguments, *(["--json"] if as_json else [])]) == 1
     out, err = capsys.readouterr()
     assert len(err.splitlines()) == 1, err

@@ -3,13 +3,16 @@
 
 flow_load <- function(path) flow(.Call(C_flow_load, utf8(path)))
 
-# A flow by its name, with random weights near the identity. hidden: widths of the networks' layers.
+# A flow by its name, with random weights near the identity. hidden: widths of the networks' layers. features: outputs of an
+# embedding network of the context, which all layers read in its place; embedding: widths of its hidden layers.
 flow_new <- function(kind = "maf", dim, context_dim = 0, transforms = NULL, hidden = NULL, bins = NULL, seed = 0,
-                     dtype = "float32") {
+                     dtype = "float32", features = NULL, embedding = NULL) {
   dtypes <- c(float32 = 1, float64 = 2)
   if (!dtype %in% names(dtypes)) stop("dtype is ", dtype, ", it must be float32 or float64")
+  if (!is.null(embedding) && is.null(features)) stop("embedding needs features, the number of its outputs")
   options <- list(dim = dim, context_dim = context_dim, transforms = transforms, bins = bins, seed = seed,
-                  dtype = dtypes[[dtype]], hidden = if (!is.null(hidden)) as.double(hidden))
+                  dtype = dtypes[[dtype]], hidden = if (!is.null(hidden)) as.double(hidden), features = features,
+                  embedding = if (!is.null(embedding)) as.double(embedding))
   flow(.Call(C_flow_new, kind, options))
 }
 

@@ -105,6 +105,18 @@ static SEXP flow_save(SEXP flow, SEXP path) {
   return R_NilValue;
 }
 
+/* A network with the hidden widths that a list has by this name, or NULL. */
+static const diffeo_network_options *network_of(SEXP list, const char *name, diffeo_network_options *network) {
+  SEXP hidden = element(list, name);
+  if (Rf_isNull(hidden)) return NULL;
+  check(diffeo_network_options_init(network, sizeof *network));
+  network->hidden_count = Rf_xlength(hidden);
+  int64_t *widths = (int64_t *)R_alloc((size_t)network->hidden_count + 1, sizeof *widths);
+  for (int64_t i = 0; i < network->hidden_count; i++) widths[i] = (int64_t)REAL(hidden)[i];
+  network->hidden = widths;
+  return network;
+}
+
 static SEXP flow_new(SEXP kind, SEXP options) {
   static const struct {
     const char *name;
@@ -118,24 +130,18 @@ static SEXP flow_new(SEXP kind, SEXP options) {
       {"spline_autoregressive", diffeo_spline_autoregressive_create},
   };
   diffeo_architecture_options architecture;
-  diffeo_network_options network;
+  diffeo_network_options network, embedding;
   check(diffeo_architecture_options_init(&architecture, sizeof architecture));
-  check(diffeo_network_options_init(&network, sizeof network));
   const char *name = string(kind, "kind");
   WHOLE(options, architecture, dim);
   WHOLE(options, architecture, context_dim);
   WHOLE(options, architecture, transforms);
   WHOLE(options, architecture, bins);
+  WHOLE(options, architecture, features);
   architecture.dtype = Rf_asInteger(element(options, "dtype"));
   architecture.seed = whole(element(options, "seed"), "seed");
-  SEXP hidden = element(options, "hidden");
-  if (!Rf_isNull(hidden)) {
-    network.hidden_count = Rf_xlength(hidden);
-    int64_t *widths = (int64_t *)R_alloc((size_t)network.hidden_count + 1, sizeof *widths);
-    for (int64_t i = 0; i < network.hidden_count; i++) widths[i] = (int64_t)REAL(hidden)[i];
-    network.hidden = widths;
-    architecture.network = &network;
-  }
+  architecture.network = network_of(options, "hidden", &network);
+  architecture.embedding = network_of(options, "embedding", &embedding);
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (strcmp(kinds[i].name, name)) continue;
     diffeo_flow *flow = NULL;

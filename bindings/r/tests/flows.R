@@ -44,6 +44,13 @@ stopifnot(identical(log_prob(flow_load(path), x), expected))
 conditional <- fit(flow_new("realnvp", dim = 2, context_dim = 1, hidden = 8), x, context = x[, "a"], weights = rep(1, 400),
                    max_epochs = 1)
 stopifnot(length(log_prob(conditional, x, context = x[, "a"])) == 400, length(log_prob(conditional, x, context = 0.5)) == 400)
+embedded <- flow_new("maf", dim = 2, context_dim = 1, hidden = 8, features = 3, embedding = c(16, 8))
+stopifnot(grepl("3 features", paste(capture.output(print(embedded)), collapse = " "), fixed = TRUE))
+embedded <- fit(embedded, x, context = x[, "a"], max_epochs = 2, validation_fraction = 0)
+flow_save(embedded, path)
+stopifnot(identical(log_prob(flow_load(path), x, context = 0.5), log_prob(embedded, x, context = 0.5)))
+fails("embedding needs features", flow_new("maf", dim = 2, context_dim = 1, embedding = 8))
+fails("features", flow_new("maf", dim = 2, context_dim = 1, features = 70000))
 stopifnot(any(grepl("autoregressive", capture.output(print(flow)))))
 
 # What is missing stays in its row; errors have the numbers.

@@ -52,6 +52,19 @@ fn main() -> diffeo::Result<()> {
     flow.sample(7, 6, None, None, &mut part, None)?;
     assert_eq!(all[12..], part[..]);
 
+    // An embedding network of the context, which is kept in the file.
+    let embedded = Flow::maf(&Architecture {
+        dim: 2, context_dim: 3, features: 2, embedding: Some(vec![16, 8]), hidden: Some(vec![8]), ..Default::default()
+    })?;
+    assert!(embedded.describe()?.contains("2 features"));
+    assert_eq!(embedded.context_dim(), 3);
+    embedded.log_prob(&x, Some(&[0.5, 1.0, 2.0]), None, &mut found)?;
+    embedded.save(&path)?;
+    Flow::load(&path)?.log_prob(&x, Some(&[0.5, 1.0, 2.0]), None, &mut expected)?;
+    assert_eq!(expected, found);
+    let architecture = Architecture { dim: 2, context_dim: 1, features: 70000, ..Default::default() };
+    assert!(Flow::maf(&architecture).unwrap_err().message.contains("features"));
+
     // Errors have the numbers, and panics come out of fit.
     let error = flow.log_prob(&[0f32; 5], None, None, &mut [0f32; 2]).unwrap_err();
     assert_eq!(error.to_string(), "x has 5 values, which are no whole rows: this flow has dim 2");

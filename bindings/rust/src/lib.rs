@@ -141,6 +141,10 @@ pub struct Architecture {
     pub transforms: i64,
     /// Widths of the networks' hidden layers.
     pub hidden: Option<Vec<i64>>,
+    /// Outputs of an embedding network of the context, which all layers read in its place; 0 for none.
+    pub features: i64,
+    /// Widths of its hidden layers.
+    pub embedding: Option<Vec<i64>>,
     pub seed: u64,
     /// DIFFEO_F32 or DIFFEO_F64; 0 for f32.
     pub dtype: i32,
@@ -152,6 +156,21 @@ pub fn train_options() -> Result<sys::diffeo_train_options> {
     unsafe {
         check(sys::diffeo_train_options_init(options.as_mut_ptr(), std::mem::size_of::<sys::diffeo_train_options>()))?;
         Ok(options.assume_init())
+    }
+}
+
+/// A network with these hidden layers, whose widths it points to.
+fn network(hidden: &Option<Vec<i64>>) -> Result<Option<sys::diffeo_network_options>> {
+    let hidden = match hidden {
+        Some(hidden) => hidden,
+        None => return Ok(None),
+    };
+    unsafe {
+        let mut network: sys::diffeo_network_options = std::mem::zeroed();
+        check(sys::diffeo_network_options_init(&mut network, std::mem::size_of_val(&network)))?;
+        network.hidden = hidden.as_ptr();
+        network.hidden_count = hidden.len() as i64;
+        Ok(Some(network))
     }
 }
 
@@ -203,8 +222,7 @@ impl Flow {
         unsafe {
             let mut options: sys::diffeo_architecture_options = std::mem::zeroed();
             check(sys::diffeo_architecture_options_init(&mut options, std::mem::size_of_val(&options)))?;
-            let mut network: sys::diffeo_network_options = std::mem::zeroed();
-            check(sys::diffeo_network_options_init(&mut network, std::mem::size_of_val(&network)))?;
+            let (network, embedding) = (network(&architecture.hidden)?, network(&architecture.embedding)?);
             options.dim = architecture.dim;
             options.context_dim = architecture.context_dim;
             options.transforms = architecture.transforms;
@@ -212,10 +230,12 @@ impl Flow {
             if architecture.dtype != 0 {
                 options.dtype = architecture.dtype;
             }
-            if let Some(hidden) = &architecture.hidden {
-                network.hidden = hidden.as_ptr();
-                network.hidden_count = hidden.len() as i64;
-                options.network = &network;
+            options.features = architecture.features;
+            if let Some(network) = &network {
+                options.network = network;
+            }
+            if let Some(embedding) = &embedding {
+                options.embedding = embedding;
             }
             made(|flow| create(&options, flow)).map(Flow)
         }

@@ -9,8 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from .._abi import VERSION_STRING
@@ -78,12 +82,13 @@ def main(arguments: list[str] | None = None) -> int:
     options.quiet = getattr(options, "quiet", False) or as_json
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
+        # Samples without a seed are drawn with another one the next time.
+        resumable = hasattr(options, "resume") and getattr(options, "seed", 0) is not None
+        again = ": the same command with --resume goes on" if resumable else ""
         try:
-            found = options.run(options)
+            with _stopped_by_sigterm(f"stopped by SIGTERM{again}"):
+                found = options.run(options)
         except KeyboardInterrupt:
-            # Samples without a seed are drawn with another one the next time.
-            resumable = hasattr(options, "resume") and getattr(options, "seed", 0) is not None
-            again = ": the same command with --resume goes on" if resumable else ""
             return _fail(f"interrupted{again}", 130, as_json)
         except StoppedError as stop:
             return _fail(str(stop), stop.status, as_json)
@@ -95,6 +100,23 @@ def main(arguments: list[str] | None = None) -> int:
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     return 0
+
+
+@contextmanager
+def _stopped_by_sigterm(text: str) -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does; a training hears it between two steps, and is saved."""
+
+    def stop(*_: object) -> None:
+        raise StoppedError(text, 143)
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _fail(text: str, status: int, as_json: bool) -> int:

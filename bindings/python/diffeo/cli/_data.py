@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tempfile
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
@@ -17,6 +20,7 @@ from .._columns import Column
 from .._extras import optional
 from .._files import folder
 from ..errors import InvalidArgumentError
+from . import _text
 
 BATCH = 1 << 15  # rows that are in memory together
 Values: TypeAlias = npt.NDArray[Any]  # [rows], of numbers or of words
@@ -34,6 +38,10 @@ class Source(Protocol):
         """Whether the file has these names."""
 
     @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """Columns by the name of the data set that they are in."""
+
+    @property
     def count(self) -> int | None:
         """Rows; None where only reading tells."""
 
@@ -44,11 +52,18 @@ class Source(Protocol):
 class _Arrays:
     """Columns that are arrays, on disk or in memory: what .npy and HDF5 have."""
 
-    def __init__(self, columns: dict[str, tuple[Any, Any]], named: bool, path: str) -> None:
-        self._columns, self.named = columns, named
+    def __init__(
+        self,
+        columns: dict[str, tuple[Any, Any]],
+        named: bool,
+        path: str,
+        groups: dict[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self._columns, self.named, self.groups = columns, named, groups or {}
         lengths = {len(array) for array, _ in columns.values()}
         if len(lengths) > 1:
-            shown = ", ".join(f"{name} {len(array)}" for name, (array, _) in list(columns.items())[:8])
+            sets = {name: labels[0] for name, labels in self.groups.items()} or {name: name for name in columns}
+            shown = ", ".join(f"{name} {len(columns[label][0])}" for name, label in list(sets.items())[:8])
             raise InvalidArgumentError(
                 f"{path} has data sets with different numbers of rows ({shown}): name some by --dataset"
             )
@@ -80,49 +95,45 @@ def _words(values: Values) -> Values:
 
 
 class _Table:
-    """Of .csv, by pandas, in pieces."""
+    """Of text, by pandas, in pieces."""
 
-    named = True
     count: int | None = None
+    groups: Mapping[str, tuple[str, ...]] = {}
 
     def __init__(self, path: str) -> None:
         self._path, self._pandas = path, optional("pandas", f"reading {path}", "cli")
-        separator = "\t" if ".tsv" in os.path.basename(path) else ","
-        self._options: dict[str, Any] = {"sep": separator, "skipinitialspace": True}
-        try:
-            head = self._pandas.read_csv(path, nrows=0, **self._options).columns
-        except self._pandas.errors.EmptyDataError:
-            raise InvalidArgumentError(f"{path} has no rows") from None
-        self.names = tuple(map(str, head))
-        if all(map(_is_number, self.names)):
-            self.named, self._options["header"] = False, None
-            self.names = tuple(map(str, range(len(self.names))))
+        self._layout = _text.layout(path)
+        self.named = self._layout.named
+        self.names = _with_names(self._layout.names, path)
 
     def batches(self, wanted: Sequence[str], first: int = 0) -> Iterator[list[Values]]:
-        header = int(self.named)
-        with self._pandas.read_csv(
-            self._path, chunksize=BATCH, skiprows=range(header, header + first), **self._options
-        ) as pieces:
-            for piece in pieces:
-                piece.columns = self.names
-                yield [piece[name].to_numpy() for name in wanted]
+        places = [self._layout.names.index(name) for name in wanted]
+        # Rows are read to be skipped: lines may be empty, and cells may have more than one.
+        for piece in _text.pieces(self._pandas, self._path, self._layout, BATCH):
+            start, first = min(first, len(piece)), max(0, first - len(piece))
+            if start < len(piece):
+                yield [piece[place].to_numpy()[start:] for place in places]
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _with_names(names: Sequence[str], path: str) -> tuple[str, ...]:
+    """The columns that can be told of; what has no name numbers rows, or ends lines."""
+    if left := len(names) - len(named := tuple(name for name in names if name)):
+        column = "a column" if left == 1 else f"{left} columns"
+        warnings.warn(f"{path} has {column} without a name: left out", stacklevel=2)
+    return named
 
 
 class _Parquet:
     named = True
+    groups: Mapping[str, tuple[str, ...]] = {}
 
     def __init__(self, path: str) -> None:
         parquet = optional("pyarrow.parquet", f"reading {path}", "cli")
         self._file = parquet.ParquetFile(path)
-        self.names = tuple(self._file.schema_arrow.names)
+        names = self._file.schema_arrow.names
+        _text.check_unique(names, path)
+        # An index of pandas that has no name.
+        self.names = tuple(name for name in names if not re.fullmatch(r"__index_level_\d+__", name))
         self.count: int | None = self._file.metadata.num_rows
 
     def batches(self, wanted: Sequence[str], first: int = 0) -> Iterator[list[Values]]:
@@ -142,6 +153,15 @@ def opened(path: str, datasets: Sequence[str] | None = None) -> Source:
     """The rows of a file, by how its name ends."""
     if not os.path.exists(path):
         raise FileNotFoundError(2, "no such file", path)
+    try:
+        return _by_name(path, datasets)
+    except (OSError, ValueError) as error:
+        if path in str(error) or isinstance(error, InvalidArgumentError):
+            raise
+        raise InvalidArgumentError(f"{path} could not be read: {error}") from None
+
+
+def _by_name(path: str, datasets: Sequence[str] | None) -> Source:
     lower = path.lower()
     if datasets and not lower.endswith((".h5", ".hdf5", ".hdf")):
         raise InvalidArgumentError(f"--dataset is for HDF5 files, which {path} is not")
@@ -183,24 +203,40 @@ def _hdf5(path: str, datasets: Sequence[str] | None) -> Source:
             raise InvalidArgumentError(f"{path} has no data set {', '.join(missing)}, but {', '.join(sets) or 'none'}")
         sets = {name.strip("/"): sets[name.strip("/")] for name in datasets}
     columns: dict[str, tuple[Any, Any]] = {}
+    groups: dict[str, tuple[str, ...]] = {}
     named = False
     for name, item in sets.items():
+        parts: list[Any] = [None]
+        labels: Sequence[str] = [name]
+        known = len(sets) > 1 or bool(datasets)
         if item.dtype.names and item.ndim == 1:
-            found, known = {field: (item, field) for field in item.dtype.names}, True
-        elif item.ndim == 1:
-            found, known = {name: (item, None)}, len(sets) > 1 or bool(datasets)
-        else:
-            labels = [str(each) for each in item.attrs.get("columns", ())]
-            known = len(labels) == item.shape[1]
+            parts, labels, known = list(item.dtype.names), item.dtype.names, True
+        elif item.ndim == 2:
+            parts, given = list(range(item.shape[1])), _labels(item, file)
+            known = given is not None or len(sets) > 1
             prefix = "" if len(sets) == 1 else f"{name}."
-            found = {
-                label if known else f"{prefix}{j}": (item, j)
-                for j, label in enumerate(labels if known else range(item.shape[1]))
-            }
-            known = known or bool(prefix)
-        columns |= found
+            labels = given if given is not None else [f"{prefix}{j}" for j in parts]
+        if any(label in columns for label in labels):
+            labels = [f"{name}.{label}" for label in labels]
+        columns |= {label: (item, part) for label, part in zip(labels, parts, strict=True)}
+        groups[name] = tuple(labels)
         named = named or known
-    return _Arrays(columns, named, path)
+    return _Arrays(columns, named, path, groups)
+
+
+def _labels(item: Any, file: Any) -> list[str] | None:
+    """Names of the columns of a data set: its attribute `columns`, or that of the file; texts, or their JSON."""
+    for attributes in item.attrs, file.attrs:
+        said = attributes.get("columns", ())
+        if isinstance(said, (str, bytes)):
+            try:
+                said = json.loads(said)
+            except ValueError:
+                continue
+        found = [each.decode() if isinstance(each, bytes) else str(each) for each in np.atleast_1d(said)]
+        if len(found) == item.shape[1] == len(set(found)):
+            return found
+    return None
 
 
 def chosen(source: Source, wanted: Sequence[str], path: str) -> tuple[str, ...]:
@@ -208,11 +244,10 @@ def chosen(source: Source, wanted: Sequence[str], path: str) -> tuple[str, ...]:
     found: list[str] = []
     missing = []
     for name in wanted:
-        parts = [each for each in source.names if each.startswith(f"{name}.") and each[len(name) + 1 :].isdigit()]
         if name in source.names:
             found.append(name)
-        elif parts:
-            found += parts
+        elif name in source.groups:
+            found += source.groups[name]
         else:
             missing.append(name)
     if missing:
@@ -222,8 +257,8 @@ def chosen(source: Source, wanted: Sequence[str], path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def numbers(values: Sequence[Values], columns: Sequence[Column], path: str, first: int) -> Array:
-    """The columns side by side, [rows, columns], float64: categories by number."""
+def numbers(values: Sequence[Values], columns: Sequence[Column], path: str, first: int, advice: str = "") -> Array:
+    """The columns side by side, [rows, columns], float64: categories by number. advice: where there are words."""
     array = np.empty((len(values[0]) if values else 0, len(columns)))
     for j, (part, column) in enumerate(zip(values, columns, strict=True)):
         try:
@@ -232,18 +267,19 @@ def numbers(values: Sequence[Values], columns: Sequence[Column], path: str, firs
             if isinstance(error, InvalidArgumentError):
                 raise
             for row, each in enumerate(part):
-                if not _columns.missing(each) and not _is_number(str(each)):
+                if not _columns.missing(each) and not _text.is_number(str(each)):
                     raise InvalidArgumentError(
                         f"{path} has {str(each)!r} in row {first + row}, column {str(column)!r}, which is no number"
+                        f"{advice}"
                     ) from None
             array[:, j] = [np.nan if _columns.missing(each) else float(each) for each in part]
     return array
 
 
-def batches(source: Source, columns: Sequence[Column], path: str, first: int = 0) -> Iterator[Array]:
+def batches(source: Source, columns: Sequence[Column], path: str, first: int = 0, advice: str = "") -> Iterator[Array]:
     """Numbers of these columns, some rows at a time."""
     for values in source.batches([str(column) for column in columns], first):
-        yield numbers(values, columns, path, first)
+        yield numbers(values, columns, path, first, advice)
         first += len(values[0])
 
 
@@ -254,16 +290,10 @@ def with_levels(source: Source, columns: Sequence[Column], path: str) -> tuple[C
     for values in source.batches(list(found)) if found else ():
         for name, part in zip(found, values, strict=True):
             found[name] |= {each for each in part.tolist() if not _columns.missing(each)}
-    made = []
-    for column in columns:
-        said = column.to_json()
-        if (words := found.get(str(column))) is not None:
-            if all(_is_number(str(each)) for each in words):
-                said["levels"] = max(2, int(max(map(float, words), default=0)) + 1)
-            else:
-                said["values"] = sorted(map(str, words))
-        made.append(Column.from_json(said))
-    return tuple(made)
+    return tuple(
+        Column.from_json(column.to_json() | _columns.levels(found[str(column)])) if str(column) in found else column
+        for column in columns
+    )
 
 
 class Spool(AbstractContextManager["Spool"]):

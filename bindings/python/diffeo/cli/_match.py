@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from .. import _columns
@@ -40,9 +41,46 @@ def dataset(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def split(names: str | None) -> list[str]:
-    """Names between commas."""
-    return [name.strip() for name in names.split(",") if name.strip()] if names else []
+def split(text: str | None, known: Sequence[str] = ()) -> list[str]:
+    """Entries between commas, each of which begins with a name; known names may have commas of their own.
+
+    So may the values of a category: what is behind them and begins with no known name is theirs.
+    """
+    parts = text.split(",") if text else []
+    found: list[str] = []
+    while parts:
+        count = next((n for n in range(len(parts), 0, -1) if _begins(",".join(parts[:n]), known, n)), 0)
+        entry = ",".join(parts[: count or 1])
+        if count == 0 and found and ":category:" in found[-1] and known:
+            found[-1] += f",{entry}"
+        elif entry.strip():
+            found.append(entry.strip())
+        del parts[: count or 1]
+    return found
+
+
+def _begins(entry: str, known: Sequence[str], parts: int) -> bool:
+    """Whether it is a known name, with all of its commas, and what may be said of that."""
+    name, _ = cut(entry.strip(), known)
+    return name in known and name.count(",") == parts - 1
+
+
+def cut(entry: str, known: Sequence[str]) -> tuple[str, str]:
+    """The name that an entry begins with, and the rest: the longest known one, else up to a bracket or colon."""
+    fitting = [name for name in known if entry.startswith(name) and entry[len(name) : len(name) + 1] in ("", ":", "[")]
+    name = max(fitting, key=len, default=re.split(r"[:\[]", entry, maxsplit=1)[0])
+    return name, entry[len(name) :]
+
+
+def column(entry: str, known: Sequence[str]) -> Column:
+    """What an entry says of a column, as `Column.parse`."""
+    name, rest = cut(entry, known)
+    if name not in known:
+        return Column.parse(entry)
+    try:
+        return Column.from_json(Column.parse(f"?{rest}").to_json() | {"name": name})
+    except ValueError as error:
+        raise InvalidArgumentError(str(error).replace("'?", f"'{name}", 1)) from None
 
 
 class Matched:
@@ -54,14 +92,15 @@ class Matched:
         wide = flow.context_dim if flow.context_columns is None else len(flow.context_columns)
         known_x = flow.columns or tuple(Column(str(i)) for i in range(flow.dim))
         known_context = flow.context_columns or tuple(Column(str(i)) for i in range(wide))
+        known = (*self.source.names, *self.source.groups)
         names = [*map(str, flow.columns or ()), *map(str, flow.context_columns or ())]
         # Numbers are no names, but where the file has numbers, too.
         all_there = set(names) <= set(self.source.names)
         by_name = flow.columns is not None and (
             all_there or (self.source.named and not all(name.isdigit() for name in names))
         )
-        x = split(options.columns) or (list(map(str, known_x)) if by_name else None)
-        context = split(options.context) or (
+        x = split(options.columns, known) or (list(map(str, known_x)) if by_name else None)
+        context = split(options.context, known) or (
             list(map(str, known_context)) if by_name and flow.context_columns is not None else None
         )
         if x is None:

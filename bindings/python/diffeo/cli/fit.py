@@ -27,6 +27,7 @@ DESCRIPTION = (
     "are data but those that --context, --weights and --drop name; those that --columns does not list are real. At the "
     "end a table compares it with a Gaussian, on rows that neither has seen."
 )
+_ADVICE = ": name a column of words as name:category in --columns or --context, or leave it out by --drop"
 _FLOW_OPTIONS = ("transforms", "hidden", "activation", "dropout", "bins", "components", "standardize", "dtype", "seed")
 _FIT_OPTIONS = (
     "validation",
@@ -177,7 +178,8 @@ class _Rows:
         weights = _data.chosen(source, [options.weights], path) if options.weights else ()
         if len(weights) > 1:
             raise InvalidArgumentError(f"--weights {options.weights} are {len(weights)} columns, it must be one")
-        aside = {*map(str, context), *weights, *_data.chosen(source, _match.split(options.drop), path)}
+        known = (*source.names, *source.groups)
+        aside = {*map(str, context), *weights, *_data.chosen(source, _match.split(options.drop, known), path)}
         if twice := [str(column) for column in listed if column in aside]:
             raise InvalidArgumentError(f"column {twice[0]!r} is data and something else, too")
         kinds = {str(column): column for column in listed}
@@ -187,12 +189,13 @@ class _Rows:
         self.x: Columns = _data.with_levels(source, x, path)
         self.context: Columns = _data.with_levels(source, context, path)
         columns = (*self.x, *self.context, *map(Column, weights))
-        self._width, self._weighted = len(self.x), bool(weights)
+        self._width, self._weighted, self._dtype = len(self.x), bool(weights), options.dtype or "float32"
         spools = [closing.enter_context(_data.Spool(len(columns))) for _ in range(2)]
         first = 0
         with _show.Progress(source.count, 0, options.quiet) as progress:
-            for array in _data.batches(source, columns, path, first):
+            for array in _data.batches(source, columns, path, advice=_ADVICE):
                 _columns.check_rows(array, columns, path, first)
+                self._check_numbers(array, columns, path, first)
                 numbers = np.arange(first, first + len(array), dtype=np.uint64)
                 test = _columns.uniform(numbers + np.uint64(1 << 40)) < options.test
                 for spool, part in zip(spools, (array[~test], array[test]), strict=True):
@@ -207,6 +210,19 @@ class _Rows:
         self.raw_context: Array | None = whole[:, self._width : end] if self.context else None
         self.train = self._parts(whole, closing)
         self.test = self._parts(test, closing)
+
+    def _check_numbers(self, array: Array, columns: Columns, path: str, first: int) -> None:
+        """What the training would refuse, which counts the rows that are left to it."""
+        dtype = np.dtype(self._dtype)
+        for j, column in enumerate(columns):
+            weights = self._weighted and j == len(columns) - 1
+            rows = np.flatnonzero(array[:, j] < 0 if weights else abs(array[:, j]) > np.finfo(dtype).max)
+            if len(rows):
+                needed = "a weight must be 0 or more" if weights else f"{dtype} cannot hold it"
+                raise InvalidArgumentError(
+                    f"{path} has {array[rows[0], j]:g} in {_columns.listed(first + rows)}, column {str(column)!r}: "
+                    f"{needed}"
+                )
 
     def _parts(self, whole: Array, closing: ExitStack) -> tuple[Array, Array | None, Array | None]:
         """x, the context as the flow reads it, and the weights of rows."""
@@ -224,8 +240,9 @@ class _Rows:
 def _kinds(text: str | None, source: _data.Source, path: str) -> Columns:
     """Columns with kinds; a data set with two axes stands for all of its columns."""
     found: list[Column] = []
-    for part in _match.split(text):
-        column = Column.parse(part)
+    known = (*source.names, *source.groups)
+    for part in _match.split(text, known):
+        column = _match.column(part, known)
         for name in _data.chosen(source, [str(column)], path):
             found.append(Column.from_json(column.to_json() | {"name": name}))
     if len(set(found)) < len(found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -126,7 +127,10 @@ def _contexts(flow: Flow, options: argparse.Namespace) -> tuple[Any, _data.Sourc
 
 def _one(text: str, known: tuple[Column, ...]) -> Array:
     """A context from text."""
-    parts = _match.split(text)
+    # A comma is one between values, or in a word, as names follow or do not.
+    parts = re.split(f",\\s*(?=(?:{'|'.join(map(re.escape, known))})=)", text) if "=" in text else _match.split(text)
+    if len(known) == 1 and len(parts) > 1:
+        parts = [text]
     if all("=" in part for part in parts):
         given = dict(part.split("=", 1) for part in parts)
         _columns.check_names([*given], known, "--context")
