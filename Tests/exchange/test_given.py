@@ -947,3 +947,71 @@ def test_softplus_that_is_clipped(ends, shift):
         assert words["log_scale_low"] == pytest.approx(least)
         assert words["log_scale_high"] == pytest.approx(min(np.log(ends[1]), 80.0))
     assert found.offset == pytest.approx(shift)
+
+
+def batch_before(i, o):
+    norms = torch.nn.BatchNorm1d(7), torch.nn.BatchNorm1d(6)
+    return chain(LINEAR(i, 7), norms[0], "tanh", LINEAR(7, 6), norms[1], "tanh", LINEAR(6, o))
+
+
+def batch_behind(i, o):
+    return chain(torch.nn.BatchNorm1d(i), LINEAR(i, 7), "relu", torch.nn.BatchNorm1d(7), LINEAR(7, o))
+
+
+def layer_before(i, o):
+    norms = torch.nn.LayerNorm(7), torch.nn.LayerNorm(6)
+    return chain(LINEAR(i, 7), norms[0], "gelu", LINEAR(7, 6), norms[1], "gelu", LINEAR(6, o))
+
+
+def layer_without_weights(i, o):
+    return chain(LINEAR(i, 7), torch.nn.LayerNorm(7, elementwise_affine=False), "relu", LINEAR(7, o))
+
+
+NORMALISED = [batch_before, batch_behind, layer_before, layer_without_weights]
+
+
+@pytest.mark.parametrize("context", [0, 2])
+@pytest.mark.parametrize("net", NORMALISED)
+def test_normalised_networks_of_couplings(net, context):
+    from flows import randomise
+
+    framework, modules = pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules")
+    torch.manual_seed(0)
+    theirs = framework.SequenceINN(5)
+    more = {"cond": 0, "cond_shape": (context,)} if context else {}
+    for _ in range(2):
+        theirs.append(modules.RNVPCouplingBlock, subnet_constructor=net, **more)
+    theirs = randomise(theirs, 4)
+    flow = diffeo.convert(theirs)
+    assert ("layer" in str(flow).replace("layers", "")) == net.__name__.startswith("layer")
+    x, given = torch.randn(20, 5).double(), torch.randn(20, context).double()
+    with torch.no_grad():
+        z, log_det = theirs(x, **({"c": [given]} if context else {}))
+    ours = flow.to_noise(x.numpy(), *([given.numpy()] if context else []))
+    np.testing.assert_allclose(ours[0], z.numpy(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ours[1], log_det.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        lambda i, o: chain(LINEAR(i, 7), "relu", torch.nn.LayerNorm(7), LINEAR(7, o)),
+        lambda i, o: chain(LINEAR(i, 7), torch.nn.LayerNorm(7), "relu", LINEAR(7, 7), "relu", LINEAR(7, o)),
+        lambda i, o: chain(torch.nn.LayerNorm(i), LINEAR(i, 7), "relu", LINEAR(7, o)),
+    ],
+)
+def test_normalisations_that_are_elsewhere(net):
+    framework, modules = pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules")
+    theirs = framework.SequenceINN(4)
+    theirs.append(modules.NICECouplingBlock, subnet_constructor=net)
+    with pytest.raises(ConversionError, match="its network is not one of linear layers"):
+        diffeo.convert(theirs)
+
+
+def test_two_networks_that_are_normalised_unlike():
+    framework, modules = pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules")
+    made = iter([layer_before, batch_before, batch_before, layer_before])
+    theirs = framework.SequenceINN(4)
+    theirs.append(modules.RNVPCouplingBlock, subnet_constructor=lambda i, o: next(made)(i, o))
+    with pytest.raises(ConversionError, match="its two networks have different layer normalisations"):
+        diffeo.convert(theirs)

@@ -38,6 +38,7 @@ from ._torch import (
     normalisation,
     plain,
     read,
+    scale_and_shift,
     tensor,
 )
 
@@ -83,7 +84,7 @@ def _block(block: Any, path: str, glu: bool) -> Block:
             context = context.then(second[0], np.zeros(len(second[0])))
         found = Block(inner.then(*second), outer, scale=first[0], shift=first[1])
     elif hasattr(block, "layer_norm_layers"):
-        first, second = (_scale_and_shift(norm) for norm in block.layer_norm_layers)
+        first, second = (scale_and_shift(norm) for norm in block.layer_norm_layers)
         found = Block(inner, outer, scale=first[0], shift=first[1], inner_norm=second)
     if context is None:
         return found
@@ -91,15 +92,6 @@ def _block(block: Any, path: str, glu: bool) -> Block:
         return replace(found, gate=context)
     added = Dense(found.inner.weight, found.inner.bias + context.bias, found.inner.sees)
     return replace(found, inner=added, context=context.weight)
-
-
-def _scale_and_shift(norm: Any) -> tuple[Real, Real]:
-    """Those of a layer normalisation."""
-    width = int(np.prod(norm.normalized_shape))
-    return (
-        np.ones(width) if norm.weight is None else array(norm.weight),
-        np.zeros(width) if norm.bias is None else array(norm.bias),
-    )
 
 
 def made(net: Any, path: str) -> Network:
