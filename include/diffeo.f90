@@ -48,6 +48,8 @@ module diffeo
   integer(c_int32_t), parameter :: DIFFEO_SIGMOID = 7_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_GELU = 8_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_GELU_ERF = 9_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_MISH = 10_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_HARD_SILU = 11_c_int32_t
 
   integer(c_int32_t), parameter :: DIFFEO_SCALE_SOFT_CLIP = 1_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_SCALE_EXP = 2_c_int32_t
@@ -61,6 +63,8 @@ module diffeo
   integer(c_int32_t), parameter :: DIFFEO_SCALE_RECIPROCAL_SIGMOID = 10_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_SCALE_ATAN = 11_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_SCALE_SKEWED_CLIP = 12_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_SCALE_CLIPPED_SOFTPLUS = 13_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_SCALE_SOFTPLUS_ARSINH = 14_c_int32_t
 
   integer(c_int32_t), parameter :: DIFFEO_ORDER_NATURAL = 1_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_ORDER_REVERSED = 2_c_int32_t

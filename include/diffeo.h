@@ -136,7 +136,9 @@ enum {
   DIFFEO_SOFTPLUS = 6,   /* log(1 + exp(a)) */
   DIFFEO_SIGMOID = 7,
   DIFFEO_GELU = 8,       /* a Phi(a), with the tanh approximation of Hendrycks and Gimpel 2016 */
-  DIFFEO_GELU_ERF = 9    /* a Phi(a) as it is, PyTorch's default. Phi: standard normal distribution function */
+  DIFFEO_GELU_ERF = 9,   /* a Phi(a) as it is, PyTorch's default. Phi: standard normal distribution function */
+  DIFFEO_MISH = 10,      /* a tanh(log(1 + exp(a))): Misra 2019 */
+  DIFFEO_HARD_SILU = 11  /* a (a + 3) / 6 with that factor held to 0 to 1: Howard et al. 2019, "hard swish" */
 };
 
 /* How an affine map z = s(a) x + t makes its scale s from a network output a; c and e are scale_bound and
@@ -154,8 +156,10 @@ enum {
   DIFFEO_SCALE_CLAMPED_EXP = 9,        /* s = exp(a), a held to log_scale_low to log_scale_high */
   DIFFEO_SCALE_RECIPROCAL_SIGMOID = 10, /* s = 1 / sigmoid(a) */
   DIFFEO_SCALE_ATAN = 11,              /* s = exp(c atan(a)) */
-  DIFFEO_SCALE_SKEWED_CLIP = 12        /* as soft clip, with c / 3 where a < 0: between exp(-c / 3) and exp(c).
+  DIFFEO_SCALE_SKEWED_CLIP = 12,       /* as soft clip, with c / 3 where a < 0: between exp(-c / 3) and exp(c).
                                           For layers whose samples are divided by s: they stay near the data */
+  DIFFEO_SCALE_CLIPPED_SOFTPLUS = 13,  /* s = log(1 + exp(a)), log s held to log_scale_low to log_scale_high */
+  DIFFEO_SCALE_SOFTPLUS_ARSINH = 14    /* s = log(1 + exp(arsinh(a) + log(exp(1) - 1))): 1 at a = 0. BayesFlow */
 };
 
 /* In which order an autoregressive layer takes the columns. */
@@ -277,7 +281,7 @@ typedef struct diffeo_map_options {
   int32_t scale;         /* affine: DIFFEO_SCALE_SOFT_CLIP */
   double scale_bound;    /* of affine and sinh-arcsinh, above 0, at most 80: 3 */
   double scale_epsilon;  /* 0 or more, below 1: 1e-3 */
-  double log_scale_low, log_scale_high;  /* of DIFFEO_SCALE_CLAMPED_EXP, -80 to 80: -5, 3 */
+  double log_scale_low, log_scale_high;  /* of CLAMPED_EXP, CLIPPED_SOFTPLUS, -80 to 80: -5, 3 */
   const diffeo_spline_options *spline;   /* NULL: the defaults. With another map than it is for: DIFFEO_EINVAL */
   const diffeo_mixture_options *mixture; /* the same */
 } diffeo_map_options;

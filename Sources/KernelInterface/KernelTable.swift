@@ -226,19 +226,24 @@ public struct Panel: Sendable, BitwiseCopyable {
 /// Nonlinearities; raw values are those of the C header.
 public enum Activation: Int32, Sendable, BitwiseCopyable {
   case relu = 1
-  case tanh, elu, silu, leakyReLU, softplus, sigmoid, gelu, geluErf
+  case tanh, elu, silu, leakyReLU, softplus, sigmoid, gelu, geluErf, mish, hardSilu
 
   /// Whether the derivative needs the input, not just the output.
-  public var needsInput: Bool { self == .silu || self == .gelu || self == .geluErf }
+  public var needsInput: Bool {
+    switch self {
+    case .silu, .gelu, .geluErf, .mish, .hardSilu: true
+    default: false
+    }
+  }
 }
 
 /// s(a) of an affine map; kinds are those of the C header, formulas too. `bound` is c, `epsilon` is e, `low` and `high`
-/// are of log s for clampedExp.
+/// are of log s for clampedExp and clippedSoftplus.
 public struct ScaleRule: Equatable, Sendable, BitwiseCopyable {
   public enum Kind: Int32, Sendable, BitwiseCopyable {
     case softClip = 1
     case exp, tanh, softplus, sigmoid, additive, gated, clampedSoftplus, clampedExp, reciprocalSigmoid, atan
-    case skewedClip
+    case skewedClip, clippedSoftplus, softplusArsinh
   }
   public var kind: Kind
   public var bound: Double

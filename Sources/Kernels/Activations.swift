@@ -19,7 +19,7 @@ func activatePullback(_ f: Activation, _ count: Int, _ a: In, _ h: In, _ g: Out)
   // Derivatives come from the input or from the output, never both. a may be missing where it is not needed.
   let from: In
   switch f {
-  case .silu, .gelu, .geluErf: from = a
+  case .silu, .gelu, .geluErf, .mish, .hardSilu: from = a
   default: from = h
   }
   inVectors(count, Streams(from, from, from, g, g)) { activatePullbackVectors(f, $0, $1.a, $1.g) }
@@ -47,12 +47,34 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
   case .sigmoid: return sigmoid(a)
   case .gelu: return weighted(a, bySigmoidOf: geluArgument(a))
   case .geluErf:
-    let least = V(repeating: -S.greatestFiniteMagnitude)
-    return a.replacing(with: least, where: a .< least) * normalCDF(a).value
+    return finiteBelow(a) * normalCDF(a).value
+  case .mish: return finiteBelow(a) * tanhOfSoftplus(a).value
+  case .hardSilu: return finiteBelow(a) * hardSigmoid(a)
   }
 }
 
-/// The derivative from the input of silu and both gelu, from the output of the others.
+/// -inf times 0 would be NaN.
+@inline(always) private func finiteBelow(_ a: V) -> V {
+  let least = V(repeating: -S.greatestFiniteMagnitude)
+  return a.replacing(with: least, where: a .< least)
+}
+
+/// (u^2 - 1) / (u^2 + 1) with u = 1 + exp(a), and 1 - that: quotients of sums of powers of e = exp(-|a|).
+@inline(always) private func tanhOfSoftplus(_ a: V) -> (value: V, complement: V) {
+  let e = exp(-magnitude(a))
+  let negative = a .< 0
+  let above = fma(e, V(repeating: 2), V(repeating: 1)).replacing(with: e * (e + 2), where: negative)
+  let rest = (e * e * 2).replacing(with: V(repeating: 2), where: negative)
+  let per = 1 / (above + rest)
+  return (above * per, rest * per)
+}
+
+/// (a + 3) / 6, held to 0 to 1.
+@inline(always) private func hardSigmoid(_ a: V) -> V {
+  (limited(a, V(repeating: 3)) + 3) / 6
+}
+
+/// The derivative from the input of what `needsInput` names, from the output of the others.
 @inline(always) private func derivative(_ f: Activation, _ x: V) -> V {
   let one = V(repeating: 1)
   switch f {
@@ -76,6 +98,14 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
     let a = limited(x, V(repeating: 50))
     let (value, density) = normalCDF(a)
     return fma(a, density, value)
+  case .mish:
+    // Beyond 50 in magnitude the derivative is 0 or 1.
+    let a = limited(x, V(repeating: 50))
+    let (t, complement) = tanhOfSoftplus(a)
+    return fma(a * complement * (1 + t), sigmoid(a), t)
+  case .hardSilu:
+    return fma(x, V(repeating: 1 / 3), V(repeating: 0.5))
+      .replacing(with: V(), where: x .<= -3).replacing(with: one, where: x .>= 3)
   }
 }
 

@@ -57,7 +57,7 @@ func affineInversePullback(
 /// What is left of a rule in LogScales when log s is known.
 @inline(always) private func exponential(_ rule: ScaleRule) -> ScaleRule? {
   switch rule.kind {
-  case .clampedSoftplus, .clampedExp, .reciprocalSigmoid, .atan:
+  case .clampedSoftplus, .clippedSoftplus, .softplusArsinh, .clampedExp, .reciprocalSigmoid, .atan:
     var exponential = rule
     exponential.kind = .exp
     return exponential

@@ -32,13 +32,32 @@ func logScalesPullback(_ rule: ScaleRule, _ count: Int, _ a: In, _ g: Out) {
     case .clampedSoftplus:
       let free = softplus(a) + epsilon
       l = log(free.replacing(with: bound, where: free .> bound))
+    case .clippedSoftplus:
+      let free = log(softplus(a))
+      l = free.replacing(with: low, where: free .< low).replacing(with: high, where: free .> high)
     case .clampedExp: l = a.replacing(with: low, where: a .< low).replacing(with: high, where: a .> high)
     case .reciprocalSigmoid: l = softplus(-a)
+    case .softplusArsinh: l = log(log1p(expOfShiftedArsinh(a).value))
     default: l = bound * atan(a)
     }
     store(l, logs, i)
     i &+= lanes
   }
+}
+
+/// u = exp(arsinh(a) + log(e - 1)), and the derivative of log u. arsinh grows so slowly that |a| is cut where its square would
+/// overflow.
+@inline(always) private func expOfShiftedArsinh(_ a: V) -> (value: V, logSlope: V) {
+  let a = limited(a, V(repeating: 0x1p62))
+  let root = fma(a, a, V(repeating: 1)).squareRoot()
+  let sum = root + magnitude(a)
+  return (sum.replacing(with: 1 / sum, where: a .< 0) * V(repeating: 1.718281828459045), 1 / root)
+}
+
+/// Of a positive number.
+@inline(always) private func log1p(_ u: V) -> V {
+  let large = u .> V(repeating: 1)
+  return log1pOfFraction(u.replacing(with: 1 / u, where: large)) + V().replacing(with: log(u), where: large)
 }
 
 @inline(never) func logScalePullbackVectors(
@@ -58,8 +77,15 @@ func logScalesPullback(_ rule: ScaleRule, _ count: Int, _ a: In, _ g: Out) {
       let (value, derivative) = softplusAndSlope(a)
       let free = value + epsilon
       slope = (derivative / free).replacing(with: V(), where: free .> bound)
+    case .clippedSoftplus:
+      let (value, derivative) = softplusAndSlope(a)
+      let free = log(value)
+      slope = (derivative / value).replacing(with: V(), where: (free .< low) .| (free .> high))
     case .clampedExp: slope = V(repeating: 1).replacing(with: V(), where: (a .< low) .| (a .> high))
     case .reciprocalSigmoid: slope = -sigmoid(-a)
+    case .softplusArsinh:
+      let (u, logSlope) = expOfShiftedArsinh(a)
+      slope = logSlope / (log1p(u) * (1 + 1 / u))
     default: slope = bound / fma(a, a, V(repeating: 1))
     }
     store(load(In(g), i) * slope, g, i)

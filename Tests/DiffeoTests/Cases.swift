@@ -194,7 +194,7 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
     let rules: [ScaleRule.Kind] = [
       .softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated, .clampedSoftplus, .clampedExp,
-      .reciprocalSigmoid, .atan, .skewedClip,
+      .reciprocalSigmoid, .atan, .skewedClip, .clippedSoftplus, .softplusArsinh,
     ]
     for rule in rules {
       cases.append(
@@ -255,12 +255,13 @@ struct Case: CustomTestStringConvertible, Sendable {
     }
     cases += conventions + linearSplines + elementwise + mixtures + formulas
     let activations: [Activation] = [
-      .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu, .geluErf,
+      .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu, .geluErf, .mish, .hardSilu,
     ]
     for activation in activations {
       cases.append(
         Case(
-          "coupling, \(activation.name)", dim: 5, traits: [.relu, .leakyReLU].contains(activation) ? .hasKinks : []
+          "coupling, \(activation.name)", dim: 5,
+          traits: [.relu, .leakyReLU, .hardSilu].contains(activation) ? .hasKinks : []
         ) {
           try $0.addCoupling(.small(activation), mask: .odd, seed: 1)
         })

@@ -5,7 +5,7 @@ import Testing
 // The elementary functions, reached through the kernels made of them, against extended precision.
 
 let activations: [Activation] = [
-  .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu, .geluErf,
+  .relu, .tanh, .elu, .silu, .leakyReLU, .softplus, .sigmoid, .gelu, .geluErf, .mish, .hardSilu,
 ]
 
 /// Values everywhere: dense where functions bend, every magnitude, and the ends of the ranges.
@@ -50,6 +50,8 @@ private func exactly(_ f: Activation, _ a: Exact) -> Exact {
     let u = 2 * (2 / Exact.pi).squareRoot() * (a + 0.044715 * a * a * a)
     return a == -.infinity ? 0 : a / (1 + exp(-u))
   case .geluErf: return a == -.infinity ? 0 : a * erfc(-a / Exact(2).squareRoot()) / 2
+  case .mish: return a == -.infinity ? 0 : a * Glibc.tanh(a > 0 ? a + log1p(exp(-a)) : log1p(exp(a)))
+  case .hardSilu: return a == -.infinity ? 0 : a * min(max(a + 3, 0), 6) / 6
   }
 }
 
@@ -69,7 +71,7 @@ private func activationsAreAccurate<S: TestScalar>(_ build: Build<S>) {
     let a: [S]
     switch f {
     // Far out a product with a subnormal sigmoid is inaccurate, and gelu magnifies an error of its argument.
-    case .silu: a = all.filter { !($0 < S(Glibc.log(Double(S.leastNormalMagnitude)))) }
+    case .silu, .mish: a = all.filter { !($0 < S(Glibc.log(Double(S.leastNormalMagnitude)))) }
     case .gelu: a = all.filter { !($0 < -4) }
     // Here, too, while the distribution function is normal.
     case .geluErf: a = all.filter { !($0 < (S.self == Float.self ? -12.9 : -37.5)) }
@@ -82,6 +84,7 @@ private func activationsAreAccurate<S: TestScalar>(_ build: Build<S>) {
     case .leakyReLU: bound = 1.1
     case .gelu: bound = 25
     case .geluErf: bound = 6.2
+    case .mish: bound = 4
     case .elu: bound = 1.1
     case .softplus: bound = 1.6
     case .sigmoid: bound = 1.8
@@ -125,7 +128,7 @@ private func limitsAreRight<S: TestScalar>(_ build: Build<S>) {
   let table: [(Activation, [S])] = [
     (.relu, [inf, 0, 0]), (.tanh, [1, -1, 0]), (.elu, [inf, -1, 0]), (.silu, [inf, 0, 0]),
     (.leakyReLU, [inf, -inf, 0]), (.softplus, [inf, 0, S(Glibc.log(2.0))]), (.sigmoid, [1, 0, 0.5]),
-    (.gelu, [inf, 0, 0]), (.geluErf, [inf, 0, 0]),
+    (.gelu, [inf, 0, 0]), (.geluErf, [inf, 0, 0]), (.mish, [inf, 0, 0]), (.hardSilu, [inf, 0, 0]),
   ]
   for (f, expected) in table {
     let out = activate(build, f, [inf, -inf, 0, .nan])
@@ -141,6 +144,7 @@ private func limitsAreRight<S: TestScalar>(_ build: Build<S>) {
   let atBounds: [(ScaleRule.Kind, [S])] = [
     (.clampedSoftplus, [S(Glibc.log(c)), S(Glibc.log(1e-3))]), (.clampedExp, [3, -5]), (.reciprocalSigmoid, [0, inf]),
     (.atan, [S(c * .pi / 2), S(-c * .pi / 2)]), (.skewedClip, [S(c), S(-c / 3)]),
+    (.clippedSoftplus, [3, -5]),
   ]
   for (kind, expected) in atBounds {
     let rule = ScaleRule(kind: kind, bound: c, epsilon: 1e-3, offset: 0)

@@ -4,7 +4,7 @@ import Testing
 
 let rules: [ScaleRule] = [
   .softClip, .exp, .tanh, .softplus, .sigmoid, .additive, .gated, .clampedSoftplus, .clampedExp, .reciprocalSigmoid,
-  .atan, .skewedClip,
+  .atan, .skewedClip, .clippedSoftplus, .softplusArsinh,
 ].map {
   ScaleRule(
     kind: $0, bound: $0 == .atan ? 1.3 : 3.7, epsilon: 1e-3, offset: 0.540745, low: -2.25, high: 1.75)
@@ -102,9 +102,11 @@ private func affineMapsAreRight<S: TestScalar>(_ build: Build<S>) {
       case .additive: s = 1
       case .gated: s = 1 / (1 + exp(-a - 2))
       case .clampedSoftplus: s = min(log1p(exp(a)) + e, Exact(S(rule.bound)))
+      case .clippedSoftplus: s = min(max(log1p(exp(a)), exp(-2.25)), exp(1.75))
       case .clampedExp: s = exp(min(max(a, -2.25), 1.75))
       case .reciprocalSigmoid: s = 1 + exp(-a)
       case .atan: s = exp(Exact(S(rule.bound)) * atan(a))
+      case .softplusArsinh: s = log1p(exp(asinh(a) + log(expm1(1))))
       }
       let expected =
         rule.kind == .gated

@@ -19,9 +19,11 @@ DOMAINS = {
 }  # fmt: skip
 SCALES = (
     "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
-    "reciprocal_sigmoid", "atan", "skewed_clip",
+    "reciprocal_sigmoid", "atan", "skewed_clip", "clipped_softplus", "softplus_arsinh",
 )  # fmt: skip
-ACTIVATIONS = "relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"
+ACTIVATIONS = (
+    "relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf", "mish", "hard_silu"
+)  # fmt: skip
 
 
 def spec(dim, *layers, context=0, base=None, standardize=False, embedding=None):

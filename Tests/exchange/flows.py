@@ -832,6 +832,7 @@ def sbi_flows():
     import torch
     from sbi.neural_nets.embedding_nets import FCEmbedding
     from sbi.neural_nets.net_builders import flow as builders
+    from sbi.neural_nets.net_builders import mdn
 
     theta = torch.tensor([0.0, 50.0, -1000.0]) + torch.tensor([0.1, 5.0, 100.0]) * torch.randn(100, 3)
     x = 5000 + 1000 * torch.randn(100, 2)
@@ -840,7 +841,15 @@ def sbi_flows():
     def build(name, **more):
         return getattr(builders, f"build_{name}")(theta, x, **small, **more)
 
+    def mixture(columns=3, **more):
+        made = mdn.build_mdn(theta[:, :columns], x, hidden_features=8, num_components=3, **more)
+        made.net._epsilon = 0.0  # with which its log_prob is a density
+        return made
+
     return {
+        "mdn": mixture(),
+        "mdn-one-column": mixture(1, z_score_x=None),
+        "mdn-network": mixture(embedding_net=FCEmbedding(2, output_dim=4, num_layers=2, num_hiddens=7)),
         "maf": build("maf"),
         "maf-embedding": build("maf", embedding_net=torch.nn.Linear(2, 3)),
         "maf-network": build("maf", embedding_net=FCEmbedding(2, output_dim=5, num_layers=2, num_hiddens=9)),
@@ -998,17 +1007,51 @@ def margarine_flows():
 
 def harmonic_flows():
     import jax.numpy as jnp
-    from harmonic.model import RQSplineModel
+    from harmonic.model import RealNVPModel, RQSplineModel
 
     x = np.array([0.0, 50.0, -3.0]) + np.array([1.0, 10.0, 0.1]) * np.random.default_rng(0).normal(size=(64, 3))
     small = {"n_layers": 2, "n_bins": 4, "hidden_size": [8, 7], "spline_range": (-3.0, 4.0)}
     made = {
         "rqspline": RQSplineModel(3, standardize=True, **small),
         "rqspline-plain": RQSplineModel(3, temperature=1.0, **small),
+        "realnvp": RealNVPModel(3, n_scaled_layers=3, n_unscaled_layers=1, standardize=True),
     }
-    for seed, model in enumerate(made.values()):
+    for seed, (name, model) in enumerate(made.items()):
         model.fit(jnp.asarray(x), epochs=1)
-        model.state = model.state.replace(params=noisy(model.state.params, seed))
+        weight = WEIGHT / 5 if name == "realnvp" else WEIGHT  # whose networks are always 128 wide
+        model.state = model.state.replace(params=noisy(model.state.params, seed, weight=weight))
+    return made
+
+
+def bayesflow_flows():
+    """In float32, which Keras on JAX keeps to, with random weights and scales of actnorm of both signs."""
+    import bayesflow as bf
+
+    def flow(dim, context=0, base="normal", **more):
+        made = bf.networks.CouplingFlow(depth=2, base_distribution=base, **more)
+        made.build((None, dim), (None, context) if context else None)
+        return made
+
+    def net(*widths, **more):
+        return {"subnet_kwargs": {"widths": widths, **more}}
+
+    base = bf.distributions.DiagonalNormal(mean=1.0, std=2.0, trainable_parameters=True)
+    made = {
+        "affine": flow(3, 2, **net(9, 8)),
+        "orthogonal": flow(4, permutation="orthogonal", **net(9, 8, activation="mish")),
+        "swap": flow(5, 1, permutation="swap", use_actnorm=False, transform_kwargs={"clamp": False}, **net(9)),
+        "residual": flow(4, 3, permutation=None, **net(9, 9, 6, 6, residual=True, activation="silu")),
+        "residual-wide": flow(4, 5, **net(7, 7, residual=True, activation="tanh")),
+        "batch-norm": flow(4, 3, **net(9, 6, norm="batch", activation="relu")),
+        "leaky": flow(4, 3, base=base, **net(9, 6, activation="leaky_relu")),
+    }
+    for seed, each in enumerate(made.values()):
+        rng = np.random.default_rng(seed)
+        for variable in each.variables:
+            if "float" in str(variable.dtype):
+                values = np.array(variable)
+                noise = WEIGHT * rng.normal(size=values.shape)
+                variable.assign(np.exp(noise) if "variance" in variable.path else values + noise)
     return made
 
 
@@ -1023,6 +1066,7 @@ TORCH |= {
 }
 JAX = {"flowjax": flowjax_flows, "distrax": distrax_flows, "tfp": tfp_flows}
 JAX |= {"pzflow": pzflow_flows, "flowMC": flowmc_flows, "margarine": margarine_flows, "harmonic": harmonic_flows}
+JAX |= {"bayesflow": bayesflow_flows}
 
 
 def named(library):
@@ -1070,6 +1114,10 @@ def log_prob(library, flow, x, context=None):
         values = x if context is None else np.concatenate([x, context], axis=1)
         frame = pandas.DataFrame(values, columns=[*flow.data_columns, *(flow.conditional_columns or ())])
         return np.asarray(flow.log_prob(frame))
+    if library == "bayesflow":  # Keras makes float32 of float64: test_given.py has what it says there
+        from diffeo.exchange import source_of
+
+        return source_of(flow).log_prob(x, context)
     if library in JAX:
         density = flow.predict if library == "harmonic" else flow.log_prob
         return np.asarray(density(x, context) if library == "flowjax" else density(x))

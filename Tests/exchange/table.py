@@ -37,8 +37,21 @@ def refused(library):
         names = ("NAF", "UNAF", "BPF", "SOSPF", "GF", "CNF")
         return {name: lambda name=name: getattr(zuko.flows, name)(3) for name in names}
     if library == "sbi":
-        return {"made (MADE-MoG)": lambda: sbi("flow", "made"), "mdn": lambda: sbi("mdn", "mdn")}
+        return {"made (MADE-MoG)": lambda: sbi("flow", "made")}
+    if library == "bayesflow":
+        return {
+            "spline": lambda: bayesflow(transform="spline"),
+            "base student_t": lambda: bayesflow(base_distribution="student_t"),
+        }
     return {}
+
+
+def bayesflow(**more):
+    import bayesflow
+
+    flow = bayesflow.networks.CouplingFlow(**more)
+    flow.build((None, 3), None)
+    return flow
 
 
 def sbi(module, name):

@@ -178,12 +178,11 @@ def test_what_else_a_holder_has_is_named(theirs, reason):
 @pytest.mark.parametrize(
     ("package", "name", "reason"),
     [
-        ("sbi.neural_nets.estimators.mixture_density_estimator", "MixtureDensityEstimator", "full covariances"),
         ("pzflow.flowEnsemble", "FlowEnsemble", "only a Flow is converted, such as one of the _ensemble"),
         ("flowMC.resource.model.flowmatching.base", "FlowMatchingModel", "only a RealNVP or a MaskedCouplingRQSpline"),
         ("margarine.estimators.clustered", "cluster", "of a clustered one, each of its .estimators"),
-        ("harmonic.model", "RealNVPModel", "an RQSplineModel converts"),
-        ("bayesflow.networks", "CouplingFlow", "as none of Diffeo's do"),
+        ("harmonic.model", "FlowModel", "only an RQSplineModel or a RealNVPModel"),
+        ("bayesflow.approximators", "ContinuousApproximator", "the inference_network of an approximator"),
     ],
 )
 def test_clients_that_are_refused_by_name(package, name, reason):
@@ -818,3 +817,201 @@ def test_a_map_of_its_own_for_each_column():
             d.Normal(np.zeros(4)), b.Indexed(b.Stack([b.Exp(()), b.Identity(())]), np.arange(2), (4,))
         )
         assert diffeo.convert(vectors, dtype="float64").dim == 4
+
+
+def test_epsilon_of_sbi():
+    """It is added to precisions and not to their determinants: converted is the density of what sbi samples."""
+    mdn = pytest.importorskip("sbi.neural_nets.net_builders.mdn")
+    torch.manual_seed(0)
+    theta, x = 50 + 5 * torch.randn(100, 3), torch.randn(100, 2)
+    theirs = mdn.build_mdn(theta, x, num_components=2)
+    flow = diffeo.convert(theirs, dtype="float64")
+    (said,) = diffeo.exchange.report(flow).by_hand
+    assert "adds 0.0001 to the precisions and not to their determinants" in said
+    own = theirs.double().log_prob(theta.double(), x.double()).detach().numpy()
+    lower = flow.log_prob(theta.numpy(), x.numpy()) - own
+    assert (lower > 0).all()
+    assert lower.max() < 1e-2
+    theirs.net._epsilon = 0.0
+    exact = theirs.log_prob(theta.double(), x.double()).detach().numpy()
+    np.testing.assert_allclose(flow.log_prob(theta.numpy(), x.numpy()), exact, rtol=1e-6, atol=1e-6)
+    assert not diffeo.exchange.report(diffeo.convert(theirs)).by_hand
+
+
+def test_structured_z_score_of_a_mixture_of_sbi():
+    mdn = pytest.importorskip("sbi.neural_nets.net_builders.mdn")
+    theirs = mdn.build_mdn(5 * torch.randn(100, 3), torch.randn(100, 2), z_score_x="structured")
+    with pytest.raises(ConversionError, match="one number for all columns, which sbi counts once"):
+        diffeo.convert(theirs)
+
+
+class Normalised(torch.nn.Module):
+    """A block of dingo's, which nflows has with batch normalisation only."""
+
+    def __init__(self, width, context):
+        super().__init__()
+        self.activation = torch.nn.functional.elu
+        self.layer_norm_layers = torch.nn.ModuleList([torch.nn.LayerNorm(width) for _ in range(2)])
+        self.context_layer = torch.nn.Linear(context, width)
+        self.linear_layers = torch.nn.ModuleList([torch.nn.Linear(width, width) for _ in range(2)])
+        self.dropout = torch.nn.Dropout(0.1)
+
+    def forward(self, x, context):
+        h = x
+        for norm, layer in zip(self.layer_norm_layers, self.linear_layers, strict=True):
+            h = layer(self.activation(norm(h)))
+        return x + h * torch.sigmoid(self.context_layer(context))
+
+
+class DenseResidualNet(torch.nn.Module):
+    """That of dingo 0.10: the context goes into gates only, and there is no last layer by that name."""
+
+    def __init__(self, inputs, outputs, widths=(9, 9, 6), context=4):
+        super().__init__()
+        self.initial_layer = torch.nn.Linear(inputs, widths[0])
+        self.blocks = torch.nn.ModuleList([Normalised(width, context) for width in widths])
+        links = [torch.nn.Identity(), torch.nn.Linear(9, 6), torch.nn.Linear(6, outputs)]
+        self.resize_layers = torch.nn.ModuleList(links)
+
+    def forward(self, x, context=None):
+        x = self.initial_layer(x)
+        for block, resize in zip(self.blocks, self.resize_layers, strict=True):
+            x = resize(block(x, context))
+        return x
+
+
+@pytest.mark.parametrize("hidden_features", [0, 9])
+def test_layer_normalised_couplings(hidden_features):
+    """With `hidden_features` nflows divides widths and heights by its root."""
+    from flows import randomise
+    from nflows.transforms import CompositeTransform, PiecewiseRationalQuadraticCouplingTransform
+
+    def net(inputs, outputs):
+        made = DenseResidualNet(inputs, outputs)
+        if hidden_features:
+            made.hidden_features = hidden_features
+        return made
+
+    masks = [[1, 0, 1, 0, 1], [0, 1, 0, 1, 0]]
+    words = {"num_bins": 4, "tails": "linear", "tail_bound": 2.5, "apply_unconditional_transform": True}
+    parts = [PiecewiseRationalQuadraticCouplingTransform(torch.tensor(each), net, **words) for each in masks]
+    theirs = randomise(Flow(CompositeTransform(parts), StandardNormal([5])), 3)
+    flow = diffeo.convert(theirs)
+    assert "layer" in str(flow)
+    x, context = torch.randn(20, 5).double(), torch.randn(20, 4).double()
+    with torch.no_grad():
+        expected = theirs.log_prob(x, context)
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_bayesflow_says_the_same():
+    """By its public interface, in float32; and what does not convert."""
+    pytest.importorskip("bayesflow")
+    import bayesflow as bf
+    import flows
+    import keras
+
+    for theirs in flows.named("bayesflow").values():
+        flow = diffeo.convert(theirs, dtype="float32")
+        context = np.random.default_rng(0).normal(size=(20, flow.context_dim)).astype(np.float32)
+        x = flow.sample(20, context if flow.context_dim else None, seed=0)
+        words = {"conditions": keras.ops.convert_to_tensor(context)} if flow.context_dim else {}
+        expected = np.asarray(theirs.log_prob(keras.ops.convert_to_tensor(x), **words))
+        np.testing.assert_allclose(flow.log_prob(x, *([context] if words else ())), expected, rtol=1e-4, atol=1e-4)
+        assert keras.config.floatx() == "float32"
+    for more, reason in (
+        ({"base_distribution": "student_t"}, "a distribution of whole rows"),
+        ({"transform": "spline"}, "ends that move"),
+        ({"subnet_kwargs": {"norm": "layer"}}, "LayerNormalization behind an activation"),
+    ):
+        theirs = bf.networks.CouplingFlow(**more)
+        with pytest.raises(ConversionError, match="it is not built"):
+            diffeo.convert(theirs)
+        theirs.build((None, 3), None)
+        with pytest.raises(ConversionError, match=reason):
+            diffeo.convert(theirs)
+
+
+@pytest.mark.parametrize("ends", [(0.05, 20.0), (1e-3, 1e3), (0.05, np.inf), (0.0, 4.0)])
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_softplus_that_is_clipped(ends, shift):
+    """As TensorFlow Probability's users write it: recognised by its values, ends and all."""
+    from diffeo.exchange._probe import scale, softplus
+
+    found = scale(lambda a: np.clip(softplus(a + shift), *ends))
+    assert found is not None
+    words = found.transformer.attributes
+    assert words["scale"] in ("clipped_softplus", "clamped_softplus")
+    if words["scale"] == "clipped_softplus":
+        least = np.log(ends[0])
+        assert words["log_scale_low"] == pytest.approx(least)
+        assert words["log_scale_high"] == pytest.approx(min(np.log(ends[1]), 80.0))
+    assert found.offset == pytest.approx(shift)
+
+
+def batch_before(i, o):
+    norms = torch.nn.BatchNorm1d(7), torch.nn.BatchNorm1d(6)
+    return chain(LINEAR(i, 7), norms[0], "tanh", LINEAR(7, 6), norms[1], "tanh", LINEAR(6, o))
+
+
+def batch_behind(i, o):
+    return chain(torch.nn.BatchNorm1d(i), LINEAR(i, 7), "relu", torch.nn.BatchNorm1d(7), LINEAR(7, o))
+
+
+def layer_before(i, o):
+    norms = torch.nn.LayerNorm(7), torch.nn.LayerNorm(6)
+    return chain(LINEAR(i, 7), norms[0], "gelu", LINEAR(7, 6), norms[1], "gelu", LINEAR(6, o))
+
+
+def layer_without_weights(i, o):
+    return chain(LINEAR(i, 7), torch.nn.LayerNorm(7, elementwise_affine=False), "relu", LINEAR(7, o))
+
+
+NORMALISED = [batch_before, batch_behind, layer_before, layer_without_weights]
+
+
+@pytest.mark.parametrize("context", [0, 2])
+@pytest.mark.parametrize("net", NORMALISED)
+def test_normalised_networks_of_couplings(net, context):
+    from flows import randomise
+
+    framework, modules = pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules")
+    torch.manual_seed(0)
+    theirs = framework.SequenceINN(5)
+    more = {"cond": 0, "cond_shape": (context,)} if context else {}
+    for _ in range(2):
+        theirs.append(modules.RNVPCouplingBlock, subnet_constructor=net, **more)
+    theirs = randomise(theirs, 4)
+    flow = diffeo.convert(theirs)
+    assert ("layer" in str(flow).replace("layers", "")) == net.__name__.startswith("layer")
+    x, given = torch.randn(20, 5).double(), torch.randn(20, context).double()
+    with torch.no_grad():
+        z, log_det = theirs(x, **({"c": [given]} if context else {}))
+    ours = flow.to_noise(x.numpy(), *([given.numpy()] if context else []))
+    np.testing.assert_allclose(ours[0], z.numpy(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ours[1], log_det.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        lambda i, o: chain(LINEAR(i, 7), "relu", torch.nn.LayerNorm(7), LINEAR(7, o)),
+        lambda i, o: chain(LINEAR(i, 7), torch.nn.LayerNorm(7), "relu", LINEAR(7, 7), "relu", LINEAR(7, o)),
+        lambda i, o: chain(torch.nn.LayerNorm(i), LINEAR(i, 7), "relu", LINEAR(7, o)),
+    ],
+)
+def test_normalisations_that_are_elsewhere(net):
+    framework, modules = pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules")
+    theirs = framework.SequenceINN(4)
+    theirs.append(modules.NICECouplingBlock, subnet_constructor=net)
+    with pytest.raises(ConversionError, match="its network is not one of linear layers"):
+        diffeo.convert(theirs)
+
+
+def test_two_networks_that_are_normalised_unlike():
+    framework, modules = pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules")
+    made = iter([layer_before, batch_before, batch_before, layer_before])
+    theirs = framework.SequenceINN(4)
+    theirs.append(modules.RNVPCouplingBlock, subnet_constructor=lambda i, o: next(made)(i, o))
+    with pytest.raises(ConversionError, match="its two networks have different layer normalisations"):
+        diffeo.convert(theirs)

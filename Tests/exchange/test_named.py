@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax", "pyro", "FrEIA", "distrax", "tfp"]
-LIBRARIES += ["sbi", "lampe", "nessai", "pocomc", "denmarf", "pzflow", "flowMC", "margarine", "harmonic"]
+LIBRARIES += ["sbi", "lampe", "nessai", "pocomc", "denmarf", "pzflow", "flowMC", "margarine", "harmonic", "bayesflow"]
 MODULES = {"tfp": "tensorflow_probability"}
 CANNOT = {
     ("normflows", "planar-radial"),

@@ -76,7 +76,7 @@ SCALES = {
     name: lambda s, name=name: s.add_coupling(**SMALL, scale=name)
     for name in (
         "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
-        "reciprocal_sigmoid", "atan", "skewed_clip",
+        "reciprocal_sigmoid", "atan", "skewed_clip", "clipped_softplus", "softplus_arsinh",
     )
 }  # fmt: skip
 RESIDUAL = {"hidden": (6, 6, 6), "activation": "tanh"}

@@ -76,6 +76,8 @@ ACTIVATIONS = {
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "gelu": lambda a: 0.5 * a * (1 + np.tanh(np.sqrt(2 / np.pi) * (a + 0.044715 * a**3))),
     "gelu_erf": lambda a: 0.5 * a * np.vectorize(math.erfc)(-a / np.sqrt(2)),
+    "mish": lambda a: a * np.tanh(np.logaddexp(0, a)),
+    "hard_silu": lambda a: a * np.clip((a + 3) / 6, 0, 1),
 }
 LOG_SCALES = {
     "soft_clip": lambda a, said: a / (1 + np.abs(a) / said["scale_bound"]),
@@ -90,9 +92,13 @@ LOG_SCALES = {
     "clamped_softplus": lambda a, said: np.log(
         np.minimum(np.logaddexp(0, a) + said["scale_epsilon"], said["scale_bound"])
     ),
+    "clipped_softplus": lambda a, said: np.clip(
+        np.log(np.logaddexp(0, a)), said["log_scale_low"], said["log_scale_high"]
+    ),
     "clamped_exp": lambda a, said: np.clip(a, said["log_scale_low"], said["log_scale_high"]),
     "reciprocal_sigmoid": lambda a, said: np.logaddexp(0, -a),
     "atan": lambda a, said: said["scale_bound"] * np.arctan(a),
+    "softplus_arsinh": lambda a, said: np.log(np.logaddexp(0, np.arcsinh(a) + np.log(np.expm1(1)))),
 }
 
 

@@ -11,7 +11,7 @@ extension ScaleRule: MapRule {
       (.softClip, "soft_clip"), (.exp, "exp"), (.tanh, "tanh"), (.softplus, "softplus"), (.sigmoid, "sigmoid"),
       (.additive, "additive"), (.gated, "gated"), (.clampedSoftplus, "clamped_softplus"),
       (.clampedExp, "clamped_exp"), (.reciprocalSigmoid, "reciprocal_sigmoid"), (.atan, "atan"),
-      (.skewedClip, "skewed_clip"),
+      (.skewedClip, "skewed_clip"), (.clippedSoftplus, "clipped_softplus"), (.softplusArsinh, "softplus_arsinh"),
     ] as [(Kind, String)])
 
   /// What goes without saying: a layer scales by 1/20 to 20. Wider, a single outlier can throw a training of many couplings
@@ -45,7 +45,7 @@ extension ScaleRule: MapRule {
     rule.kind = try ScaleRule.names.choice(record, "scale")
     rule.bound = try record.double("scale_bound")
     rule.epsilon = try record.double("scale_epsilon")
-    if rule.kind == .clampedExp {
+    if rule.isHeld {
       rule.low = try record.double("log_scale_low")
       rule.high = try record.double("log_scale_high")
     }
@@ -56,11 +56,14 @@ extension ScaleRule: MapRule {
     record["scale"] = .string(ScaleRule.names.name(kind))
     record["scale_bound"] = .double(bound)
     record["scale_epsilon"] = .double(epsilon)
-    if kind == .clampedExp {
+    if isHeld {
       record["log_scale_low"] = .double(low)
       record["log_scale_high"] = .double(high)
     }
   }
+
+  /// Whether log s is held to `low` to `high`.
+  private var isHeld: Bool { kind == .clampedExp || kind == .clippedSoftplus }
 
   var parameterCount: Int { kind == .additive ? 1 : 2 }
 
@@ -68,6 +71,7 @@ extension ScaleRule: MapRule {
   var initialParameters: [Double] {
     switch kind {
     case .clampedSoftplus: [offset, 0]
+    case .clippedSoftplus: [log(expm1(1)), 0]
     case .reciprocalSigmoid: [2, 0]
     default: []
     }

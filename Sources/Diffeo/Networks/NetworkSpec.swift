@@ -238,6 +238,7 @@ extension Activation {
   static let names = Names<Activation>([
     (.relu, "relu"), (.tanh, "tanh"), (.elu, "elu"), (.silu, "silu"), (.leakyReLU, "leaky_relu"),
     (.softplus, "softplus"), (.sigmoid, "sigmoid"), (.gelu, "gelu"), (.geluErf, "gelu_erf"),
+    (.mish, "mish"), (.hardSilu, "hard_silu"),
   ])
   var name: String { Activation.names.name(self) }
 }

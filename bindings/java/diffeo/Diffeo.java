@@ -73,6 +73,8 @@ public final class Diffeo {
   public static final int DIFFEO_SIGMOID = 7;
   public static final int DIFFEO_GELU = 8;
   public static final int DIFFEO_GELU_ERF = 9;
+  public static final int DIFFEO_MISH = 10;
+  public static final int DIFFEO_HARD_SILU = 11;
 
   public static final int DIFFEO_SCALE_SOFT_CLIP = 1;
   public static final int DIFFEO_SCALE_EXP = 2;
@@ -86,6 +88,8 @@ public final class Diffeo {
   public static final int DIFFEO_SCALE_RECIPROCAL_SIGMOID = 10;
   public static final int DIFFEO_SCALE_ATAN = 11;
   public static final int DIFFEO_SCALE_SKEWED_CLIP = 12;
+  public static final int DIFFEO_SCALE_CLIPPED_SOFTPLUS = 13;
+  public static final int DIFFEO_SCALE_SOFTPLUS_ARSINH = 14;
 
   public static final int DIFFEO_ORDER_NATURAL = 1;
   public static final int DIFFEO_ORDER_REVERSED = 2;

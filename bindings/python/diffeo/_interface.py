@@ -19,8 +19,8 @@ SONAME = "libdiffeo.so.0.2"
 # Enumerators, by the words for them.
 STATUSES = {"ok": 0, "einval": -1, "enomem": -2, "eshape": -3, "edtype": -4, "eio": -5, "eformat": -6, "eversion": -7, "enumeric": -8, "ecancelled": -9, "estate": -10, "eunsupported": -11, "einternal": -127}
 DTYPES = {"f32": 1, "f64": 2}
-ACTIVATIONS = {"relu": 1, "tanh": 2, "elu": 3, "silu": 4, "leaky_relu": 5, "softplus": 6, "sigmoid": 7, "gelu": 8, "gelu_erf": 9}
-SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6, "gated": 7, "clamped_softplus": 8, "clamped_exp": 9, "reciprocal_sigmoid": 10, "atan": 11, "skewed_clip": 12}
+ACTIVATIONS = {"relu": 1, "tanh": 2, "elu": 3, "silu": 4, "leaky_relu": 5, "softplus": 6, "sigmoid": 7, "gelu": 8, "gelu_erf": 9, "mish": 10, "hard_silu": 11}
+SCALES = {"soft_clip": 1, "exp": 2, "tanh": 3, "softplus": 4, "sigmoid": 5, "additive": 6, "gated": 7, "clamped_softplus": 8, "clamped_exp": 9, "reciprocal_sigmoid": 10, "atan": 11, "skewed_clip": 12, "clipped_softplus": 13, "softplus_arsinh": 14}
 ORDERS = {"natural": 1, "reversed": 2, "random": 3, "given": 4}
 DEGREES = {"sequential": 1, "random": 2}
 MASKS = {"even": 1, "odd": 2, "first": 3, "last": 4, "random": 5, "given": 6}

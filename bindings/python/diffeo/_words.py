@@ -3,7 +3,8 @@
 from typing import Literal, TypeAlias
 
 Activation: TypeAlias = Literal[
-    "relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"
+    "relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf",
+    "mish", "hard_silu",
 ]  # fmt: skip
 Base: TypeAlias = Literal["standard_normal", "normal", "logistic", "uniform", "student_t", "mixture", "beta"]
 Blocks: TypeAlias = Literal["plain", "residual", "preactivation"]
@@ -27,7 +28,7 @@ Optimizer: TypeAlias = Literal["adam", "sgd"]
 Order: TypeAlias = Literal["natural", "reversed", "random"]
 Scale: TypeAlias = Literal[
     "soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", "clamped_exp",
-    "reciprocal_sigmoid", "atan", "skewed_clip",
+    "reciprocal_sigmoid", "atan", "skewed_clip", "clipped_softplus", "softplus_arsinh",
 ]  # fmt: skip
 Schedule: TypeAlias = Literal["constant", "cosine", "exponential", "plateau"]
 Squeeze: TypeAlias = Literal["channels", "places", "diagonals"]

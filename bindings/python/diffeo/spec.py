@@ -309,25 +309,27 @@ class Spec:
         ----------
         hidden : sequence of int, or one int
             Widths of the hidden layers of the MADE, each 1 to 65536.
-        activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf"}
+        activation : {"relu", "tanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "gelu", "gelu_erf", \
+                "mish", "hard_silu"}
             Nonlinearity of the hidden layers.
         order : {"natural", "reversed", "random"} or sequence of int
             In which order the columns are taken; a sequence names them from first to last.
         degrees : {"sequential", "random"}
             How degrees are dealt to the hidden units of the MADE.
         scale : {"soft_clip", "exp", "tanh", "softplus", "sigmoid", "additive", "gated", "clamped_softplus", \
-                "clamped_exp", "reciprocal_sigmoid", "atan", "skewed_clip"}
+                "clamped_exp", "reciprocal_sigmoid", "atan", "skewed_clip", "clipped_softplus", "softplus_arsinh"}
             How s > 0 is made from a network output a. With bound c and epsilon e: exp(a / (1 + abs(a) / c)), exp(a),
             exp(c tanh(a / c)), log(1 + exp(a + log(exp(1 - e) - 1))) + e, sigmoid(a + 2) + e, and 1; gated is
             z = s x + (1 - s) t with s = sigmoid(a + 2), the stable update of IAF [3]_. For flows of other libraries
             min(log(1 + exp(a)) + e, c), exp(a) with a held to `log_scales`, 1 / sigmoid(a), exp(c atan(a)). Skewed, for
-            layers whose samples are divided by s: the first, with c / 3 in place of c where a < 0.
+            layers whose samples are divided by s: the first, with c / 3 in place of c where a < 0. And log(1 + exp(a))
+            with its logarithm held to `log_scales`, and log(1 + exp(arsinh(a) + log(e - 1))), here with Euler's e.
         scale_bound : float, optional
             c above: above 0, at most 80; by default 3.
         scale_epsilon : float, optional
             e above: 0 or more, below 1; by default 1e-3.
         log_scales : (float, float), optional
-            Lowest and highest log(s) of "clamped_exp", within 80 of 0; by default -5 and 3.
+            Lowest and highest log(s) of "clamped_exp" and "clipped_softplus", within 80 of 0; by default -5 and 3.
         transformer : Spline, Mixture or str, optional
             Another map than the affine one; a name for one without options of its own: "sinh_arcsinh".
         direct : bool

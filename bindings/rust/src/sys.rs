@@ -37,6 +37,8 @@ pub const DIFFEO_SOFTPLUS: i32 = 6;
 pub const DIFFEO_SIGMOID: i32 = 7;
 pub const DIFFEO_GELU: i32 = 8;
 pub const DIFFEO_GELU_ERF: i32 = 9;
+pub const DIFFEO_MISH: i32 = 10;
+pub const DIFFEO_HARD_SILU: i32 = 11;
 
 pub const DIFFEO_SCALE_SOFT_CLIP: i32 = 1;
 pub const DIFFEO_SCALE_EXP: i32 = 2;
@@ -50,6 +52,8 @@ pub const DIFFEO_SCALE_CLAMPED_EXP: i32 = 9;
 pub const DIFFEO_SCALE_RECIPROCAL_SIGMOID: i32 = 10;
 pub const DIFFEO_SCALE_ATAN: i32 = 11;
 pub const DIFFEO_SCALE_SKEWED_CLIP: i32 = 12;
+pub const DIFFEO_SCALE_CLIPPED_SOFTPLUS: i32 = 13;
+pub const DIFFEO_SCALE_SOFTPLUS_ARSINH: i32 = 14;
 
 pub const DIFFEO_ORDER_NATURAL: i32 = 1;
 pub const DIFFEO_ORDER_REVERSED: i32 = 2;

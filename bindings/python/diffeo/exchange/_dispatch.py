@@ -35,7 +35,12 @@ FLOWS: dict[str, tuple[set[str], str]] = {
         {"NICE", "RealNVP"},
         "only a NICE or a RealNVP is converted; of a clustered one, each of its .estimators",
     ),
-    "harmonic": ({"RQSplineModel"}, "only an RQSplineModel is converted"),
+    "harmonic": ({"RQSplineModel", "RealNVPModel"}, "only an RQSplineModel or a RealNVPModel is converted"),
+    "bayesflow": (
+        {"CouplingFlow"},
+        "only a CouplingFlow is converted, such as the inference_network of an approximator, which leaves out what its "
+        "adapter, its standardization and its summary network do",
+    ),
 }
 LIBRARIES = tuple(FLOWS)
 _FUNCTIONS = ("distrax", "tfp")  # which have flows that are functions of the context

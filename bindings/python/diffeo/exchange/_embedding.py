@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ._error import ConversionError
-from ._network import Dense, Network, Norm, Real, real
+from ._network import Dense, Network, Norm, Real
 from ._probe import ACTIVATIONS
-from ._torch import array, double, is_linear, plain, tensor
+from ._torch import array, double, is_linear, plain, tensor, values
 
 
 @dataclass(frozen=True)
@@ -224,18 +224,5 @@ def _check(found: Network, net: Any, inputs: int, path: str) -> None:
     if found.kind != "plain":
         return
     x = np.random.default_rng(1).normal(size=(32, inputs))
-    if not np.allclose(_values(found, x), _called(net, x, path), rtol=1e-8, atol=1e-8):
+    if not np.allclose(values(found, ACTIVATIONS[found.activation], x), _called(net, x, path), rtol=1e-8, atol=1e-8):
         raise ConversionError(path, net, "it computes something else than its parts one after the other")
-
-
-def _values(network: Network, x: Real) -> Real:
-    h = real(x)
-    for i, dense in enumerate(network.dense):
-        h = h @ dense.weight.T + dense.bias
-        if i < len(network.dense) - 1:
-            if network.layer_norm:
-                scale, shift = network.norms[i]
-                h = (h - h.mean(axis=1, keepdims=True)) / np.sqrt(h.var(axis=1, keepdims=True) + network.layer_norm)
-                h = scale * h + shift
-            h = ACTIVATIONS[network.activation](h)
-    return h

@@ -59,6 +59,8 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": jax.nn.sigmoid,
     "gelu": jax.nn.gelu,
     "gelu_erf": jax.tree_util.Partial(jax.nn.gelu, approximate=False),
+    "mish": jax.nn.mish,
+    "hard_silu": jax.nn.hard_silu,
 }
 
 

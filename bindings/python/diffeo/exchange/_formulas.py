@@ -122,10 +122,15 @@ def scale_of(m: Maths, transformer: Transformer, a: Tensor) -> Tensor:
             return m.sigmoid(a + 2.0) + (epsilon if said["scale"] == "sigmoid" else 0.0)
         case "clamped_softplus":
             return m.minimum(m.softplus(a) + epsilon, bound)
+        case "clipped_softplus":
+            low, high = math.exp(said["log_scale_low"]), math.exp(said["log_scale_high"])
+            return m.minimum(m.maximum(m.softplus(a), low), high)
         case "clamped_exp":
             return m.exp(m.maximum(m.minimum(a, said["log_scale_high"]), said["log_scale_low"]))
         case "reciprocal_sigmoid":
             return m.exp(m.softplus(a * -1.0))
+        case "softplus_arsinh":
+            return m.softplus(arsinh(m, a) + math.log(math.expm1(1)))
         case "atan":
             return m.exp(m.atan(a) * bound)
         case other:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from . import _layers
+from . import _layers, _mdn
 from ._check import Map, Mapped, Source, Step
 from ._error import ConversionError
 from ._network import Real, real
@@ -44,13 +44,8 @@ INSIDE = {
 }
 # What is known not to convert, by package and class, or by package alone
 REFUSED = {
-    ("sbi", "MixtureDensityEstimator"): "a mixture of normal distributions with full covariances, given a context",
     ("sbi", "ConditionalVectorFieldEstimator"): "a flow that is continuous in time",
     ("sbi", "TabPFNFlow"): "a network that has its training data as a context",
-    ("bayesflow", ""): "its scales are softplus(arsinh(a)) and its splines have ends that move, as none of Diffeo's "
-    "do: sample it, and train a flow here on what it samples",
-    ("harmonic", "RealNVPModel"): "its scales are held to 0.001 from below by a clip, as no scale of Diffeo's is: an "
-    "RQSplineModel converts",
 }
 ROWS = 5
 
@@ -150,7 +145,11 @@ def _bounded(estimate: Any, read: Callable[[Any], Source]) -> Source:
 
 
 # What is no module and has more than a flow, by package and class
-WHOLE = {("pocomc", "Sampler"): _scaled, ("denmarf", "DensityEstimate"): _bounded}
+WHOLE = {
+    ("pocomc", "Sampler"): _scaled,
+    ("denmarf", "DensityEstimate"): _bounded,
+    ("sbi", "MixtureDensityEstimator"): _mdn.source,
+}
 
 
 def whole(value: Any) -> Callable[[Any, Callable[[Any], Source]], Source] | None:

@@ -27,6 +27,8 @@ ACTIVATIONS: dict[str, Callable[[], Any]] = {
     "sigmoid": nn.Sigmoid,
     "gelu": lambda: nn.GELU(approximate="tanh"),
     "gelu_erf": nn.GELU,
+    "mish": nn.Mish,
+    "hard_silu": nn.Hardswish,
 }
 
 

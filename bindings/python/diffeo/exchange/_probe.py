@@ -12,6 +12,8 @@ from ._layers import Transformer, affine
 from ._network import Dense, Real, inverse_softplus, real
 
 Function: TypeAlias = Callable[[Real], Real]
+FAR = 1e6  # where a scale that is held to an interval is at its end
+LOG_SCALE = 80.0  # beyond this the logarithm of no scale is held
 _GRID = np.concatenate([np.linspace(-8, 8, 81), [-60.0, -30.0, 30.0, 60.0]])
 
 
@@ -37,6 +39,8 @@ ACTIVATIONS: dict[str, Function] = {
     "sigmoid": _sigmoid,
     "gelu": lambda a: 0.5 * a * (1 + np.tanh(np.sqrt(2 / np.pi) * (a + 0.044715 * a**3))),
     "gelu_erf": lambda a: 0.5 * a * _erfc(-np.sqrt(0.5) * a),
+    "mish": lambda a: a * np.tanh(softplus(a)),
+    "hard_silu": lambda a: a * np.clip((a + 3) / 6, 0.0, 1.0),
 }
 
 
@@ -83,7 +87,20 @@ def scale(function: Function) -> Scale | None:
     """The scale of ours that this one is, or None."""
     with np.errstate(all="ignore"):
         values = real(function(_GRID.copy()))
-        return _scale(values, *real(function(np.array([0.0, -60.0, 60.0, -700.0, 700.0]))))
+        ends = real(function(np.array([0.0, -60.0, 60.0, -700.0, 700.0])))
+        return _scale(values, *ends) or _clipped(values, float(ends[0]), *real(function(np.array([-FAR, FAR]))))
+
+
+def _clipped(values: Real, zero: float, lowest: float, highest: float) -> Scale | None:
+    """The scale softplus(a + shift), held to an interval, or to a half-line."""
+    if not lowest < zero < highest:
+        return None
+    shift = float(inverse_softplus(zero))
+    if not np.allclose(values, np.clip(softplus(_GRID + shift), lowest, highest), rtol=1e-9, atol=0):
+        return None
+    low = float(np.log(lowest)) if lowest > 0 else -LOG_SCALE
+    high = float(np.log(highest)) if highest < FAR - 1 + shift else LOG_SCALE
+    return Scale(affine("clipped_softplus", log_scale_low=low, log_scale_high=high), offset=shift)
 
 
 def _scale(values: Real, zero: float, low: float, high: float, lowest: float, highest: float) -> Scale | None:
@@ -95,6 +112,8 @@ def _scale(values: Real, zero: float, low: float, high: float, lowest: float, hi
         return Scale(affine("additive"))
     if is_this(np.exp(a)):
         return Scale(affine("exp"))
+    if is_this(np.log1p(np.exp(np.arcsinh(a)) * np.expm1(1))):
+        return Scale(affine("softplus_arsinh"))
     for epsilon in (round(low, 9), 0.0):
         inside = zero - epsilon
         if not (0 <= epsilon < 1 and inside > 0):

@@ -112,6 +112,9 @@ def _least(layer: Layer) -> float:
     words = layer.transformer.attributes
     turned = layer.inverse != bool(layer.attributes.get("inverse_map", 0))
     bound, epsilon = (float(str(words[name])) for name in ("scale_bound", "scale_epsilon"))
+    held = tuple(
+        float(np.exp(float(str(words.get(f"log_scale_{end}", far))))) for end, far in (("low", -5), ("high", 3))
+    )
     low, high = {
         "additive": (1.0, 1.0),
         "exp": (0.0, np.inf),
@@ -120,12 +123,12 @@ def _least(layer: Layer) -> float:
         "atan": (np.exp(-0.5 * np.pi * bound), np.exp(0.5 * np.pi * bound)),
         "skewed_clip": (np.exp(-bound / 3), np.exp(bound)),
         "softplus": (epsilon, np.inf),
+        "softplus_arsinh": (0.0, np.inf),
         "clamped_softplus": (epsilon, bound),
         "sigmoid": (epsilon, 1 + epsilon),
         "gated": (0.0, 1.0),
         "reciprocal_sigmoid": (1.0, np.inf),
-        "clamped_exp": tuple(
-            float(np.exp(float(str(words.get(f"log_scale_{end}", far))))) for end, far in (("low", -5), ("high", 3))
-        ),
+        "clamped_exp": held,
+        "clipped_softplus": held,
     }.get(str(words["scale"]), (1.0, 1.0))
     return float(1 / high if turned else low)

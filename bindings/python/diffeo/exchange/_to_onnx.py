@@ -38,6 +38,8 @@ ACTIVATIONS: dict[str, Callable[[Graph, Value], Value]] = {
     "sigmoid": lambda m, a: m.sigmoid(a),
     "gelu": lambda m, a: a * m.sigmoid((a + a * a * a * 0.044715) * (2 * float(np.sqrt(2 / np.pi)))),
     "gelu_erf": lambda m, a: a * m.normal_cdf(a),
+    "mish": lambda m, a: a * m.tanh(m.softplus(a)),
+    "hard_silu": lambda m, a: a * m.minimum(m.maximum(a + 3.0, 0.0), 6.0) * (1 / 6),
 }
 
 

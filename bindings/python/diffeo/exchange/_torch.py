@@ -341,7 +341,69 @@ def plain(module: Any, inputs: int, path: str) -> Network:
             if computes([partial(_leaky, each) for each in slopes], order):
                 return Network(leaky((dense[0].columns(order), *dense[1:]), slopes), "relu", context)
     kinds = f"one activation between all of them, of {', '.join(ACTIVATIONS)}, and none at its end"
+    for name, function in ACTIVATIONS.items():
+        for found in _normalised(module, name):
+            for order in orders:
+                if np.allclose(values(found, function, x[:, np.argsort(order)]), theirs, rtol=1e-8, atol=1e-8):
+                    return replace(found, dense=(found.dense[0].columns(order), *found.dense[1:]), context=context)
     raise ConversionError(path, module, f"its network is not one of linear layers with {kinds}")
+
+
+def _normalised(module: Any, name: str) -> Iterator[Network]:
+    """What a chain with normalisations may be: a batch normalisation goes into the matrix before it or behind it.
+
+    A layer normalisation can only be before an activation, and then before all of them.
+    """
+    parts = [each for each in module.modules() if is_linear(each) or hasattr(each, "running_var") or _of_layer(each)]
+    if all(is_linear(each) for each in parts) or not any(is_linear(each) for each in parts):
+        return
+    for behind in (False, True):
+        dense: list[Dense] = []
+        norms: list[tuple[Real, Real]] = []
+        waiting: list[tuple[Real, Real]] = []
+        for each in parts:
+            if is_linear(each):
+                made = linear(each)
+                while waiting:
+                    made = made.after(*waiting.pop())
+                dense.append(made)
+            elif _of_layer(each):
+                norms.append(scale_and_shift(each))
+            elif dense and not behind:
+                dense[-1] = dense[-1].then(*normalisation(each))
+            else:
+                waiting.append(normalisation(each))
+        epsilons = {float(each.eps) for each in parts if _of_layer(each)} or {0.0}
+        fits = len(epsilons) == 1 and not waiting and len(norms) in (0, len(dense) - 1)
+        if fits and all(len(norm[0]) == len(each.bias) for norm, each in zip(norms, dense, strict=False)):
+            yield Network(tuple(dense), name, layer_norm=epsilons.pop(), norms=tuple(norms))
+
+
+def _of_layer(module: Any) -> bool:
+    return len(getattr(module, "normalized_shape", ())) == 1
+
+
+def scale_and_shift(norm: Any) -> tuple[Real, Real]:
+    """Those of a layer normalisation."""
+    width = int(np.prod(norm.normalized_shape))
+    return (
+        np.ones(width) if norm.weight is None else array(norm.weight),
+        np.zeros(width) if norm.bias is None else array(norm.bias),
+    )
+
+
+def values(network: Network, function: Callable[[Real], Real], x: Real) -> Real:
+    """What a plain network computes."""
+    h = real(x)
+    for i, dense in enumerate(network.dense):
+        h = h @ dense.weight.T + dense.bias
+        if i < len(network.dense) - 1:
+            if network.layer_norm:
+                scale, shift = network.norms[i]
+                h = (h - h.mean(axis=1, keepdims=True)) / np.sqrt(h.var(axis=1, keepdims=True) + network.layer_norm)
+                h = scale * h + shift
+            h = function(h)
+    return h
 
 
 def _leaky(slope: float, a: Real) -> Real:

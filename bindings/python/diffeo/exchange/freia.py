@@ -112,6 +112,8 @@ def _two_nets(part: Any, path: str, number: int, kept: Any) -> Layer:
     a, t = nets[0].select(np.arange(count), scale.factor, scale.offset), nets[1]
     if len(a.widths) != len(t.widths):
         raise ConversionError(path, part, "its two networks have different numbers of layers")
+    if a.layer_norm != t.layer_norm or (a.layer_norm and a.widths != t.widths):
+        raise ConversionError(path, part, "its two networks have different layer normalisations")
     return _layers.coupling(kept, scale.transformer, as_wide(t, a), as_wide(a, t))
 
 

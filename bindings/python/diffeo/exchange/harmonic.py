@@ -1,6 +1,6 @@
 """harmonic 1.3: Polanska et al. 2023. A model is a module of flax, its weights, a z-score by columns and a temperature.
 
-The module with its weights makes a flow of distrax, whose networks are read from a trace as those of distrax are.
+The module with its weights makes a flow of distrax or TFP, whose networks are read from a trace.
 """
 
 from __future__ import annotations
@@ -17,16 +17,24 @@ from .tfp import sourced
 MODULES = ("harmonic",)
 
 
-def source(model: Any) -> Source:
-    """What a fitted RQSplineModel is, at its temperature."""
+def _distribution(model: Any, weights: Any) -> Any:
+    """At its temperature."""
+    made = model.flow.bind({"params": weights}).make_flow(float(model.temperature))
+    if hasattr(made, "bijector"):
+        return made
     from distrax import Transformed
 
+    base, bijector = made
+    return Transformed(base.distribution, bijector)
+
+
+def source(model: Any) -> Source:
+    """What a fitted RQSplineModel or RealNVPModel is, at its temperature."""
     if model.state is None:
         raise ConversionError("", model, "it is not fitted: it has no weights")
     with double():
         weights, dtype = in_double(model.state.params)
-        base, bijector = model.flow.bind({"params": weights}).make_flow(float(model.temperature))
-        inner = sourced("harmonic", Transformed(base.distribution, bijector), 0)
+        inner = sourced("harmonic", _distribution(model, weights), 0)
     inner.dtype, inner.name = dtype, type(model).__qualname__
     if not model.standardize:
         return inner

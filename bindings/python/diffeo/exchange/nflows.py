@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,7 @@ from ._torch import (
     normalisation,
     plain,
     read,
+    scale_and_shift,
     tensor,
 )
 
@@ -47,29 +47,45 @@ MODULES = ("nflows", "glasflow", "nde", "nessai")
 # ------------------------------------------------------------------------------------------------------------ networks
 
 
-def residual_net(net: Any, path: str, *, glu: bool = True) -> Network:
-    """A ResidualNet or a MADE: first, blocks, last."""
+def residual_net(net: Any, path: str, *, inputs: int | None = None, glu: bool = True) -> Network:
+    """A ResidualNet, a MADE, or dingo's: first, blocks, which matrices between may widen, and last.
+
+    dingo's first matrix reads no context: of `inputs` columns, if they are said.
+    """
+    links = list(getattr(net, "resize_layers", ()))
+    last = linear(net.final_layer if hasattr(net, "final_layer") else links[-1])
     blocks = [_block(block, f"{path}.blocks.{i}", glu) for i, block in enumerate(net.blocks)]
-    context = getattr(net, "context_features", None) or 0
+    for i, link in enumerate(links[: len(blocks) - 1]):
+        blocks[i + 1] = replace(blocks[i + 1], link=linear(link)) if is_linear(link) else blocks[i + 1]
     names = {activation(b.activation, f"{path}.blocks.{i}", b) for i, b in enumerate(net.blocks)}
-    if len(names) > 1:
-        raise ConversionError(path, net, "its blocks have different activations")
-    name = names.pop() if names else "relu"
-    dense = (linear(net.initial_layer), linear(net.final_layer))
+    epsilons = {float(norm.eps) for b in net.blocks for norm in getattr(b, "layer_norm_layers", ())} or {0.0}
+    if len(names) > 1 or len(epsilons) > 1:
+        raise ConversionError(path, net, "its blocks have different activations, or normalisations")
+    gates = [block.gate for block in blocks if block.gate is not None]
+    context = getattr(net, "context_features", None) or (gates[0].weight.shape[1] if gates else 0)
+    first = linear(net.initial_layer)
+    if inputs is not None and inputs == first.weight.shape[1] and context:
+        first = first.columns(np.concatenate([np.arange(inputs), np.full(context, -1)]))
     mode = "gate" if context and glu and blocks else "input"
     rates = {float(b.dropout.p) for b in net.blocks if hasattr(b, "dropout")} - {1.0}
-    return Network(dense, name, context, "preactivation", tuple(blocks), mode, dropout=max(rates, default=0.0))
+    return Network(
+        (first, last), names.pop() if names else "relu", context, "preactivation", tuple(blocks), mode,
+        dropout=max(rates, default=0.0), layer_norm=epsilons.pop(),
+    )  # fmt: skip
 
 
 def _block(block: Any, path: str, glu: bool) -> Block:
     inner, outer = (linear(each) for each in block.linear_layers)
     context = linear(block.context_layer) if hasattr(block, "context_layer") else None
     found = Block(inner, outer)
-    if getattr(block, "use_batch_norm", False):
+    if hasattr(block, "batch_norm_layers"):
         first, second = (normalisation(norm) for norm in block.batch_norm_layers)
         if context is not None and not glu:
             context = context.then(second[0], np.zeros(len(second[0])))
         found = Block(inner.then(*second), outer, scale=first[0], shift=first[1])
+    elif hasattr(block, "layer_norm_layers"):
+        first, second = (scale_and_shift(norm) for norm in block.layer_norm_layers)
+        found = Block(inner, outer, scale=first[0], shift=first[1], inner_norm=second)
     if context is None:
         return found
     if glu:
@@ -104,12 +120,12 @@ def made(net: Any, path: str) -> Network:
 def _network(net: Any, inputs: int, path: str) -> Network:
     if exported(net):
         return network_of(net, path)
-    if hasattr(net, "initial_layer") and hasattr(net, "final_layer") and hasattr(net, "blocks"):
+    if _is_residual(net):
         if "Conv" in type(net).__name__:
             raise ConversionError(path, net, "a network of images in a flow of vectors")
         if not len(net.blocks):
             raise ConversionError(path, net, "it has no blocks")
-        return residual_net(net, path)
+        return residual_net(net, path, inputs=inputs)
     return plain(net, inputs, path)
 
 
@@ -627,18 +643,14 @@ def _standardized(matrix: Real, shift: Real) -> Layer | None:
     return _layers.standardize(-shift / scale, 1 / scale)
 
 
+def _is_residual(net: Any) -> bool:
+    named = hasattr(net, "initial_layer") and hasattr(net, "blocks")
+    return named and (hasattr(net, "final_layer") or hasattr(net, "resize_layers"))
+
+
 def _residual(net: Any, path: str) -> Network | None:
-    """A ResidualNet, or dingo's, whose blocks change their width by matrices after them."""
-    if not all(hasattr(net, name) for name in ("initial_layer", "blocks", "final_layer")):
-        return None
-    network, links = residual_net(net, path), [None, *getattr(net, "resize_layers", [])]
-    return replace(
-        network,
-        blocks=tuple(
-            replace(block, link=linear(link)) if is_linear(link) else block
-            for block, link in zip_longest(network.blocks, links[: len(network.blocks)])
-        ),
-    )
+    """Of an embedding."""
+    return residual_net(net, path) if _is_residual(net) else None
 
 
 # Constants that follow from others and are kept rounded to float32: always, or once the flow was cast

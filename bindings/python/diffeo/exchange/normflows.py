@@ -172,6 +172,8 @@ def _masked_affine(part: Any, path: str) -> list[Step]:
 
 def as_wide(network: Network, other: Network) -> Network:
     """With hidden units that do nothing, so that all layers are as wide as those of the other network."""
+    if network.widths == other.widths:
+        return network
     dense, inputs = [], network.dense[0].weight.shape[1]
     for d, wide in zip(network.dense, [*other.widths, None], strict=True):
         d = d.columns(np.concatenate([np.arange(d.weight.shape[1]), np.full(inputs - d.weight.shape[1], -1)]))
