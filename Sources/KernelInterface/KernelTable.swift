@@ -51,8 +51,8 @@ public struct KernelTable<S>: Sendable {
   /// what it has behind the inputs.
   public let outer:
     @Sendable (
-      _ rows: Int, _ d: In<S>, _ dStride: Int, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In<S>, _ inputs: Int,
-      _ g: Out<S>, _ gStride: Int, _ adds: Bool
+      _ rows: Int, _ d: In<S>, _ dStride: Int, _ outputs: Int, _ limits: UnsafePointer<Int32>, _ x: In<S>,
+      _ inputs: Int, _ g: Out<S>, _ gStride: Int, _ adds: Bool
     ) -> Void
   public let outerColumns: Int
 

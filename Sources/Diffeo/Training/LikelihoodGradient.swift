@@ -73,7 +73,8 @@ final class LikelihoodGradient<S: Scalar> {
     let numbers = (spec.layers.count + 2 * couplings.count) * spec.dim
     let hidden = couplings.reduce(0) { $0 + $1.network.hiddenNumbers }
     let rowBytes = Double(Tiling.imageRows * MemoryLayout<S>.stride)
-    let bytes = (Double(numbers) * rowBytes + min(Double(hidden) * rowBytes, Double(Convolution<S>.mostKept))) * Double(threads)
+    let kept = min(Double(hidden) * rowBytes, Double(Convolution<S>.mostKept))
+    let bytes = (Double(numbers) * rowBytes + kept) * Double(threads)
     let memory = Double(sysconf(Int32(_SC_PHYS_PAGES))) * Double(sysconf(Int32(_SC_PAGESIZE)))
     guard bytes < memory else {
       let gibibytes = { (value: Double) in "\((value / 0x1p30 * 10).rounded() / 10) GiB" }
