@@ -508,7 +508,8 @@ def test_names_may_be_anything(tmp_path, capsys):
     assert run(*sample, "l, deg=2,w,o=green, dark") == 0
     out = capsys.readouterr().out
     context = pandas.DataFrame({"w,o": ["green, dark"], "l, deg": [2.0]})
-    np.testing.assert_allclose(np.array(out.split()[1:], float), np.asarray(flow.sample(3, context, seed=1))[:, 0], rtol=1e-5)
+    expected = np.asarray(flow.sample(3, context, seed=1))[:, 0]
+    np.testing.assert_allclose(np.array(out.split()[1:], float), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
