@@ -99,8 +99,8 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
     let (value, density) = normalCDF(a)
     return fma(a, density, value)
   case .mish:
-    // Beyond 50 in magnitude the derivative is 0 or 1.
-    let a = limited(x, V(repeating: 50))
+    // Infinity times 0 would be NaN; there exp(-|a|) is 0.
+    let a = limited(x, V(repeating: 1000))
     let (t, complement) = tanhOfSoftplus(a)
     return fma(a * complement * (1 + t), sigmoid(a), t)
   case .hardSilu:
