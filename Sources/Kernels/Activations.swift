@@ -1,10 +1,17 @@
 import KernelInterface
 
 // The loops choose the function anew for each vector, a branch that is always predicted, so that the code of each
-// function exists once.
+// function exists once. The last ones have loops of their own: in one the compiler would not inline all that they consist
+// of.
 
 func activate(_ f: Activation, _ count: Int, _ a: In, _ h: Out) {
-  inVectors(count, Streams(a, a, a, h, h)) { activateVectors(f, $0, $1.a, $1.g) }
+  inVectors(count, Streams(a, a, a, h, h)) {
+    switch f {
+    case .mish: mishVectors($0, $1.a, $1.g)
+    case .hardSilu: hardSiluVectors($0, $1.a, $1.g)
+    default: activateVectors(f, $0, $1.a, $1.g)
+    }
+  }
 }
 
 @inline(never) func activateVectors(_ f: Activation, _ count: Int, _ a: In, _ h: Out) {
@@ -22,7 +29,13 @@ func activatePullback(_ f: Activation, _ count: Int, _ a: In, _ h: In, _ g: Out)
   case .silu, .gelu, .geluErf, .mish, .hardSilu: from = a
   default: from = h
   }
-  inVectors(count, Streams(from, from, from, g, g)) { activatePullbackVectors(f, $0, $1.a, $1.g) }
+  inVectors(count, Streams(from, from, from, g, g)) {
+    switch f {
+    case .mish: mishPullbackVectors($0, $1.a, $1.g)
+    case .hardSilu: hardSiluPullbackVectors($0, $1.a, $1.g)
+    default: activatePullbackVectors(f, $0, $1.a, $1.g)
+    }
+  }
 }
 
 /// g *= f', from x
@@ -46,10 +59,7 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
   case .softplus: return softplus(a)
   case .sigmoid: return sigmoid(a)
   case .gelu: return weighted(a, bySigmoidOf: geluArgument(a))
-  case .geluErf:
-    return finiteBelow(a) * normalCDF(a).value
-  case .mish: return finiteBelow(a) * tanhOfSoftplus(a).value
-  case .hardSilu: return finiteBelow(a) * hardSigmoid(a)
+  default: return finiteBelow(a) * normalCDF(a).value
   }
 }
 
@@ -67,11 +77,6 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
   let rest = (e * e * 2).replacing(with: V(repeating: 2), where: negative)
   let per = 1 / (above + rest)
   return (above * per, rest * per)
-}
-
-/// (a + 3) / 6, held to 0 to 1.
-@inline(always) private func hardSigmoid(_ a: V) -> V {
-  (limited(a, V(repeating: 3)) + 3) / 6
 }
 
 /// The derivative from the input of what `needsInput` names, from the output of the others.
@@ -94,18 +99,50 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
     let a = limited(x, V(repeating: 50))
     let (s, complement) = sigmoidAndComplement(geluArgument(a))
     return s * fma(a * complement, geluArgumentSlope(a), one)
-  case .geluErf:
+  default:
     let a = limited(x, V(repeating: 50))
     let (value, density) = normalCDF(a)
     return fma(a, density, value)
-  case .mish:
+  }
+}
+
+@inline(never) func mishVectors(_ count: Int, _ a: In, _ h: Out) {
+  var i = 0
+  while i < count {
+    let a = load(a, i)
+    store(finiteBelow(a) * tanhOfSoftplus(a).value, h, i)
+    i &+= lanes
+  }
+}
+
+@inline(never) func mishPullbackVectors(_ count: Int, _ x: In, _ g: Out) {
+  var i = 0
+  while i < count {
     // Infinity times 0 would be NaN; there exp(-|a|) is 0.
-    let a = limited(x, V(repeating: 1000))
+    let a = limited(load(x, i), V(repeating: 1000))
     let (t, complement) = tanhOfSoftplus(a)
-    return fma(a * complement * (1 + t), sigmoid(a), t)
-  case .hardSilu:
-    return fma(x, V(repeating: 1 / 3), V(repeating: 0.5))
-      .replacing(with: V(), where: x .<= -3).replacing(with: one, where: x .>= 3)
+    store(load(In(g), i) * fma(a * complement * (1 + t), sigmoid(a), t), g, i)
+    i &+= lanes
+  }
+}
+
+@inline(never) func hardSiluVectors(_ count: Int, _ a: In, _ h: Out) {
+  var i = 0
+  while i < count {
+    let a = load(a, i)
+    store(finiteBelow(a) * ((limited(a, V(repeating: 3)) + 3) / 6), h, i)
+    i &+= lanes
+  }
+}
+
+@inline(never) func hardSiluPullbackVectors(_ count: Int, _ x: In, _ g: Out) {
+  var i = 0
+  while i < count {
+    let x = load(x, i)
+    let slope = fma(x, V(repeating: 1 / 3), V(repeating: 0.5))
+      .replacing(with: V(), where: x .<= -3).replacing(with: V(repeating: 1), where: x .>= 3)
+    store(load(In(g), i) * slope, g, i)
+    i &+= lanes
   }
 }
 

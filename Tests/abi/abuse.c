@@ -711,7 +711,7 @@ static void building(void) {
 
   /* unknown choices */
   static const double zeros[DIM] = {0}, ones[DIM] = {1, 1, 1};
-  static const int32_t choices[] = {0, -1, 13, 100, INT32_MAX, INT32_MIN};
+  static const int32_t choices[] = {0, -1, 15, 100, INT32_MAX, INT32_MIN};
   for (int i = 0; i < COUNT(choices); i++) {
     const int32_t c = choices[i];
     char piece[32];
