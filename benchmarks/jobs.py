@@ -193,14 +193,15 @@ def lines(function) -> int:
 
 
 def measured(command: list[str]) -> tuple[float, str]:
-    """Seconds of the processor, and the last line that is said."""
+    """Seconds of the processor, and the line of test rows, or else the last one, that is said."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         return float("nan"), (done.stderr.strip() or "failed").splitlines()[-1]
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return spent, (done.stdout.strip() or " ").splitlines()[-1]
+    said = (done.stdout.strip() or " ").splitlines()
+    return spent, next((line for line in said if line.startswith("test ")), said[-1])
 
 
 def main() -> None:
@@ -225,7 +226,7 @@ def main() -> None:
         print("| job | diffeo | zuko | scikit-learn |\n|---|---|---|---|")
         for job, command in JOBS.items():
             words = command.format(data=data, here=here)
-            cells = [(f"1 command, {{:.1f}} s", [*shlex.split(options.diffeo), *shlex.split(words)])]
+            cells = [("1 command, {:.1f} s", [*shlex.split(options.diffeo), *shlex.split(words)])]
             for library in "zuko", "sklearn":
                 function = globals().get(f"{library}_{job}")
                 files = {"fit": (data,), "score": (data,), "sample": ()}.get(job, ())

@@ -1055,8 +1055,9 @@ DIFFEO_API diffeo_status diffeo_trainer_set_learning_rate(diffeo_trainer *traine
 
 /* Steps work in the threads of this workspace from now on, in place of the trainer's own (`threads` of the options): in
  * those of the host, if it is hosted. A step is a call that the workspace serves. The trainer keeps it: its handle may be
- * destroyed, but `user` of a hosted one has to stay. NULL: in its own again. The bits are the same. Errors: DIFFEO_ENOMEM, which leaves the trainer as it was, where
- * so many threads of images would take more memory than there is. Since: 0.2 */
+ * destroyed, but `user` of a hosted one has to stay. NULL: in its own again. The bits are the same.
+ * Errors: DIFFEO_ENOMEM, which leaves the trainer as it was, where so many threads of images would take more memory than
+ * there is. Since: 0.2 */
 DIFFEO_API diffeo_status diffeo_trainer_set_workspace(diffeo_trainer *trainer, diffeo_workspace *workspace);
 
 /* 1 when the training has finished, by itself or by a cancel, else 0; 1 for NULL. Since: 0.1 */

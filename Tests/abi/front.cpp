@@ -451,7 +451,6 @@ static void training(const std::string &folder) {
   guest.current().parameters(a);
   again.current().parameters(b);
   CHECK(a == b && asked > 0);
-  again.current().parameters(b);
 
   // Stopped, by an answer and by an exception.
   const diffeo::flow stopped = start.fit(x, options, {}, {}, [](const diffeo::train_report &) { return false; }, &report);
