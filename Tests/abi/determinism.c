@@ -170,7 +170,7 @@ static void other_steps_in_hosts(int32_t dtype) {
   CHECK_OK(D.vi_options_init(&o, sizeof o));
   o.steps = 3, o.window = 3, o.batch_size = 200;
   for (int i = -1; i < COUNT(hosts); i++) {
-    int calls;
+    int calls = 0;
     diffeo_workspace *workspace = i < 0 ? NULL : hosted(i, &calls);
     diffeo_vi *vi = NULL;
     diffeo_optimizer *optimizer = NULL;
@@ -181,6 +181,7 @@ static void other_steps_in_hosts(int32_t dtype) {
       CHECK_OK(D.optimizer_set_workspace(optimizer, workspace));
     }
     CHECK_OK(D.vi_step(vi, 3, NULL));
+    CHECK(i < 0 || calls > 0, "host %d was not asked", i);
     for (int64_t k = 0; k < count; k++) got[k] = sin((double)k);
     for (int step = 0; step < 3; step++) CHECK_OK(D.optimizer_step_f64(optimizer, got, NULL));
     for (int which = 0; which < 2; which++) {
