@@ -88,6 +88,7 @@ module diffeo
   integer(c_int32_t), parameter :: DIFFEO_CONTEXT_INPUT = 1_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_CONTEXT_GATE = 2_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_CONTEXT_SHIFT = 3_c_int32_t
+  integer(c_int32_t), parameter :: DIFFEO_CONTEXT_ADD = 4_c_int32_t
 
   integer(c_int32_t), parameter :: DIFFEO_BOUNDARY_LINEAR = 1_c_int32_t
   integer(c_int32_t), parameter :: DIFFEO_BOUNDARY_PERIODIC = 2_c_int32_t
@@ -214,6 +215,9 @@ module diffeo
     integer(c_int32_t) :: family
     integer(c_int32_t) :: target
     real(c_double) :: scale_bound
+    integer(c_int32_t) :: scale
+    integer(c_int32_t) :: reserved
+    real(c_double) :: scale_epsilon
   end type
 
   type, bind(c) :: diffeo_map_options
@@ -358,6 +362,7 @@ module diffeo
     integer(c_int32_t) :: learned_top
     integer(c_int32_t) :: lu
     type(c_ptr) :: network
+    type(c_ptr) :: map
   end type
 
   type, bind(c) :: diffeo_train_options

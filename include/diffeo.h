@@ -190,8 +190,10 @@ enum {
 enum {
   DIFFEO_CONTEXT_INPUT = 1, /* its first matrix reads the columns and c */
   DIFFEO_CONTEXT_GATE = 2,  /* so, and what a block adds to h is multiplied by sigmoid(W c + b); for residual blocks */
-  DIFFEO_CONTEXT_SHIFT = 3  /* its first matrix reads the columns, and f(W c + b) is added to its result; and in each
+  DIFFEO_CONTEXT_SHIFT = 3, /* its first matrix reads the columns, and f(W c + b) is added to its result; and in each
                              * block W c to what the inner matrix gives */
+  DIFFEO_CONTEXT_ADD = 4    /* its first matrix reads the columns and c, and in each block W c is added to what the
+                             * inner matrix gives; for residual blocks */
 };
 
 /* Every options struct begins with its size, is filled with defaults by its *_init(&options, sizeof options), and
@@ -262,7 +264,10 @@ typedef struct diffeo_mixture_options {
   int64_t components;  /* 1 to 64: 8 */
   int32_t family;      /* DIFFEO_FAMILY_NORMAL */
   int32_t target;      /* DIFFEO_TARGET_LOGISTIC, for a logistic base; the other for a uniform one */
-  double scale_bound;  /* logarithms of scales are softly clipped to this, 1e-3 to 20: 7 */
+  double scale_bound;  /* c of DIFFEO_SCALE_SOFT_CLIP, 1e-3 to 20: 7 */
+  int32_t scale;       /* of a component, DIFFEO_SCALE_SOFT_CLIP or DIFFEO_SCALE_SOFTPLUS: DIFFEO_SCALE_SOFT_CLIP */
+  int32_t reserved;    /* 0 */
+  double scale_epsilon; /* e of DIFFEO_SCALE_SOFTPLUS, 1e-9 or more, below 1: 1e-3 */
 } diffeo_mixture_options;
 
 /* The map of one number that couplings, autoregressive and elementwise layers share. */
@@ -486,6 +491,8 @@ typedef struct diffeo_image_options {
   int32_t lu;            /* glow: 1: 1x1 convolutions by their factors P L U. 0: as one matrix */
   const diffeo_convolution_options *network; /* of each coupling. NULL: glow: hidden two of 128. realnvp: two residual
                                                 blocks of 64 with preactivation */
+  const diffeo_map_options *map; /* of each coupling, such as splines (Durkan et al. 2019). NULL: affine, by scale; not
+                                    with a scale */
 } diffeo_image_options;
 
 DIFFEO_API diffeo_status diffeo_convolution_options_init(diffeo_convolution_options *options, size_t struct_size);

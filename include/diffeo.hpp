@@ -399,11 +399,15 @@ struct mixture_options {
   std::int32_t family = defaults().family;
   std::int32_t target = defaults().target;
   double scale_bound = defaults().scale_bound;
+  std::int32_t scale = defaults().scale;
+  double scale_epsilon = defaults().scale_epsilon;
 
   mixture_options &set_components(std::int64_t value) { components = value; return *this; }
   mixture_options &set_family(std::int32_t value) { family = value; return *this; }
   mixture_options &set_target(std::int32_t value) { target = value; return *this; }
   mixture_options &set_scale_bound(double value) { scale_bound = value; return *this; }
+  mixture_options &set_scale(std::int32_t value) { scale = value; return *this; }
+  mixture_options &set_scale_epsilon(double value) { scale_epsilon = value; return *this; }
 
   class in_c {
    public:
@@ -412,6 +416,8 @@ struct mixture_options {
       c_.family = from.family;
       c_.target = from.target;
       c_.scale_bound = from.scale_bound;
+      c_.scale = from.scale;
+      c_.scale_epsilon = from.scale_epsilon;
     }
     in_c(const in_c &) = delete;
     in_c &operator=(const in_c &) = delete;
@@ -912,6 +918,7 @@ struct image_options {
   std::int32_t learned_top = defaults().learned_top;
   std::int32_t lu = defaults().lu;
   std::optional<convolution_options> network{};
+  std::optional<map_options> map{};
 
   image_options &set_channels(std::int64_t value) { channels = value; return *this; }
   image_options &set_height(std::int64_t value) { height = value; return *this; }
@@ -929,6 +936,7 @@ struct image_options {
   image_options &set_learned_top(std::int32_t value) { learned_top = value; return *this; }
   image_options &set_lu(std::int32_t value) { lu = value; return *this; }
   image_options &set_network(convolution_options value) { network = std::move(value); return *this; }
+  image_options &set_map(map_options value) { map = std::move(value); return *this; }
 
   class in_c {
    public:
@@ -949,6 +957,7 @@ struct image_options {
       c_.learned_top = from.learned_top;
       c_.lu = from.lu;
       if (from.network) c_.network = network_.emplace(*from.network).get();
+      if (from.map) c_.map = map_.emplace(*from.map).get();
     }
     in_c(const in_c &) = delete;
     in_c &operator=(const in_c &) = delete;
@@ -957,6 +966,7 @@ struct image_options {
    private:
     diffeo_image_options c_ = defaults();
     std::optional<convolution_options::in_c> network_{};
+    std::optional<map_options::in_c> map_{};
   };
 };
 

@@ -59,6 +59,8 @@ package struct Limit: Sendable {
     "mixture.components": .to(1, MixtureRule.maxComponents),
     // The lower end so that its reciprocal is finite in single precision.
     "mixture.scale_bound": .to(1e-3, 20),
+    // So that no scale is 0.
+    "mixture.scale_epsilon": .to(1e-9, below1),
     "base.df": .to(StudentTSpec.degreesOfFreedom.lowerBound, StudentTSpec.degreesOfFreedom.upperBound),
     "base.alpha": .to(0.1, 1e4),
     "base.beta": .to(0.1, 1e4),

@@ -60,7 +60,13 @@ extension diffeo_image_options: SizedStruct {
       if network != nil {
         a.network = try diffeo_convolution_options.network(network, hidden: ImageArchitecture.defaultHidden)
       }
-      if scale != 0 { a.scale = try choice(scale, "scale") }
+      if scale != 0 { a.transformer = .affine(try choice(scale, "scale")) }
+      if map != nil {
+        guard scale == 0 else {
+          throw DiffeoError(.invalid, "scale is \(scale), and there is a map, which has its own: one of them at most")
+        }
+        a.transformer = try diffeo_map_options.map(map)
+      }
       a.dtype = try DiffeoABI.dtype(dtype)
       a.quantization = Int(quantization)
       a.alpha = alpha

@@ -97,14 +97,17 @@ extension diffeo_mixture_options: SizedStruct {
   mutating func setDefaults() {
     let d = MixtureRule.standard
     (components, family, target) = (Int64(d.components), d.family.rawValue, d.target.rawValue)
-    scale_bound = d.bound
+    (scale_bound, scale, scale_epsilon) = (d.bound, d.scale.rawValue, d.epsilon)
   }
 
   var rule: MixtureRule {
     get throws(DiffeoError) {
-      MixtureRule(
+      try requireZero(reserved)
+      var rule = MixtureRule(
         components: Int(components), family: try choice(family, "family"), target: try choice(target, "target"),
         bound: scale_bound)
+      (rule.scale, rule.epsilon) = (try choice(scale, "scale"), scale_epsilon)
+      return rule
     }
   }
 }

@@ -354,12 +354,22 @@ public struct MixtureRule: Equatable, Sendable, BitwiseCopyable {
     case uniform = 1
     case logistic
   }
+  /// Of a component's scale s from a parameter a, as those of ScaleRule.
+  public enum Scale: Int32, Sendable, BitwiseCopyable {
+    /// exp(a / (1 + |a| / bound))
+    case softClip = 1
+    /// log(1 + exp(a + offset)) + epsilon, offset = log(exp(1 - epsilon) - 1)
+    case softplus = 4
+  }
   public static let maxComponents = 64
 
   public var components: Int
   public var family: Family
   public var target: Target
   public var bound: Double
+  public var scale = Scale.softClip
+  public var epsilon = 1e-3
+  public var offset = 0.0
   /// components: 1 to maxComponents
   public init(components: Int, family: Family, target: Target, bound: Double) {
     self.components = components

@@ -24,11 +24,7 @@ func activate(_ f: Activation, _ count: Int, _ a: In, _ h: Out) {
 
 func activatePullback(_ f: Activation, _ count: Int, _ a: In, _ h: In, _ g: Out) {
   // Derivatives come from the input or from the output, never both. a may be missing where it is not needed.
-  let from: In
-  switch f {
-  case .silu, .gelu, .geluErf, .mish, .hardSilu: from = a
-  default: from = h
-  }
+  let from = f.needsInput ? a : h
   inVectors(count, Streams(from, from, from, g, g)) {
     switch f {
     case .mish: mishPullbackVectors($0, $1.a, $1.g)
@@ -59,7 +55,7 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
   case .softplus: return softplus(a)
   case .sigmoid: return sigmoid(a)
   case .gelu: return weighted(a, bySigmoidOf: geluArgument(a))
-  default: return finiteBelow(a) * normalCDF(a).value
+  case .geluErf, .mish, .hardSilu: return finiteBelow(a) * normalCDF(a).value  // the others do not come here
   }
 }
 
@@ -99,7 +95,7 @@ private var leakySlope: V { @inline(always) get { V(repeating: 0.01) } }
     let a = limited(x, V(repeating: 50))
     let (s, complement) = sigmoidAndComplement(geluArgument(a))
     return s * fma(a * complement, geluArgumentSlope(a), one)
-  default:
+  case .geluErf, .mish, .hardSilu:  // the others do not come here
     let a = limited(x, V(repeating: 50))
     let (value, density) = normalCDF(a)
     return fma(a, density, value)

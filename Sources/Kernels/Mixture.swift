@@ -160,7 +160,10 @@ private struct Mixture {
   var components: Int
   var normal: Bool
   var uniform: Bool
+  var isSoftplus: Bool
   var perBound: V
+  var epsilon: V
+  var offset: V
   /// The sum of the weights, of which the largest is 1.
   var weights: V
   /// Of each component the logarithm of its weight, its mean, 1 / scale, and three terms (see sums).
@@ -178,7 +181,13 @@ private struct Mixture {
     case .uniform: uniform = true
     case .logistic: uniform = false
     }
+    switch rule.scale {
+    case .softplus: isSoftplus = true
+    case .softClip: isSoftplus = false
+    }
     perBound = V(repeating: S(1 / rule.bound))
+    epsilon = V(repeating: S(rule.epsilon))
+    offset = V(repeating: S(rule.offset))
     weights = V()
     self.memory = memory
     var top = V(repeating: -S.greatestFiniteMagnitude)
@@ -189,7 +198,7 @@ private struct Mixture {
       top = largest(top, logit)
       memory[components &+ k] = load(p + (components &+ k) &* count, count: n)
       let a = load(p + (2 &* components &+ k) &* count, count: n)
-      memory[2 &* components &+ k] = exp(-softClipped(a))
+      memory[2 &* components &+ k] = isSoftplus ? 1 / softplusScale(a).value : exp(-softClipped(a))
       k &+= 1
     }
     k = 0
@@ -214,8 +223,18 @@ private struct Mixture {
     return a / fma(magnitude(a), perBound, V(repeating: 1))
   }
 
-  /// Its derivative.
+  /// s of the other rule, and ds/da.
+  @inline(always) func softplusScale(_ a: V) -> (value: V, slope: V) {
+    let (value, slope) = softplusAndSlope(limited(a, V(repeating: softClipLimit)) + offset)
+    return (value + epsilon, slope)
+  }
+
+  /// dlog s/da
   @inline(always) func scaleSlope(_ a: V) -> V {
+    if isSoftplus {
+      let scale = softplusScale(a)
+      return scale.slope / scale.value
+    }
     let root = 1 / fma(magnitude(limited(a, V(repeating: softClipLimit))), perBound, V(repeating: 1))
     return root * root
   }

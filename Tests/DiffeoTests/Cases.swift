@@ -297,6 +297,7 @@ struct Case: CustomTestStringConvertible, Sendable {
             .small(hidden: [17, 17], .softplus, .preactivation, .shift, normalized: true)
           ),
           ("plain, shifted", .small(hidden: [15, 12], .silu, .plain, .shift)),
+          ("preactivation, context in blocks", .small(hidden: [14, 14, 8], .tanh, .preactivation, .add)),
         ]
       }
       for (name, network) in networks {
@@ -590,6 +591,9 @@ struct Case: CustomTestStringConvertible, Sendable {
       ("affine", .affine(.softClip), []), ("additive", .affine(.additive), []), ("gated", .affine(.gated), []),
       ("spline", spline, .hasKinks), ("linear spline", .linearSpline(bins: 3, low: -1.2, high: 1.1), .hasKinks),
       ("mixture", .mixture(components: 3, family: .normal, target: .logistic, bound: 2), []),
+      (
+        "mixture, softplus", .mixture(components: 3, family: .logistic, target: .logistic) { $0.scale = .softplus }, []
+      ),
       ("sinh-arcsinh", MapOptions(SinhArcsinhRule.self), []),
     ]
     for (dim, contextDim) in [(1, 0), (1, 2), (2, 0), (6, 3)] {

@@ -120,6 +120,14 @@ extension Case {
         }
       }
     }
+    cases.append(
+      Case("glow of images with splines", shape: [1, 4, 4], traits: .hasKinks) { builder in
+        var a = ImageArchitecture()
+        a.shape = [1, 4, 4]
+        (a.levels, a.steps, a.quantization, a.dtype) = (2, 1, 0, builder.spec.dtype)
+        (a.network, a.transformer) = (.small(), .spline(bins: 3, low: -2, high: 2))
+        builder.spec = try a.glow()
+      })
     for contextDim in [0, 2] {
       for name in ["glow", "realnvp"] {
         cases.append(
@@ -130,7 +138,7 @@ extension Case {
             (a.levels, a.steps, a.quantization, a.dtype) = (2, 1, 0, builder.spec.dtype)
             a.network = .small()
             // With random weights Glow's own scale has samples divided by next to nothing.
-            a.scale = .skewedClip
+            a.transformer = .affine(.skewedClip)
             // And exp of a number that is itself one of exp is beyond all numbers.
             a.learnsPriors = contextDim == 0
             builder.spec = try name == "glow" ? a.glow() : a.realNVP()

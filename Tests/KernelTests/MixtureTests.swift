@@ -5,7 +5,10 @@ import Testing
 private let mixtureRules: [MixtureRule] = [1, 3, 5, 20].flatMap { components in
   [MixtureRule.Family.normal, .logistic].flatMap { family in
     [MixtureRule.Target.uniform, .logistic].map {
-      MixtureRule(components: components, family: family, target: $0, bound: 7)
+      var rule = MixtureRule(components: components, family: family, target: $0, bound: 7)
+      // Of 3 components scales are made in the other way.
+      if components == 3 { (rule.scale, rule.epsilon, rule.offset) = (.softplus, 0.01, log(expm1(0.99))) }
+      return rule
     }
   }
 }
@@ -55,7 +58,11 @@ private func exactly<S: TestScalar>(_ rule: MixtureRule, _ x: S, _ p: [[S]], _ i
   for k in 0..<c {
     let w = exp(Exact(p[k][i]))
     let a = Exact(p[2 * c + k][i])
-    let s = exp(a / (1 + abs(a) / Exact(rule.bound)))
+    let s =
+      switch rule.scale {
+      case .softClip: exp(a / (1 + abs(a) / Exact(rule.bound)))
+      case .softplus: log(1 + exp(a + Exact(rule.offset))) + Exact(rule.epsilon)
+      }
     let t = (Exact(x) - Exact(p[c + k][i])) / s
     weights += w
     switch rule.family {

@@ -353,6 +353,10 @@ static void numbers(diffeo_spec *spec, diffeo_spec *plain) {
   SPLINE(low, 4, "4");
   SPLINE(low, (o.high = 1e6, 1e6 - 1), "1000000");
   MIXTURE(scale_bound, 0, "0");
+  MIXTURE(scale_epsilon, 0, "0");
+  MIXTURE(scale_epsilon, 1, "1");
+  MIXTURE(scale_epsilon, NAN, "scale_epsilon");
+  MIXTURE(reserved, 1, "reserved is 1");
   MIXTURE(scale_bound, 21, "21");
   REFUSED(DIFFEO_EINVAL, "0", D.spec_add_batch_norm(spec, 0, 0.1));
   REFUSED(DIFFEO_EINVAL, "0", D.spec_add_batch_norm(spec, 1e-5, 0));
@@ -565,6 +569,8 @@ static void large(void) {
   USED(3, "64 components", D.spec_add_autoregressive(spec, &a));
   m.scale_bound = 1e-3;
   USED(3, "components of one scale", D.spec_add_autoregressive(spec, &a));
+  m.scale = DIFFEO_SCALE_SOFTPLUS, m.scale_epsilon = 1e-9;
+  USED(3, "scales down to 1e-9", D.spec_add_autoregressive(spec, &a));
   USED(3, "many reflections", D.spec_add_householder(spec, 349525));
   USED(65536, "reflections of many columns", D.spec_add_householder(spec, 16));
   if (!no_fork) USED(1024, "a large matrix", D.spec_add_lu(spec, 1, 1));
@@ -749,6 +755,7 @@ static void building(void) {
     FIELD(diffeo_spline_options, D.spline_options_init, boundary, c, DIFFEO_EINVAL, piece, spline(spec, &o));
     FIELD(diffeo_mixture_options, D.mixture_options_init, family, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
     FIELD(diffeo_mixture_options, D.mixture_options_init, target, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
+    FIELD(diffeo_mixture_options, D.mixture_options_init, scale, c, DIFFEO_EINVAL, piece, mixture(spec, &o));
     FIELD(diffeo_base_options, D.base_options_init, base, c, DIFFEO_EINVAL, piece, D.spec_set_base(spec, &o));
     MADE(conditional);
     MADE(order);
@@ -1471,6 +1478,17 @@ static void images(void) {
     IMAGE(learned_prior, -1, "learned_prior is -1");
     IMAGE(learned_top, 2, "learned_top is 2");
     IMAGE(lu, 2, "lu is 2");
+    diffeo_map_options map;
+    CHECK_OK(D.map_options_init(&map, sizeof map));
+    IMAGE(map, (o.scale = DIFFEO_SCALE_EXP, &map), "scale is 2, and there is a map");
+    map.map = 99;
+    IMAGE(map, &map, "map is 99");
+    diffeo_spline_options circle;
+    CHECK_OK(D.spline_options_init(&circle, sizeof circle));
+    circle.boundary = DIFFEO_BOUNDARY_PERIODIC;
+    map.map = DIFFEO_MAP_SPLINE;
+    map.spline = &circle;
+    IMAGE(map, &map, "no angles");
     FIELD(diffeo_image_options, D.image_options_init, dtype, 0, DIFFEO_EDTYPE, "0", small_image(&o, flow));
     REFUSED(DIFFEO_EINVAL, "options", flow ? D.glow_image_create(NULL, OUT(0)) : D.realnvp_image_create(NULL, OUT(0)));
     diffeo_image_options o;

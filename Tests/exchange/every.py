@@ -100,6 +100,7 @@ def layers():
     maps["spline-numbers"] = Spline(4, -2, 2, "periodic", encoding="numbers"), "periodic"
     for family in ("normal", "logistic"):
         maps[f"mixture-{family}"] = Mixture(3, family=family), "linear"
+        maps[f"mixture-{family}-softplus"] = Mixture(3, family=family, scale="softplus", scale_epsilon=0.05), "linear"
         bounded[f"mixture-{family}-uniform"] = Mixture(3, family=family, target="uniform")
     maps["sinh_arcsinh"] = "sinh_arcsinh", "linear"
     for name, (transformer, on) in maps.items():
@@ -126,7 +127,7 @@ def layers():
         chain = [(kind, SMALL | {"activation": activation}) for kind in ("coupling", "autoregressive")]
         found[f"activation-{activation}"] = spec(3, *chain)
     for blocks in ("residual", "preactivation"):
-        for mode in ("input", "gate", "shift"):
+        for mode in ("input", "gate", "shift", "add"):
             options = BLOCKS | {"blocks": blocks, "context_mode": mode, "normalized": blocks == "preactivation"}
             chain = [(kind, options) for kind in ("coupling", "autoregressive")]
             found[f"{blocks}-{mode}"] = spec(3, *chain, context=2, standardize=True)

@@ -847,6 +847,11 @@ def sbi_flows():
         return made
 
     return {
+        "made": builders.build_made(theta, x, hidden_features=12, num_mixture_components=4),
+        "made-network": builders.build_made(
+            theta, x, hidden_features=9, num_mixture_components=2,
+            embedding_net=FCEmbedding(2, output_dim=4, num_layers=2, num_hiddens=7),
+        ),
         "mdn": mixture(),
         "mdn-one-column": mixture(1, z_score_x=None),
         "mdn-network": mixture(embedding_net=FCEmbedding(2, output_dim=4, num_layers=2, num_hiddens=7)),

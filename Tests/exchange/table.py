@@ -36,8 +36,6 @@ def refused(library):
 
         names = ("NAF", "UNAF", "BPF", "SOSPF", "GF", "CNF")
         return {name: lambda name=name: getattr(zuko.flows, name)(3) for name in names}
-    if library == "sbi":
-        return {"made (MADE-MoG)": lambda: sbi("flow", "made")}
     if library == "bayesflow":
         return {
             "spline": lambda: bayesflow(transform="spline"),
@@ -52,13 +50,6 @@ def bayesflow(**more):
     flow = bayesflow.networks.CouplingFlow(**more)
     flow.build((None, 3), None)
     return flow
-
-
-def sbi(module, name):
-    import torch
-
-    builders = importlib.import_module(f"sbi.neural_nets.net_builders.{module}")
-    return getattr(builders, f"build_{name}")(torch.randn(50, 2), torch.randn(50, 2))
 
 
 def number(values):

@@ -22,9 +22,11 @@ def test_roots_of_planar_layers():
 
 @pytest.mark.parametrize("target", ["logistic", "uniform"])
 @pytest.mark.parametrize("family", ["normal", "logistic"])
-def test_roots_of_mixtures(family, target):
+@pytest.mark.parametrize("scale", [{}, {"scale": "softplus", "scale_epsilon": 0.01}], ids=["clipped", "softplus"])
+def test_roots_of_mixtures(scale, family, target):
     """Of components that are as narrow and as far apart as random numbers make them, by the slope there."""
     said = {"transformer": "mixture_cdf", "components": 4, "family": family, "target": target, "scale_bound": 7.0}
+    said |= scale
     made = Transformer(said, (0.0,) * 12)
     generator = torch.Generator().manual_seed(0)
     p = 3 * torch.randn((2000, 12), generator=generator, dtype=torch.float64)

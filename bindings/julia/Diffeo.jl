@@ -89,6 +89,7 @@ const DIFFEO_BLOCKS_PREACTIVATION = Int32(3)
 const DIFFEO_CONTEXT_INPUT = Int32(1)
 const DIFFEO_CONTEXT_GATE = Int32(2)
 const DIFFEO_CONTEXT_SHIFT = Int32(3)
+const DIFFEO_CONTEXT_ADD = Int32(4)
 
 const DIFFEO_BOUNDARY_LINEAR = Int32(1)
 const DIFFEO_BOUNDARY_PERIODIC = Int32(2)
@@ -217,6 +218,9 @@ struct diffeo_mixture_options
     family::Int32
     target::Int32
     scale_bound::Cdouble
+    scale::Int32
+    reserved::Int32
+    scale_epsilon::Cdouble
     diffeo_mixture_options() = new()
 end
 
@@ -372,6 +376,7 @@ struct diffeo_image_options
     learned_top::Int32
     lu::Int32
     network::Ptr{diffeo_convolution_options}
+    map::Ptr{diffeo_map_options}
     diffeo_image_options() = new()
 end
 

@@ -83,7 +83,8 @@ enum {
 enum {
   DIFFEO_CONTEXT_INPUT = 1,
   DIFFEO_CONTEXT_GATE = 2,
-  DIFFEO_CONTEXT_SHIFT = 3
+  DIFFEO_CONTEXT_SHIFT = 3,
+  DIFFEO_CONTEXT_ADD = 4
 };
 typedef struct diffeo_network_options {
   size_t struct_size;
@@ -136,6 +137,9 @@ typedef struct diffeo_mixture_options {
   int32_t family;
   int32_t target;
   double scale_bound;
+  int32_t scale;
+  int32_t reserved;
+  double scale_epsilon;
 } diffeo_mixture_options;
 enum {
   DIFFEO_MAP_AFFINE = 1,
@@ -307,6 +311,7 @@ typedef struct diffeo_image_options {
   int32_t learned_top;
   int32_t lu;
   const diffeo_convolution_options *network;
+  const diffeo_map_options *map;
 } diffeo_image_options;
 diffeo_status diffeo_convolution_options_init(diffeo_convolution_options *options, size_t struct_size);
 diffeo_status diffeo_image_coupling_options_init(diffeo_image_coupling_options *options, size_t struct_size);

@@ -33,8 +33,14 @@ struct MADESpec: DistributionSpec {
       }
     }
 
-    static func mixture(components: Int, bound: Double) throws(DiffeoError) -> Conditional {
-      .mixture(try MixtureRule(components: components, family: .normal, target: .uniform, bound: bound).checked())
+    /// change: of how the components have their scales.
+    static func mixture(
+      components: Int, _ change: (inout MixtureRule) throws(DiffeoError) -> Void = { _ in }
+    ) throws(DiffeoError) -> Conditional {
+      var rule = MixtureRule(
+        components: components, family: .normal, target: .uniform, bound: MixtureRule.standard.bound)
+      try change(&rule)
+      return .mixture(try rule.checked())
     }
   }
 
@@ -136,7 +142,9 @@ extension MADESpec.Conditional {
     switch try record.string("conditional") {
     case "gaussian": self = .gaussian(try ScaleRule(record))
     case "mixture":
-      self = try .mixture(components: record.int("components"), bound: record.double("scale_bound"))
+      self = try .mixture(components: record.int("components")) { rule throws(DiffeoError) in
+        try rule.readScale(record)
+      }
     case "bernoulli": self = .bernoulli
     case let name: throw DiffeoError.unknown("conditional", name)
     }
@@ -148,7 +156,7 @@ extension MADESpec.Conditional {
     case .gaussian(let rule): ElementMapSpec(rule).describe(&record)
     case .mixture(let rule):
       record["components"] = .int(rule.components)
-      record["scale_bound"] = .double(rule.bound)
+      rule.describeScale(&record)
     case .bernoulli: break
     }
   }

@@ -11,7 +11,9 @@ package struct ImageArchitecture: Sendable {
   package var steps = 0
   /// Of each coupling. nil: the default of the architecture.
   package var network: ConvolutionConventions?
-  package var scale: ScaleRule.Kind?
+  /// Of each coupling. Glow's own scale, at most 1: products over many layers stay finite, where others overflow in the
+  /// first steps.
+  package var transformer = MapOptions.affine(.sigmoid)
   package var dtype = DType.f32
   /// Images are counts 0 to quantization - 1; 0: real numbers, taken as they are.
   package var quantization = 256
@@ -88,9 +90,6 @@ package struct ImageArchitecture: Sendable {
       network ?? ConvolutionConventions(hidden: [64, 64], blocks: .preactivation), transformer: transformer,
       mask: mask)
   }
-
-  /// Glow's own scale, at most 1: products over many layers stay finite, where others overflow in the first steps.
-  private var transformer: MapOptions { .affine(scale ?? .sigmoid) }
 
   /// How often height and width can be halved, so that this many places are left, at most three times.
   private func halvings(leaving least: Int) -> Int {

@@ -22,7 +22,7 @@ extension SpecBuilder {
       }
       kind = .gaussian(rule)
     case .mixture(let components):
-      kind = try .mixture(components: components, bound: MixtureRule.standard.bound)
+      kind = try .mixture(components: components)
     case .bernoulli: kind = .bernoulli
     }
     // Before orders and degrees are drawn: sizes that cannot be cost nothing.

@@ -184,7 +184,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     let bytes = hiddenNumbers * stride * MemoryLayout<S>.stride
     let keeps = recording && scratch.bytesInUse + bytes <= Self.mostKept
     let side = try newSide(given, stride, scratch)
-    let tapes = try begin(input, side: side, output: output, keeping: keeps ? .units : .nothing, stride, scratch)
+    let tapes = try runAll(input, side: side, output: output, keeping: keeps ? .units : .nothing, stride, scratch)
     if !keeps { scratch.release(to: mark) }
     return (output, Tape(input: input, context: given, runs: keeps ? tapes : nil))
   }
@@ -199,7 +199,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
   }
 
   /// Takes a map through the runs; without a place for the output not through the last one.
-  private func begin(
+  private func runAll(
     _ input: UnsafePointer<S>, side: UnsafePointer<S>?, output: UnsafeMutablePointer<S>?, keeping kept: Kept,
     _ stride: Int, _ scratch: Scratch
   ) throws(DiffeoError) -> UnsafePointer<RunTape> {
@@ -209,10 +209,14 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
     for i in 0..<runCount {
       let (run, isLast) = (runs[i], i == runCount - 1)
       let read = try activated(run, state, stride, scratch)
-      var target = isLast ? output : nil
-      // What it reads is another map.
-      if !isLast, kept == .nothing, run.skips, run.activates { target = own }
-      if !isLast, target == nil { target = try scratch.take(links[run.last].outputs * places * stride) }
+      let target: UnsafeMutablePointer<S>?
+      if isLast {
+        target = output
+      } else if let own, kept == .nothing, run.skips, run.activates {
+        target = own  // what the run reads is another map
+      } else {
+        target = try scratch.take(links[run.last].outputs * places * stride)
+      }
       guard let target else {
         tapes[i] = RunTape(state: state, read: read, buffers: nil)
         break
@@ -402,7 +406,7 @@ struct Convolution<S: Scalar>: BitwiseCopyable {
       if let kept = tape.runs {
         kept
       } else {
-        try begin(tape.input, side: side, output: nil, keeping: .maps, stride, scratch)
+        try runAll(tape.input, side: side, output: nil, keeping: .maps, stride, scratch)
       }
     var g = gOutput
     for i in (0..<runCount).reversed() {

@@ -59,8 +59,9 @@ package struct NetworkConventions: Equatable, Sendable {
       throw DiffeoError(
         .invalid, "context_mode is '\(contextMode.name)', but this network reads no context beside other inputs")
     }
-    guard contextMode != .gate || blocks != .plain else {
-      throw DiffeoError(.invalid, "context_mode is 'gate', which is for residual blocks, and the blocks are 'plain'")
+    guard contextMode == .shift || blocks != .plain else {
+      throw DiffeoError(
+        .invalid, "context_mode is '\(contextMode.name)', which is for residual blocks, and the blocks are 'plain'")
     }
     guard contextMode != .shift || !hidden.isEmpty else {
       throw DiffeoError(.invalid, "context_mode is 'shift', which needs a hidden layer, and there is none")
@@ -86,6 +87,7 @@ package struct NetworkConventions: Equatable, Sendable {
     case .input: break
     case .gate: words += ", gated by the context"
     case .shift: words += ", shifted by the context"
+    case .add: words += ", with the context in each block"
     }
     if dropout > 0 { words += ", dropout \(dropout)" }
     return words
@@ -116,7 +118,10 @@ package enum ContextMode: Int32, Sendable {
   /// Not so: act(W c + b) is added to hidden layer 0 before anything else, and W c within each block, before the
   /// activation between its two matrices.
   case shift
+  /// Among its inputs, and W c is added within each block in the same way.
+  case add
 
-  static let names = Names<ContextMode>([(.input, "input"), (.gate, "gate"), (.shift, "shift")])
+  static let names = Names<ContextMode>([(.input, "input"), (.gate, "gate"), (.shift, "shift"), (.add, "add")])
+  var shiftsBlocks: Bool { self == .shift || self == .add }
   var name: String { ContextMode.names.name(self) }
 }

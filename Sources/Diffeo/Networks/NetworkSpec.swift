@@ -116,7 +116,7 @@ struct NetworkSpec: Equatable, Sendable {
       }
       if conventions.blocks == .plain { continue }
       parts.append(.inner(i))
-      if conventions.contextMode == .shift { parts.append(.blockShift(i)) }
+      if conventions.contextMode.shiftsBlocks { parts.append(.blockShift(i)) }
       if normalizesLayers { parts.append(.innerNormalization(i)) }
       parts.append(.outer(i))
       if conventions.contextMode == .gate { parts.append(.gate(i)) }

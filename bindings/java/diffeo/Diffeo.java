@@ -113,6 +113,7 @@ public final class Diffeo {
   public static final int DIFFEO_CONTEXT_INPUT = 1;
   public static final int DIFFEO_CONTEXT_GATE = 2;
   public static final int DIFFEO_CONTEXT_SHIFT = 3;
+  public static final int DIFFEO_CONTEXT_ADD = 4;
 
   public static final int DIFFEO_BOUNDARY_LINEAR = 1;
   public static final int DIFFEO_BOUNDARY_PERIODIC = 2;
@@ -245,13 +246,16 @@ public final class Diffeo {
     }
   }
 
-  @Structure.FieldOrder({"struct_size", "components", "family", "target", "scale_bound"})
+  @Structure.FieldOrder({"struct_size", "components", "family", "target", "scale_bound", "scale", "reserved", "scale_epsilon"})
   public static class diffeo_mixture_options extends Structure {
     public long struct_size;
     public long components;
     public int family;
     public int target;
     public double scale_bound;
+    public int scale;
+    public int reserved;
+    public double scale_epsilon;
 
     /** With the defaults of the library. */
     public diffeo_mixture_options() {
@@ -443,7 +447,7 @@ public final class Diffeo {
     }
   }
 
-  @Structure.FieldOrder({"struct_size", "channels", "height", "width", "context_dim", "levels", "steps", "quantization", "alpha", "seed", "dtype", "scale", "split", "learned_prior", "learned_top", "lu", "network"})
+  @Structure.FieldOrder({"struct_size", "channels", "height", "width", "context_dim", "levels", "steps", "quantization", "alpha", "seed", "dtype", "scale", "split", "learned_prior", "learned_top", "lu", "network", "map"})
   public static class diffeo_image_options extends Structure {
     public long struct_size;
     public long channels;
@@ -462,6 +466,7 @@ public final class Diffeo {
     public int learned_top;
     public int lu;
     public Pointer network;
+    public Pointer map;
 
     /** With the defaults of the library. */
     public diffeo_image_options() {

@@ -25,7 +25,7 @@ ORDERS = {"natural": 1, "reversed": 2, "random": 3, "given": 4}
 DEGREES = {"sequential": 1, "random": 2}
 MASKS = {"even": 1, "odd": 2, "first": 3, "last": 4, "random": 5, "given": 6}
 BLOCKS = {"plain": 1, "residual": 2, "preactivation": 3}
-CONTEXT_MODES = {"input": 1, "gate": 2, "shift": 3}
+CONTEXT_MODES = {"input": 1, "gate": 2, "shift": 3, "add": 4}
 BOUNDARIES = {"linear": 1, "periodic": 2, "interval": 3, "free": 4, "extended": 5, "half_turn": 6}
 DERIVATIVES = {"softplus": 1, "exp": 2}
 ENCODINGS = {"circle": 1, "numbers": 2}
@@ -140,6 +140,9 @@ class MixtureOptions(Structure):
         ("family", c_int32),
         ("target", c_int32),
         ("scale_bound", c_double),
+        ("scale", c_int32),
+        ("reserved", c_int32),
+        ("scale_epsilon", c_double),
     ]
 
 
@@ -306,6 +309,7 @@ class ImageOptions(Structure):
         ("learned_top", c_int32),
         ("lu", c_int32),
         ("network", POINTER(ConvolutionOptions)),
+        ("map", POINTER(MapOptions)),
     ]
 
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from . import _abi
 from ._abi import lib
 from ._arrays import Integers, choice, dtype_code, image_shape, integer, real, seed64
-from ._words import Activation, Base, Blocks, Conditional, Scale, Standardization
+from ._words import Activation, Base, Blocks, Conditional, Scale, Standardization, Transformer
 from .flow import Flow
-from .spec import Embedding, _convolution, _network
+from .spec import Embedding, Mixture, Spline, _convolution, _map, _network
 
 _Maker = TypeVar("_Maker", bound=Callable[..., Flow])
 
@@ -87,6 +87,7 @@ _MEANINGS = {
     "learned_prior": "What leaves has a normal distribution with mean and deviation by a network of what stays; else a "
     "standard normal one.",
     "learned_top": "What is left in the end has mean and deviation by channel, trained or by the context; else 0, 1.",
+    "transformer": "The map of each coupling, in place of an affine one: see `Spec.add_image_coupling`.",
     "lu": "Parametrise 1x1 convolutions by their factors P L (U + diag(s)), else as one matrix.",
     "dtype": "What the flow computes in.",
     "seed": "Of the initial weights, orders and masks.",
@@ -97,6 +98,7 @@ _RANDOM_MASKS = "Draw the masks with the seed, in place of even and odd columns 
 
 
 _IMAGE_BLOCKS = "What the networks of couplings are made of: see `Spec.add_image_coupling`."
+_IMAGE_SCALE = 'How affine couplings make their scales, by default "sigmoid": see `Spec.add_autoregressive`.'
 _IMAGE_SEED = "Of the initial weights and permutations."
 
 
@@ -135,6 +137,8 @@ def _kind(parameter: inspect.Parameter) -> str:
         kind = "Embedding, optional"
     elif name == "kernels":
         kind = "(int, int, int), optional"
+    elif name == "transformer":
+        kind = "Spline, Mixture or str, optional"
     elif name in _LIMITS:
         none = "0 or " if (default == 0 or name == "quantization") and _LIMITS[name][0] > 0 else ""
         kind = f"int, {none}{_range(name)}" + (", optional" if default is None else "")
@@ -192,8 +196,13 @@ def _image_options(arguments: Mapping[str, Any]) -> Any:
     options.channels, options.height, options.width = image_shape(arguments["shape"])
     network = {name: arguments[name] for name in ("hidden", "activation", "blocks", "kernels", "gain")}
     options.network = _convolution(**network)
+    scale, transformer = arguments["scale"], arguments["transformer"]
+    if transformer is not None and scale is not None:
+        raise ValueError("scale is that of an affine map: not with a transformer")
+    if transformer is not None:
+        options.map = _map(None, None, None, None, transformer)
     for name, value in arguments.items():
-        if name in network or name == "shape" or value is None:
+        if name in network or name in ("shape", "transformer") or value is None:
             continue
         if name == "dtype":
             options.dtype = dtype_code(value)
@@ -559,6 +568,7 @@ def spline_autoregressive(
     levels_default="By default as many as leave 2 places a side, at most 3.",
     steps_meaning="an actnorm layer, an invertible 1x1 convolution and a coupling each",
     blocks=_IMAGE_BLOCKS,
+    scale=_IMAGE_SCALE,
     seed=_IMAGE_SEED,
     hidden="Channels of the hidden maps of each coupling's network, at most {hidden_count[1]} of them; () is one "
     "convolution.",
@@ -574,7 +584,8 @@ def glow_image(
     blocks: Blocks = "plain",
     kernels: Integers | None = None,
     gain: bool = False,
-    scale: Scale = "sigmoid",
+    scale: Scale | None = None,
+    transformer: Spline | Mixture | Transformer | None = None,
     split: bool = True,
     learned_prior: bool = True,
     learned_top: bool = True,
@@ -605,6 +616,7 @@ def glow_image(
     levels_default="By default as many as leave 4 places a side, at most 4.",
     steps_meaning="couplings with checkerboards, and, but for the last level, as many with masks by channel",
     blocks=_IMAGE_BLOCKS,
+    scale=_IMAGE_SCALE,
     seed=_IMAGE_SEED,
     hidden="Channels of the hidden maps of each coupling's network, of residual blocks all the same, at most "
     "{hidden_count[1]} of them.",
@@ -620,7 +632,8 @@ def realnvp_image(
     blocks: Blocks = "preactivation",
     kernels: Integers | None = None,
     gain: bool = False,
-    scale: Scale = "sigmoid",
+    scale: Scale | None = None,
+    transformer: Spline | Mixture | Transformer | None = None,
     split: bool = True,
     learned_prior: bool = True,
     learned_top: bool = True,

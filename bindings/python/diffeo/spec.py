@@ -154,13 +154,20 @@ class Mixture:
     target : {"logistic", "uniform"}
         Where the mixture is taken: z = log(F / (1 - F)), which is exact in both tails, or z = F.
     scale_bound : float
-        Logarithms of the components' scales are softly clipped to this; 1e-3 to 20.
+        c of the scale "soft_clip", 1e-3 to 20: logarithms of the components' scales are between -c and c.
+    scale : {"soft_clip", "softplus"}
+        Of a component, from a network output a: exp(a / (1 + abs(a) / c)), or
+        log(1 + exp(a + log(exp(1 - e) - 1))) + e.
+    scale_epsilon : float
+        e of the scale "softplus", 1e-9 or more, below 1.
     """
 
     components: SupportsIndex = 8
     family: Family = "normal"
     target: Target = "logistic"
     scale_bound: float = 7.0
+    scale: Literal["soft_clip", "softplus"] = "soft_clip"
+    scale_epsilon: float = 1e-3
 
     def _set(self, options: Any) -> None:
         o = _abi.defaults(_abi.MixtureOptions, lib.diffeo_mixture_options_init)
@@ -168,6 +175,8 @@ class Mixture:
         o.family = choice(self.family, _abi.FAMILIES, "family")
         o.target = choice(self.target, _abi.TARGETS, "target")
         o.scale_bound = real(self.scale_bound, "scale_bound")
+        o.scale = choice(self.scale, {word: _abi.SCALES[word] for word in ("soft_clip", "softplus")}, "scale")
+        o.scale_epsilon = real(self.scale_epsilon, "scale_epsilon")
         options.map, options.mixture = _abi.MAPS["mixture"], pointer(o)
 
 
@@ -337,9 +346,10 @@ class Spec:
         blocks : {"plain", "residual", "preactivation"}
             What the hidden layers are: an activation f after each; or, behind a linear map where the width changes, a
             residual block each, which adds W f(V h + b) + c to h, or W f(V f(h) + b) + c [4]_.
-        context_mode : {"input", "gate", "shift"}
+        context_mode : {"input", "gate", "shift", "add"}
             How the network learns of the context: as inputs; so, and multiplying what a block adds by sigmoid(W c + b);
-            or not as inputs, but f(W c + b) added to the first hidden layer, and W c inside each block.
+            not as inputs, but f(W c + b) added to the first hidden layer, and W c inside each block; or as inputs, and
+            W c inside each block.
         normalized : bool
             With preactivation, activate s h + t in place of h, with trained s and t: batch normalisation as it is after
             training.
@@ -1070,7 +1080,7 @@ def _of_columns(values: Array, count: int, name: str) -> Array:
 
 
 def _map(
-    scale: str,
+    scale: str | None,
     bound: float | None,
     epsilon: float | None,
     log_scales: tuple[float, float] | None,
@@ -1078,7 +1088,8 @@ def _map(
 ) -> Any:
     """Options of the map of one number."""
     options = _abi.defaults(_abi.MapOptions, lib.diffeo_map_options_init)
-    options.scale = choice(scale, _abi.SCALES, "scale")
+    if scale is not None:
+        options.scale = choice(scale, _abi.SCALES, "scale")
     if bound is not None:
         options.scale_bound = real(bound, "scale_bound")
     if epsilon is not None:

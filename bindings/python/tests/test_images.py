@@ -178,6 +178,10 @@ def test_wrong_shapes_are_one_sentence(shape, wrong):
         (lambda: small(levels=17), "levels is 17, it must be 0 to 16"),
         (lambda: small(steps=65), "steps is 65, it must be 0 to 64"),
         (lambda: small(quantization=1), "quantization is 1, it must be 2 to 16777216, or 0 for none"),
+        (lambda: small(scale="exp", transformer=diffeo.Spline()), "scale is that of an affine map"),
+        (lambda: small(transformer=diffeo.Spline(bins=65)), "bins is 65"),
+        (lambda: small(transformer=diffeo.Spline(boundary="periodic")), "images are no angles"),
+        (lambda: small(transformer="cubic"), "transformer must be one of"),
         (lambda: small(alpha=0.5), r"alpha is 0\.5, it must be 0 to 0\.499"),
         (lambda: small(maker=diffeo.realnvp_image, blocks="plain", hidden=(2**40,)), "hidden"),
     ],
@@ -556,6 +560,8 @@ def test_targets_get_images():
         {"context_dim": 2, "gain": True, "kernels": (1, 1, 1)},
         {"blocks": "residual", "activation": "silu"},
         {"blocks": "plain", "dtype": "float32"},
+        {"transformer": diffeo.Spline(4, -3, 3), "kernels": (5, 1, 1)},
+        {"transformer": diffeo.Mixture(3), "learned_top": False},
     ],
 )
 def test_there_and_back(maker, options):
@@ -582,6 +588,7 @@ def test_their_own_options():
     assert "inverse" not in text(levels=2, learned_prior=False)
     assert "dequantize" not in text(quantization=0)
     assert "logit" not in text(alpha=0)
+    assert text(levels=2, steps=2, transformer=diffeo.Spline()).count("linear spline of 8 bins") == 4
     assert "checkerboard" in str(small((1, 8, 8), diffeo.realnvp_image))
     a, again, b = (small(lu=False, seed=seed).to_noise(IMAGES)[0][:, 0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(a, again)

@@ -304,7 +304,7 @@ def test_invert_is_the_other_way_round(name):
 
 
 @pytest.mark.parametrize("blocks", ["residual", "preactivation"])
-@pytest.mark.parametrize("context_mode", ["input", "gate", "shift"])
+@pytest.mark.parametrize("context_mode", ["input", "gate", "shift", "add"])
 def test_residual_networks_by_hand(blocks, context_mode):
     """A coupling with one hidden layer twice, evaluated as docs/weight-file.md says."""
     spec = diffeo.Spec(4, context_dim=2, dtype="float64")
@@ -332,7 +332,7 @@ def test_residual_networks_by_hand(blocks, context_mode):
         if blocks == "preactivation":
             v = np.tanh(take(5) * h + take(5))
         v = linear(5, 5)(v)
-        if context_mode == "shift":
+        if context_mode in ("shift", "add"):
             v = v + context @ take(5, 2).T
         v = linear(5, 5)(np.tanh(v))
         if context_mode == "gate":
@@ -719,7 +719,7 @@ def test_maps_have_the_defaults_of_the_library():
     ):
         tables = {
             "boundary": _abi.BOUNDARIES, "derivative": _abi.DERIVATIVES, "encoding": _abi.ENCODINGS,
-            "family": _abi.FAMILIES, "target": _abi.TARGETS,
+            "family": _abi.FAMILIES, "target": _abi.TARGETS, "scale": _abi.SCALES,
         }  # fmt: skip
         for name, value in vars(ours).items():
             assert getattr(options, name) == (tables[name][value] if name in tables else value), name

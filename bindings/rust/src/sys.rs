@@ -77,6 +77,7 @@ pub const DIFFEO_BLOCKS_PREACTIVATION: i32 = 3;
 pub const DIFFEO_CONTEXT_INPUT: i32 = 1;
 pub const DIFFEO_CONTEXT_GATE: i32 = 2;
 pub const DIFFEO_CONTEXT_SHIFT: i32 = 3;
+pub const DIFFEO_CONTEXT_ADD: i32 = 4;
 
 pub const DIFFEO_BOUNDARY_LINEAR: i32 = 1;
 pub const DIFFEO_BOUNDARY_PERIODIC: i32 = 2;
@@ -253,6 +254,9 @@ pub struct diffeo_mixture_options {
     pub family: i32,
     pub target: i32,
     pub scale_bound: f64,
+    pub scale: i32,
+    pub reserved: i32,
+    pub scale_epsilon: f64,
 }
 
 #[repr(C)]
@@ -419,6 +423,7 @@ pub struct diffeo_image_options {
     pub learned_top: i32,
     pub lu: i32,
     pub network: *const diffeo_convolution_options,
+    pub map: *const diffeo_map_options,
 }
 
 #[repr(C)]

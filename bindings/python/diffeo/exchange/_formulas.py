@@ -117,7 +117,7 @@ def scale_of(m: Maths, transformer: Transformer, a: Tensor) -> Tensor:
         case "tanh":
             return m.exp(m.tanh(a * (1 / bound)) * bound)
         case "softplus":
-            return m.softplus(a + float(np.log(np.expm1(1 - epsilon)))) + epsilon
+            return _softplus_scale(m, a, epsilon)
         case "sigmoid" | "gated":
             return m.sigmoid(a + 2.0) + (epsilon if said["scale"] == "sigmoid" else 0.0)
         case "clamped_softplus":
@@ -135,6 +135,11 @@ def scale_of(m: Maths, transformer: Transformer, a: Tensor) -> Tensor:
             return m.exp(m.atan(a) * bound)
         case other:
             raise ValueError(f"the scale {other}")
+
+
+def _softplus_scale(m: Maths, a: Tensor, epsilon: float) -> Tensor:
+    """1 at 0."""
+    return m.softplus(a + float(np.log(np.expm1(1 - epsilon)))) + epsilon
 
 
 def scale_and_shift(m: Maths, transformer: Transformer, a: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -292,7 +297,11 @@ def _components(m: Maths, said: Mapping[str, Any], p: Tensor) -> tuple[Tensor, T
     """Logarithms of the weights, means, logarithms of the scales."""
     count = said["components"]
     logits, means, raw = (m.part(p, i * count, (i + 1) * count) for i in range(3))
-    return logits - m.wide(log_sum(m, logits)), means, soft_clip(raw, said["scale_bound"])
+    if said.get("scale") == "softplus":
+        log_scales = m.log(_softplus_scale(m, raw, said["scale_epsilon"]))
+    else:
+        log_scales = soft_clip(raw, said["scale_bound"])
+    return logits - m.wide(log_sum(m, logits)), means, log_scales
 
 
 def _sums(m: Maths, family: str, parts: Sequence[Tensor], x: Tensor) -> tuple[Tensor, ...]:
@@ -341,7 +350,8 @@ def _mixture_inverse(m: Maths, said: Mapping[str, Any], p: Tensor, y: Tensor) ->
         low = low + width * m.sum(m.indicator(lower - upper < m.wide(goal), low))
         return low, low + width
 
-    rounds = 1 + math.ceil((2 * said["scale_bound"] + 5) / math.log(SECTIONS + 1))
+    least = -math.log(said["scale_epsilon"]) if said.get("scale") == "softplus" else said["scale_bound"]
+    rounds = 1 + math.ceil((said["scale_bound"] + least + 5) / math.log(SECTIONS + 1))
     low, high = m.repeat(rounds, section, (low, high))
     low, high = low * 2.0 - high, high * 2.0 - low
 

@@ -208,9 +208,19 @@ def coupling(mask: npt.ArrayLike, transformer: Transformer, network: Network, sc
 
 def autoregressive(dim: int, transformer: Transformer, network: Network) -> Layer:
     """Order and degrees are found from the zeros of the network, which must be masked."""
-    order, hidden, network = degrees(dim, transformer.parameters, network)
-    lists = {"order": order, **{f"degrees_{i}": each for i, each in enumerate(hidden)}}
+    lists, network = _ordered(dim, transformer.parameters, network)
     return Layer("autoregressive", lists=lists, network=network, transformer=transformer)
+
+
+def made(dim: int, per_column: int, network: Network, attributes: Mapping[str, Scalar]) -> Layer:
+    """A base whose conditionals a masked network gives, in the same way."""
+    lists, network = _ordered(dim, per_column, network)
+    return Layer("made", attributes, lists, network=network)
+
+
+def _ordered(dim: int, per_column: int, network: Network) -> tuple[dict[str, Integer], Network]:
+    order, hidden, network = degrees(dim, per_column, network)
+    return {"order": order, **{f"degrees_{i}": each for i, each in enumerate(hidden)}}, network
 
 
 def elementwise(transformer: Transformer, values: npt.ArrayLike) -> Layer:

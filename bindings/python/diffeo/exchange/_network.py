@@ -67,6 +67,11 @@ class Dense:
         """Outputs scale * y + shift."""
         return Dense(self.weight * real(scale)[:, None], self.bias * real(scale) + real(shift), self.sees)
 
+    def beside(self, other: Dense) -> Dense:
+        """The sum of this and of another one, whose inputs come after these."""
+        weight, sees = (np.concatenate(pair, axis=1) for pair in ((self.weight, other.weight), (self.sees, other.sees)))
+        return Dense(weight, self.bias + other.bias, sees)
+
 
 def leaky(dense: Sequence[Dense], slopes: Sequence[float]) -> tuple[Dense, ...]:
     """Layers for ReLU that compute what these do with leaky ones of any slopes: a unit is two, relu(a) - s relu(-a)."""

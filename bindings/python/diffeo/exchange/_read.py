@@ -203,7 +203,10 @@ _SPLINE = (
     "bins", "low", "high", "boundary", "min_width", "min_height", "min_derivative",
     "logit_bound", "derivative", "derivative_bound", "boundary_derivative", "half_ends", "encoding",
 )  # fmt: skip
-_OTHERS = {"mixture_cdf": ("components", "family", "target", "scale_bound"), "sinh_arcsinh": ("scale_bound",)}
+_OTHERS = {
+    "mixture_cdf": ("components", "family", "target", "scale_bound", "scale", "scale_epsilon"),
+    "sinh_arcsinh": ("scale_bound",),
+}
 
 
 def _transformer(said: dict[str, Any], path: str) -> Transformer:
@@ -218,7 +221,7 @@ def _transformer(said: dict[str, Any], path: str) -> Transformer:
         return _layers.spline(words.pop("bins"), words.pop("low"), words.pop("high"), words.pop("boundary"), **words)
     if kind not in _OTHERS:
         raise ConversionError(path, kind, "exporters do not know this map of one number")
-    words = {name: said.pop(name) for name in _OTHERS[kind]}
+    words = {name: said.pop(name) for name in _OTHERS[kind] if name in said}
     return Transformer({"transformer": kind, **words}, (0.0,) * (3 * words.get("components", 0) or 2))
 
 

@@ -296,6 +296,8 @@ def network_of(module: Any, path: str) -> Network:
         context, mode = layer.weight.shape[1], "shift"
     elif any(block.gate is not None for block in blocks):
         mode = "gate"
+    elif any(block.context is not None for block in blocks):
+        mode = "add"
     if len(names) > 1:
         raise ConversionError(path, module, f"the network has several activations: {', '.join(sorted(names))}")
     return Network(tuple(dense), names.pop() if names else "relu", context, kind, tuple(blocks), mode, layer)

@@ -16,6 +16,7 @@ from ._check import Map, Mapped, Source, Step, reverse
 from ._convolutions import AnyNetwork
 from ._embedding import embedding, inputs_of, is_scale
 from ._error import ConversionError
+from ._file import Scalar
 from ._images import FeatureMap, ImageReader, coupling, plain_convolutions, residual_convolutions, squeeze
 from ._layers import Layer, Transformer
 from ._network import Block, Dense, Network, Real, real
@@ -532,8 +533,38 @@ def _conditional_normal(base: Any, path: str) -> Layer:
 
 
 def _made_mixture(base: Any, path: str) -> Layer:
-    reason = "the scales of its mixtures are softplus(a) + epsilon, those of Diffeo's base made exp of a bounded number"
-    raise ConversionError(path, base, reason)
+    """A MADE of mixtures: logit, mean and a of the scale softplus(a) + epsilon, of one component after the other."""
+    net, dim = base._made, _columns(base)
+    if not all(hasattr(block, "linear_layers") for block in net.blocks) or not len(net.blocks):
+        raise ConversionError(path, base, "a MADE of mixtures whose network is not of residual blocks")
+    components, epsilon = int(net.num_mixture_components), float(net.epsilon)
+    first = int(net.features) - dim
+    outputs = np.arange(3 * components * int(net.features)).reshape(-1, components, 3)[first:]
+    offset = np.zeros(outputs.shape)
+    offset[..., 2] = -np.log(np.expm1(1 - epsilon))
+    by_kind = [each.swapaxes(1, 2).ravel() for each in (outputs, offset)]
+    network = _with_context_inside(made(net, f"{path}._made")).reading(first + np.arange(dim))
+    network = network.select(by_kind[0], np.ones(outputs.size), by_kind[1])
+    words: dict[str, Scalar] = {
+        "conditional": "mixture", "components": components, "scale": "softplus", "scale_bound": 7.0,
+        "scale_epsilon": epsilon,
+    }  # fmt: skip
+    return _layers.made(dim, 3 * components, network, words)
+
+
+def _with_context_inside(network: Network) -> Network:
+    """The first matrix of these MADE adds W c + b as it is, where others activate it."""
+    added = network.context_layer
+    if added is None:
+        return network
+    mode = "add" if network.blocks else "input"
+    return replace(network, context_mode=mode, context_layer=None).with_first(lambda first: first.beside(added))
+
+
+def _columns(base: Any) -> int:
+    """Of a MADE of mixtures; sbi's has one before them that is 0, so that a network gives the first of them, too."""
+    dummy = any(kind.__name__ == "MADEMoGWrapper" for kind in type(base).__mro__)
+    return int(base._made.features) - dummy
 
 
 def box_uniform(base: Any, path: str, names: tuple[str, str] = ("low", "high")) -> Layer:
@@ -726,8 +757,11 @@ def source(flow: Any) -> Source:
 
 def _shape(flow: Any) -> tuple[int, ...]:
     """Of the noise."""
-    shape = getattr(flow._distribution, "_shape", None) or getattr(flow._distribution, "event_shape", None)
+    base = flow._distribution
+    shape = getattr(base, "_shape", None) or getattr(base, "event_shape", None)
+    if hasattr(base, "_made"):  # a MADE of mixtures
+        shape = (_columns(base),)
     if not shape or len(shape) not in (1, 3):
         reason = f"its shape is {shape}, not that of a vector or an image"
-        raise ConversionError("_distribution", flow._distribution, reason)
+        raise ConversionError("_distribution", base, reason)
     return tuple(int(size) for size in shape)
