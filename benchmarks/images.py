@@ -5,9 +5,9 @@ python benchmarks/images.py --data FILE [--shape C,H,W] [--models NAME;...] [--m
 
 The file has `train`, `val` and `test`, bytes [n, pixels] or [n, C, H, W] (mnist_u8.h5 of Papamakarios' layout; --shape
 where rows are flat and not square). Every model has M minutes of processor time; a run that was stopped goes on where
-it was, by what is in benchmarks/results/images. What is kept is the best epoch by validation; test images are looked at
-only then. Results and curves are kept in benchmarks/images.json, and not run again; --write makes the table of
-docs/learning.md of all of them.
+it was, by what is in benchmarks/results/images. What is kept is the best epoch by validation, or the end; test images
+are looked at only then. Results and curves are kept in benchmarks/images.json, and not run again; --write makes of
+all of them the table of docs/learning.md, and of the longest run docs/images/learning/images.png, data beside samples.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ from typing import Any
 import diffeo
 import h5py
 import numpy as np
+from matplotlib.figure import Figure
 from report import Table, markdown, plain, write
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "benchmarks/results/images"
 KEPT = ROOT / "benchmarks/images.json"
 PAGE = ROOT / "docs/learning.md"
+PICTURE = ROOT / "docs/images/learning/images.png"
 
 COMMON: dict[str, Any] = {"batch_size": 64, "lr": 4e-3, "warmup_steps": 200, "ema_decay": 0.999, "patience": 0}
+
 
 def nice(shape: tuple[int, ...], *, seed: int) -> diffeo.Flow:
     """As published (Dinh, Krueger and Bengio 2015): four couplings of five hidden layers of 1000, logistic noise."""
@@ -62,6 +65,7 @@ MODELS: dict[str, Callable[..., diffeo.Flow]] = {
 # MNIST: Grathwohl et al., "FFJORD", ICLR 2019, table 2; NICE: its table 3, 1980.50 nats for x / 256.
 PUBLISHED = {"realnvp": 1.06, "glow": 1.05, "nice": math.log2(256) - 1980.50 / (784 * math.log(2))}
 QUICK_IMAGES, QUICK_MINUTES = 500, 0.1
+PICTURED = 12
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,15 @@ class Images:
         return Images(path.stem, *(part.reshape(-1, *shape) for part in parts))
 
 
+def run_name(data: str, model: str, minutes: float) -> str:
+    """Of the files of a run."""
+    return f"{data}-{model.replace(', ', '-').replace(' ', '-')}-{minutes:g}"
+
+
 def run(name: str, images: Images, minutes: float, threads: int) -> dict[str, Any]:
     """Train a model for so long, or go on with it."""
     flow = MODELS[name](images.train.shape[1:], seed=1)
-    file = f"{images.name}-{name.replace(', ', '-').replace(' ', '-')}-{minutes:g}"
+    file = run_name(images.name, name, minutes)
     checkpoint, log = (CACHE / f"{file}.{kind}" for kind in ("h5", "json"))
     curve: list[dict[str, float]] = json.loads(log.read_text())["curve"] if checkpoint.exists() else []
     spent = curve[-1]["minutes"] if curve else 0.0
@@ -115,7 +124,8 @@ def run(name: str, images: Images, minutes: float, threads: int) -> dict[str, An
             print(f"{name}: {curve[-1]}", flush=True)
             trainer.save(checkpoint)
             log.write_text(json.dumps({"curve": curve}))
-    best = trainer.best
+    # The rate is 0 in the end: the last weights may be better than those of the last epoch that was whole.
+    best = min(trainer.best, trainer.current, key=lambda flow: flow.bits_per_dim(images.val, seed=2).mean())
     bits = best.bits_per_dim(images.test, seed=1)
     best.save(CACHE / f"{file}.flow.h5")
     return {
@@ -140,6 +150,23 @@ def table(results: list[dict[str, Any]]) -> Table:
             f"{each['two_errors']:.3f}", f"{published:.2f}" if published else "",
         ])  # fmt: skip
     return lines
+
+
+def draw(longest: dict[str, Any], images: Images) -> None:
+    """Some images of the data, and as many samples at three temperatures."""
+    flow = diffeo.load(CACHE / f"{run_name(longest['data'], longest['model'], longest['budget'])}.flow.h5")
+    lines = {"data": images.test[:PICTURED]}
+    for temperature in 1.0, 0.8, 0.6:
+        lines[f"T = {temperature:g}"] = flow.sample(PICTURED, seed=1, temperature=temperature)
+    figure = Figure((0.55 * PICTURED + 0.7, 0.55 * len(lines)), layout="constrained")
+    for (word, line), row in zip(lines.items(), figure.subplots(len(lines), PICTURED), strict=True):
+        row[0].set_ylabel(word, rotation=0, ha="right", va="center", fontsize=8)
+        for image, axes in zip(line, row, strict=True):
+            colours = {} if len(image) == 3 else {"cmap": "gray_r", "vmin": 0, "vmax": 255}
+            axes.imshow(np.floor(image).clip(0, 255).astype(np.uint8).transpose(1, 2, 0), **colours)
+            axes.set(xticks=[], yticks=[])
+    PICTURE.parent.mkdir(exist_ok=True)
+    figure.savefig(PICTURE, dpi=100)
 
 
 def main() -> None:
@@ -168,6 +195,7 @@ def main() -> None:
     print(plain(table(results)))
     if given.write:
         write(PAGE, {"images": markdown(table(results))})
+        draw(max(results, key=lambda each: each["budget"]), images)
 
 
 if __name__ == "__main__":

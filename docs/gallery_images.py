@@ -37,7 +37,9 @@ def sheet(name: str, lines: dict[str, np.ndarray]) -> None:
 def main() -> None:
     with h5py.File(ROOT / "examples" / "digits.h5") as file:
         images, labels = file["images"][:], file["onehot"][:].astype(np.float32)
-    flow = diffeo.glow_image(images.shape[1:], context_dim=10, quantization=17, steps=6, hidden=(32, 32), seed=1)
+    flow = diffeo.glow_image(
+        images.shape[1:], context_dim=10, quantization=17, steps=6, hidden=(32, 32), kernels=(5, 1, 1),
+        transformer=diffeo.Spline(), seed=1)
     flow.fit(
         images[TRAIN], context=labels[TRAIN], validation=(images[HELD], labels[HELD]), batch_size=64, max_epochs=30,
         lr=3e-3, schedule="cosine", ema_decay=0.99, progress=False)
