@@ -711,7 +711,7 @@ def datasets(*names):
     ],
 )
 def test_data_sets_that_are_picked_have_any_name(tmp_path, monkeypatch, train, test, more):
-    """Names such as train and test say which rows they are: their columns are the same ones, in the order of the command."""
+    """Names such as train and test say which rows: their columns are the same ones, in the order of the command."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     arrays = {}
