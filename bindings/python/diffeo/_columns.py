@@ -220,8 +220,25 @@ def table(value: Any, columns: Columns | None, name: str) -> Any:
     check_names(tuple(map(str, value.columns)), columns, name)
     rows = np.empty((len(value), len(columns)))
     for j, column in enumerate(columns):
-        rows[:, j] = codes(value[str(column)], column, name) if column.values else np.asarray(value[str(column)])
+        rows[:, j] = _of_frame(value, column, name)
     return rows
+
+
+def _of_frame(frame: Any, column: Column, name: str) -> Array:
+    """The numbers of a column, in place of words where it has some."""
+    found = np.asarray(frame[str(column)])
+    if column.values:
+        return codes(found, column, name)
+    if found.dtype.kind not in "biufO":
+        raise TypeError(f"{name} must hold real numbers, not {found.dtype} in column {str(column)!r}")
+    numbers = np.empty(len(found))
+    for row, each in enumerate(found):
+        try:
+            numbers[row] = math.nan if missing(each) else float(each)
+        except (TypeError, ValueError) as error:
+            text = f"{name} must hold real numbers, not {each!r} in row {row}, column {str(column)!r}"
+            raise type(error)(text) from None
+    return numbers
 
 
 def encoded(value: Any, columns: Columns | None, count: int, name: str, first: int | None = 0) -> Any:
@@ -233,7 +250,7 @@ def encoded(value: Any, columns: Columns | None, count: int, name: str, first: i
         return table(value, columns, name)
     if is_frame(value):
         check_names(tuple(map(str, value.columns)), columns, name)
-        rows = np.stack([codes(value[str(column)], column, name) for column in columns], axis=1)
+        rows = np.stack([_of_frame(value, column, name) for column in columns], axis=1)
     else:
         rows = np.asarray(value)
         if rows.ndim == 0 or rows.shape[-1] != len(columns) or rows.dtype.kind not in "biuf":
@@ -308,8 +325,10 @@ def check_names(given: Sequence[str], expected: Sequence[str], name: str) -> Non
     """Refuse names that are missing, and names that are unknown."""
     missing = [repr(str(label)) for label in expected if label not in given]
     unknown = [repr(str(label)) for label in given if label not in expected]
-    if missing or unknown:
-        parts = [f"{', '.join(some)} {word}" for some, word in ((missing, "missing"), (unknown, "unknown")) if some]
+    twice = sorted({repr(str(label)) for label in given if given.count(label) > 1})
+    if missing or unknown or twice:
+        all_wrong = (missing, "missing"), (unknown, "unknown"), (twice, "more than once")
+        parts = [f"{', '.join(some)} {word}" for some, word in all_wrong if some]
         known = ", ".join(repr(str(label)) for label in expected)
         raise InvalidArgumentError(
             f"{name} has other columns than {known}, which this flow was trained on: {'; '.join(parts)}"
