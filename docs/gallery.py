@@ -151,12 +151,15 @@ def brightest(data) -> float:
 
 
 def finish(fig: Figure, name: str, colours: int, folder: Path = IMAGES) -> None:
-    """Few colours keep the file small."""
+    """Few colours keep the file small; some greys more, or the edges of letters have the colours of densities."""
     image = io.BytesIO()
     fig.savefig(image, dpi=100)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
-    Image.open(image).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
+    whole, palette = Image.open(image).convert("RGB"), Image.new("P", (1, 1))
+    found = whole.quantize(colours).getpalette()[: 3 * colours]
+    palette.putpalette([*found, *(level for grey in range(0, 256, 51) for level in [grey] * 3)])
+    whole.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"  {path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
@@ -187,15 +190,15 @@ def overview(results: dict) -> None:
     shown = [("Data", [(data, data.log_prob, None) for data in PLANE])]
     shown += [(FLOWS[name].title, each) for name, each in results.items() if FLOWS[name].data is PLANE]
     columns = (len(shown) + 1) // 2
-    fig, axes = figure(4, columns, 0.94, 1.0)
+    fig, axes = figure(4, columns, 1.12, 1.2)
     for i, (title, each) in enumerate(shown):
         for j, (data, density, missing) in enumerate(each):
             ax = axes[2 * (i // columns) + j, i % columns]
             panel(ax, density, data)
             if j == 0:
-                ax.set_title(title, fontsize=6, pad=2)
+                ax.set_title(title, fontsize=7.5, pad=3)
             if missing is not None:
-                ax.text(0.97, 0.02, f"{missing:.2f}", color="white", fontsize=6, ha="right", transform=ax.transAxes,
+                ax.text(0.97, 0.02, f"{missing:.2f}", color="white", fontsize=7.5, ha="right", transform=ax.transAxes,
                         bbox=dict(facecolor="black", edgecolor="none", pad=0.8))  # fmt: skip
     finish(fig, "overview", 24)
 

@@ -17,7 +17,8 @@ TEXT = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
 
 
 def lines():
-    return [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+    blocks = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+    return [line for block in blocks for line in block.replace("\\\n", "").splitlines()]
 
 
 def test_the_page_runs(tmp_path, capsys):

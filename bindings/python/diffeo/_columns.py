@@ -220,26 +220,43 @@ def table(value: Any, columns: Columns | None, name: str) -> Any:
     check_names(tuple(map(str, value.columns)), columns, name)
     rows = np.empty((len(value), len(columns)))
     for j, column in enumerate(columns):
-        rows[:, j] = codes(value[str(column)], column, name) if column.values else np.asarray(value[str(column)])
+        rows[:, j] = _of_frame(value, column, name)
     return rows
 
 
-def encoded(value: Any, columns: Columns | None, count: int, name: str) -> Any:
+def _of_frame(frame: Any, column: Column, name: str) -> Array:
+    """The numbers of a column, in place of words where it has some."""
+    found = np.asarray(frame[str(column)])
+    if column.values:
+        return codes(found, column, name)
+    if found.dtype.kind not in "biufO":
+        raise TypeError(f"{name} must hold real numbers, not {found.dtype} in column {str(column)!r}")
+    numbers = np.empty(len(found))
+    for row, each in enumerate(found):
+        try:
+            numbers[row] = math.nan if missing(each) else float(each)
+        except (TypeError, ValueError) as error:
+            text = f"{name} must hold real numbers, not {each!r} in row {row}, column {str(column)!r}"
+            raise type(error)(text) from None
+    return numbers
+
+
+def encoded(value: Any, columns: Columns | None, count: int, name: str, first: int | None = 0) -> Any:
     """A context of these columns as the numbers that a flow with `count` columns of it reads; what they are stays.
 
-    A category becomes levels columns of 0 and one 1, an angle its cosine and its sine.
+    A category becomes levels columns of 0 and one 1, an angle its cosine and its sine. first: as in `place`.
     """
     if value is None or not columns or not widened(columns, count):
         return table(value, columns, name)
     if is_frame(value):
         check_names(tuple(map(str, value.columns)), columns, name)
-        rows = np.stack([codes(value[str(column)], column, name) for column in columns], axis=1)
+        rows = np.stack([_of_frame(value, column, name) for column in columns], axis=1)
     else:
         rows = np.asarray(value)
         if rows.ndim == 0 or rows.shape[-1] != len(columns) or rows.dtype.kind not in "biuf":
             return value
         rows = rows.astype(float)
-    return np.concatenate([_encoded(rows[..., j], column, name) for j, column in enumerate(columns)], axis=-1)
+    return np.concatenate([_encoded(rows[..., j], column, name, first) for j, column in enumerate(columns)], axis=-1)
 
 
 def widened(columns: Sequence[Column], count: int) -> bool:
@@ -247,19 +264,19 @@ def widened(columns: Sequence[Column], count: int) -> bool:
     return count != len(columns) and count == sum(column.width for column in columns)
 
 
-def _encoded(values: Array, column: Column, name: str) -> Array:
+def _encoded(values: Array, column: Column, name: str, first: int | None) -> Array:
     if column.kind == "angle":
         turns = (values - (column.low or 0.0)) * (2 * math.pi / (column.period or 1))
         return np.stack([np.cos(turns), np.sin(turns)], axis=-1)
     if column.kind == "category" and column.levels is not None:
-        check_rows(values.reshape(-1, 1), (column,), name)
+        check_rows(values.reshape(-1, 1), (column,), name, first if values.ndim else None)
         one_hot: Array = (values[..., None] == np.arange(column.levels)).astype(float)
         return one_hot
     return values[..., None]
 
 
-def codes(words: Any, column: Column, name: str) -> Array:
-    """The numbers of words; those that are numbers already stay."""
+def codes(words: Any, column: Column, name: str, first: int | None = 0) -> Array:
+    """The numbers of words; those that are numbers already stay. first: as in `check_rows`."""
     found = np.asarray(words)
     if found.dtype.kind not in "biufOUST":
         raise InvalidArgumentError(f"{name} has {found.dtype} in column {str(column)!r}, which are no numbers")
@@ -267,10 +284,10 @@ def codes(words: Any, column: Column, name: str) -> Array:
     if not numbers or (found.dtype.kind in "biuf" and not any(map(_as_number, numbers))):
         return found.astype(float)
     said = [word if missing(word) else _word(word) for word in found]
-    rows = [i for i, word in enumerate(said) if not missing(word) and word not in numbers]
-    if rows:
-        text = f"{said[rows[0]]!r} in {listed(rows)}"
-        raise InvalidArgumentError(f"{name} has {text}, column {str(column)!r}, none of {', '.join(numbers)}")
+    rows = np.array([i for i, word in enumerate(said) if not missing(word) and word not in numbers], int)
+    if len(rows):
+        text = f"{said[rows[0]]!r} in {place(rows, column, first)}"
+        raise InvalidArgumentError(f"{name} has {text}, none of {', '.join(numbers)}")
     return np.array([math.nan if missing(word) else numbers[word] for word in said])
 
 
@@ -308,8 +325,10 @@ def check_names(given: Sequence[str], expected: Sequence[str], name: str) -> Non
     """Refuse names that are missing, and names that are unknown."""
     missing = [repr(str(label)) for label in expected if label not in given]
     unknown = [repr(str(label)) for label in given if label not in expected]
-    if missing or unknown:
-        parts = [f"{', '.join(some)} {word}" for some, word in ((missing, "missing"), (unknown, "unknown")) if some]
+    twice = sorted({repr(str(label)) for label in given if given.count(label) > 1})
+    if missing or unknown or twice:
+        all_wrong = (missing, "missing"), (unknown, "unknown"), (twice, "more than once")
+        parts = [f"{', '.join(some)} {word}" for some, word in all_wrong if some]
         known = ", ".join(repr(str(label)) for label in expected)
         raise InvalidArgumentError(
             f"{name} has other columns than {known}, which this flow was trained on: {'; '.join(parts)}"
@@ -326,20 +345,27 @@ def listed(rows: Sequence[Any] | npt.NDArray[np.integer[Any]]) -> str:
     return f"rows {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def check_rows(array: Array, columns: Columns, name: str, first: int = 0) -> None:
-    """Refuse what is missing, and what a column of its kind cannot be, with the numbers of the rows."""
+def place(rows: npt.NDArray[np.integer[Any]], column: Column, first: int | None) -> str:
+    """Where values are: row 3, column 'a'. first: the number of the first row; None of one that has no number."""
+    return f"{'' if first is None else f'{listed(first + rows)}, '}column {str(column)!r}"
+
+
+def check_rows(array: Array, columns: Columns, name: str, first: int | None = 0) -> None:
+    """Refuse what is missing, and what a column of its kind cannot be; first: as in `place`."""
     for j, column in enumerate(columns):
         values = array[:, j]
         missing = np.flatnonzero(np.isnan(values))
         if len(missing):
             raise InvalidArgumentError(
                 f"{name} has missing values in column {str(column)!r}, {listed(first + missing)}: leave these rows out"
+                if first is not None
+                else f"{name} has no value in column {str(column)!r}"
             )
         refused, needed = _refused(values, column)
         rows = np.flatnonzero(refused)
         if len(rows):
             raise InvalidArgumentError(
-                f"{name} has {values[rows[0]]:g} in {listed(first + rows)}, column {str(column)!r}: it must be {needed}"
+                f"{name} has {values[rows[0]]:g} in {place(rows, column, first)}: it must be {needed}"
             )
 
 
@@ -381,7 +407,7 @@ class Cells:
             refused, needed = _refused(array[:, j], column)
             wrong = np.flatnonzero(refused & ~np.isnan(array[:, j]))
             if len(wrong):
-                text = f"{array[wrong[0], j]:g} in {listed(first + wrong)}, column {str(column)!r}"
+                text = f"{array[wrong[0], j]:g} in {place(wrong, column, first)}"
                 raise InvalidArgumentError(f"{name} has {text}: it must be {needed}")
         return array
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ._abi import Array
 from ._arrays import Rows, integer, real, rows
-from ._columns import Cells, Column, as_data
+from ._columns import Cells, Column, as_data, is_frame, like, table
 from ._judged import base, uniform_ends, without_columns
 from .errors import InvalidArgumentError, ShapeError, UnsupportedError
 
@@ -149,6 +149,10 @@ class Given:
         self._inside = self._plain.sample(_PROBES, *self._zero_context(), seed=0)
         self._check()
 
+    def __repr__(self) -> str:
+        rest, given = (", ".join(map(self._name, columns)) for columns in (self.rest, self.given))
+        return f"<diffeo.Given {rest} given {given} of {self._flow!r}>"
+
     @property
     def dim(self) -> int:
         """Number of the columns that are not given."""
@@ -166,6 +170,7 @@ class Given:
         Parameters
         ----------
         x : array_like, [n, dim] or [dim]
+            Of data frames columns are found by name, here and in `given`.
         given : array_like, [n, given columns] or one row for all
         context : array_like, optional
             That of the flow.
@@ -194,7 +199,7 @@ class Given:
         per_given: bool = False,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
-    ) -> Array:
+    ) -> Any:
         """Draw samples of the columns that are not given.
 
         Their noise is that of the flow's samples number first_row to first_row + n - 1 of the seed.
@@ -214,6 +219,7 @@ class Given:
         Returns
         -------
         array [n, dim], or [m, n, dim] with `per_given`
+            A data frame where `given` is one, but with `per_given`.
         """
         count = integer(n, "n", 0)
         known = self._part(given, self.given, "given")
@@ -229,7 +235,9 @@ class Given:
         noise[:, list(self.given)] = z[:, list(self.given)]
         x, _ = self._plain.from_noise(noise, inner)
         found = as_data(np.ascontiguousarray(x[:, list(self.rest)]), self.columns)
-        return found.reshape(many, count, self.dim) if per_given else found
+        if per_given:
+            return found.reshape(many, count, self.dim)
+        return like(given, found, self.columns or [str(j) for j in self.rest]) if is_frame(given) else found
 
     # ------------------------------------------------------------------------------------------------------ private
 
@@ -242,6 +250,7 @@ class Given:
     def _part(self, value: Any, columns: tuple[int, ...], name: str) -> Rows:
         known = self._flow.columns
         names = known and tuple(known[j] for j in columns)
+        value = table(value, names, name)
         found = rows(value, len(columns), self._flow.dtype, name, "given columns" if name == "given" else "dim", names)
         cells = Cells(names or ())
         return Rows(cells.middle(found.array, name), found.batch, found.event) if cells else found

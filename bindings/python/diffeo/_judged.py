@@ -53,6 +53,8 @@ class Judged(Protocol):
 
     def _inputs(self, x: npt.ArrayLike, context: npt.ArrayLike | None) -> tuple[Rows, Rows | None]: ...
 
+    def _context(self, context: npt.ArrayLike | None) -> Rows: ...
+
 
 F = TypeVar("F", bound=Judged)
 
@@ -93,7 +95,7 @@ class Read(NamedTuple):
 
     def samples(self, n: int, context: Array | None, seed: int) -> Array:
         """[n, dim], float64, angles within their turn."""
-        drawn = self.flow.sample(n, context, seed=seed).reshape(n, -1).astype(np.float64)
+        drawn = self.flow.sample(n, context, seed=seed).reshape(n, self.flow.dim).astype(np.float64)
         for column, low, period in self.angles:
             drawn[:, column] = low + np.mod(drawn[:, column] - low, period)
         return drawn

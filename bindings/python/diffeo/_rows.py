@@ -243,7 +243,7 @@ def stored_context(
     width, prepare = columns, None
     if widened(kinds, columns):
         if _width(value, len(kinds)) == len(kinds):
-            width, prepare = len(kinds), lambda part, _: encoded(part, kinds, columns, name)
+            width, prepare = len(kinds), lambda part, first: encoded(part, kinds, columns, name, first)
         else:  # as the flow reads it already
             expected = None
     if isinstance(value, np.ndarray) and value.size == width and value.shape != (count, width):

@@ -20,6 +20,7 @@ from ._signals import StopSignals
 from ._threads import get_num_threads
 from ._words import Optimizer
 
+BEGAN_WITH = "the flow has the weights it began with"  # in place of what was best
 STATE_NAMES = {code: name for name, code in _abi.STATES.items()}
 _PIECE = 0.05  # seconds a call of the library should take, so that Ctrl-C and the progress bar respond
 

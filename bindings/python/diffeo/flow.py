@@ -606,7 +606,7 @@ class Flow:
             Draw n for each of m contexts, [m, context_dim]: sample j of context i is number first_row + i n + j.
         frame : {"pandas", "polars"}, optional
             Give a data frame of this library, with the columns of the flow by name, or by number where they have none.
-            By default that is so where the context is a data frame.
+            By default that is so where the context is a data frame. Not with `per_context`.
 
         Returns
         -------
@@ -631,7 +631,7 @@ class Flow:
         True
         """
         x, _ = self._sample(n, context, temperature, seed, first_row, False, per_context)
-        return x if per_context else self._framed(x, context, frame)
+        return self._framed(x, context, frame, per_context)
 
     def sample_and_log_prob(
         self,
@@ -659,7 +659,7 @@ class Flow:
             not the flow's.
         """
         x, log_prob = self._sample(n, context, temperature, seed, first_row, True, per_context)
-        return x if per_context else self._framed(x, context, frame), log_prob
+        return self._framed(x, context, frame, per_context), log_prob
 
     def quantiles(
         self,
@@ -1434,7 +1434,11 @@ class Flow:
         parts = [part for part, _ in found] or [np.empty((0, *shape))]
         return np.concatenate(parts).reshape(*batch, *shape)
 
-    def _framed(self, x: Array, context: Any, frame: FrameName | None) -> Any:
+    def _framed(self, x: Array, context: Any, frame: FrameName | None, per_context: bool) -> Any:
+        if per_context:
+            if frame is not None:
+                raise ValueError("frame is for samples in rows, with per_context they have one axis more")
+            return x
         names = self.columns or [str(i) for i in range(self.dim)]
         if frame is not None:
             return _columns.frame(frame, x.reshape(len(x), -1), names)

@@ -161,7 +161,10 @@ def corner(
                     ax.set_xlabel(shortened(words[across]))
                 if first:
                     ax.set_ylabel(shortened(words[down]))
-        figure.legend(handles=_handles(), loc="upper right")
+        if len(shown) == 1:  # there is no place above the diagonal
+            axes[0, 0].legend(handles=_handles(), loc="lower right", bbox_to_anchor=(1, 1))
+        else:
+            figure.legend(handles=_handles(), loc="upper right")
     return figure
 
 
@@ -364,6 +367,8 @@ def _ends(
         raise InvalidArgumentError("a function wants low and high: nothing else says where its density is")
     if not callable(flow) and flow.dim > 2:
         raise ShapeError(f"density takes flows of 1 or 2 columns, this one has {flow.dim}: see corner")
+    if not callable(flow) and context is not None and flow.context_dim and (rows := len(flow._context(context))) != 1:
+        raise ShapeError(f"context has {rows} rows, density is given one")
     begin, end = low, high
     if not callable(flow) and (low is None or high is None):
         samples = flow.sample(4096, context, seed=seed64(seed)).reshape(-1, flow.dim)

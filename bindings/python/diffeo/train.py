@@ -22,7 +22,7 @@ from ._files import Path
 from ._progress import describe, display, epochs
 from ._rows import Rows, is_counts, is_lazy
 from ._signals import StopSignals
-from ._training import STATE_NAMES, Recorded, Schedule, Training, set_optimizer
+from ._training import BEGAN_WITH, STATE_NAMES, Recorded, Schedule, Training, set_optimizer
 from ._words import Judge, Optimizer
 
 # Of the columns of x and of the context, where data frames or the flow have some.
@@ -208,9 +208,11 @@ class History(Recorded):
     def __str__(self) -> str:
         seconds = self.seconds[-1] if self.seconds else 0.0
         skipped = f", {self.skipped_steps} steps skipped" if self.skipped_steps else ""
+        known = self.best_log_prob == self.best_log_prob
+        best = f"best epoch {self.best_epoch}: {self.best_log_prob:.4f} nats a row" if known else BEGAN_WITH
         return (
             f"{len(self)} epoch{'' if len(self) == 1 else 's'} in {seconds:.1f} s, stopped by {self.stopped}; "
-            f"best epoch {self.best_epoch}: {self.best_log_prob:.4f} nats a row{skipped}"
+            f"{best}{skipped}"
         )
 
 

@@ -21,7 +21,7 @@ from ._arrays import Rows, choice, integer, pointer_and_count, real, real_array,
 from ._files import Path
 from ._progress import display, skipped, time_left
 from ._signals import StopSignals
-from ._training import STATE_NAMES, Recorded, Schedule, Training, set_optimizer
+from ._training import BEGAN_WITH, STATE_NAMES, Recorded, Schedule, Training, set_optimizer
 from ._words import Estimator, Optimizer
 from .errors import CancelledError, ShapeError
 
@@ -159,10 +159,9 @@ class TargetHistory(Recorded):
         steps, seconds = (self.steps[-1], self.seconds[-1]) if self.steps else (0, 0.0)
         skipped = f", {self.skipped_steps} steps skipped" if self.skipped_steps else ""
         last = f"; last window: ELBO {self.elbo[-1]:.4f}, k-hat {self.pareto_k[-1]:.2f}" if self.steps else ""
-        return (
-            f"{steps} steps in {seconds:.1f} s, stopped by {self.stopped}; best window {self.best_window}: "
-            f"{self.best_bound:.4f} nats{last}{skipped}"
-        )
+        known = self.best_bound == self.best_bound
+        best = f"best window {self.best_window}: {self.best_bound:.4f} nats" if known else BEGAN_WITH
+        return f"{steps} steps in {seconds:.1f} s, stopped by {self.stopped}; {best}{last}{skipped}"
 
 
 class TargetTrainer(Training[F, TargetReport]):

@@ -683,3 +683,156 @@ def test_the_module_is_the_command(fitted):
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(found.stdout)["dim"] == 3
     assert found.stderr == ""
+
+
+def sets(path, **arrays):
+    """An HDF5 file of these data sets; two underscores are a slash."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name.replace("__", "/")] = array
+    return path
+
+
+def datasets(*names):
+    return [each for name in names for each in ("--dataset", name)]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "more"),
+    [
+        (["train"], ["test"], []),
+        (["train", "train_c"], ["test", "test_c"], ["--context", "train_c"]),
+        (["train", "train_w"], ["test"], ["--weights", "train_w"]),
+        (["train_w"], ["test_w"], []),
+        (["g/train", "train_w"], ["g/test", "test_w"], []),
+        (["in/train"], ["in/test"], ["--context", "c"]),
+    ],
+)
+def test_data_sets_that_are_picked_have_any_name(tmp_path, monkeypatch, train, test, more):
+    """Names such as train and test say which rows: their columns are the same ones, in the order of the command."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for name in "train", "test":
+        arrays |= {name: rng.normal(size=(150, 3)), f"{name}_c": rng.normal(size=(150, 2))}
+        arrays |= {f"{name}_w": rng.uniform(1, 2, 150), f"g__{name}": rng.normal(size=150)}
+        arrays |= {f"in__{name}__phi": rng.uniform(0, 1, 150), f"in__{name}__c": rng.normal(size=(150, 2))}
+    sets("data.h5", **arrays)
+    assert run("fit", "data.h5", *datasets(*train), "-o", "f.h5", *more, "--flow", "maf", *SMALL) == 0
+    assert run("score", "f.h5", "data.h5", *datasets(*test), "-o", "s.npy", "-q") == 0
+    flow = diffeo.load("f.h5")
+    if train == ["in/train"]:
+        assert flow.columns == ("phi",)
+        assert flow.context_columns == ("c.0", "c.1")
+        x, context = arrays["in__test__phi"][:, None], arrays["in__test__c"]
+    else:
+        parts = [arrays[name.replace("/", "__")] for name in test]
+        rows = np.column_stack(parts)
+        x, context = rows[:, : flow.dim], rows[:, flow.dim :] if more[:1] == ["--context"] else None
+    np.testing.assert_allclose(np.load("s.npy"), flow.log_prob(x, context), rtol=1e-4)
+    if context is not None:
+        command = ["sample", "f.h5", "--context-data", "data.h5", "--seed", "1", "-o", "x.npy", "-q"]
+        assert run(*command, *datasets(test[1] if len(test) > 1 else "in/test/c")) == 0
+        np.testing.assert_array_equal(np.load("x.npy"), flow.sample(150, context=context, seed=1))
+
+
+def test_names_that_a_file_has_are_asked_for(tmp_path, monkeypatch, capsys):
+    import h5py
+
+    monkeypatch.chdir(tmp_path)
+    sets(
+        "data.h5",
+        train=np.random.default_rng(0).normal(size=(150, 2)),
+        test=np.zeros((9, 2)),
+        a=np.zeros(9),
+        b=np.ones(9),
+    )
+    with h5py.File("data.h5", "r+") as file:
+        file["train"].attrs["columns"] = ["b", "c"]
+        file["test"].attrs["columns"] = ["c", "d"]
+    assert run("fit", "data.h5", *datasets("train"), "-o", "f.h5", *SMALL) == 0
+    assert run("score", "f.h5", "data.h5", *datasets("test"), "-o", "s.npy") == 1
+    assert "data.h5 has no column 'b', but 'c', 'd'" in capsys.readouterr().err
+    assert run("score", "f.h5", "data.h5", *datasets("b", "a"), "-o", "s.npy") == 1
+    assert "data.h5 has no column 'c', but 'b', 'a'" in capsys.readouterr().err
+    sets("other.h5", a=np.zeros(9), e=np.ones(9))
+    assert run("score", "f.h5", "other.h5", "-o", "s.npy") == 1
+    assert "other.h5 has no column 'b', 'c', but 'a', 'e'" in capsys.readouterr().err
+
+
+def test_weights_of_a_check_are_no_context(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    sets("data.h5", x=rng.normal(size=(300, 2)), c=rng.normal(size=(300, 1)), w=rng.uniform(1, 2, 300))
+    diffeo.maf(dim=2, context_dim=1, hidden=(8,)).save("f.h5")
+    picked = datasets("x", "w", "c")
+    assert run("check", "f.h5", "data.h5", *picked, "--weights", "w", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] < 300
+    assert run("check", "f.h5", "data.h5", *picked, "--weights", "x", "--json") == 1
+    assert "--weights x are 2 columns, it must be one" in capsys.readouterr().err
+
+
+def test_no_epochs_have_no_likelihood(fitted, tmp_path, capsys):
+    command = ["fit", fitted / "data.csv", "-o", tmp_path / "f.h5", *KINDS, "--epochs", "0", "--hidden", "8"]
+    assert run(*command) == 0
+    out = capsys.readouterr().out
+    assert "0 epochs in 0.0 s, stopped by max_epochs; the flow has the weights it began with" in out
+    assert "nan" not in out
+
+
+@pytest.mark.parametrize("name", ["f.txt", "f.csv", "f.npy", "f.parquet", "f.json", "f.onnx", "f.h5.csv", "f"])
+@pytest.mark.parametrize("command", [["fit", "data.csv"], ["convert", "nothing.pt", "--like", "no:module"]])
+def test_a_weight_file_is_called_one(fitted, monkeypatch, capsys, command, name):
+    monkeypatch.chdir(fitted)
+    assert run(*command, "-o", name) == 1
+    assert f"{name} is not .h5 or .hdf5, as a weight file is, by its name" in capsys.readouterr().err
+    assert not Path(name).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["export", "flow.h5", "--numpy", "f.onnx"], "f.onnx is not .npz, as a file of arrays is, by its name"),
+        (["export", "flow.h5", "--onnx", "f.npz"], "f.npz is not .onnx, as an ONNX file is, by its name"),
+        (["fit", "data.h5", "-o", "data.h5"], "data.h5 would be written over data.h5, which is read"),
+        (["fit", "data.h5", "-o", "link.h5"], "link.h5 would be written over data.h5, which is read"),
+        (["convert", "data.h5", "--like", "no:module", "-o", "./data.h5"], "./data.h5 would be written over data.h5"),
+        (["score", "flow.h5", "data.csv", "-o", "flow.h5"], "flow.h5 would be written over flow.h5"),
+        (["score", "flow.h5", "data.csv", "-o", "data.csv"], "data.csv would be written over data.csv"),
+        (["to-noise", "flow.h5", "data.csv", "-o", "data.csv"], "data.csv would be written over data.csv"),
+        (["sample", "flow.h5", "-n", "2", "--context", "a", "-o", "flow.h5"], "flow.h5 would be written over flow.h5"),
+        (["sample", "flow.h5", "--context-data", "data.csv", "-o", "data.csv"], "data.csv would be written over data"),
+        (["score", "flow.h5", "data.csv", "-o", "folder.csv"], "folder.csv: it is a folder"),
+        (["fit", "data.csv", "-o", "folder.h5"], "folder.h5: it is a folder"),
+        (["sample", "flow.h5", "-n", "2", "--context", "maybe", "-o", "-"], "has 'maybe' in column 'label', none of a"),
+        (["sample", "numbers.h5", "-n", "2", "--context", "1,maybe", "-o", "-"], "has 'maybe' in column '1', which is"),
+        (["sample", "numbers.h5", "-n", "2", "--context", "nan,1", "-o", "-"], "--context has no value in column '0'"),
+        (["sample", "numbers.h5", "-n", "2", "--context", "1", "-o", "-"], "--context has 1 value, the flow has 2: 0"),
+    ],
+)
+def test_no_file_is_lost_and_no_row_made_up(fitted, monkeypatch, capsys, arguments, text):
+    monkeypatch.chdir(fitted)
+    write(FRAME.drop(columns="label"), Path("data.h5"))
+    Path("link.h5").unlink(missing_ok=True)
+    Path("link.h5").symlink_to("data.h5")
+    for folder in "folder.csv", "folder.h5":
+        Path(folder).mkdir(exist_ok=True)
+    diffeo.maf(dim=1, context_dim=2, hidden=(4,)).save("numbers.h5")
+    before = {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
+    assert run(*arguments) == 1
+    assert text in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in Path().iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("command", ["score", "sample", "check"])
+def test_rows_are_counted_through_all_batches(fitted, tmp_path, monkeypatch, capsys, command):
+    """A word that the flow does not know, in a row behind the first batch."""
+    monkeypatch.setattr(_data, "BATCH", 64)
+    frame = FRAME.copy()
+    frame.loc[200, "label"] = "d"
+    data, read = write(frame, tmp_path / "d.csv"), [fitted / "flow.h5"]
+    arguments = [*read, "--context-data", data] if command == "sample" else [*read, data]
+    assert run(command, *arguments, *([] if command == "check" else ["-o", tmp_path / "s.npy"])) == 1
+    assert "d.csv has 'd' in row 200, column 'label', none of a, b, c" in capsys.readouterr().err

@@ -268,3 +268,56 @@ def test_no_library_of_frames_is_imported():
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "error", "text"),
+    [
+        (lambda n: np.datetime64("2020-01-01") + np.arange(n), TypeError, "not datetime64[s] in column 'z'"),
+        (lambda n: np.arange(n).astype("m8[s]"), TypeError, "not timedelta64[s] in column 'z'"),
+        (lambda n: np.arange(n) + 1j, TypeError, "not complex128 in column 'z'"),
+        (lambda n: [1.5] * (n - 1) + ["maybe"], ValueError, "not 'maybe' in row 19, column 'z'"),
+    ],
+)
+def test_what_is_no_number_is_refused_beside_words(column, error, text):
+    """A frame with words is read column by column, as strictly as one without."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"colour": ["red", "green"] * 10, "z": np.linspace(0, 1, 20)})
+    kinds = {"colour": "category"}
+    flow = diffeo.for_table(frame, kinds, transforms=1, hidden=4)
+    given = diffeo.for_table(frame[["z"]], context=frame, context_kinds=kinds, transforms=1, hidden=4)
+    other = frame.assign(z=column(20))
+    calls = [
+        lambda: flow.log_prob(other),
+        lambda: diffeo.for_table(other, kinds),
+        lambda: flow.fit(other, max_epochs=1, progress=False),
+        lambda: given.sample(20, context=other),
+    ]
+    for call in calls:
+        with pytest.raises(error) as found:
+            call()
+        assert text in str(found.value)
+
+
+def test_columns_that_come_twice_are_refused():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"colour": ["red", "green"] * 10, "z": np.linspace(0, 1, 20)})
+    flow = diffeo.for_table(frame, {"colour": "category"}, transforms=1, hidden=4)
+    for name in frame:
+        with pytest.raises(ValueError, match=f"'{name}' more than once"):
+            flow.log_prob(pandas.concat([frame, frame[[name]]], axis=1))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_numbers_of_other_types_beside_words(library):
+    from decimal import Decimal
+
+    frames = pytest.importorskip(library)
+    values = [0.25, 0.5, 0.75, 1.0] * 5
+    frame = frames.DataFrame({"colour": ["red", "green"] * 10, "z": values})
+    flow = diffeo.for_table(frame, {"colour": "category"}, transforms=1, hidden=4)
+    expected = flow.log_prob(frame)
+    decimals = frames.DataFrame({"z": list(map(Decimal, values)), "colour": ["red", "green"] * 10})
+    np.testing.assert_array_equal(flow.log_prob(decimals), expected)
+    holes = frames.DataFrame({"z": [None, *values[1:]], "colour": ["red", None] + ["red", "green"] * 9})
+    assert np.isnan(flow.log_prob(holes)).tolist() == [True, True] + [False] * 18

@@ -221,3 +221,29 @@ def test_columns_that_do_not_come_first():
         flow.given([2]).log_prob(np.zeros((2, 3)), np.zeros((3, 1)))
     with pytest.raises(ValueError, match="x has 2 columns, this flow has dim 3"):
         flow.given([2]).log_prob(np.zeros((2, 2)), np.zeros((2, 1)))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames_with_words_given_columns(library):
+    frames = pytest.importorskip(library)
+    rng = np.random.default_rng(0)
+    n = 300
+    colour = rng.choice(["red", "green"], n)
+    frame = frames.DataFrame({"colour": colour, "m": np.exp(rng.normal(size=n)), "word": rng.choice(["a", "b"], n)})
+    kinds = {"m": "positive", "colour": "category", "word": "category"}
+    flow = diffeo.for_table(frame, kinds, "maf", transforms=1, hidden=8)
+    flow.fit(frame, max_epochs=1, progress=False)
+    rest = flow.given(["colour"])
+    assert repr(rest).startswith("<diffeo.Given 'm', 'word' given 'colour' of <diffeo.Flow dim=3 ")
+    codes = np.column_stack([colour == "red", frame["m"], np.asarray(frame["word"]) == "b"]).astype(float)
+    found = rest.log_prob(frame[["word", "m"]], frame[["colour"]])
+    np.testing.assert_array_equal(found, rest.log_prob(codes[:, 1:], codes[:, :1]))
+    drawn = rest.sample(n, frame[["colour"]], seed=1)
+    assert isinstance(drawn, frames.DataFrame)
+    assert list(drawn.columns) == ["m", "word"]
+    assert set(drawn["word"]) == {"a", "b"}
+    assert rest.sample(2, frame[["colour"]], per_given=True, seed=1).shape == (n, 2, 2)
+    with pytest.raises(ValueError, match="'word' missing"):
+        rest.log_prob(frame[["m"]], frame[["colour"]])
+    with pytest.raises(ValueError, match="frame is for samples in rows, with per_context they have one axis more"):
+        diffeo.maf(dim=2, context_dim=1, hidden=4).sample(2, np.zeros((3, 1)), per_context=True, frame=library)

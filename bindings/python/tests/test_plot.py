@@ -166,3 +166,26 @@ def test_what_does_not_fit_is_refused(trained, moons):
     broken[7, 1] = np.nan
     with pytest.raises(ArithmeticError, match="x has nan in row 7, column 1"):
         plot.corner(trained, broken)
+
+
+def test_rows_that_there_are_too_few_of(trained):
+    for n in 0, 9:
+        with pytest.raises(ValueError, match=f"corner wants 10 rows at least; x has {n}, samples {n}"):
+            plot.corner(trained, np.zeros((n, 2)))
+
+
+def test_a_density_is_that_given_one_row_of_context():
+    flow = diffeo.maf(dim=2, context_dim=1, hidden=(4,))
+    for one in [0.5], [[0.5]]:
+        assert drawn(plot.density(flow, context=one, pixels=16)).any()
+    for rows in 0, 5:
+        with pytest.raises(ValueError, match=f"^context has {rows} rows, density is given one$"):
+            plot.density(flow, context=np.zeros((rows, 1)))
+
+
+def test_the_legend_of_one_column_covers_no_histogram():
+    flow = standard(1)
+    figure = plot.corner(flow, flow.sample(300, seed=1))
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1

@@ -53,6 +53,21 @@ fails("embedding needs features", flow_new("maf", dim = 2, context_dim = 1, embe
 fails("features", flow_new("maf", dim = 2, context_dim = 1, features = 70000))
 stopifnot(any(grepl("autoregressive", capture.output(print(flow)))))
 
+# Columns with names are found by them, in any order; rows may be none.
+turned <- x[, c("b", "a")]
+stopifnot(identical(log_prob(flow, turned), expected), identical(score(flow, turned)[, "a"], score(flow, x)[, "a"]))
+stopifnot(identical(to_noise(flow, as.data.frame(turned))[, "b"], to_noise(flow, x)[, "b"]))
+stopifnot(identical(log_prob(flow, unname(x)), expected), identical(log_prob(flow, as.data.frame(x)[0, ]), numeric(0)))
+fails("x has other columns than a, b, which this flow was trained on: b missing; c unknown",
+      log_prob(flow, data.frame(a = 1, c = 2)))
+fails("c unknown", log_prob(flow, cbind(x, c = 1)))
+fails("a more than once", log_prob(flow, x[, c("a", "b", "a")]))
+fails("b missing", fit(flow, x[, "a", drop = FALSE]))
+both <- fit(flow_new("maf", dim = 1, context_dim = 2, hidden = 8), x[, "a", drop = FALSE], context = x, max_epochs = 1)
+stopifnot(identical(log_prob(both, x[, "a"], context = turned), log_prob(both, x[, "a"], context = x)))
+stopifnot(identical(c(sample(both, 400, context = turned)), c(sample(both, 400, context = x))))
+fails("context has other columns than a, b", sample(both, 1, context = data.frame(a = 1, z = 2)))
+
 # What is missing stays in its row; errors have the numbers.
 x[3, 1] <- NA
 stopifnot(identical(which(is.na(log_prob(flow, x))), 3L))

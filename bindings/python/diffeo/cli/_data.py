@@ -197,23 +197,23 @@ def _hdf5(path: str, datasets: Sequence[str] | None) -> Source:
             sets[name] = item
 
     file.visititems(visit)
-    if datasets:
-        missing = [name for name in datasets if name.strip("/") not in sets]
-        if missing:
-            raise InvalidArgumentError(f"{path} has no data set {', '.join(missing)}, but {', '.join(sets) or 'none'}")
-        sets = {name.strip("/"): sets[name.strip("/")] for name in datasets}
+    picked = [name.strip("/") for name in datasets or ()]
+    if picked:
+        sets = _picked(sets, picked, path)
+    # The name of the only set, or of one that is picked, says which rows it has, as train and test do.
+    several = len(sets) > 1 and not set(sets) <= set(picked)
     columns: dict[str, tuple[Any, Any]] = {}
     groups: dict[str, tuple[str, ...]] = {}
     named = False
     for name, item in sets.items():
         parts: list[Any] = [None]
         labels: Sequence[str] = [name]
-        known = len(sets) > 1 or bool(datasets)
+        known = several
         if item.dtype.names and item.ndim == 1:
             parts, labels, known = list(item.dtype.names), item.dtype.names, True
         elif item.ndim == 2:
             parts, given = list(range(item.shape[1])), _labels(item, file)
-            known = given is not None or len(sets) > 1
+            known = given is not None or several
             prefix = "" if len(sets) == 1 else f"{name}."
             labels = given if given is not None else [f"{prefix}{j}" for j in parts]
         if any(label in columns for label in labels):
@@ -224,9 +224,24 @@ def _hdf5(path: str, datasets: Sequence[str] | None) -> Source:
     return _Arrays(columns, named, path, groups)
 
 
+def _picked(sets: Mapping[str, Any], names: Sequence[str], path: str) -> dict[str, Any]:
+    """Data sets by name, and those in a group by its name: they are called then as they are within it."""
+    found: dict[str, Any] = {}
+    for name in names:
+        within = {name: sets[name]} if name in sets else _within(name, sets)
+        if not within:
+            raise InvalidArgumentError(f"{path} has no data set {name}, but {', '.join(sets) or 'none'}")
+        found |= {f"{name}/{each}" if each in found and each != name else each: item for each, item in within.items()}
+    return found
+
+
+def _within(group: str, sets: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(f"{group}/"): item for name, item in sets.items() if name.startswith(f"{group}/")}
+
+
 def _labels(item: Any, file: Any) -> list[str] | None:
-    """Names of the columns of a data set: its attribute `columns`, or that of the file; texts, or their JSON."""
-    for attributes in item.attrs, file.attrs:
+    """Names of the columns of a data set: its attribute `columns`, or its group's, or the file's; texts, or JSON."""
+    for attributes in item.attrs, item.parent.attrs, file.attrs:
         said = attributes.get("columns", ())
         if isinstance(said, (str, bytes)):
             try:
@@ -257,20 +272,33 @@ def chosen(source: Source, wanted: Sequence[str], path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def numbers(values: Sequence[Values], columns: Sequence[Column], path: str, first: int, advice: str = "") -> Array:
-    """The columns side by side, [rows, columns], float64: categories by number. advice: where there are words."""
+def weights(source: Source, name: str | None, path: str) -> tuple[str, ...]:
+    """The column of the weights of rows, if one is named."""
+    found = chosen(source, [name], path) if name else ()
+    if len(found) > 1:
+        raise InvalidArgumentError(f"--weights {name} are {len(found)} columns, it must be one")
+    return found
+
+
+def numbers(
+    values: Sequence[Values], columns: Sequence[Column], path: str, first: int | None, advice: str = ""
+) -> Array:
+    """The columns side by side, [rows, columns], float64: categories by number.
+
+    first: the number of the first row; None where there is but one, without a number. advice: where there are words.
+    """
     array = np.empty((len(values[0]) if values else 0, len(columns)))
     for j, (part, column) in enumerate(zip(values, columns, strict=True)):
         try:
-            array[:, j] = _columns.codes(part, column, path)
+            array[:, j] = _columns.codes(part, column, path, first)
         except (TypeError, ValueError) as error:
             if isinstance(error, InvalidArgumentError):
                 raise
             for row, each in enumerate(part):
                 if not _columns.missing(each) and not _text.is_number(str(each)):
+                    where = _columns.place(np.array([row]), column, first)
                     raise InvalidArgumentError(
-                        f"{path} has {str(each)!r} in row {first + row}, column {str(column)!r}, which is no number"
-                        f"{advice}"
+                        f"{path} has {str(each)!r} in {where}, which is no number{advice}"
                     ) from None
             array[:, j] = [np.nan if _columns.missing(each) else float(each) for each in part]
     return array
@@ -326,7 +354,19 @@ def fingerprint(path: str, datasets: Sequence[str] | None) -> list[Any]:
     return [os.path.basename(path), about.st_size, about.st_mtime_ns, datasets]
 
 
-def check_folder(path: str) -> None:
-    """Refuse a file in a folder that is not there, before anything is computed."""
+def check_output(path: str, endings: tuple[str, ...], wrong: str, *read: str | None) -> None:
+    """Refuse, before anything is computed, the name of another format, a folder, and the files that are read."""
+    if not path.lower().endswith(endings):
+        raise InvalidArgumentError(f"{path} is {wrong}, by its name")
     if not os.path.isdir(within := folder(path)):
         raise FileNotFoundError(2, "no such folder", within)
+    if os.path.isdir(path):
+        raise IsADirectoryError(21, "it is a folder", path)
+    for other in read:
+        if other is not None and os.path.exists(other) and os.path.exists(path) and os.path.samefile(other, path):
+            raise InvalidArgumentError(f"{path} would be written over {other}, which is read: give another name")
+
+
+def check_weight_file(path: str, *read: str | None) -> None:
+    """Refuse what no weight file should be called."""
+    check_output(path, (".h5", ".hdf5", ".hdf"), "not .h5 or .hdf5, as a weight file is", *read)

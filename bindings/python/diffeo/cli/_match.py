@@ -83,28 +83,34 @@ def column(entry: str, known: Sequence[str]) -> Column:
         raise InvalidArgumentError(str(error).replace("'?", f"'{name}", 1)) from None
 
 
+def named(source: _data.Source, columns: Sequence[Column]) -> bool:
+    """Whether these columns are to be found by name in a file, and not by place."""
+    names = set(map(str, columns))
+    there = names & set(source.names)
+    # Numbers are no names, but where the file has numbers, too.
+    return there == names or ((source.named or bool(there)) and not all(map(str.isdigit, names)))
+
+
 class Matched:
     """A flow, a file, and the columns of the one in the other."""
 
-    def __init__(self, flow: Flow, path: str, options: argparse.Namespace) -> None:
+    def __init__(self, flow: Flow, path: str, options: argparse.Namespace, weights: str | None = None) -> None:
+        """weights: a column that is neither data nor context."""
         self.flow, self.path = flow, path
         self.source = _data.opened(path, options.dataset)
+        self.weights = _data.weights(self.source, weights, path)
+        left = [name for name in self.source.names if name not in self.weights]
         wide = flow.context_dim if flow.context_columns is None else len(flow.context_columns)
         known_x = flow.columns or tuple(Column(str(i)) for i in range(flow.dim))
         known_context = flow.context_columns or tuple(Column(str(i)) for i in range(wide))
         known = (*self.source.names, *self.source.groups)
-        names = [*map(str, flow.columns or ()), *map(str, flow.context_columns or ())]
-        # Numbers are no names, but where the file has numbers, too.
-        all_there = set(names) <= set(self.source.names)
-        by_name = flow.columns is not None and (
-            all_there or (self.source.named and not all(name.isdigit() for name in names))
-        )
+        by_name = flow.columns is not None and named(self.source, (*flow.columns, *(flow.context_columns or ())))
         x = split(options.columns, known) or (list(map(str, known_x)) if by_name else None)
         context = split(options.context, known) or (
             list(map(str, known_context)) if by_name and flow.context_columns is not None else None
         )
         if x is None:
-            rest = [name for name in self.source.names if name not in (context or ())]
+            rest = [name for name in left if name not in (context or ())]
             needed = flow.dim + (wide if context is None else 0)
             if len(rest) != needed:
                 and_context = f" and a context of {wide}" if needed > flow.dim else ""
@@ -114,7 +120,7 @@ class Matched:
             x, rest = rest[: flow.dim], rest[flow.dim :]
             context = rest if context is None else context
         elif context is None:
-            context = [name for name in self.source.names if name not in x] if wide else []
+            context = [name for name in left if name not in x] if wide else []
         self.x = self._columns(x, known_x, "--columns", f"dim {flow.dim}")
         self.context = self._columns(context, known_context, "--context", f"a context of {wide}")
 
@@ -148,13 +154,14 @@ class Matched:
     def batches(self, first: int = 0) -> Iterator[tuple[Array, Array | None]]:
         """Rows x and their contexts, as the flow takes them."""
         for array in _data.batches(self.source, (*self.x, *self.context), self.path, first):
+            yield self.split(array, first)
             first += len(array)
-            yield split_context(array, len(self.x), self.context, self.flow.context_dim)
 
-
-def split_context(array: Array, width: int, context: Columns, context_dim: int) -> tuple[Array, Array | None]:
-    """Columns of x, and those of the context as numbers that a flow reads."""
-    if not context:
-        return array, None
-    given = _columns.encoded(array[:, width:], context, context_dim, "context")
-    return array[:, :width], given
+    def split(self, array: Array, first: int = 0) -> tuple[Array, Array | None]:
+        """Columns of x, and those of the context as numbers that a flow reads."""
+        if not self.context:
+            return array, None
+        width = len(self.x)
+        return array[:, :width], _columns.encoded(
+            array[:, width:], self.context, self.flow.context_dim, self.path, first
+        )

@@ -20,7 +20,7 @@ from .._abi import Array
 from .._columns import Column
 from .._extras import optional
 from ..errors import InvalidArgumentError
-from ._data import check_folder
+from ._data import check_output as check_named
 from ._show import Progress, dumps
 
 _HEADER = 1 << 16
@@ -46,13 +46,10 @@ def flow_digest(path: str) -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def check_output(path: str) -> None:
-    """Refuse the name of a format that is not there, before anything is computed."""
-    if path == "-":
-        return
-    if not path.lower().endswith(_FORMATS):
-        raise InvalidArgumentError(f"{path} is not .npy, .csv, .parquet or .h5, by its name")
-    check_folder(path)
+def check_output(path: str, *read: str | None) -> None:
+    """Refuse what rows cannot be written to, before anything is computed; read: what the command reads."""
+    if path != "-":
+        check_named(path, _FORMATS, "not .npy, .csv, .parquet or .h5", *read)
 
 
 def write(

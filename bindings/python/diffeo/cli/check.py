@@ -44,7 +44,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """See `diffeo.cli`."""
     if options.output is not None:
-        _check_output(options.output)
+        read = options.flow, options.data, options.train
+        _data.check_output(options.output, (".html", ".htm", ".json"), "neither .html nor .json", *read)
     flow = load(options.flow)
     x, context, weights, numbers, count = _drawn(flow, options.data, options, options.weights)
     train, train_context = None, None
@@ -78,12 +79,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _check_output(path: str) -> None:
-    if not path.lower().endswith((".html", ".htm", ".json")):
-        raise InvalidArgumentError(f"{path} is neither .html nor .json, by its name")
-    _data.check_folder(path)
-
-
 def _drawn(
     flow: Flow, path: str, options: argparse.Namespace, weights: str | None
 ) -> tuple[Array, Array | None, Array | None, npt.NDArray[np.int64], int]:
@@ -93,12 +88,12 @@ def _drawn(
     """
     if options.rows < 1:
         raise InvalidArgumentError(f"--rows is {options.rows}, it must be 1 or more")
-    matched = _match.Matched(flow, path, options)
-    columns = (*matched.x, *matched.context)
-    if weights is not None:
-        columns += tuple(Column(name) for name in _data.chosen(matched.source, [weights], path))
+    matched = _match.Matched(flow, path, options, weights)
+    columns = (*matched.x, *matched.context, *map(Column, matched.weights))
+    width = len(columns) - len(matched.weights)
     rng = np.random.default_rng(options.seed)
-    kept, keys, numbers = np.empty((0, len(columns))), np.empty(0), np.empty(0, np.int64)
+    kept: list[Array] = [np.empty((0, n)) for n in (flow.dim, flow.context_dim, len(columns) - width)]
+    keys, numbers = np.empty(0), np.empty(0, np.int64)
     count = 0
     for batch in _data.batches(matched.source, columns, path):
         bad = np.argwhere(~np.isfinite(batch))
@@ -106,13 +101,13 @@ def _drawn(
             row, column = bad[0]
             value = batch[row, column]
             raise InvalidArgumentError(f"{path} has {value} in row {count + row}, column {str(columns[column])!r}")
-        kept = np.concatenate([kept, batch])
+        x, context = matched.split(batch[:, :width], count)
+        parts = x, np.empty((len(x), 0)) if context is None else context, batch[:, width:]
+        kept = [np.concatenate(both) for both in zip(kept, parts, strict=True)]
         keys = np.concatenate([keys, rng.random(len(batch))])
         numbers = np.concatenate([numbers, np.arange(count, count + len(batch))])
         count += len(batch)
         some = np.sort(np.argsort(keys, kind="stable")[: options.rows])
-        kept, keys, numbers = kept[some], keys[some], numbers[some]
-    weighed = None if weights is None else kept[:, -1]
-    rows = kept if weights is None else kept[:, :-1]
-    x, context = _match.split_context(rows, len(matched.x), matched.context, flow.context_dim)
-    return x, context, weighed, numbers, count
+        kept, keys, numbers = [part[some] for part in kept], keys[some], numbers[some]
+    x, contexts, weighed = kept
+    return x, contexts if flow.context_dim else None, None if weights is None else weighed[:, 0], numbers, count

@@ -8,6 +8,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from ._data import check_weight_file
+
 HELP = "turn a flow of another library into a weight file"
 DESCRIPTION = (
     "Turn a flow of nflows, zuko, normflows, flowjax and others into a weight file, which computes the same: "
@@ -36,6 +38,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..exchange import convert, report
     from ..exchange._checkpoint import loaded
 
+    check_weight_file(options.output, options.checkpoint)
     flow = convert(loaded(_built(options.like), options.checkpoint, options.key), options.dtype)
     flow.save(options.output)
     if not options.quiet:

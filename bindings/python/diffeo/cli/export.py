@@ -11,13 +11,13 @@ import numpy as np
 
 from .._files import folder
 from ..flow import load
-from ._data import check_folder
+from ._data import check_output
 from ._show import dumps
 
 HELP = "write a flow for programs without Diffeo: ONNX, or plain arrays"
 DESCRIPTION = (
-    "Write the log-density of a flow as an ONNX graph (affine layers), or all of any flow as arrays: by their paths in "
-    "docs/weight-file.md, and what it has as attributes under the name attributes, as text in JSON."
+    "Write the log-density of a flow as an ONNX graph (of vectors; most layers), or all of any flow as arrays: by their "
+    "paths in docs/weight-file.md, and what it has as attributes under the name attributes, as text in JSON."
 )
 
 
@@ -33,9 +33,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """See `diffeo.cli`."""
     from ..exchange import to_numpy, to_onnx
 
-    flow = load(options.flow)
     path = options.onnx or options.numpy
-    check_folder(path)
+    ending, needed = (".onnx", "an ONNX file") if options.onnx else (".npz", "a file of arrays")
+    check_output(path, (ending,), f"not {ending}, as {needed} is", options.flow)
+    flow = load(options.flow)
     if options.onnx:
         to_onnx(flow, path)
     else:

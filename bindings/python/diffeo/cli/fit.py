@@ -139,7 +139,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check(options: argparse.Namespace) -> None:
-    _data.check_folder(options.output)
+    _data.check_weight_file(options.output, options.data)
     if not 0 <= options.test < 1:
         raise InvalidArgumentError(f"--test is {options.test:g}, it must be 0 or more, below 1")
     if not options.memory > 0:
@@ -175,9 +175,7 @@ class _Rows:
         self.memory = int(options.memory * 2**20)
         listed = _kinds(options.columns, source, path)
         context = _kinds(options.context, source, path)
-        weights = _data.chosen(source, [options.weights], path) if options.weights else ()
-        if len(weights) > 1:
-            raise InvalidArgumentError(f"--weights {options.weights} are {len(weights)} columns, it must be one")
+        weights = _data.weights(source, options.weights, path)
         known = (*source.names, *source.groups)
         aside = {*map(str, context), *weights, *_data.chosen(source, _match.split(options.drop, known), path)}
         if twice := [str(column) for column in listed if column in aside]:

@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """See `diffeo.cli`."""
-    _stream.check_output(options.output)
+    _stream.check_output(options.output, options.flow, options.context_data)
     if options.resume and options.seed is None:
         raise InvalidArgumentError("--resume needs the --seed of the command that it goes on with")
     flow = load(options.flow)
@@ -101,7 +101,8 @@ def _contexts(flow: Flow, options: argparse.Namespace) -> tuple[Any, _data.Sourc
     if options.context:
         raise InvalidArgumentError("--context and --context-data are both given")
     source = _data.opened(options.context_data, options.dataset)
-    names = _data.chosen(source, known if flow.context_columns and source.named else source.names, options.context_data)
+    by_name = flow.context_columns is not None and _match.named(source, known)
+    names = _data.chosen(source, known if by_name else source.names, options.context_data)
     if len(names) != len(known):
         raise InvalidArgumentError(
             f"{options.context_data} has {len(names)} columns, the flow a context of {len(known)}"
@@ -112,8 +113,10 @@ def _contexts(flow: Flow, options: argparse.Namespace) -> tuple[Any, _data.Sourc
         if repeats == 0:
             return
         skip = first % repeats
-        for rows in _data.batches(source, columns, options.context_data, first // repeats):
-            context = _columns.encoded(rows, columns, flow.context_dim, "context")
+        number = first // repeats
+        for rows in _data.batches(source, columns, options.context_data, number):
+            context = _columns.encoded(rows, columns, flow.context_dim, options.context_data, number)
+            number += len(rows)
             step = max(1, _data.BATCH // repeats)
             for start in range(0, len(rows), step):
                 many = np.repeat(context[start : start + step], repeats, axis=0)[skip:]
@@ -136,7 +139,11 @@ def _one(text: str, known: tuple[Column, ...]) -> Array:
         _columns.check_names([*given], known, "--context")
         parts = [given[str(column)] for column in known]
     if len(parts) != len(known):
-        raise InvalidArgumentError(f"--context has {len(parts)} values, the flow has {len(known)}: {', '.join(known)}")
+        raise InvalidArgumentError(
+            f"--context has {len(parts)} value{'s' * (len(parts) != 1)}, the flow has {len(known)}: {', '.join(known)}"
+        )
     values = [np.array([part], object) for part in parts]
-    one: Array = _data.numbers(values, known, "--context", 0)[0]
-    return one
+    one = _data.numbers(values, known, "--context", None)
+    _columns.check_rows(one, known, "--context", None)
+    found: Array = one[0]
+    return found

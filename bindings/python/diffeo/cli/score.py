@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """See `diffeo.cli`."""
-    _stream.check_output(options.output)
+    _stream.check_output(options.output, options.flow, options.data)
     flow = load(options.flow)
     matched = _match.Matched(flow, options.data, options)
     total, finite, outside, missing = 0.0, 0, 0, 0
