@@ -56,7 +56,7 @@ package struct BitsPerDim: Sendable {
         guard DequantizeSpec.isCount(value, levels: levels) else {
           throw DiffeoError(
             .invalid,
-            "x is \(value) in row \(row), column \(column): bits per dimension are of counts, "
+            "x is \(value.words) in row \(row), column \(column): bits per dimension are of counts, "
               + DequantizeSpec.counts(levels: levels))
         }
       }

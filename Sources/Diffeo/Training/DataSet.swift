@@ -49,7 +49,7 @@ final class DataSet<S: Scalar>: @unchecked Sendable {
   ) throws(DiffeoError) {
     if let i = firstNotFinite(values, count: range.count * columns) {
       throw DiffeoError(
-        .numeric, "\(name) has \(values[i]) at row \(range.lowerBound + i / columns), column \(i % columns)")
+        .numeric, "\(name) has \(values[i].words) at row \(range.lowerBound + i / columns), column \(i % columns)")
     }
   }
 
@@ -83,7 +83,8 @@ final class DataSet<S: Scalar>: @unchecked Sendable {
         let value = S(given)
         guard value.isFinite else {
           let words = given.isFinite ? ", which \(S.dtype.name), the dtype of this flow, cannot hold" : ""
-          throw DiffeoError(.numeric, "\(name) has \(given) at row \(shared ? 0 : r), column \(i)\(words)")
+          throw DiffeoError(
+            .numeric, "\(name) has \(given.words) at row \(shared ? 0 : r), column \(i)\(words)")
         }
         target[r * columns + i] = value
       }

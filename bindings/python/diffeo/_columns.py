@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ._abi import Array
-from .errors import InvalidArgumentError, ShapeError
+from .errors import Error, InvalidArgumentError, ShapeError
 
 Kind: TypeAlias = Literal["real", "positive", "interval", "angle", "count", "category"]
 FrameName: TypeAlias = Literal["pandas", "polars"]
@@ -343,6 +345,23 @@ def listed(rows: Sequence[Any] | npt.NDArray[np.integer[Any]]) -> str:
     if len(rows) > _SHOWN:
         return f"rows {', '.join(numbers)} and {len(rows) - _SHOWN:,} more"
     return f"rows {', '.join(numbers[:-1])} and {numbers[-1]}"
+
+
+_NUMBERED = re.compile(r"\bcolumn (\d+)\b")
+
+
+@contextmanager
+def by_name(columns: Columns | None, context: Columns | None, context_dim: int) -> Iterator[None]:
+    """What errors of the library say of a column by its number they say by its name, where it has one."""
+    try:
+        yield
+    except Error as error:
+        about = re.match(r"(?:the validation's )?(x|context)\b", str(error))
+        known = None if about is None else columns if about[1] == "x" else context
+        if not known or (known is context and len(known) != context_dim):
+            raise
+        text = _NUMBERED.sub(lambda found: f"column {str(known[int(found[1])])!r}", str(error))
+        raise type(error)(text) from None
 
 
 def place(rows: npt.NDArray[np.integer[Any]], column: Column, first: int | None) -> str:

@@ -17,7 +17,7 @@ from . import _abi, _checks, _training
 from ._abi import Array, lib, typed
 from ._arrays import Image, by_row, choice, integer, pointer_and_count, real, vector
 from ._arrays import Rows as Batch
-from ._columns import Cells, Column
+from ._columns import Cells, Column, by_name
 from ._files import Path
 from ._progress import describe, display, epochs
 from ._rows import Rows, is_counts, is_lazy
@@ -47,6 +47,9 @@ class Trainable(_training.Trainable, Protocol):
 
     @property
     def context_columns(self) -> tuple[Column, ...] | None: ...
+
+    @property
+    def context_dim(self) -> int: ...
 
     @property
     def levels(self) -> tuple[int | None, ...]: ...
@@ -408,7 +411,7 @@ class Trainer(Training[F, Report]):
         self._names = names
         self._rows = [lazy] if lazy else []  # that are read when they are needed
         if lazy:
-            with lazy.reading():
+            with lazy.reading(), self._by_name():
                 self._handle = _abi.create(
                     _abi.Trainer, lib.diffeo_trainer_create_rows, flow._handle, byref(options), lazy.handle
                 )
@@ -418,16 +421,17 @@ class Trainer(Training[F, Report]):
         else:
             data, given = flow._inputs(x, context, names=names, many=True, in_training=True)
             given_weights = _weights(weights, data, "weights")
-            self._handle = _abi.create(
-                _abi.Trainer,
-                typed("diffeo_trainer_create", data.dtype),
-                flow._handle,
-                byref(options),
-                data.array,
-                len(data),
-                *pointer_and_count(given),
-                given_weights,
-            )
+            with self._by_name():
+                self._handle = _abi.create(
+                    _abi.Trainer,
+                    typed("diffeo_trainer_create", data.dtype),
+                    flow._handle,
+                    byref(options),
+                    data.array,
+                    len(data),
+                    *pointer_and_count(given),
+                    given_weights,
+                )
             # What the library gets, where that is something else: words of categories are numbers there.
             written = data.array if any(column.discrete for column in flow.columns or ()) else x
             encoded = given and any(column.width > 1 for column in flow.context_columns or ())
@@ -450,7 +454,7 @@ class Trainer(Training[F, Report]):
         if counts or any(map(is_lazy, (x, context, weights))):
             rows, _ = self._flow._source(x, context, weights, self._names, "validation ")
             self._rows.append(rows)
-            with rows.reading():
+            with rows.reading(), self._by_name():
                 lib.diffeo_trainer_set_validation_rows(self._handle, rows.handle)
             return
         data, given = self._flow._inputs(
@@ -458,7 +462,12 @@ class Trainer(Training[F, Report]):
         )
         set_validation = typed("diffeo_trainer_set_validation", data.dtype)
         given_weights = _weights(weights, data, "validation weights")
-        set_validation(self._handle, data.array, len(data), *pointer_and_count(given), given_weights)
+        with self._by_name():
+            set_validation(self._handle, data.array, len(data), *pointer_and_count(given), given_weights)
+
+    def _by_name(self) -> AbstractContextManager[None]:
+        flow = self._flow
+        return by_name(flow.columns, flow.context_columns, flow.context_dim)
 
     @property
     def report(self) -> Report:

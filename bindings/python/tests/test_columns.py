@@ -321,3 +321,25 @@ def test_numbers_of_other_types_beside_words(library):
     np.testing.assert_array_equal(flow.log_prob(decimals), expected)
     holes = frames.DataFrame({"z": [None, *values[1:]], "colour": ["red", None] + ["red", "green"] * 9})
     assert np.isnan(flow.log_prob(holes)).tolist() == [True, True] + [False] * 18
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_training_says_the_names_of_what_it_refuses(library):
+    good, nothing, same = X.copy(), X.copy(), X.copy()
+    nothing[4, 1], same[:, 2] = np.nan, 3.5
+    frame = {name: frame_of(library, values) for name, values in zip("gns", (good, nothing, same), strict=True)}
+    context = frame_of(library, nothing[:, :2], NAMES[:2])
+
+    def fit(x, context=None, **options):
+        made = diffeo.maf(3, hidden=8, context_dim=0 if context is None else 2)
+        made.fit(x, context, max_epochs=1, progress=False, **options)
+
+    for wrong, text in (
+        (lambda: fit(frame["n"]), "^x has nan at row 4, column 'phi'$"),
+        (lambda: fit(frame["s"]), "^x: column 'n' has mean 3.5 and standard deviation 0"),
+        (lambda: fit(frame["g"], context), "^context has nan at row 4, column 'phi'$"),
+        (lambda: fit(frame["g"], validation=frame["n"]), "^the validation's x has nan at row 4, column 'phi'$"),
+        (lambda: fit(nothing), "^x has nan at row 4, column 1$"),
+    ):
+        with pytest.raises(diffeo.errors.NumericError, match=text):
+            wrong()
