@@ -1044,5 +1044,17 @@ def test_guides_of_numpyro():
     with pytest.raises(ConversionError, match=r"such as the get_posterior\(params\) of a guide"):
         diffeo.convert(guide)
     guide, params = fitted(autoguide.AutoBNAFNormal)
-    with pytest.raises(ConversionError, match="BlockNeuralAutoregressiveTransform.*no layer for it"):
+    with pytest.raises(ConversionError, match=r"BlockNeuralAutoregressiveTransform.*no layer for it"):
         diffeo.convert(guide.get_posterior(params))
+
+
+@pytest.mark.parametrize("seed", [1, 6, 8])
+def test_batch_norm_that_has_seen_nothing(seed):
+    """Its variance is 0, so that it magnifies 316 times: after three both sides are right to eight digits."""
+    flows = pytest.importorskip("glasflow.flows")
+    torch.manual_seed(seed)
+    theirs = flows.CouplingNSF(
+        n_inputs=5, n_transforms=3, batch_norm_between_transforms=True, n_conditional_inputs=seed % 2 or None
+    )
+    found = diffeo.exchange.report(diffeo.convert(theirs.eval(), dtype="float64"))
+    assert found.float64 < 1e-7
