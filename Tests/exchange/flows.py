@@ -509,6 +509,7 @@ def pyro_flows():
             t.Permute(torch.tensor([2, 0, 1, 4, 3])),
             affine(AutoRegressiveNN(dim, [9], nonlinearity=nn.Tanh()), stable=True),
         ),
+        "affine-autoregressive-skip": flow(affine(AutoRegressiveNN(dim, [9, 8], skip_connections=True)), t.Spline(dim)),
         "affine-coupling": flow(t.affine_coupling(dim, [8]), t.BatchNorm(dim), t.Householder(dim, 2)),
         "spline-coupling": flow(t.SplineCoupling(dim, 2, hyper, bins, 3.0, order="quadratic")),
         "spline-autoregressive": flow(t.SplineAutoregressive(dim, made, bins, order="quadratic")),
@@ -532,6 +533,11 @@ def pyro_flows():
             t.ConditionalAffineAutoregressive(given(), stable=True),
             t.ConditionalAffineCoupling(2, ConditionalDenseNN(2, context, [8], [3, 3])),
             t.BatchNorm(dim),
+        ),
+        "conditional-skip": conditional(
+            t.ConditionalAffineAutoregressive(given(skip_connections=True)),
+            t.Permute(torch.tensor([2, 0, 1, 4, 3])),
+            t.ConditionalSplineAutoregressive(dim, given(param_dims=[4, 4, 3], skip_connections=True), **splines),
         ),
         "conditional-spline": conditional(
             t.ConditionalSpline(DenseNN(context, [8], sizes), dim, bins, order="quadratic"),
@@ -994,6 +1000,40 @@ def flowmc_flows():
     }
 
 
+def numpyro_flows():
+    """Posteriors of guides, with parameters of some noise, and a distribution of transforms of both directions."""
+    import jax
+    import jax.numpy as jnp
+    import numpyro
+    import numpyro.distributions as d
+    from jax.example_libraries import stax
+    from numpyro.infer import SVI, Trace_ELBO
+    from numpyro.infer.autoguide import AutoIAFNormal
+
+    def model():
+        numpyro.sample("x", d.Normal(0.0, jnp.ones(3)).to_event(1))
+        numpyro.sample("s", d.HalfNormal(2.0))
+
+    def posterior(seed, guide):
+        svi = SVI(model, guide, numpyro.optim.Adam(0.1), Trace_ELBO())
+        params = noisy(svi.get_params(svi.init(jax.random.PRNGKey(seed))), seed)
+        return d.TransformedDistribution(guide.get_base_dist(), guide.get_transform(params))
+
+    t = d.transforms
+    flow = posterior(1, AutoIAFNormal(model, num_flows=1, hidden_dims=[9]))
+    constants = jnp.array([1.0, 0.5, 2.0, 0.2])
+    matrix = jnp.tril(jnp.full((4, 4), 0.3)) + jnp.diag(constants)
+    parts = [*flow.transforms, t.PermuteTransform(jnp.array([2, 0, 3, 1])), t.LowerCholeskyAffine(constants, matrix)]
+    parts += [t.ComposeTransform(flow.transforms).inv, t.SigmoidTransform(), t.AffineTransform(-2.0, -4.0)]
+    return {
+        "iaf": posterior(2, AutoIAFNormal(model)),
+        "iaf-skip": posterior(
+            3, AutoIAFNormal(model, hidden_dims=[9, 7], skip_connections=True, num_flows=2, nonlinearity=stax.Tanh)
+        ),
+        "parts": d.TransformedDistribution(d.Normal(constants, 2 * constants).to_event(1), parts),
+    }
+
+
 def margarine_flows():
     import jax.numpy as jnp
     from flax import nnx
@@ -1071,7 +1111,7 @@ TORCH |= {
 }
 JAX = {"flowjax": flowjax_flows, "distrax": distrax_flows, "tfp": tfp_flows}
 JAX |= {"pzflow": pzflow_flows, "flowMC": flowmc_flows, "margarine": margarine_flows, "harmonic": harmonic_flows}
-JAX |= {"bayesflow": bayesflow_flows}
+JAX |= {"bayesflow": bayesflow_flows, "numpyro": numpyro_flows}
 
 
 def named(library):

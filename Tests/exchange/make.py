@@ -1,6 +1,6 @@
 """Write the fixtures: flows of other libraries, converted, and what those libraries make of them.
 
-    python Tests/exchange/make.py [library ...]
+    python Tests/exchange/make.py [library | library-name ...]
 
 Needs the libraries (make test-exchange installs them). Each flow of flows.py is converted in float64 and saved to
 fixtures/LIBRARY-NAME.h5, with /golden: rows x, their context, and by the library itself log_prob, z and log_det, and
@@ -57,12 +57,16 @@ def golden(flow, source, seed):
     return found
 
 
-def main(libraries):
+def main(chosen):
+    """All of some libraries, whose old ones go, or some flows of them."""
     FOLDER.mkdir(exist_ok=True)
-    for library in libraries or [*flows.TORCH, *flows.JAX]:
-        for old in FOLDER.glob(f"{library}-*.h5"):
+    for library in dict.fromkeys(each.partition("-")[0] for each in chosen) or [*flows.TORCH, *flows.JAX]:
+        whole = not chosen or library in chosen
+        for old in FOLDER.glob(f"{library}-*.h5") if whole else ():
             old.unlink()
         for seed, (name, theirs) in enumerate(flows.named(library).items()):
+            if not whole and f"{library}-{name}" not in chosen:
+                continue
             flow, source = diffeo.convert(theirs, dtype="float64"), source_of(theirs)
             flow.metadata["library"] = f"{library} {version(PACKAGES.get(library, library))}"
             path = FOLDER / f"{library}-{name}.h5"

@@ -1015,3 +1015,46 @@ def test_two_networks_that_are_normalised_unlike():
     theirs.append(modules.RNVPCouplingBlock, subnet_constructor=lambda i, o: next(made)(i, o))
     with pytest.raises(ConversionError, match="its two networks have different layer normalisations"):
         diffeo.convert(theirs)
+
+
+def test_guides_of_numpyro():
+    """What was fitted, by its public interface; of the guide alone the message says what to hand over."""
+    numpyro = pytest.importorskip("numpyro")
+    import jax
+    from numpyro.infer import SVI, Trace_ELBO, autoguide
+
+    def model():
+        numpyro.sample("rate", numpyro.distributions.Gamma(2.0, 1.0))
+        numpyro.sample("x", numpyro.distributions.Normal(0.0, jax.numpy.ones(3)).to_event(1))
+
+    def fitted(kind):
+        guide = kind(model)
+        svi = SVI(model, guide, numpyro.optim.Adam(0.01), Trace_ELBO())
+        return guide, svi.run(jax.random.PRNGKey(0), 5, progress_bar=False).params
+
+    guide, params = fitted(autoguide.AutoIAFNormal)
+    theirs = guide.get_posterior(params)
+    flow = diffeo.convert(theirs, dtype="float64")
+    x = np.array(theirs.sample(jax.random.PRNGKey(1), (20,)))
+    np.testing.assert_allclose(flow.log_prob(x), theirs.log_prob(x), rtol=1e-5, atol=1e-5)
+    constrained = diffeo.convert(theirs, before=[diffeo.Spec(4).add_domain("log", columns=[0], low=0.0)])
+    x[:, 0] = np.exp(x[:, 0])
+    expected = theirs.log_prob(np.concatenate([np.log(x[:, :1]), x[:, 1:]], axis=1)) - np.log(x[:, 0])
+    np.testing.assert_allclose(constrained.log_prob(x), expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ConversionError, match=r"such as the get_posterior\(params\) of a guide"):
+        diffeo.convert(guide)
+    guide, params = fitted(autoguide.AutoBNAFNormal)
+    with pytest.raises(ConversionError, match=r"BlockNeuralAutoregressiveTransform.*no layer for it"):
+        diffeo.convert(guide.get_posterior(params))
+
+
+@pytest.mark.parametrize("seed", [1, 6, 8])
+def test_batch_norm_that_has_seen_nothing(seed):
+    """Its variance is 0, so that it magnifies 316 times: after three both sides are right to eight digits."""
+    flows = pytest.importorskip("glasflow.flows")
+    torch.manual_seed(seed)
+    theirs = flows.CouplingNSF(
+        n_inputs=5, n_transforms=3, batch_norm_between_transforms=True, n_conditional_inputs=seed % 2 or None
+    )
+    found = diffeo.exchange.report(diffeo.convert(theirs.eval(), dtype="float64"))
+    assert found.float64 < 1e-7

@@ -15,6 +15,7 @@ import pytest
 
 LIBRARIES = ["nflows", "glasflow", "zuko", "normflows", "flowjax", "pyro", "FrEIA", "distrax", "tfp"]
 LIBRARIES += ["sbi", "lampe", "nessai", "pocomc", "denmarf", "pzflow", "flowMC", "margarine", "harmonic", "bayesflow"]
+LIBRARIES += ["numpyro"]
 MODULES = {"tfp": "tensorflow_probability"}
 CANNOT = {
     ("normflows", "planar-radial"),

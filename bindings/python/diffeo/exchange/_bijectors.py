@@ -93,7 +93,10 @@ def one(function: Callable[[Any, Any], Any], part: Part) -> Callable[[Real, Real
 
 
 def directed(value: Any, x: Any, inverse: bool) -> tuple[Any, Any]:
-    """A bijector of either library."""
+    """A bijector of either library, or a transform of numpyro."""
+    if hasattr(value, "call_with_intermediates"):
+        y = value._inverse(x) if inverse else value(x)
+        return y, -value.log_abs_det_jacobian(y, x).sum() if inverse else value.log_abs_det_jacobian(x, y).sum()
     if hasattr(value, "forward_and_log_det"):
         y, log_det = value.inverse_and_log_det(x) if inverse else value.forward_and_log_det(x)
         return y, log_det.sum()
@@ -198,6 +201,8 @@ def conditional(part: Part, build: Callable[[Any, Any], Any], moved: Any) -> tup
 def coupling(part: Part, build: Callable[[Any, Any], Any], kept: Any, moved: Any) -> list[Step]:
     """A coupling layer, of which `build` makes the map of columns, of which the moved ones count."""
     transformer, network, turned = conditional(part, build, moved)
+    if network.direct is not None:
+        raise part.refused("its network adds its inputs to its outputs, which networks of couplings have not")
     if not np.any(kept) and not part.context and len(network.dense) == 1:  # parameters of its own, of no network
         layer = _layers.elementwise(transformer, network.dense[0].bias.reshape(int(np.sum(moved)), -1))
     else:

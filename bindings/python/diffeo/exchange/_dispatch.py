@@ -29,6 +29,10 @@ FLOWS: dict[str, tuple[set[str], str]] = {
     "pytorch_flows": ({"FlowSequential"}, "only a FlowSequential is converted, no layer by itself"),
     "distrax": ({"Distribution"}, "only a Transformed distribution is converted"),
     "tfp": ({"Distribution"}, "only a TransformedDistribution is converted"),
+    "numpyro": (
+        {"TransformedDistribution"},
+        "only a TransformedDistribution is converted, such as the get_posterior(params) of a guide",
+    ),
     "pzflow": ({"Flow"}, "only a Flow is converted, such as one of the _ensemble of a FlowEnsemble"),
     "flowmc": ({"RealNVP", "MaskedCouplingRQSpline"}, "only a RealNVP or a MaskedCouplingRQSpline is converted"),
     "margarine": (

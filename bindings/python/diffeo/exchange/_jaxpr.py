@@ -20,8 +20,8 @@ from ._probe import activation as probe_activation
 INLINE = {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint"}
 # Affine in all they read, or if but one of their operands is no constant
 ALL = {
-    "reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims", "slice", "rev", "concatenate", "split", "pad",
-    "convert_element_type", "copy", "neg", "add", "add_any", "sub", "reduce_sum", "cumsum",
+    "reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims", "slice", "rev", "concatenate", "stack",
+    "split", "pad", "convert_element_type", "copy", "neg", "add", "add_any", "sub", "reduce_sum", "cumsum",
 }  # fmt: skip
 ONE = {"mul", "dot_general"}
 FIRST = {"div", "gather", "dynamic_slice"}
@@ -33,9 +33,12 @@ class NotDenseError(Exception):
     """The function is no network of dense layers: its `ConversionError` in the making."""
 
 
+INPUTS = 0  # the group of what the network reads
+
+
 @dataclass(frozen=True)
 class Affine:
-    """An array bias + Σ weights[group] units, of groups of units of one depth."""
+    """An array bias + Σ weights[group] units, of groups of units of one depth, and perhaps the inputs besides."""
 
     depth: int
     bias: Real
@@ -146,6 +149,8 @@ class Trace:
                 raise NotDenseError("a hidden unit is constant")
             name = _activation(tail, size)
             shape = np.shape(tail(np.zeros(size))[0])
+            if outputs.depth and np.any(rows.weights.get(INPUTS, 0)):
+                raise NotDenseError("a hidden layer reads the inputs besides: it is no chain of dense layers")
             made = self.units(outputs.depth + 1, shape)
             assert made.affine is not None
             (group,) = made.affine.weights
@@ -161,7 +166,7 @@ class Trace:
         import jax.numpy as jnp
 
         ends = _together(_nearest(values))
-        depths = {end.affine.depth for end in ends if end.affine is not None}
+        depths = {end.affine.depth for end in ends if end.affine is not None} - {0}
         if len(depths) > 1:
             raise NotDenseError("layers of different depths meet: it is no chain of dense layers")
         found = Outputs([end.affine for end in ends if end.affine is not None], depths.pop() if depths else 0)
@@ -176,17 +181,17 @@ class Trace:
 
         return found, tail
 
-    def dense(self, last: Affine) -> tuple[list[Dense], set[str]]:
-        """All layers that end with these rows; a weight of 0 is hidden by a mask, as far as can be known."""
+    def dense(self, last: Affine) -> tuple[list[Dense], set[str], Dense | None]:
+        """All layers that end with these rows, and what is direct; a weight of 0 is taken to be hidden by a mask."""
         layers: list[Dense] = []
         names: set[str] = set()
-        rows = last
+        rows, direct = last, real(last.weights.get(INPUTS, 0) if last.depth else 0)
         while True:
-            groups = sorted(rows.weights) if rows.depth else [0]
+            groups = sorted(set(rows.weights) - {INPUTS}) if rows.depth else [INPUTS]
             weight = np.concatenate([rows.weights[group] for group in groups], axis=1)
             layers.insert(0, Dense.of(weight, rows.bias, weight != 0))
             if rows.depth == 0:
-                return layers, names
+                return layers, names, Dense.of(direct, mask=direct != 0) if direct.any() else None
             names |= {self.activations[group] for group in groups}
             rows = _stack([self.rows[group] for group in groups], self.sizes)
 
@@ -218,10 +223,11 @@ def read(function: Callable[[Any], Sequence[Any]], inputs: int, context: int = 0
     if not outputs.parts:  # they depend on nothing
         nothing = Dense.of(np.zeros((1, inputs + context)))
         return Network((nothing,), context=context), lambda y: tail(y[:0]), set()
-    dense, activations = trace.dense(_flat(outputs, trace.sizes))
+    dense, activations, direct = trace.dense(_flat(outputs, trace.sizes))
     if len(activations) > 1:
         raise NotDenseError(f"it has several activations: {', '.join(sorted(activations))}")
-    return Network(tuple(dense), next(iter(activations), "relu"), context), tail, trace.dtypes
+    network = Network(tuple(dense), next(iter(activations), "relu"), context, direct=direct)
+    return network, tail, trace.dtypes
 
 
 def _unknown(*values: Any) -> Any:
@@ -237,10 +243,10 @@ def _is_affine(name: str, variable: list[bool]) -> bool:
 
 
 def _of_one_depth(operands: Sequence[Any]) -> list[Affine] | None:
-    """The operands that are no constants, if they are affine in units of one depth."""
+    """The operands that are no constants, if they are affine in units of one depth and the inputs."""
     terms = [each.affine for each in operands if isinstance(each, Value)]
     found = [each for each in terms if each is not None]
-    return found if len(found) == len(terms) and len({each.depth for each in found}) == 1 else None
+    return found if len(found) == len(terms) and len({each.depth for each in found} - {0}) <= 1 else None
 
 
 def _composed(apply: Callable[..., Any], operands: Sequence[Any], terms: list[Affine], several: bool) -> list[Affine]:
@@ -259,7 +265,8 @@ def _composed(apply: Callable[..., Any], operands: Sequence[Any], terms: list[Af
         columns = [each.weights.get(group, np.zeros((*each.bias.shape, size))) for each in terms]
         for i, found in enumerate(jax.vmap(push, in_axes=-1, out_axes=-1)(*columns)):
             weights[i][group] = real(found)
-    return [Affine(terms[0].depth, real(b), w) for b, w in zip(bias, weights, strict=True)]
+    depth = max(each.depth for each in terms)
+    return [Affine(depth, real(b), w) for b, w in zip(bias, weights, strict=True)]
 
 
 def _nearest(values: Sequence[Any]) -> list[Value]:
@@ -313,7 +320,8 @@ def _stack(parts: Sequence[Affine], sizes: dict[int, int] | None = None) -> Affi
         group: np.concatenate([each.weights.get(group, np.zeros((len(each.bias), known[group]))) for each in parts])
         for group in groups
     }
-    return Affine(parts[0].depth, np.concatenate([each.bias for each in parts]), weights)
+    depth = max(each.depth for each in parts)
+    return Affine(depth, np.concatenate([each.bias for each in parts]), weights)
 
 
 def _activation(tail: Tail, size: int) -> str:

@@ -18,8 +18,10 @@ def degrees(dim: int, per_column: int, network: Network) -> tuple[Integer, list[
     seen by no output: it is cut off.
     """
     levels = _levels(network, dim)
-    depends: Mask = (network.dense[-1].sees @ levels[-1]).reshape(dim, per_column, dim)
-    order = _topological(np.any(depends, axis=1))
+    depends: Mask = network.dense[-1].sees @ levels[-1]
+    if network.direct is not None:
+        depends = depends | network.direct.sees @ levels[0]
+    order = _topological(np.any(depends.reshape(dim, per_column, dim), axis=1))
     rank = np.empty(dim, np.int64)
     rank[order] = np.arange(1, dim + 1)
     hidden = [np.max(seen * rank, axis=1, initial=0) for seen in levels[1:]]

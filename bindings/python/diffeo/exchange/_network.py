@@ -72,6 +72,10 @@ class Dense:
         weight, sees = (np.concatenate(pair, axis=1) for pair in ((self.weight, other.weight), (self.sees, other.sees)))
         return Dense(weight, self.bias + other.bias, sees)
 
+    def without_bias(self) -> Dense:
+        """The matrix alone."""
+        return replace(self, bias=np.zeros(len(self.bias)))
+
 
 def leaky(dense: Sequence[Dense], slopes: Sequence[float]) -> tuple[Dense, ...]:
     """Layers for ReLU that compute what these do with leaky ones of any slopes: a unit is two, relu(a) - s relu(-a)."""
@@ -120,6 +124,7 @@ class Network:
     dropout: float = 0.0  # a training that goes on leaves out hidden units with this probability
     layer_norm: float = 0.0  # layer normalisation before each activation, this added to the variance; 0: none
     norms: tuple[Norm, ...] = ()  # of the hidden layers of a plain network with it
+    direct: Dense | None = None  # from all inputs to the outputs, without a bias: in autoregressive layers
 
     @property
     def inputs(self) -> int:
@@ -141,12 +146,18 @@ class Network:
         return [len(b.outer.bias) for b in self.blocks]
 
     def with_last(self, change: Callable[[Dense], Dense]) -> Network:
-        """The same with another last layer."""
-        return replace(self, dense=(*self.dense[:-1], change(self.dense[-1])))
+        """The same with another last layer, which takes the same rows of what is direct."""
+        direct = None if self.direct is None else change(self.direct).without_bias()
+        return replace(self, dense=(*self.dense[:-1], change(self.dense[-1])), direct=direct)
 
     def with_first(self, change: Callable[[Dense], Dense]) -> Network:
-        """The same with another first layer."""
-        return replace(self, dense=(change(self.dense[0]), *self.dense[1:]))
+        """The same with another first layer, which reads the same columns as what is direct."""
+        made = replace(self, dense=(change(self.dense[0]), *self.dense[1:]))
+        if self.direct is None:
+            return made
+        direct = change(self.direct)
+        last = made.dense[-1].then(np.ones(len(direct.bias)), direct.bias)
+        return replace(made, dense=(*made.dense[:-1], last), direct=direct.without_bias())
 
     def select(self, index: npt.ArrayLike, factor: npt.ArrayLike = 1.0, offset: npt.ArrayLike = 0.0) -> Network:
         """Outputs factor * y[index] + offset; index -1 stands for 0."""
@@ -219,6 +230,8 @@ class Network:
             put(f"{len(self.blocks)}", self.dense[-1])
         if self.context_layer is not None:
             put("context", self.context_layer)
+        if self.direct is not None:
+            arrays[f"{prefix}/direct/weight"] = self.direct.weight
         return arrays
 
     def attributes(self) -> dict[str, Scalar]:
@@ -234,6 +247,8 @@ class Network:
             found["layer_norm_epsilon"] = self.layer_norm
         if self.dropout:
             found["dropout"] = self.dropout
+        if self.direct is not None:
+            found["direct"] = 1
         return found
 
 

@@ -32,12 +32,12 @@ def _net(net: Any, path: str, inputs: int) -> Network:
     """An AutoRegressiveNN or DenseNN; a conditional one reads the context first, ours last."""
     if not hasattr(net, "layers") or not hasattr(net, "f"):
         raise ConversionError(path, net, "only AutoRegressiveNN and DenseNN convert")
-    if getattr(net, "skip_layer", None) is not None:
-        raise ConversionError(path, net, "skip_connections, from its inputs to its outputs: no network here has them")
     context = int(getattr(net, "context_dim", 0))
     order = np.concatenate([np.arange(context, context + inputs), np.arange(context)])
     dense, name = activated([linear(layer) for layer in net.layers], net.f, path, net)
-    return Network((dense[0].columns(order), *dense[1:]), name, context)
+    skip = getattr(net, "skip_layer", None)
+    direct = None if skip is None else linear(skip).columns(order)
+    return Network((dense[0].columns(order), *dense[1:]), name, context, direct=direct)
 
 
 def _of_context(net: Any, path: str) -> Network:
