@@ -1,4 +1,4 @@
-"""Trains a multi-scale Glow with splines on 8 x 8 digits and draws samples beside data: glow_digits.py [DIGITS.h5 [EPOCHS]].
+"""Trains a Glow with splines on 8 x 8 digits and draws samples beside data: glow_digits.py [DIGITS.h5 [EPOCHS]].
 
 Needs h5py. Under a minute. Writes glow-digits.h5 and glow-digits.pgm: a line of digits of the data; samples of each
 label at the temperatures 0.5, 0.7 and 1, and below each the nearest digit that was trained on, so that nobody suspects

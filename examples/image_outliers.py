@@ -4,8 +4,8 @@ Needs h5py, and the flow that glow_digits.py has written. Digits that the flow h
 of the same counts by their log-likelihood, and by its distance from the mean of the training digits: typicality [1].
 Printed is the part of pairs, of a digit and another image, in which the other one is the stranger (AUROC): 1 tells all
 apart, 0.5 none, and below that the strangers are the more likely ones. What is strange to the eye need not be: a blank
-image is likelier than nearly every digit, as the likelihood follows how simple an image is, and so flows of larger images
-find strangers likelier than their own data [2]. The distance from the typical tells it.
+image is likelier than nearly every digit, as the likelihood follows how simple an image is, and so flows of larger
+images find strangers likelier than their own data [2]. The distance from the typical tells it.
 
 [1] Nalisnick, Matsukawa, Teh, Lakshminarayanan, "Detecting out-of-distribution inputs to deep generative models using
     typicality", arXiv:1906.02994. [2] Nalisnick, Matsukawa, Teh, Gorur, Lakshminarayanan, "Do deep generative models

@@ -16,8 +16,8 @@ from ._show import dumps
 
 HELP = "write a flow for programs without Diffeo: ONNX, or plain arrays"
 DESCRIPTION = (
-    "Write the log-density of a flow as an ONNX graph (of vectors; most layers), or all of any flow as arrays: by their "
-    "paths in docs/weight-file.md, and what it has as attributes under the name attributes, as text in JSON."
+    "Write the log-density of a flow as an ONNX graph (of vectors; most layers), or all of any flow as arrays: by "
+    "their paths in docs/weight-file.md, and what it has as attributes under the name attributes, as text in JSON."
 )
 
 
