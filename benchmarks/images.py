@@ -87,6 +87,11 @@ class Images:
         return Images(path.stem, *(part.reshape(-1, *shape) for part in parts))
 
 
+def kept() -> list[dict[str, Any]]:
+    """What has been run; read anew each time, as other runs may have ended since."""
+    return json.loads(KEPT.read_text()) if KEPT.exists() else []
+
+
 def run_name(data: str, model: str, minutes: float) -> str:
     """Of the files of a run."""
     return f"{data}-{model.replace(', ', '-').replace(' ', '-')}-{minutes:g}"
@@ -181,8 +186,7 @@ def main() -> None:
     given = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     images = Images.read(given.data, given.shape, QUICK_IMAGES if given.quick else None)
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else []
-    results = [] if given.quick else [each for each in kept if each["data"] == images.name]
+    results = [] if given.quick else [each for each in kept() if each["data"] == images.name]
     minutes = QUICK_MINUTES if given.quick else given.minutes
     for name in given.models.split(";"):
         known = any(each["model"] == name and each["budget"] == minutes for each in results)
@@ -190,8 +194,7 @@ def main() -> None:
             continue
         results.append(run(name, images, minutes, given.threads))
         if not given.quick:
-            kept.append(results[-1])
-            KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+            KEPT.write_text(json.dumps([*kept(), results[-1]], indent=1) + "\n")
     print(plain(table(results)))
     if given.write:
         write(PAGE, {"images": markdown(table(results))})
