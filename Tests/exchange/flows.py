@@ -855,7 +855,10 @@ def sbi_flows():
     return {
         "made": builders.build_made(theta, x, hidden_features=12, num_mixture_components=4),
         "made-network": builders.build_made(
-            theta, x, hidden_features=9, num_mixture_components=2,
+            theta,
+            x,
+            hidden_features=9,
+            num_mixture_components=2,
             embedding_net=FCEmbedding(2, output_dim=4, num_layers=2, num_hiddens=7),
         ),
         "mdn": mixture(),

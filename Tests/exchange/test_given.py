@@ -394,6 +394,32 @@ def test_graphs_that_are_chains(name):
         diffeo.convert(Posterior(theirs))
 
 
+def test_several_conditions():
+    """Of FrEIA: the context has their columns side by side; a block reads one of them, or some in its own order."""
+    framework, modules = (pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules"))
+    options = {"subnet_constructor": subnet}
+    nodes = [framework.InputNode(4), framework.ConditionNode(2), framework.ConditionNode(3)]
+    start, first, second = nodes
+    for name, given in (("GLOWCoupling", [second, first]), ("RNVPCoupling", first), ("NICECoupling", [])):
+        kind = f"{name}Block"
+        nodes.append(framework.Node(start, getattr(modules, kind), options, conditions=given))
+        start = nodes[-1]
+    graph = framework.GraphINN([*nodes, framework.OutputNode(start)])
+    sequence = framework.SequenceINN(4)
+    for number, width, kind in ((2, 3, "AllInOneBlock"), (0, 2, "GLOWCouplingBlock"), (2, 3, "RNVPCouplingBlock")):
+        sequence.append(getattr(modules, kind), cond=number, cond_shape=(width,), **options)
+    a, b, x = (torch.randn(6, width).double() for width in (2, 3, 4))
+    for theirs, parts in ((graph, [a, b]), (sequence, [a, None, b])):
+        theirs.double()
+        flow = diffeo.convert(theirs)
+        assert flow.context_dim == 5
+        with torch.no_grad():
+            z, log_det = theirs(x, c=parts)
+        noise, ours = flow.to_noise(x.numpy(), torch.cat([a, b], 1).numpy())
+        np.testing.assert_allclose(noise, z.numpy(), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(ours, log_det.numpy(), rtol=0, atol=1e-4)
+
+
 def test_graphs_that_are_none():
     framework, modules = (pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules"))
     start = framework.InputNode(4)
@@ -402,10 +428,7 @@ def test_graphs_that_are_none():
     joined = framework.Node([moved.out0, split.out1], modules.Concat, {})
     with pytest.raises(ConversionError, match="its Concat does not follow on PermuteRandom alone, as in a chain"):
         diffeo.convert(framework.GraphINN([start, split, moved, joined, framework.OutputNode(joined)]))
-    first, second = framework.ConditionNode(2), framework.ConditionNode(3)
-    block = framework.Node(start, modules.GLOWCouplingBlock, {"subnet_constructor": subnet}, conditions=[first, second])
-    with pytest.raises(ConversionError, match="it has several conditions"):
-        diffeo.convert(framework.GraphINN([start, first, second, block, framework.OutputNode(block)]))
+    block = framework.Node(start, modules.GLOWCouplingBlock, {"subnet_constructor": subnet})
     with pytest.raises(ConversionError, match="only a SequenceINN or a GraphINN is converted"):
         diffeo.convert(block.module)
     with pytest.raises(ConversionError, match=r"HouseholderPerm\): its matrix is made of a condition"):

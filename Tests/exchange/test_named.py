@@ -82,7 +82,7 @@ def own_error(theirs, x, context, exact):
     """What the library itself loses to float32 at these rows; 0 where that cannot be measured."""
     density = diffeo.exchange.source_of(theirs).in_float32
     try:
-        own = exact if density is None else density(x, context)
+        own = exact if density is None else density(x.reshape(len(x), -1), context)
     except ValueError:  # samples that float32 has rounded beyond the support
         own = exact
     return np.nan_to_num(np.abs(own - exact) / (1 + np.abs(exact)), nan=0.0, posinf=0.0)

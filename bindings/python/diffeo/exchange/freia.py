@@ -21,7 +21,7 @@ from ._images import FeatureMap, plain_convolutions, squeeze
 from ._images import coupling as convolutional
 from ._images import matrix as weights
 from ._layers import Layer, Transformer
-from ._network import Real
+from ._network import Integer, Network, Real
 from ._probe import Scale
 from ._probe import scale as probe_scale
 from ._torch import Reader, array, double, in_double, in_float32, integers, narrowed, plain, read, tensor
@@ -300,33 +300,58 @@ TABLE: dict[str, Reader] = {
 }
 
 
-def _conditions(flow: Any) -> list[int | None]:
-    """Which condition each part has, 0 for the only one.
+def _conditions(flow: Any) -> list[list[int]]:
+    """Which conditions each part has: numbers in the list of those that there are.
 
-    A list stands for rows of a tensor, as some have it: for the tensor itself if it counts them all.
+    In a SequenceINN a list stands for rows of a tensor, as some have it: for the tensor itself if it counts them all.
     """
+    if hasattr(flow, "node_list"):
+        nodes = {id(node.module): node for node in flow.node_list}
+        return [[flow.condition_nodes.index(each) for each in nodes[id(part)].conditions] for part in flow.module_list]
     found = []
     for each in flow.conditions:
         rows = isinstance(each, list)
         if rows and each != list(range(len(each))):
             raise ConversionError("", flow, f"its condition is the rows {each} of a tensor, not all of them in order")
-        found.append(None if each is None else -1 if rows else int(each))
-    if len(set(found) - {None}) > 1:
-        raise ConversionError("", flow, "it has several conditions")
-    return [None if each is None else 0 for each in found]
+        found.append([] if each is None else [-1 if rows else int(each)])
+    used = sorted({each for some in found for each in some})
+    if -1 in used and len(used) > 1:
+        raise ConversionError("", flow, "its conditions are a tensor and parts of it")
+    return [[used.index(each) for each in some] for some in found]
 
 
-def _given(flow: Any, conditions: list[int | None]) -> Any:
+def _columns(flow: Any, conditions: list[list[int]]) -> list[Integer]:
+    """Of the context, which has the conditions side by side: those of each."""
+    widths = {k: node.output_dims[0] for k, node in enumerate(getattr(flow, "condition_nodes", ()))}
+    for part, some in zip(flow.module_list, conditions, strict=True):
+        widths |= dict(zip(some, part.dims_c or (), strict=True))
+    ends = np.cumsum([0, *(int(np.prod(widths[k])) for k in sorted(widths))])
+    return [np.arange(*pair) for pair in pairwise(ends)]
+
+
+def _reading(step: Step, columns: Integer, width: int) -> Step:
+    """A step that reads these columns of a context."""
+    matrix = np.eye(width)[columns]
+
+    def wide(network: Network | None) -> Network | None:
+        return None if network is None else network.embedding(matrix, np.zeros(len(columns)))
+
+    def of(function: Map) -> Map:
+        return lambda x, context: function(x, None if context is None else context[:, columns])
+
+    layers = [replace(each, network=wide(each.network), scale_network=wide(each.scale_network)) for each in step.layers]
+    return replace(step, layers=layers, forward=of(step.forward), backward=of(step.backward))
+
+
+def _given(flow: Any, conditions: list[list[int]]) -> Any:
     """A copy with these conditions."""
     made = copy.copy(flow)
-    made.__dict__ = {**flow.__dict__, "conditions": conditions}
+    made.__dict__ = {**flow.__dict__, "conditions": [some[0] if some else None for some in conditions]}
     return made
 
 
 def _chain(graph: Any) -> list[tuple[int, ...]]:
     """The shapes between the modules of a graph, which must be one after the other."""
-    if len(graph.condition_nodes) > 1:
-        raise ConversionError("", graph, "it has several conditions")
     apart = [node for node in graph.node_list if node not in graph.condition_nodes]
     for before, node in pairwise(apart):
         if [each for each, _ in node.inputs] != [before]:
@@ -345,15 +370,18 @@ def source(flow: Any) -> Source:
     shapes = [tuple(int(size) for size in shape) for shape in (_chain(flow) if graph else flow.shapes)]
     if len(shapes[0]) not in (1, 3):
         raise ConversionError("", flow, f"its inputs have the shape {shapes[0]}, not that of vectors or images")
-    if graph:
-        given = bool(flow.condition_nodes)
-    else:
-        conditions = _conditions(flow)
-        given = any(each is not None for each in conditions)
-        original, flow.conditions = _given(original, conditions), conditions
+    conditions = _conditions(flow)
+    columns = _columns(flow, conditions)
+    if not graph:
+        original, flow = _given(original, conditions), _given(flow, conditions)
+    steps = []
     for i, each in enumerate(flow.module_list):
         each.shape_in, each.shape_out = shapes[i], shapes[i + 1]
-    steps = [step for i, each in enumerate(flow.module_list) for step in read(TABLE, each, f"module_list.{i}")]
+        found = read(TABLE, each, f"module_list.{i}")
+        if len(columns) > 1 and conditions[i]:
+            own = np.concatenate([columns[k] for k in conditions[i]])
+            found = [_reading(step, own, sum(map(len, columns))) for step in found]
+        steps += found
 
     uncounted = sum(_uncounted(each) for each in flow.module_list)
 
@@ -361,7 +389,8 @@ def source(flow: Any) -> Source:
         at = FeatureMap(int(np.prod(shapes[0])), shapes[-1] if rev else shapes[0])
 
         def one(x: Any, context: Any) -> Any:
-            z, log_det = module(x, **({"c": [context]} if given else {}), rev=rev)
+            given = {"c": [context[:, each] for each in columns]} if columns else {}
+            z, log_det = module(x, **given, rev=rev)
             return z[0] if isinstance(z, (list, tuple)) else z, log_det
 
         return _plus(-uncounted if rev else uncounted)(at.run(one))
