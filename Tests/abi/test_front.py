@@ -111,7 +111,7 @@ def test_every_option_arrives(compiler, standard, library, by_soname, tmp_path):
 def test_without_exceptions_it_says_so(compiler, standard, tmp_path):
     source = tmp_path / "none.cpp"
     source.write_text("#include <diffeo.hpp>\n")
-    command = [compiler, f"-std={standard}", "-fno-exceptions", "-fsyntax-only", *INCLUDE, source]
+    command = [compiler, f"-std={standard}", "-fno-exceptions", "-fsyntax-only", "-Wfatal-errors", *INCLUDE, source]
     with pytest.raises(pytest.fail.Exception, match=r"use diffeo\.h"):
         run(*command)
 
