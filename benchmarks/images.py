@@ -48,7 +48,7 @@ def nice(shape: tuple[int, ...], *, seed: int) -> diffeo.Flow:
 
 # Splines with the last convolution of 1 x 1: of 3 x 3 it would take most of the time, as each number has 23 parameters.
 SPLINES: dict[str, Any] = {"steps": 8, "hidden": (64, 64), "kernels": (5, 1, 1), "transformer": diffeo.Spline()}
-# Those that begin like another one differ from it in what their name says, so that the table says what that brings.
+# What begins with "glow, splines" differs from that in what its name says, so that the table says what it brings.
 MODELS: dict[str, Callable[..., diffeo.Flow]] = {
     "glow": partial(diffeo.glow_image, steps=8, hidden=(64, 64)),
     "glow, splines": partial(diffeo.glow_image, **SPLINES),
@@ -62,7 +62,7 @@ MODELS: dict[str, Callable[..., diffeo.Flow]] = {
     "realnvp, splines": partial(diffeo.realnvp_image, steps=3, hidden=(32, 32), transformer=diffeo.Spline()),
     "nice": nice,
 }
-# MNIST: Grathwohl et al., "FFJORD", ICLR 2019, table 2; NICE: its table 3, 1980.50 nats for x / 256.
+# MNIST: Grathwohl et al., "FFJORD", ICLR 2019, table 2; NICE: Dinh et al. 2015, 1980.50 nats for x / 256.
 PUBLISHED = {"realnvp": 1.06, "glow": 1.05, "nice": math.log2(256) - 1980.50 / (784 * math.log(2))}
 QUICK_IMAGES, QUICK_MINUTES = 500, 0.1
 PICTURED = 12

@@ -196,11 +196,11 @@ def _image_options(arguments: Mapping[str, Any]) -> Any:
     options.channels, options.height, options.width = image_shape(arguments["shape"])
     network = {name: arguments[name] for name in ("hidden", "activation", "blocks", "kernels", "gain")}
     options.network = _convolution(**network)
-    scale, transformer = arguments["scale"], arguments["transformer"]
-    if transformer is not None and scale is not None:
-        raise ValueError("scale is that of an affine map: not with a transformer")
+    transformer = arguments["transformer"]
     if transformer is not None:
-        options.map = _map(None, None, None, None, transformer)
+        if arguments["scale"] is not None:
+            raise ValueError("scale is that of an affine map: not with a transformer")
+        options.map = _map(transformer=transformer)
     for name, value in arguments.items():
         if name in network or name in ("shape", "transformer") or value is None:
             continue

@@ -1080,11 +1080,11 @@ def _of_columns(values: Array, count: int, name: str) -> Array:
 
 
 def _map(
-    scale: str | None,
-    bound: float | None,
-    epsilon: float | None,
-    log_scales: tuple[float, float] | None,
-    transformer: Spline | Mixture | Transformer | None,
+    scale: str | None = None,
+    bound: float | None = None,
+    epsilon: float | None = None,
+    log_scales: tuple[float, float] | None = None,
+    transformer: Spline | Mixture | Transformer | None = None,
 ) -> Any:
     """Options of the map of one number."""
     options = _abi.defaults(_abi.MapOptions, lib.diffeo_map_options_init)
