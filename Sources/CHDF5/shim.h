@@ -166,12 +166,15 @@ static inline herr_t chdf5_read_reference(hid_t attribute, uint8_t reference[16]
   return status;
 }
 
-/* Where a plain link to an object in this file leads; nowhere, if it is soft, external or user-defined. */
-static const uint64_t chdf5_nowhere = UINT64_MAX;
-static inline uint64_t chdf5_address(hid_t group, const char *name) {
+/* Whether there is a link of this name, or it cannot be read; a plain one leads to the address of an object in this file,
+ * others, which are soft, external or user-defined, are not followed. */
+typedef enum chdf5_link { CHDF5_NO_LINK, CHDF5_PLAIN_LINK, CHDF5_OTHER_LINK } chdf5_link;
+static inline chdf5_link chdf5_find(hid_t group, const char *name, uint64_t *address) {
   H5L_info_t info;
-  if (H5Lget_info(group, name, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_HARD) return chdf5_nowhere;
-  return info.u.address;
+  if (H5Lget_info(group, name, &info, H5P_DEFAULT) < 0) return CHDF5_NO_LINK;
+  if (info.type != H5L_TYPE_HARD) return CHDF5_OTHER_LINK;
+  *address = info.u.address;
+  return CHDF5_PLAIN_LINK;
 }
 
 /* Calls visit with the name of every link, in the order of the names, while it returns 0. */

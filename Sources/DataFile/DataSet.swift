@@ -129,14 +129,13 @@ final class DataSet {
     var path = ""
     for part in name.split(separator: "/") {
       path += path.isEmpty ? String(part) : "/\(part)"
-      guard H5Lexists(file.id, path, CH5P_DEFAULT()) > 0 else {
-        throw DiffeoError(.invalid, "there is no data set '\(name)' in the file")
-      }
-      let address = chdf5_address(file.id, path)
-      guard address != chdf5_nowhere else {
+      var address: UInt64 = 0
+      switch chdf5_find(file.id, path, &address) {
+      case CHDF5_PLAIN_LINK: try ObjectHeader.check(bytes, at: address, path)
+      case CHDF5_OTHER_LINK:
         throw DiffeoError(.unsupported, "'\(path)' is a soft or external link, which is not followed")
+      default: throw DiffeoError(.invalid, "there is no data set '\(name)' in the file")
       }
-      try ObjectHeader.check(bytes, at: address, path)
     }
     guard !path.isEmpty else { throw DiffeoError(.invalid, "'\(name)' is no name of a data set") }
     let found = try Handle(H5Oopen(file.id, path, CH5P_DEFAULT()), name)

@@ -53,17 +53,17 @@ extension Reader {
     }
 
     guard let layers = try group("layers", of: root) else { throw missing("/layers") }
-    let names = try linkNames(of: layers, limit: 2 * FlowSpec.maxLayers)
+    let names = try linkNames(of: layers.handle, limit: 2 * FlowSpec.maxLayers)
       .filter { $0.utf8.allSatisfy { 0x30...0x39 ~= $0 } }
     guard names.count <= FlowSpec.maxLayers else {
       throw DiffeoError(.format, "the file has \(names.count) layers, at most \(FlowSpec.maxLayers) are possible")
     }
     var records: [Record] = []
-    for i in names.indices { records.append(try record(of: component(.layer(i)))) }
+    for i in names.indices { records.append(try record(of: component(.layer(i)).handle)) }
     var (context, embedding): (Record?, Record?)
-    if let group = try group("context", of: root) { context = try record(of: group) }
-    if let group = try group("embedding", of: root) { embedding = try record(of: group) }
-    let base = try record(of: component(.base))
+    if let group = try group("context", of: root) { context = try record(of: group.handle) }
+    if let group = try group("embedding", of: root) { embedding = try record(of: group.handle) }
+    let base = try record(of: component(.base).handle)
     do {
       return try FlowSpec(
         dtype: dtype, shape: shape, contextDim: contextDim, context: context, embedding: embedding, layers: records,
@@ -83,7 +83,7 @@ extension Reader {
 
   private func missing(_ path: String) -> DiffeoError { DiffeoError(.format, "the file has no '\(path)'") }
 
-  private func component(_ component: ComponentSlots.Component) throws(DiffeoError) -> Handle {
+  private func component(_ component: ComponentSlots.Component) throws(DiffeoError) -> Group {
     switch component {
     case .context:
       if let group = try group("context", of: root) { return group }
@@ -96,7 +96,7 @@ extension Reader {
       throw missing("/base")
     case .layer(let i):
       let name = layerName(i)
-      if let layers = try group("layers", of: root), let group = try group(name, of: layers) { return group }
+      if let layers = try group("layers", of: root), let group = try group(name, of: layers.handle) { return group }
       throw missing("/layers/\(name)")
     }
   }
@@ -130,8 +130,8 @@ extension Reader {
           throw DiffeoError(.internal, "the slot '\(slot.name)' is outside of the parameters")
         }
         let target = parameters.pointer + slot.offset
-        let path = "\(group.path)/\(slot.name)"
-        guard let array = try array(slot.name, of: group) else { throw missing(path) }
+        let path = "\(group.handle.path)/\(slot.name)"
+        guard let array = try array(slot.name, of: group.handle) else { throw missing(path) }
         try reals(array, shape: slot.shape, into: target)
         if let i = firstNotFinite(target, count: slot.count) {
           throw DiffeoError(.format, "'\(path)' has \(target[i]) at index \(i)")
@@ -150,17 +150,17 @@ extension Reader {
   /// Whether the flow gives what its writer got from it.
   private func selfTest<S: Scalar>(_ flow: Flow<S>) throws(DiffeoError) {
     guard let group = try group("self_test", of: root) else { return }
-    guard let logProb = try array("log_prob", of: group), let rows = logProb.shape.first,
+    guard let logProb = try array("log_prob", of: group.handle), let rows = logProb.shape.first,
       1...Limit.selfTestRows ~= rows
     else {
       throw DiffeoError(.format, "'/self_test/log_prob' must have 1 to \(Limit.selfTestRows) numbers")
     }
     let stored: [S] = try reals(logProb, shape: [rows])
-    guard let xArray = try array("x", of: group) else { throw missing("/self_test/x") }
+    guard let xArray = try array("x", of: group.handle) else { throw missing("/self_test/x") }
     let x: [S] = try reals(xArray, shape: [rows, flow.spec.dim])
     var context: [S] = []
     if flow.spec.contextDim > 0 {
-      guard let array = try array("context", of: group) else { throw missing("/self_test/context") }
+      guard let array = try array("context", of: group.handle) else { throw missing("/self_test/context") }
       context = try reals(array, shape: [rows, flow.spec.contextDim])
     }
     let computed = try flow.logProb(x: x, rows: rows, context: context)
@@ -178,31 +178,31 @@ extension Reader {
     guard let group = try group("training", of: root) else {
       throw DiffeoError(.format, "this is a flow, and no training that could go on: the file has no '/training'")
     }
-    guard let numbers = try self.group("numbers", of: group) else { throw missing("/training/numbers") }
-    guard let vectors = try self.group("vectors", of: group) else { throw missing("/training/vectors") }
+    guard let numbers = try self.group("numbers", of: group.handle) else { throw missing("/training/numbers") }
+    guard let vectors = try self.group("vectors", of: group.handle) else { throw missing("/training/vectors") }
     var lists: [String: [Double]] = [:]
-    for name in try linkNames(of: numbers, limit: Limit.fields) {
-      guard let array = try array(name, of: numbers) else { continue }
+    for name in try linkNames(of: numbers.handle, limit: Limit.fields) {
+      guard let array = try array(name, of: numbers.handle) else { continue }
       guard array.shape.count == 1 else {
         throw DiffeoError(.format, "'/training/numbers/\(name)' must be a list")
       }
       lists[name] = try reals(array, shape: array.shape)
     }
     var found: [String: ParameterVector<S>] = [:]
-    for name in try linkNames(of: vectors, limit: Limit.fields) {
-      guard let array = try array(name, of: vectors) else { continue }
+    for name in try linkNames(of: vectors.handle, limit: Limit.fields) {
+      guard let array = try array(name, of: vectors.handle) else { continue }
       let vector = try ParameterVector<S>(count: spec.parameterCount)
       try reals(array, shape: [spec.parameterCount], into: vector.pointer)
       found[name] = vector
     }
-    return TrainingState(identity: try record(of: group), numbers: NumberTable(lists), vectors: found)
+    return TrainingState(identity: try record(of: group.handle), numbers: NumberTable(lists), vectors: found)
   }
 
   fileprivate func metadata() throws(DiffeoError) -> [String: String] {
     var metadata: [String: String] = [:]
     guard let group = try group("metadata", of: root) else { return metadata }
-    for key in try attributeNames(of: group, limit: Limit.keys) {
-      if case .string(let value)? = try value(key, of: group) { metadata[key] = value }
+    for key in try attributeNames(of: group.handle, limit: Limit.keys) {
+      if case .string(let value)? = try value(key, of: group.handle) { metadata[key] = value }
     }
     return metadata
   }

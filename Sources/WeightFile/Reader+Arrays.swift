@@ -18,7 +18,7 @@ extension Reader {
       return try array(child)
     }
     guard let inner = try self.group(String(path[..<slash]), of: group) else { return nil }
-    return try array(String(path[path.index(after: slash)...]), of: inner)
+    return try array(String(path[path.index(after: slash)...]), of: inner.handle)
   }
 
   private func array(_ dataset: consuming Handle) throws(DiffeoError) -> StoredArray {
@@ -119,7 +119,7 @@ extension Reader {
 
   /// The list of integers or truth values of this name; nil when there is none, or something else.
   func list(_ name: String, of group: borrowing Handle) throws(DiffeoError) -> [Int]? {
-    guard let dataset = try plainChild(name, of: group, "\(group.path)/\(name)") else { return nil }
+    guard let dataset = try child(name, of: group, passingOverOtherLinks: true) else { return nil }
     guard H5Iget_type(dataset.id) == H5I_DATASET else { return nil }
     let element = try Element(Handle(H5Dget_type(dataset.id), dataset.path))
     guard element == .integer || element == .truth else { return nil }

@@ -7,6 +7,8 @@ import Storage
 /// Reads the pieces of a weight file. Nothing that the file declares is believed: every size is compared with what is
 /// demanded and with the bytes that are there before memory is taken for it.
 final class Reader {
+  /// By their paths.
+  private var groups: [String: Group] = [:]
   /// The file, and the root group.
   let root: Handle
   let image: UnsafeRawBufferPointer
@@ -47,28 +49,37 @@ final class Reader {
 // MARK: - Groups and links
 
 extension Reader {
-  /// The group or dataset of this name, by a plain link: a weight file never makes its reader open other files.
-  func child(_ name: String, of group: borrowing Handle) throws(DiffeoError) -> Handle? {
+  /// The group or dataset of this name, by a plain link: a weight file never makes its reader open other files. nil where
+  /// there is no such link, or another kind of link that is to be passed over.
+  func child(
+    _ name: String, of group: borrowing Handle, passingOverOtherLinks: Bool = false
+  ) throws(DiffeoError) -> Handle? {
     let path = "\(group.path)/\(name)"
-    guard H5Lexists(group.id, name, CH5P_DEFAULT()) > 0 else { return nil }
-    guard let child = try plainChild(name, of: group, path) else {
+    var address: UInt64 = 0
+    switch chdf5_find(group.id, name, &address) {
+    case CHDF5_PLAIN_LINK:
+      try ObjectHeader.check(image, at: address, path)
+      return try Handle(H5Oopen(group.id, name, CH5P_DEFAULT()), path)
+    case CHDF5_OTHER_LINK where !passingOverOtherLinks:
       throw DiffeoError(.format, "'\(path)' is a soft or external link, which a weight file must not have")
+    default: return nil
     }
-    return child
   }
 
-  /// nil where there is no such link, or another kind of link.
-  func plainChild(_ name: String, of group: borrowing Handle, _ path: String) throws(DiffeoError) -> Handle? {
-    let address = chdf5_address(group.id, name)
-    if address == chdf5_nowhere { return nil }
-    try ObjectHeader.check(image, at: address, path)
-    return try Handle(H5Oopen(group.id, name, CH5P_DEFAULT()), path)
+  /// A group stays open while the reader lives: each is asked for again and again, by every array in it.
+  final class Group {
+    let handle: Handle
+    fileprivate init(_ handle: consuming Handle) { self.handle = handle }
   }
 
-  func group(_ name: String, of parent: borrowing Handle) throws(DiffeoError) -> Handle? {
+  func group(_ name: String, of parent: borrowing Handle) throws(DiffeoError) -> Group? {
+    let path = "\(parent.path)/\(name)"
+    if let group = groups[path] { return group }
     guard let child = try child(name, of: parent) else { return nil }
-    guard H5Iget_type(child.id) == H5I_GROUP else { throw DiffeoError(.format, "'\(child.path)' must be a group") }
-    return child
+    guard H5Iget_type(child.id) == H5I_GROUP else { throw DiffeoError(.format, "'\(path)' must be a group") }
+    let group = Group(child)
+    groups[path] = group
+    return group
   }
 
   func linkNames(of group: borrowing Handle, limit: Int) throws(DiffeoError) -> [String] {
