@@ -98,6 +98,9 @@ struct DenseLayer<S: Scalar>: BitwiseCopyable {
   /// Packs the transposed matrix of the present parameters.
   func prepareBackward(_ parameters: UnsafePointer<S>) { packBackward(parameters + offset) }
 
+  // Called where the type is not known: without these it takes three times as long.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   func packBackward(_ source: UnsafePointer<S>) {
     if wholeVectors { return }
     // A few panels at a time: a row is read by whole lines of the cache, from where it may be far away.

@@ -7,6 +7,14 @@ extension Scalar {
 @_specialize(where S == Float)
 @_specialize(where S == Double)
 package func firstNotFinite<S: Scalar>(_ values: UnsafePointer<S>, count: Int) -> Int? {
-  for i in 0..<count where !values[i].isFinite { return i }
-  return nil
+  // By eights first: nearly always all are finite, whose differences from themselves are 0.
+  var i = 0
+  var differences = SIMD8<S>()
+  while i &+ 8 <= count {
+    let eight = UnsafeRawPointer(values + i).loadUnaligned(as: SIMD8<S>.self)
+    differences += eight - eight
+    i &+= 8
+  }
+  if differences == SIMD8() { return (i..<count).first { !values[$0].isFinite } }
+  return (0..<count).first { !values[$0].isFinite }
 }

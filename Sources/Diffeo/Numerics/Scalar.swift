@@ -1,7 +1,7 @@
 import KernelInterface
 
 /// What a flow computes in: Float or Double.
-package protocol Scalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
+package protocol Scalar: BinaryFloatingPoint, SIMDScalar, BitwiseCopyable, Sendable {
   static var dtype: DType { get }
   /// The kernels of this machine.
   static var kernels: KernelTable<Self> { get }
