@@ -501,8 +501,9 @@ def images(
     if cmap not in colours:
         raise InvalidArgumentError(f"cmap must be the name of a colour map of Matplotlib, not {cmap!r}")
     with style():
+        words = [shortened(word) for word in lines]
         inches = min(0.62 / max(height, width), 14 / across)
-        figure, ax = _figure_of(ax, inches * across + 1.0, inches * down + 0.15)
+        figure, ax = _figure_of(ax, inches * across + 0.25 + 0.075 * max(map(len, words)), inches * down + 0.15)
         sheet = np.zeros((down, across, 4))  # between images it is transparent
         for i, line in enumerate(values):
             for j, image in enumerate(line):
@@ -514,7 +515,7 @@ def images(
                 ax.add_patch(rectangle(corner, width, height, fill=False, ec=INK, lw=0.5, clip_on=False))
         ax.imshow(sheet)
         middles = [i * (height + gap) + (height - 1) / 2 for i in range(len(values))]
-        ax.set_yticks(middles, [shortened(word) for word in lines])
+        ax.set_yticks(middles, words)
         ax.set_xticks([])
         ax.tick_params(length=0, labelsize=9)
         ax.spines[:].set_visible(False)
