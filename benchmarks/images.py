@@ -25,7 +25,7 @@ from typing import Any
 import diffeo
 import h5py
 import numpy as np
-from matplotlib.figure import Figure
+from diffeo import plot
 from report import Table, markdown, plain, write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -163,15 +163,8 @@ def draw(longest: dict[str, Any], images: Images) -> None:
     lines = {"data": images.test[:PICTURED]}
     for temperature in 1.0, 0.8, 0.6:
         lines[f"T = {temperature:g}"] = flow.sample(PICTURED, seed=1, temperature=temperature)
-    figure = Figure((0.55 * PICTURED + 0.7, 0.55 * len(lines)), layout="constrained")
-    for (word, line), row in zip(lines.items(), figure.subplots(len(lines), PICTURED), strict=True):
-        row[0].set_ylabel(word, rotation=0, ha="right", va="center", fontsize=8)
-        for image, axes in zip(line, row, strict=True):
-            colours = {} if len(image) == 3 else {"cmap": "gray_r", "vmin": 0, "vmax": 255}
-            axes.imshow(np.floor(image).clip(0, 255).astype(np.uint8).transpose(1, 2, 0), **colours)
-            axes.set(xticks=[], yticks=[])
     PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=100)
+    plot.images(lines).savefig(PICTURE, dpi=100, facecolor="white")
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
-"""The demo's own pictures: the sky, and a sheet of digits. The others are those of `diffeo.plot`."""
+"""The demo's own picture, the sky. The others are those of `diffeo.plot`."""
 
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+
+LETTERS = 24  # points: pages show a picture so wide at half its size
 
 
 def sky(panels: dict[str, np.ndarray]) -> Figure:
@@ -17,19 +19,8 @@ def sky(panels: dict[str, np.ndarray]) -> Figure:
         # Longitude grows to the left, as on the sky.
         ax.pcolormesh(-longitude, np.arcsin(sine), np.maximum(counts.T, 0.5), cmap="magma",
                       norm=LogNorm(5, 400), rasterized=True)
-        ax.set_title(title)
+        ax.set_title(title, fontsize=LETTERS)
         ax.set_xticklabels([])
         ax.set_yticklabels([])
-    fig.suptitle("Stars brighter than G = 10, galactic coordinates")
-    return fig
-
-
-def digits(samples: np.ndarray) -> Figure:
-    """A sheet of images [n, 1, height, width] of counts 0 to 16."""
-    fig = Figure((7, 3.2), layout="tight")
-    axes = fig.subplots(5, len(samples) // 5)
-    for ax, image in zip(axes.flat, samples, strict=True):
-        ax.imshow(np.floor(image[0]).clip(0, 16), cmap="gray_r", vmin=0, vmax=16)
-        ax.set_axis_off()
-    fig.suptitle("Samples of a Glow, temperature 0.7")
+    fig.suptitle("Stars brighter than G = 10, galactic coordinates", fontsize=LETTERS)
     return fig

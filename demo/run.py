@@ -93,7 +93,8 @@ def main(seed: int) -> int:
     samples = {name: flow.sample(len(train), seed=3) for name, flow in flows.items()}
     drawn = {
         "sky": pictures.sky({"Gaia DR3": train} | {f"{name}, samples": x for name, x in samples.items()}),
-        "digits": pictures.digits(digits.sample(60, temperature=0.7, seed=3)),
+        "digits": plot.images(
+            {f"T = {t}": digits.sample(12, temperature=t, seed=3) for t in (0.4, 0.7, 1.0)}, quantization=17),
         "learning": plot.history(histories, reference=scores["Gaussian"].mean()),
     }
     for name, flow in flows.items():

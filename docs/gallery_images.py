@@ -10,9 +10,9 @@ from pathlib import Path
 import gallery
 import h5py
 import numpy as np
-from matplotlib.figure import Figure
 
 import diffeo
+from diffeo import plot
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path(__file__).resolve().parent / "images" / "digits"
@@ -21,17 +21,7 @@ EVERY = np.eye(10, dtype=np.float32)
 
 
 def sheet(name: str, lines: dict[str, np.ndarray]) -> None:
-    """Lines of images, each with a word before it."""
-    widest = max(len(line) for line in lines.values())
-    size = (0.62 * widest + 1.0, 0.66 * len(lines))
-    fig = Figure(size, layout="constrained")
-    axes = fig.subplots(len(lines), widest, squeeze=False)
-    for (word, line), row in zip(lines.items(), axes, strict=True):
-        row[0].set_ylabel(word, rotation=0, ha="right", va="center")
-        for image, ax in zip(line, row, strict=True):
-            ax.imshow(np.floor(image[0]).clip(0, 16), cmap="gray_r", vmin=0, vmax=16)
-            ax.set(xticks=[], yticks=[])
-    gallery.finish(fig, name, 32, OUTPUT)
+    gallery.finish(plot.images(lines, quantization=17), name, 32, OUTPUT)
 
 
 def main() -> None:

@@ -356,7 +356,7 @@ def by_name(columns: Columns | None, context: Columns | None, context_dim: int) 
     try:
         yield
     except Error as error:
-        about = re.match(r"(?:the validation's )?(x|context)\b", str(error))
+        about = re.match(r"(?:row \d+ of )?(?:the validation's )?(x|context)\b", str(error))
         known = None if about is None else columns if about[1] == "x" else context
         if not known or (known is context and len(known) != context_dim):
             raise

@@ -15,7 +15,7 @@ from . import _abi
 from ._abi import Array, typed
 from ._arrays import Image, image_events, unreadable
 from ._columns import Cells, Column, check_names, encoded, widened
-from .errors import FileError, ShapeError
+from .errors import FileError, NumericError, ShapeError
 
 Names: TypeAlias = tuple[str, ...] | None
 Prepare: TypeAlias = Callable[[Array, int], Array]  # of rows, and the number of the first
@@ -120,10 +120,11 @@ class Stored:
         else:
             columns = [part[first : first + count] for part in self._parts]
         for i, column in enumerate(columns):
-            rows[:, i] = self._numbers(column, first, count)
+            rows[:, i] = self._numbers(column, first, count, i)
         return rows
 
-    def _numbers(self, value: Any, first: int, count: int) -> Array:
+    def _numbers(self, value: Any, first: int, count: int, column: int = 0) -> Array:
+        """Of all columns, or of one with this number."""
         if isinstance(value, np.ma.MaskedArray):
             if np.ma.is_masked(value):
                 raise TypeError(f"{self.name} has masked numbers in rows {first} to {first + count - 1}")
@@ -134,11 +135,24 @@ class Stored:
         if array.shape[:1] != (count,):
             raise ShapeError(f"{self.name} gave {len(array)} rows for {first} to {first + count - 1}")
         try:
-            return np.require(array, self._dtype, ["C_CONTIGUOUS", "ALIGNED"])
+            with np.errstate(over="raise"):
+                return np.require(array, self._dtype, ["C_CONTIGUOUS", "ALIGNED"])
+        except FloatingPointError:
+            raise self._beyond(array.reshape(count, -1), first, column) from None
         except (TypeError, ValueError) as error:
             if text := unreadable(value, array, self.name):
                 raise type(error)(text) from None
             raise
+
+    def _beyond(self, array: Array, first: int, column: int) -> NumericError:
+        """What to say of the first number that the dtype has no place for."""
+        with np.errstate(over="ignore"):
+            row, j = np.argwhere(np.isfinite(array) & ~np.isfinite(array.astype(self._dtype)))[0]
+        which = repr(self.labels[column + j]) if self.labels else str(column + j)
+        return NumericError(
+            f"{self.name} has {array[row, j]} at row {first + row}, column {which}, which {self._dtype}, the dtype of "
+            "this flow, cannot hold"
+        )
 
 
 class Rows:

@@ -772,6 +772,7 @@ class Flow:
         n: SupportsIndex,
         context: npt.ArrayLike | None = None,
         *,
+        temperature: float = 1.0,
         seed: SupportsIndex | None = None,
         first_row: SupportsIndex = 0,
     ) -> None:
@@ -782,20 +783,25 @@ class Flow:
         path : str or os.PathLike
             Ending in ``.npy``: an array [n, dim], or [n, channels, height, width]. Else an HDF5 file with the data sets
             "x" [n, dim], of images too, and "log_prob" [n]. The file has its name when all is in it.
-        n, context, seed, first_row
-            As in `sample`, whose rows they are; the context may be on disk.
+        n, context, temperature, seed, first_row
+            As in `sample`, whose rows they are; the context may be on disk. Other temperatures than 1 are for
+            ``.npy``.
 
         Raises
         ------
         OSError
             If the file cannot be written.
+        NotImplementedError
+            For what only ``.npy`` takes, or a temperature other than 1 where the base has none.
         """
         count, dtype = integer(n, "n", 0), self.dtype
         number = secrets.randbits(64) if seed is None else seed64(seed)
         first = integer(first_row, "first_row", 0, 2**64 - 1)
         if os.fsdecode(path).endswith(".npy"):
-            self._sample_to_npy(path, count, context, number, first)
+            self._sample_to_npy(path, count, context, temperature, number, first)
             return
+        if real(temperature, "temperature") != 1:
+            raise UnsupportedError("samples at a temperature other than 1 go to .npy files")
         if any(column.discrete or column.kind == "angle" for column in self.columns or ()):
             raise UnsupportedError("samples of counts, categories and angles go to .npy files")
         rows = None
@@ -1475,7 +1481,7 @@ class Flow:
             out[first : first + count] = self.log_prob(stored.read(first, count), part)
         return out
 
-    def _sample_to_npy(self, path: Path, n: int, context: Any, seed: int, first_row: int) -> None:
+    def _sample_to_npy(self, path: Path, n: int, context: Any, temperature: float, seed: int, first_row: int) -> None:
         dtype = self.dtype
         given = None
         if context is not None or self.context_dim:
@@ -1489,7 +1495,8 @@ class Flow:
                 for first, count in _rows.pieces(n, self.dim, dtype):
                     part = given.read(first, count) if given else None
                     number = (first_row + first) % 2**64
-                    file.write(self.sample(count, part, seed=seed, first_row=number).tobytes())
+                    x = self.sample(count, part, temperature=temperature, seed=seed, first_row=number)
+                    file.write(x.tobytes())
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""Pictures of flows with Matplotlib: data beside samples, densities, noise, learning curves.
+"""Pictures of flows with Matplotlib: data beside samples, densities, noise, learning curves, images.
 
 Each function returns its `matplotlib.figure.Figure`, which Pyplot does not know of: ``figure.savefig("corner.png")``,
 or the last line of a cell in a notebook. To draw into one of your own, give `figure` or `ax`. Backgrounds are
@@ -23,12 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ._abi import Array
-from ._arrays import integer, labels, seed64
+from ._arrays import integer, labels, real_array, seed64
 from ._extras import optional
 from ._judged import Judged, read, without_columns
 from ._noise import Noise
 from ._noise import noise as noise_of
-from .errors import InvalidArgumentError, ShapeError
+from .errors import InvalidArgumentError, NumericError, ShapeError
 from .train import History
 from .variational import TargetHistory
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["corner", "density", "history", "noise"]
+__all__ = ["corner", "density", "history", "images", "noise"]
 
 INK, DATA, FLOW = "#767676", "#0072B2", "#D55E00"
 FILL = 0.6  # opacity of what is filled
@@ -460,6 +460,100 @@ def uniform_histogram(ax: Axes, u: Array, title: str, bins: int = 20, high: floa
     for level in (1 - error, 1 + error):
         ax.axhline(level, color=FLOW, ls=":", lw=1)
     ax.set(title=title, xlim=(0, high), ylim=(0, max(1.6, 1.1 * float(counts.max()))), xticks=[0, high / 2, high])
+
+
+# -------------------------------------------------------------------------------------------------------- images
+
+
+def images(
+    lines: Mapping[str, npt.ArrayLike],
+    *,
+    quantization: SupportsIndex = 256,
+    cmap: str = "gray_r",
+    ax: Axes | None = None,
+) -> Figure:
+    """Lines of images, each with a word before it: data above samples, or samples at several temperatures.
+
+    Parameters
+    ----------
+    lines : mapping of str to array_like, [n, channels, height, width] or [n, height, width]
+        All images have one shape, with 1 channel, grey, or 3: red, green and blue. Lines may have different lengths.
+    quantization : int
+        Images are of counts, 0 to ``quantization - 1``, as in `glow_image`, and what is from n to n + 1, as samples
+        are, is drawn as n; 0 is for real numbers, which are drawn from the least to the greatest of all lines.
+    cmap : str
+        A colour map of Matplotlib, for images of 1 channel. "gray_r" has ink on paper, "gray" the highest as white.
+    ax : matplotlib.axes.Axes, optional
+        To draw into.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    counts = integer(quantization, "quantization", 0, 2**24)
+    values = _shades(_stacked(lines), counts)
+    height, width = values[0].shape[2:]
+    gap = max(1, round(max(height, width) / 8))
+    across = max(map(len, values)) * (width + gap) - gap
+    down = len(values) * (height + gap) - gap
+    colours = optional("matplotlib", "diffeo.plot", "report").colormaps
+    rectangle = optional("matplotlib.patches", "diffeo.plot", "report").Rectangle
+    if cmap not in colours:
+        raise InvalidArgumentError(f"cmap must be the name of a colour map of Matplotlib, not {cmap!r}")
+    with style():
+        words = [shortened(word) for word in lines]
+        inches = min(0.62 / max(height, width), 14 / across)
+        figure, ax = _figure_of(ax, inches * across + 0.25 + 0.075 * max(map(len, words)), inches * down + 0.15)
+        sheet = np.zeros((down, across, 4))  # between images it is transparent
+        for i, line in enumerate(values):
+            for j, image in enumerate(line):
+                top, left = i * (height + gap), j * (width + gap)
+                place = sheet[top : top + height, left : left + width]
+                place[..., :3] = colours[cmap](image[0])[..., :3] if len(image) == 1 else image.transpose(1, 2, 0)
+                place[..., 3] = 1
+                corner = (left - 0.5, top - 0.5)
+                ax.add_patch(rectangle(corner, width, height, fill=False, ec=INK, lw=0.5, clip_on=False))
+        ax.imshow(sheet)
+        middles = [i * (height + gap) + (height - 1) / 2 for i in range(len(values))]
+        ax.set_yticks(middles, words)
+        ax.set_xticks([])
+        ax.tick_params(length=0, labelsize=9)
+        ax.spines[:].set_visible(False)
+    return figure
+
+
+def _stacked(lines: Mapping[str, npt.ArrayLike]) -> list[Array]:
+    """Of each line, [n, channels, height, width], checked."""
+    if not isinstance(lines, Mapping):
+        raise TypeError(f"lines must be words with images, as in {{'data': x}}, not {type(lines).__name__}")
+    found: list[Array] = []
+    for word, line in lines.items():
+        array = real_array(line, f"line {word!r}", np.dtype(np.float64))
+        array = array[:, None] if array.ndim == 3 else array
+        if array.ndim != 4 or array.shape[1] not in (1, 3) or 0 in array.shape[1:]:
+            raise ShapeError(
+                f"line {word!r} has shape {np.shape(line)}, expected (n, height, width), (n, 1, height, width) or "
+                "(n, 3, height, width)"
+            )
+        if found and array.shape[1:] != found[0].shape[1:]:
+            raise ShapeError(
+                f"line {word!r} has images of shape {array.shape[1:]}, the first line those of {found[0].shape[1:]}"
+            )
+        if not np.isfinite(array).all():
+            where = np.argwhere(~np.isfinite(array))[0]
+            raise NumericError(f"line {word!r} has {array[tuple(where)]} in image {where[0]}")
+        found.append(array)
+    if not any(len(line) for line in found):
+        raise InvalidArgumentError("there are no images to draw")
+    return found
+
+
+def _shades(lines: list[Array], counts: int) -> list[Array]:
+    """From 0 to 1."""
+    if counts:
+        return [np.floor(line).clip(0, counts - 1) / max(counts - 1, 1) for line in lines]
+    low, high = (float(end(np.concatenate([line.ravel() for line in lines]))) for end in (np.min, np.max))
+    return [(line - low) / ((high - low) or 1.0) for line in lines]
 
 
 # --------------------------------------------------------------------------------------- arrays, names, figures

@@ -482,7 +482,7 @@ class Trainer(Training[F, Report]):
         return int(self._now.epoch)
 
     def _reading(self) -> Iterable[AbstractContextManager[None]]:
-        return [rows.reading() for rows in self._rows]
+        return [self._by_name(), *(rows.reading() for rows in self._rows)]
 
 
 def _parts(validation: Any) -> tuple[Any, Any, Any]:

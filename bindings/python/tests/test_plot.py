@@ -133,6 +133,59 @@ def test_history(moons):
     assert "step" in texts(plot.history(targets))
 
 
+def test_images_are_where_they_belong():
+    """Line by line and one beside the other, n to n + 1 as n, and nothing between them."""
+    counts = np.arange(24.0).reshape(4, 1, 2, 3)
+    figure = plot.images({"data": counts, "samples": counts[:2] + 0.9}, quantization=24, cmap="gray")
+    assert {"data", "samples"} <= texts(figure)
+    (ax,) = figure.axes
+    sheet = np.asarray(ax.images[0].get_array())
+    assert sheet.shape == (2 * 2 + 1, 4 * 3 + 3, 4)
+    for line, many in enumerate((4, 2)):
+        for i in range(many):
+            place = sheet[3 * line : 3 * line + 2, 4 * i : 4 * i + 3]
+            np.testing.assert_allclose(place[..., 0], counts[i, 0] / 23, atol=1 / 255)
+            assert (place[..., 3] == 1).all()
+    assert sheet[..., 3].sum() == 6 * 6
+    assert list(ax.get_yticks()) == [0.5, 3.5]
+    drawn(figure)
+
+
+def test_images_have_colours_and_real_numbers():
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 256, (2, 3, 4, 4), np.uint8)
+    sheet = np.asarray(plot.images({"": x}).axes[0].images[0].get_array())
+    np.testing.assert_allclose(sheet[:, 5:, :3], x[1].transpose(1, 2, 0) / 255)
+    real = np.array([[[-1.5, 0.5]], [[2.5, 2.5]]])  # without an axis of channels
+    sheet = np.asarray(plot.images({"": real}, quantization=0, cmap="gray").axes[0].images[0].get_array())
+    np.testing.assert_allclose(sheet[0, :, 0], [0, 0.5, 0, 1, 1], atol=1 / 255)
+    drawn(plot.images({"same": np.ones((1, 2, 2))}, quantization=0))
+    axes = Figure().subplots()
+    assert plot.images({"": real}, ax=axes) is axes.figure
+    drawn(plot.images({"many": np.zeros((300, 8, 8)), "one": np.zeros((1, 8, 8)), "none": np.zeros((0, 8, 8))}))
+
+
+def test_images_that_cannot_be_drawn_are_refused():
+    grey = np.zeros((2, 1, 4, 4))
+    broken = grey.copy()
+    broken[1, 0, 2, 2] = np.nan
+    cases = [
+        (grey, {}, TypeError, "lines must be words with images"),
+        ({}, {}, ValueError, "there are no images to draw"),
+        ({"a": grey[:0]}, {}, ValueError, "there are no images to draw"),
+        ({"a": np.zeros((2, 2, 4, 4))}, {}, ValueError, r"line 'a' has shape \(2, 2, 4, 4\), expected \(n, height"),
+        ({"a": np.zeros((2, 16))}, {}, ValueError, r"line 'a' has shape \(2, 16\)"),
+        ({"a": grey, "b": grey[..., :3]}, {}, ValueError, r"line 'b' has images of shape \(1, 4, 3\), the first line"),
+        ({"a": broken}, {}, ArithmeticError, "line 'a' has nan in image 1"),
+        ({"a": ["x"]}, {}, TypeError, "line 'a' must hold real numbers"),
+        ({"a": grey}, {"quantization": -1}, ValueError, "quantization must be"),
+        ({"a": grey}, {"cmap": "no such"}, ValueError, "cmap must be the name of a colour map"),
+    ]
+    for lines, options, error, message in cases:
+        with pytest.raises(error, match=message):
+            plot.images(lines, **options)
+
+
 def test_colours_are_told_apart():
     """Contrast of 3 with white and with black (WCAG 2.2, 1.4.11), and different lightness of data and flow."""
 

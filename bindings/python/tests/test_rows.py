@@ -280,6 +280,77 @@ def test_samples_to_files(context, file, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.h5", "x.npy"]
 
 
+def test_samples_to_files_at_a_temperature(file, tmp_path):
+    made = flow(1)
+    made.sample_to(tmp_path / "x.npy", N, file["weights"], temperature=0.5, seed=3, first_row=7)
+    expected = made.sample(N, file["weights"][:][:, None], temperature=0.5, seed=3, first_row=7)
+    assert (np.load(tmp_path / "x.npy") == expected).all()
+    with pytest.raises(NotImplementedError, match=r"^samples at a temperature other than 1 go to \.npy files$"):
+        made.sample_to(tmp_path / "x.h5", N, [0.5], temperature=0.5)
+    for name in "y.npy", "y.h5":
+        with pytest.raises(TypeError, match="temperature"):
+            made.sample_to(tmp_path / name, N, [0.5], temperature="cold")
+    with pytest.raises(ValueError, match="temperature"):
+        made.sample_to(tmp_path / "y.npy", N, [0.5], temperature=-1)
+    student = diffeo.Spec(2).add_actnorm().set_base("student_t").build()
+    with pytest.raises(NotImplementedError, match="temperature"):
+        student.sample_to(tmp_path / "y.npy", N, temperature=0.5)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+class Disk:
+    """An array that looks as if it were on disk."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __getitem__(self, rows):
+        return self.array[rows]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_what_is_refused_in_a_column_is_said_by_its_name(streamed):
+    """Found when rows are read, by the first layers, in the first step, and in the validation after an epoch."""
+    rng = np.random.default_rng(0)
+    positive, counts = rng.random((N, 3)) + 0.1, rng.integers(0, 9, (N, 3)).astype(float)
+
+    def table(x, row=None, wrong=None):
+        x = x.copy()
+        if row is not None:
+            x[row, 1] = wrong
+        columns = {name: x[:, j] for j, name in enumerate("pqr")}
+        if streamed:
+            return {name: Disk(column) for name, column in columns.items()}
+        return pytest.importorskip("pandas").DataFrame(columns)
+
+    def logarithm():
+        return diffeo.Spec(3).add_domain("log", low=[0.0] * 3)
+
+    def cells():
+        return diffeo.Spec(3).add_dequantize(10)
+
+    fine = table(positive)
+    for spec, x, held, message in (
+        (logarithm, table(positive, 15_000, -1), 0.1, "^row 15000 of x has no density.*, by -1.0 in column 'q'$"),
+        (cells, table(counts, 15_000, 2.5), 0.1, "^row 15000 of x has 2.5 in column 'q': it is one of counts"),
+        (logarithm, fine, table(positive[:99], 50, -1), "^row 50 of the validation's x has no .* in column 'q'$"),
+        (logarithm, table(positive, 15_000, np.nan), 0.1, "^x has nan at row 15000, column 'q'$"),
+        (logarithm, table(positive, 15_000, 1e300), 0.1, r"^x has 1e\+300 at row 15000, column 'q', which float32"),
+    ):
+        with pytest.raises(ArithmeticError, match=message):
+            spec().add_actnorm().build().fit(x, validation=held, max_epochs=1, progress=False, rows_memory=SMALL)
+
+
+def test_numbers_beyond_the_dtype_are_named_as_they_are_on_disk():
+    x = np.random.default_rng(0).normal(size=(5000, 2))
+    x[4000, 1] = -1e200
+    records = np.zeros(5000, [("a", "f8"), ("b", "f8")])
+    records["a"], records["b"] = x.T
+    for given, which in (x, "1"), (records, "'b'"):
+        with pytest.raises(ArithmeticError, match=rf"^x has -1e\+200 at row 4000, column {which}, which float32, the"):
+            diffeo.maf(2, hidden=(4,)).fit(Disk(given), progress=False)
+
+
 BOUNDED = """
 import sys, numpy as np, diffeo, resource
 import h5py
