@@ -147,14 +147,23 @@ def run(name: str, images: Images, minutes: float, threads: int) -> dict[str, An
 
 def table(results: list[dict[str, Any]]) -> Table:
     """A line a run, the longest first."""
-    lines = [["model", "parameters", "minutes of one core", "test bits", "±", "published"]]
+    lines = [["model", "parameters", "minutes of one core", "epochs", "test bits", "±", "published"]]
     for each in sorted(results, key=lambda each: (-each["budget"], each["test"])):
         published = PUBLISHED.get(each["model"]) if each["data"].startswith("mnist") else None
         lines.append([
-            each["model"], f"{each['parameters']:,}", f"{each['minutes']:.0f}", f"{each['test']:.3f}",
+            each["model"], f"{each['parameters']:,}", f"{each['minutes']:.0f}", epochs(each), f"{each['test']:.3f}",
             f"{each['two_errors']:.3f}", f"{published:.2f}" if published else "",
         ])  # fmt: skip
     return lines
+
+
+def epochs(result: dict[str, Any]) -> str:
+    """How often images were gone through: with other work on the machine it is less in the same minutes."""
+    ends = [point for point in result["curve"] if point.get("epoch")]
+    if not ends:
+        return ""
+    last = max(ends, key=lambda point: (point["epoch"], -point["minutes"]))
+    return f"{last['epoch'] * result['minutes'] / last['minutes']:.1f}"
 
 
 def draw(longest: dict[str, Any], images: Images) -> None:
