@@ -4,12 +4,12 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-LETTERS = 24  # points: pages show a picture so wide at half its size
+LETTERS = 22  # points: pages show a picture so wide at half its size
 
 
 def sky(panels: dict[str, np.ndarray]) -> Figure:
     """Density of stars over the sky in galactic coordinates, equal areas (Mollweide)."""
-    fig = Figure((6.2 * len(panels), 4.0), layout="tight")
+    fig = Figure((6.2 * len(panels), 4.4), layout="constrained")
     for i, (title, x) in enumerate(panels.items()):
         ax = fig.add_subplot(1, len(panels), i + 1, projection="mollweide")
         # A flow knows no edges: a few samples lie beyond the poles.

@@ -15,7 +15,7 @@ import pytest
 from diffeo import cli
 from diffeo.cli import _data, main
 
-pytest.importorskip("h5py", reason="h5py is not installed")
+h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
 N = 900
@@ -37,8 +37,6 @@ SMALL = ["--epochs", "2", "--transforms", "1", "--hidden", "8", "-q"]
 
 def write(frame, path):
     """A file of the format that it is named after."""
-    import h5py
-
     match path.suffix:
         case ".csv":
             frame.to_csv(path, index=False)
@@ -281,8 +279,6 @@ def test_interrupted_rows_go_on(fitted, tmp_path, monkeypatch, command, suffix, 
 
 
 def test_noise_has_the_names_of_the_flow(fitted, tmp_path):
-    import h5py
-
     assert run("to-noise", fitted / "flow.h5", fitted / "data.csv", "-o", tmp_path / "z.h5", "-q") == 0
     flow = diffeo.load(fitted / "flow.h5")
     z, log_det = flow.to_noise(FRAME[["mass", "phi", "n"]].to_numpy(), FRAME[["label"]])
@@ -409,8 +405,6 @@ def test_export_of_a_graph(fitted, tmp_path, capsys):
 
 
 def test_hdf5_with_matrices(tmp_path, monkeypatch, capsys):
-    import h5py
-
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["x"], file["c"] = RNG.normal(size=(200, 2)), RNG.normal(size=(200, 2))
         file["other"] = np.zeros(7)
@@ -454,6 +448,8 @@ WRITTEN = {  # by programs: name of the file, its beginning, a row, the names ex
     "lines of Windows": ("a.csv", "a,b,c\r\n", "{},{},{}\r", "a b c", True),
     "empty lines": ("a.csv", "a,b,c\n\n", "{},{},{}\n", "a b c", True),
     "no header": ("a.csv", "", "{},{},{}", "0 1 2", False),
+    "line breaks in names": ("a.csv", '# 5" and more\n"a\nof""x""",b,c\n', "{},{},{}", 'a\nof"x" b c', True),
+    "quotes within names": ("a.csv", '5"pipe,b,c\n', "{},{},{}", '5"pipe b c', True),
     "told: numbers for names": ("a.csv", "0,1,2\n", "{},{},{}", "0 1 2", False),
     "told: an end of each line": ("a.csv", "a,b,c,\n", "{},{},{},", "a b c", True),
     "told: an end of each row": ("a.csv", "a,b,c\n", "{},{},{},", "a b c", True),
@@ -470,7 +466,7 @@ def test_text_is_read_as_programs_write_it(tmp_path, how, recwarn):
     path = tmp_path / name
     path.write_bytes(gzip.compress(whole.encode()) if name.endswith(".gz") else whole.encode())
     source = _data.opened(str(path))
-    assert (source.names, source.named) == (tuple(names.split()), named)
+    assert (source.names, source.named) == (tuple(names.split(" ")), named)
     found = [np.column_stack(part) for part in source.batches(source.names)]
     np.testing.assert_array_equal(np.concatenate(found), NUMBERS)
     # From a row on, and not from a line.
@@ -532,8 +528,6 @@ def test_categories_that_are_numbers(tmp_path, suffix, capsys):
 
 
 def test_hdf5_with_names(tmp_path, capsys):
-    import h5py
-
     x = RNG.normal(size=(300, 2))
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["train"], file["test"], file["label"] = x, x[:50], np.arange(300) % 2
@@ -610,6 +604,17 @@ def test_hdf5_with_names(tmp_path, capsys):
         (["fit", "dates.npy", "-o", "f.h5"], "dates.npy has datetime64[s] in column 't', which are no numbers"),
         (["fit", "objects.npy", "-o", "f.h5"], "objects.npy could not be read: "),
         (["fit", "words.h5", "-o", "f.h5"], "words.h5 could not be read: "),
+        (["fit", "words.npy", "-o", "f.h5"], "words.npy is no array of NumPy, as numpy.save writes it"),
+        (["fit", "folder.h5", "-o", "f.h5"], "folder.h5: it is a folder"),
+        (["fit", "folder.parquet", "-o", "f.h5"], "folder.parquet: it is a folder"),
+        (["fit", "cut.csv.gz", "-o", "f.h5"], "cut.csv.gz could not be read: Compressed file ended"),
+        (["fit", "open.csv", "-o", "f.h5"], "open.csv begins with a quote that no other one closes"),
+        (["fit", "later.csv", "-o", "f.h5"], "later.csv has a quote in row 2 that no other one closes"),
+        (["fit", "nested.npy", "-o", "f.h5"], "nested.npy has lists in column 'n', which are no numbers"),
+        (["fit", "lists.h5", "-o", "f.h5"], "lists.h5 has lists in column 'v', which are no numbers"),
+        (["fit", "elsewhere.h5", "-o", "f.h5"], "elsewhere.h5 could not be read: "),
+        (["fit", "bytes.h5", "-o", "f.h5"], "bytes.h5 could not be read: 'utf-8' codec can't decode"),
+        (["fit", "data.csv", "-o", "f\udcff.h5"], "is no name in UTF-8, as that of a weight file must be"),
         (["fit", "data.csv", "-o", "f.h5", "--columns", "phi:angle:6"], "'angle:6' is no kind with its numbers"),
         (["export", "flow.h5", "--numpy", "no/f.npz"], "no: no such folder"),
         (["fit", "data.csv", "-o", "no/f.h5"], "no: no such folder"),
@@ -633,6 +638,19 @@ def test_errors_are_one_sentence(fitted, monkeypatch, capsys, arguments, text, a
     Path("signed.csv").write_text("a,b\n1,2\n1,3\n3,4\n5,-2\n7,8\n")
     Path("huge.csv").write_text("a,b\n1,2\n1,3\n1e300,4\n5,2\n7,8\n")
     Path("words.h5").write_text("words")
+    Path("words.npy").write_text("words")
+    for name in "folder.h5", "folder.parquet":
+        Path(name).mkdir(exist_ok=True)
+    Path("cut.csv.gz").write_bytes(gzip.compress(b"a,b\n" + bytes(RNG.integers(48, 57, 999).astype(np.uint8)))[:200])
+    Path("open.csv").write_text('"a,b\n1,2\n')
+    Path("later.csv").write_text('a,b\n1,2\n3,4\n"5,6\n7,8\n')
+    np.save("nested.npy", np.zeros(9, [("a", "f8"), ("n", "f8", 3)]))
+    with h5py.File("lists.h5", "w") as file:
+        file.create_dataset("v", 3, h5py.vlen_dtype("f8"))[:] = [np.ones(2)] * 3
+    with h5py.File("elsewhere.h5", "w") as file:
+        file.create_dataset("x", (3, 2), "f8", external=[("missing.bin", 0, 48)])
+    with h5py.File("bytes.h5", "w") as file:
+        file["x"] = np.array([b"\xff"] * 3)
     np.save("complex.npy", np.zeros((9, 2), complex))
     np.save("dates.npy", np.zeros(9, [("t", "M8[s]"), ("x", "f4")]))
     np.save("objects.npy", np.array([["a", 1]], object))
@@ -687,8 +705,6 @@ def test_the_module_is_the_command(fitted):
 
 def sets(path, **arrays):
     """An HDF5 file of these data sets; two underscores are a slash."""
-    import h5py
-
     with h5py.File(path, "w") as file:
         for name, array in arrays.items():
             file[name.replace("__", "/")] = array
@@ -739,8 +755,6 @@ def test_data_sets_that_are_picked_have_any_name(tmp_path, monkeypatch, train, t
 
 
 def test_names_that_a_file_has_are_asked_for(tmp_path, monkeypatch, capsys):
-    import h5py
-
     monkeypatch.chdir(tmp_path)
     sets(
         "data.h5",

@@ -8,7 +8,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -24,6 +24,7 @@ from . import _text
 
 BATCH = 1 << 15  # rows that are in memory together
 Values: TypeAlias = npt.NDArray[Any]  # [rows], of numbers or of words
+_LISTS = (list, tuple, dict, np.ndarray)
 
 
 class Source(Protocol):
@@ -153,12 +154,33 @@ def opened(path: str, datasets: Sequence[str] | None = None) -> Source:
     """The rows of a file, by how its name ends."""
     if not os.path.exists(path):
         raise FileNotFoundError(2, "no such file", path)
-    try:
+    if os.path.isdir(path):
+        raise IsADirectoryError(21, "it is a folder", path)
+    with _reading(path):
         return _by_name(path, datasets)
-    except (OSError, ValueError) as error:
-        if path in str(error) or isinstance(error, InvalidArgumentError):
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Whatever reads files and fails says which file it was."""
+    try:
+        yield
+    except (InvalidArgumentError, MemoryError):
+        raise
+    except Exception as error:
+        if path in str(error):
             raise
         raise InvalidArgumentError(f"{path} could not be read: {error}") from None
+
+
+def _read(source: Source, names: Sequence[str], path: str, first: int = 0) -> Iterator[list[Values]]:
+    """The columns with these names, some rows at a time, from row `first` on: a number or a word in each cell."""
+    with _reading(path):
+        for values in source.batches(names, first):
+            for name, part in zip(names, values, strict=True):
+                if part.ndim != 1 or (part.dtype.kind == "O" and any(isinstance(each, _LISTS) for each in part)):
+                    raise InvalidArgumentError(f"{path} has lists in column {name!r}, which are no numbers")
+            yield values
 
 
 def _by_name(path: str, datasets: Sequence[str] | None) -> Source:
@@ -177,6 +199,9 @@ def _by_name(path: str, datasets: Sequence[str] | None) -> Source:
 
 
 def _npy(path: str) -> Source:
+    with open(path, "rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise InvalidArgumentError(f"{path} is no array of NumPy, as numpy.save writes it")
     array = np.load(path, mmap_mode="r")
     if array.dtype.names:
         return _Arrays({name: (array, name) for name in array.dtype.names}, True, path)
@@ -306,7 +331,7 @@ def numbers(
 
 def batches(source: Source, columns: Sequence[Column], path: str, first: int = 0, advice: str = "") -> Iterator[Array]:
     """Numbers of these columns, some rows at a time."""
-    for values in source.batches([str(column) for column in columns], first):
+    for values in _read(source, [str(column) for column in columns], path, first):
         yield numbers(values, columns, path, first, advice)
         first += len(values[0])
 
@@ -315,7 +340,7 @@ def with_levels(source: Source, columns: Sequence[Column], path: str) -> tuple[C
     """Categories of which nothing is said, with the words or numbers that the file has."""
     unknown = [column for column in columns if column.kind == "category" and column.levels is None]
     found: dict[str, set[Any]] = {str(column): set() for column in unknown}
-    for values in source.batches(list(found)) if found else ():
+    for values in _read(source, list(found), path) if found else ():
         for name, part in zip(found, values, strict=True):
             found[name] |= {each for each in part.tolist() if not _columns.missing(each)}
     return tuple(
@@ -369,4 +394,6 @@ def check_output(path: str, endings: tuple[str, ...], wrong: str, *read: str | N
 
 def check_weight_file(path: str, *read: str | None) -> None:
     """Refuse what no weight file should be called."""
+    if any(0xDC80 <= ord(each) <= 0xDCFF for each in path):  # bytes that are none, as Python writes them
+        raise InvalidArgumentError(f"{path!r} is no name in UTF-8, as that of a weight file must be")
     check_output(path, (".h5", ".hdf5", ".hdf"), "not .h5 or .hdf5, as a weight file is", *read)

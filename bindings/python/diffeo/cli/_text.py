@@ -8,6 +8,7 @@ import itertools
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -15,13 +16,17 @@ from ..errors import InvalidArgumentError
 
 _LOOKED_AT = 64  # lines
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+# A cell in quotes; and one that is not at its end yet.
+_QUOTED = re.compile(r'(?:^|(?<=[,;\t]))\s*"(?:[^"]|"")*"(?=\s*(?:[,;\t]|$))')
+_OPEN = re.compile(r'(?:^|(?<=[,;\t]))\s*"(?:[^"]|"")*$')
 
 
 @dataclass(frozen=True)
 class Layout:
     """How rows are written.
 
-    names: of all columns, "" for one without; named: whether the file has them. skipped: lines before the rows.
+    names: of all columns, "" for one without; named: whether the file has them. skipped: lines of the file before the
+    rows, where a name may have line breaks.
     """
 
     names: tuple[str, ...]
@@ -46,8 +51,8 @@ def layout(path: str) -> Layout:
     Lines that begin with # are comments, and the last of them has the names where the next line has numbers, as NumPy
     writes them. A header of 0, 1, 2, ... is what pandas writes where there are no names.
     """
-    with _opened(path) as file:
-        lines = list(itertools.islice(file, _LOOKED_AT))
+    with _opened(path, errors="replace") as file:
+        lines, numbers = _whole(list(itertools.islice(file, _LOOKED_AT)), path)
     written = [i for i, line in enumerate(lines) if line.strip()]
     comments = list(itertools.takewhile(lambda i: lines[i].startswith("#"), written))
     body = written[len(comments) :]
@@ -56,21 +61,35 @@ def layout(path: str) -> Layout:
     separator = _separator(lines[body[0]], path)
     cells = [_cells(lines[i], separator) for i in body]
     decimal = "," if separator != "," and any(_COMMA.fullmatch(cell) for row in cells for cell in row) else "."
-    first, skipped = cells[0], body[0]
+    first, skipped, after = cells[0], numbers[body[0]], numbers[body[0] + 1]
     written_there = [_with_point(cell, decimal) for cell in first if cell]
     if len(written_there) > 1 and written_there == [str(i) for i in range(len(written_there))]:
         warnings.warn(f"{path}: its first line, 0 to {written_there[-1]}, is taken for a header", stacklevel=2)
-        return Layout(_names(first, cells[1:2], path), False, separator, decimal, skipped + 1)
+        return Layout(_names(first, cells[1:2], path), False, separator, decimal, after)
     if not written_there or not all(map(is_number, written_there)):
-        return Layout(_names(first, cells[1:2], path), True, separator, decimal, skipped + 1)
+        return Layout(_names(first, cells[1:2], path), True, separator, decimal, after)
     above = _cells(lines[comments[-1]].lstrip("#"), separator) if comments else []
     if len(above) == len(first) and not all(map(is_number, above)):
         return Layout(_names(above, cells[:1], path), True, separator, decimal, skipped)
     return Layout(tuple(map(str, range(len(first)))), False, separator, decimal, skipped)
 
 
-def _opened(path: str) -> IO[str]:
-    options: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "replace", "newline": ""}
+def _whole(lines: list[str], path: str) -> tuple[list[str], list[int]]:
+    """Lines, those in one that have a cell with line breaks; and how many lines of the file are before each."""
+    found, numbers, held = [], [0], ""
+    for i, line in enumerate(lines):
+        held += line
+        if not _OPEN.search(_QUOTED.sub("", held)):
+            found.append(held)
+            numbers.append(i + 1)
+            held = ""
+    if held and not found:
+        raise InvalidArgumentError(f"{path} begins with a quote that no other one closes")
+    return found, numbers
+
+
+def _opened(path: str, errors: str) -> IO[str]:
+    options: dict[str, Any] = {"encoding": "utf-8-sig", "errors": errors, "newline": ""}
     opened: Any = gzip.open if path.lower().endswith(".gz") else open
     file: IO[str] = opened(path, "rt", **options)
     return file
@@ -118,33 +137,38 @@ def check_unique(names: Sequence[str], path: str) -> None:
         raise InvalidArgumentError(f"{path} has more than one column {', '.join(map(repr, twice))}")
 
 
-def refused(error: Exception, path: str) -> InvalidArgumentError:
-    """What pandas could not read, in a sentence."""
-    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-    if found:
+def refused(error: Exception, path: str, skipped: int) -> InvalidArgumentError:
+    """What pandas could not read, in a sentence; skipped: lines that it has not seen."""
+    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
         expected, line, saw = found.groups()
-        return InvalidArgumentError(f"{path} has {saw} cells in line {line}, the lines before have {expected}")
+        where = int(line) + skipped
+        return InvalidArgumentError(f"{path} has {saw} cells in line {where}, the lines before have {expected}")
+    if found := re.search(r"EOF inside string starting at row (\d+)", str(error)):
+        return InvalidArgumentError(f"{path} has a quote in row {found[1]} that no other one closes")
     return InvalidArgumentError(f"{path}: {error}")
 
 
 def pieces(pandas: Any, path: str, found: Layout, rows: int) -> Iterator[Any]:
     """Frames of so many rows, with all columns."""
     try:
-        with pandas.read_csv(
-            path,
-            chunksize=rows,
-            header=None,
-            names=range(len(found.names)),
-            skiprows=found.skipped,
-            sep=found.separator,
-            decimal=found.decimal,
-            skipinitialspace=True,
-            encoding="utf-8-sig",
-        ) as parts:
-            yield from parts
+        with ExitStack() as closing:
+            file = closing.enter_context(_opened(path, errors="strict"))
+            for _ in range(found.skipped):  # by pandas a quote within a name would be one that opens
+                next(file)
+            yield from closing.enter_context(
+                pandas.read_csv(
+                    file,
+                    chunksize=rows,
+                    header=None,
+                    names=range(len(found.names)),
+                    sep=found.separator,
+                    decimal=found.decimal,
+                    skipinitialspace=True,
+                )
+            )
     except pandas.errors.EmptyDataError:
         return
     except UnicodeDecodeError as error:
         raise InvalidArgumentError(f"{path} is no text in UTF-8: {error}") from None
     except pandas.errors.ParserError as error:
-        raise refused(error, path) from None
+        raise refused(error, path, found.skipped) from None
