@@ -891,12 +891,26 @@ def denmarf_flows():
 
 
 def lampe_flows():
+    import torch
     from lampe.inference import NPE
+    from lampe.nn import ResMLP
     from zuko.flows import MAF, NSF
+
+    class Embedding(torch.nn.Module):
+        """As lampe's guide has it."""
+
+        def __init__(self):
+            super().__init__()
+            self.embedding = ResMLP(5, 2, hidden_features=(8, 8, 6), activation=torch.nn.ELU)
+            self.npe = NPE(3, 2, build=MAF, transforms=2, hidden_features=(8, 8))
+
+        def forward(self, theta, x):
+            return self.npe(theta, self.embedding(x))
 
     return {
         "npe": NPE(3, 2, build=MAF, transforms=2, hidden_features=(8, 8)),
         "npe-nsf": NPE(3, 2, build=NSF, transforms=2, hidden_features=(8, 8), bins=4),
+        "npe-embedding": Embedding(),
     }
 
 

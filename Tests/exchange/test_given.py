@@ -145,6 +145,21 @@ def test_holders_that_are_called(kind):
     np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
 
 
+def test_embeddings_of_holders():
+    """Those of a class of their own, without an activation at their end, and what is said of others."""
+    torch.manual_seed(0)
+    theirs = Density(Chain(LINEAR(4, 6), torch.nn.ELU(), LINEAR(6, 2))).double().eval()
+    flow = diffeo.convert(theirs)
+    assert flow.context_dim == 4
+    x, context = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, 4, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs(x, context)
+    np.testing.assert_allclose(flow.log_prob(x.numpy(), context.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
+    refused = Density(Chain(LINEAR(4, 6), torch.nn.ELU(), LINEAR(6, 2), torch.nn.LayerNorm(2)))
+    with pytest.raises(ConversionError, match=r"^embedding \(Chain\): it ends with a layer norm.* give the flow"):
+        diffeo.convert(refused)
+
+
 def test_what_gives_another_number_is_no_density():
     with pytest.raises(ConversionError, match=r"at \.npe: .*, which leaves out what it has besides, embedding"):
         diffeo.convert(Loss(small_embedding()))
@@ -269,10 +284,15 @@ def test_weights_that_no_flow_can_have():
 
 
 def test_mixtures_of_a_made():
+    """Of one that is made for a context of no columns."""
+    from flows import randomise
     from nflows.distributions.mixture import MADEMoG
 
-    with pytest.raises(ConversionError, match=r"_distribution \(MADEMoG\): the scales of its mixtures are softplus"):
-        diffeo.convert(Flow(LULinear(3), MADEMoG(3, 8, 0, num_mixture_components=2)))
+    theirs = randomise(Flow(LULinear(3), MADEMoG(3, 8, 0, num_mixture_components=2)), 1)
+    x = torch.randn(20, 3, dtype=torch.float64)
+    with torch.no_grad():
+        expected = theirs.log_prob(x)
+    np.testing.assert_allclose(diffeo.convert(theirs).log_prob(x.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
 
 
 def test_angles_that_others_depend_on():
@@ -599,6 +619,22 @@ def chain(*parts):
     return nn.Sequential(*(known[part] if isinstance(part, str) else part for part in parts))
 
 
+class Added(torch.nn.Module):
+    """A residual block as lampe's ResMLP and many others have it."""
+
+    def __init__(self, width, act=torch.nn.functional.silu, first=False):
+        super().__init__()
+        self.inner, self.outer = torch.nn.Linear(width, width), torch.nn.Linear(width, width)
+        self.act, self.first = act, first
+
+    def forward(self, x):
+        return x + self.outer(self.act(self.inner(self.act(x) if self.first else x)))
+
+
+class Chain(torch.nn.Sequential):
+    """A class of its own, as zuko's MLP is."""
+
+
 LINEAR = torch.nn.Linear
 NETWORKS = {
     "hidden layer": lambda: chain(LINEAR(5, 6), "relu", LINEAR(6, 4)),
@@ -615,6 +651,9 @@ NETWORKS = {
     "residual": residual,
     "standardised, residual, linear": lambda: chain(wide_standardize(), LINEAR(5, 5), residual(), LINEAR(4, 4)),
     "resized": Resized,
+    "derived from Sequential": lambda: Chain(LINEAR(5, 6), torch.nn.ReLU(), LINEAR(6, 4)),
+    "residual blocks": lambda: Chain(LINEAR(5, 6), Added(6), Added(6), LINEAR(6, 4), Added(4)),
+    "residual blocks first": lambda: chain(Added(5, torch.tanh, True), Added(5, torch.tanh, True), LINEAR(5, 4)),
 }
 
 
@@ -706,7 +745,7 @@ def test_activations_are_listed():
             return super().forward(x)
 
     def network(inputs, outputs):
-        return Network(torch.nn.Linear(inputs, 5), torch.nn.Mish(), torch.nn.Linear(5, outputs))
+        return Network(torch.nn.Linear(inputs, 5), torch.nn.SELU(), torch.nn.Linear(5, outputs))
 
     part = AffineCouplingTransform(torch.tensor([0, 1, 0]), network)
     with pytest.raises(ConversionError, match="one activation between all of them, of relu, tanh, elu"):
@@ -990,12 +1029,35 @@ def layer_without_weights(i, o):
     return chain(LINEAR(i, 7), torch.nn.LayerNorm(7, elementwise_affine=False), "relu", LINEAR(7, o))
 
 
-NORMALISED = [batch_before, batch_behind, layer_before, layer_without_weights]
+def batch_and_leaky(i, o):
+    return chain(LINEAR(i, 7), torch.nn.LeakyReLU(0.1), torch.nn.BatchNorm1d(7), LINEAR(7, o))
+
+
+class Code(torch.nn.Module):
+    """A residual network as code."""
+
+    def __init__(self, inputs, outputs, first=False):
+        super().__init__()
+        self.begin, self.block, self.end = LINEAR(inputs, 6), Added(6, first=first), LINEAR(6, outputs)
+
+    def forward(self, x):
+        return self.end(self.block(self.begin(x)))
+
+
+def code(i, o):
+    return Code(i, o)
+
+
+def code_activated_first(i, o):
+    return Code(i, o, True)
+
+
+NETS = [batch_before, batch_behind, batch_and_leaky, layer_before, layer_without_weights, code, code_activated_first]
 
 
 @pytest.mark.parametrize("context", [0, 2])
-@pytest.mark.parametrize("net", NORMALISED)
-def test_normalised_networks_of_couplings(net, context):
+@pytest.mark.parametrize("net", NETS)
+def test_networks_of_couplings(net, context):
     from flows import randomise
 
     framework, modules = pytest.importorskip("FrEIA.framework"), pytest.importorskip("FrEIA.modules")

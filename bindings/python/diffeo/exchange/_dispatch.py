@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -57,9 +56,9 @@ def source_of(flow: Any, library: str | None = None, **more: Any) -> Source:
     if (reader := _holders.whole(flow)) is not None:
         return reader(flow, source_of)
     if _library(flow) is None and hasattr(flow, "named_modules") and len(found := _flows(flow)) == 1:
-        # What has no density of its own may still have one as it is called
-        with suppress(*(() if _holders.score(flow) is not None else (ConversionError,))):
-            return _holders.source(flow, found[0], source_of)
+        held = _holders.source(flow, found[0], source_of)
+        if held is not None:
+            return held
     if name is None:
         known = _elsewhere(flow) or _holders.refusal(flow)
         raise ConversionError("", flow, known or f"it is a flow of none of {', '.join(LIBRARIES)}")

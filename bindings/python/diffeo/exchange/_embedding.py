@@ -11,7 +11,7 @@ import numpy as np
 from ._error import ConversionError
 from ._network import Dense, Network, Norm, Real
 from ._probe import ACTIVATIONS
-from ._torch import array, double, is_linear, plain, tensor, values
+from ._torch import array, double, is_linear, linear, plain, residual_networks, tensor, values
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,17 @@ def embedding(net: Any, inputs: int, residual: Reader, path: str) -> tuple[Affin
     Containers are opened; other affine parts (batch normalisation, linear layers) go into the matrices beside them.
     `residual` gives the networks that the library has classes for, None for others.
     """
+    try:
+        return _embedding(net, inputs, residual, path)
+    except ConversionError as error:
+        advice = "give the flow without it what it makes of the context"
+        raise ConversionError(error.path, error.kind, f"{error.reason}; as an embedding: {advice}") from error
+
+
+def _embedding(net: Any, inputs: int, residual: Reader, path: str) -> tuple[Affine | None, Network]:
     for name, module in net.named_modules():
         if any(each in type(module).__name__ for each in UNKNOWN):
-            reason = "it is no part of a network of dense layers: give the flow what the embedding makes of the context"
-            raise ConversionError(f"{path}.{name}".rstrip("."), module, reason)
+            raise ConversionError(f"{path}.{name}".rstrip("."), module, "it is no part of a network of dense layers")
     parts = list(_parts(net, inputs, residual, path))
     found = _joined(parts, inputs, net, path)
     if isinstance(found, Network):
@@ -94,13 +101,16 @@ def _parts(net: Any, width: int, residual: Reader, path: str) -> Iterator[Part]:
             or _activation(x, y)
             or _layer_norm(module, x, y)
             or residual(module, where)
+            or _block(module, x, y)
             or _plain(module, x, y, where)
         )
 
 
 def _opened(net: Any, path: str) -> Iterator[tuple[Any, str]]:
     """What containers hold that do nothing but call it in turn."""
-    if type(net).__name__ in ("Sequential", "ModuleList"):
+    from torch.nn import Sequential
+
+    if type(net).forward is Sequential.forward:
         for i, module in enumerate(net):
             yield from _opened(module, f"{path}.{i}")
     elif type(net).__name__ not in ("Identity", "Dropout", "Flatten"):
@@ -148,21 +158,32 @@ def _layer_norm(module: Any, x: Real, y: Real) -> LayerNorm | None:
     return None
 
 
+def _block(module: Any, x: Real, y: Real) -> Network | None:
+    """What adds one hidden layer to what it reads, as a residual network of one block."""
+    dense = [linear(each) for each in module.modules() if is_linear(each)]
+    if x.shape != y.shape or len(dense) != 2:
+        return None
+    same = _identity(x.shape[1])
+    for name, f in ACTIVATIONS.items():
+        for found in residual_networks([same, *dense, same], name):
+            if np.allclose(values(found, f, x), y, rtol=1e-8, atol=1e-8):
+                return found
+    return None
+
+
 def _plain(module: Any, x: Real, y: Real, path: str) -> Network:
     """A chain of linear layers, whatever its code looks like; perhaps with the activation behind the last one, too."""
-    dense = [
-        Dense.of(array(m.weight), None if m.bias is None else array(m.bias)) for m in module.modules() if is_linear(m)
-    ]
+    dense = [linear(each) for each in module.modules() if is_linear(each)]
     for name, f in ACTIVATIONS.items():
         h = x
         try:
             for d in dense:
-                h = f(h @ d.weight.T + d.bias)
+                h = f(d(h))
         except ValueError:
             break
         if dense and h.shape == y.shape and np.allclose(h, y, rtol=1e-8, atol=1e-8):
             return Network((*dense, _identity(len(dense[-1].bias))), name)
-    return plain(module, 0, path)
+    return plain(module, x.shape[1], path)
 
 
 def _identity(width: int) -> Dense:
@@ -197,11 +218,21 @@ def _followed(first: Affine | Network, then: Affine | Network, net: Any, path: s
     if isinstance(then, Affine):
         matrix, shift = then.matrix, then.shift
         return first.with_last(lambda d: Dense.of(matrix @ d.weight, matrix @ d.bias + shift))
-    if first.kind == then.kind == "plain" and first.activation == then.activation and not first.layer_norm:
+    if first.kind == then.kind and first.activation == then.activation and not first.layer_norm:
         last, begin = first.dense[-1], then.dense[0]
-        between = Affine(last.weight, last.bias).then(Affine(begin.weight, begin.bias)).dense
-        return replace(first, dense=(*first.dense[:-1], between, *then.dense[1:]))
+        between = Affine(last.weight, last.bias).then(Affine(begin.weight, begin.bias))
+        if first.kind == "plain":
+            return replace(first, dense=(*first.dense[:-1], between.dense, *then.dense[1:]))
+        if between.matrix.shape[0] != between.matrix.shape[1] or _changes_nothing(between):
+            link = None if _changes_nothing(between) else between.dense
+            blocks = (*first.blocks, replace(then.blocks[0], link=link), *then.blocks[1:])
+            return replace(first, dense=(first.dense[0], then.dense[-1]), blocks=blocks)
+        raise ConversionError(path, net, "between two residual blocks of one width there is a linear layer")
     raise ConversionError(path, net, "it is two networks, one behind the other, of different kinds or activations")
+
+
+def _changes_nothing(part: Affine) -> bool:
+    return np.array_equal(part.matrix, np.eye(len(part.shift))) and not part.shift.any()
 
 
 def _activated(whole: Affine | Network, name: str, norm: LayerNorm | None, net: Any, path: str) -> Network:

@@ -12,14 +12,16 @@ class ConversionError(Exception):
     ----------
     path : str
         Where in the flow, such as ``"_transform._transforms.3"``.
+    kind : str
+        The class of the part there.
     reason : str
-        The message without that.
+        The message without these.
     """
 
     def __init__(self, path: str, part: Any, reason: str) -> None:
         self.path, self.reason = path, reason
-        kind = part if isinstance(part, str) else type(part).__qualname__
-        super().__init__(f"{path or 'the flow'} ({kind}): {reason}")
+        self.kind = part if isinstance(part, str) else type(part).__qualname__
+        super().__init__(f"{path or 'the flow'} ({self.kind}): {reason}")
 
 
 class NoCounterpartError(Exception):

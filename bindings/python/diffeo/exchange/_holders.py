@@ -203,8 +203,11 @@ def beside(value: Any, path: str) -> list[str]:
     return found
 
 
-def source(holder: Any, path: str, read: Callable[[Any], Source]) -> Source:
-    """What a holder is whose flow is at this path; `read` gives that of the flow."""
+def source(holder: Any, path: str, read: Callable[[Any], Source]) -> Source | None:
+    """What a holder is whose flow is at this path; `read` gives that of the flow.
+
+    None if it has no `log_prob`, and what it gives as it is called is no density of the flow.
+    """
     original, (holder, dtype) = holder, in_double(holder)
     derive(holder)
     own = score(holder)
@@ -213,6 +216,8 @@ def source(holder: Any, path: str, read: Callable[[Any], Source]) -> Source:
     nets = [None, *(holder.get_submodule(name.partition(" ")[0]) for name in others if " " in name)]
     tried = product((own,) if own is not None else CALLS, nets)
     found = next(((each, net) for each, net in tried if _same(holder, each, inner, net)), None)
+    if found is None and own is None:
+        return None
     if found is None:
         more = (
             f", or of what its modules make of the context: beside .{path} it has {', '.join(others)}" if others else ""

@@ -43,6 +43,11 @@ class Dense:
         sees = np.ones(w.shape, bool) if mask is None else np.array(mask) != 0
         return Dense(np.where(sees, w, 0.0), np.zeros(len(w)) if bias is None else real(bias).reshape(len(w)), sees)
 
+    def __call__(self, x: Real) -> Real:
+        """What it makes of rows."""
+        y: Real = x @ self.weight.T + self.bias
+        return y
+
     def rows(self, index: npt.ArrayLike, factor: npt.ArrayLike = 1.0, offset: npt.ArrayLike = 0.0) -> Dense:
         """Outputs factor * y[index] + offset; index -1 stands for 0."""
         i = np.asarray(index, np.int64)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -326,25 +326,26 @@ def plain(module: Any, inputs: int, path: str) -> Network:
     swapped = np.concatenate([np.arange(context, context + inputs), np.arange(context)])
     orders = (np.arange(inputs + context), swapped)
 
-    def computes(functions: Sequence[Callable[[Real], Real]], order: Any) -> bool:
+    def computes(layers: Sequence[Dense], functions: Sequence[Callable[[Real], Real]], order: Any) -> bool:
         h = x[:, np.argsort(order)]
-        for i, d in enumerate(dense):
-            h = h @ d.weight.T + d.bias
+        for i, d in enumerate(layers):
+            h = d(h)
             h = functions[i](h) if i < hidden else h
         return h.shape == theirs.shape and np.allclose(h, theirs, rtol=1e-8, atol=1e-8)
 
     hidden = len(dense) - 1
     for name, function in ACTIVATIONS.items():
         for order in orders:
-            if computes([function] * hidden, order):
+            if computes(dense, [function] * hidden, order):
                 return Network((dense[0].columns(order), *dense[1:]), name, context)
+    folded = [each.dense for each in _normalised(module, "relu") if not each.layer_norm]
     for slopes in _slopes(module, hidden):
-        for order in orders:
-            if computes([partial(_leaky, each) for each in slopes], order):
-                return Network(leaky((dense[0].columns(order), *dense[1:]), slopes), "relu", context)
+        for layers, order in product((dense, *folded), orders):
+            if computes(layers, [partial(_leaky, each) for each in slopes], order):
+                return Network(leaky((layers[0].columns(order), *layers[1:]), slopes), "relu", context)
     kinds = f"one activation between all of them, of {', '.join(ACTIVATIONS)}, and none at its end"
     for name, function in ACTIVATIONS.items():
-        for found in _normalised(module, name):
+        for found in (*_normalised(module, name), *residual_networks(dense, name)):
             for order in orders:
                 if np.allclose(values(found, function, x[:, np.argsort(order)]), theirs, rtol=1e-8, atol=1e-8):
                     return replace(found, dense=(found.dense[0].columns(order), *found.dense[1:]), context=context)
@@ -381,6 +382,17 @@ def _normalised(module: Any, name: str) -> Iterator[Network]:
             yield Network(tuple(dense), name, layer_norm=epsilons.pop(), norms=tuple(norms))
 
 
+def residual_networks(dense: Sequence[Dense], name: str) -> Iterator[Network]:
+    """What linear layers in a row may be besides a chain: the first, blocks of two each, and the last."""
+    first, *inside, last = dense
+    width = len(first.bias)
+    pairs = list(zip(inside[::2], inside[1::2], strict=False))
+    fits = (len(inner.weight[0]) == len(outer.bias) == width and len(inner.bias) == width for inner, outer in pairs)
+    if pairs and len(inside) % 2 == 0 and all(fits) and len(last.weight[0]) == width:
+        for kind in ("residual", "preactivation"):
+            yield Network((first, last), name, kind=kind, blocks=tuple(Block(*pair) for pair in pairs))
+
+
 def _of_layer(module: Any) -> bool:
     return len(getattr(module, "normalized_shape", ())) == 1
 
@@ -395,10 +407,16 @@ def scale_and_shift(norm: Any) -> tuple[Real, Real]:
 
 
 def values(network: Network, function: Callable[[Real], Real], x: Real) -> Real:
-    """What a plain network computes."""
+    """What a plain network computes, or a residual one of blocks of two matrices."""
     h = real(x)
+    if network.kind != "plain":
+        first, last = network.dense
+        h = first(h)
+        for block in network.blocks:
+            h = h + block.outer(function(block.inner(function(h) if network.kind == "preactivation" else h)))
+        return last(h)
     for i, dense in enumerate(network.dense):
-        h = h @ dense.weight.T + dense.bias
+        h = dense(h)
         if i < len(network.dense) - 1:
             if network.layer_norm:
                 scale, shift = network.norms[i]

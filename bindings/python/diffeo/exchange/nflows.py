@@ -100,6 +100,8 @@ def made(net: Any, path: str) -> Network:
     if exported(net):
         return network_of(net, path)
     context = linear(net.context_layer) if hasattr(net, "context_layer") else None
+    if context is not None and not context.weight.size:  # made for a context of no columns: there is none
+        context = None
     if all(hasattr(block, "linear_layers") for block in net.blocks) and len(net.blocks):
         network = residual_net(net, path, glu=False)
     else:
