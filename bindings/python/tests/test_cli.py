@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -586,7 +587,7 @@ def test_hdf5_with_names(tmp_path, capsys):
         (["fit", "data.csv", "-o", "f.h5", "--bins", "4", "--flow", "maf", *KINDS], "--bins is not for maf"),
         (["fit", "data.csv", "-o", "f.h5", "--hidden", "wide", *KINDS], "--hidden is wide, it must be whole numbers"),
         (["fit", "data.csv", "-o", "f.h5", "--test", "2", *KINDS], "--test is 2, it must be 0 or more, below 1"),
-        (["fit", "data.csv", "-o", "f.h5", "--epochs", "-1", *KINDS], "max_epochs must be from 0"),
+        (["fit", "data.csv", "-o", "f.h5", "--epochs", "-1", *KINDS], "--epochs is -1, it must be 0 or more"),
         (["fit", "holes.csv", "-o", "f.h5"], "holes.csv has missing values in column 'b', rows 1 and 3"),
         (["fit", "empty.csv", "-o", "f.h5"], "empty.csv has no rows"),
         (
@@ -620,6 +621,11 @@ def test_hdf5_with_names(tmp_path, capsys):
         (["fit", "data.csv", "-o", "no/f.h5"], "no: no such folder"),
         (["fit", "data.csv", "-o", "f.h5", "--threads", "0"], "--threads is 0, it must be 1 or more"),
         (["convert", "c.pt", "--like", "nothing", "-o", "f.h5"], "--like is 'nothing'"),
+        (["convert", "c.pt", "--like", "nothing:f", "-o", "f.h5"], "--like nothing:f: No module named 'nothing'"),
+        (["convert", "c.pt", "--like", "os:uname", "-o", "f.h5"], "has no state dict, as flows in PyTorch have"),
+        (["check", "flow.h5", "data.csv", "--rows", "99"], "--rows is 99, it must be 100 or more"),
+        (["fit", "data.csv", "-o", "/proc/f.h5", *KINDS], "nothing can be written to /proc: "),
+        (["score", "flow.h5", "data.csv", "-o", "/proc/s.npy"], "nothing can be written to /proc: "),
     ],
 )
 @pytest.mark.parametrize("as_json", [False, True])
@@ -662,6 +668,31 @@ def test_errors_are_one_sentence(fitted, monkeypatch, capsys, arguments, text, a
     assert "Traceback" not in err
     assert not as_json or text in json.loads(out)["error"]
     assert not Path("f.h5").exists()
+
+
+def ended(arguments, folder, **options):
+    """Of a command in a process of its own: its status, and what it said on stderr."""
+    done = subprocess.run([sys.executable, "-m", "diffeo", *arguments], cwd=folder, stderr=subprocess.PIPE, **options)
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments", [["info", "flow.h5"], ["info", "flow.h5", "--json"], ["info", "no.h5", "--json"],
+                  ["sample", "flow.h5", "-n", "9", "--context", "a", "-o", "-"]]
+)  # fmt: skip
+def test_a_reader_that_is_gone_and_a_full_disk(fitted, monkeypatch, arguments, unbuffered):
+    """Whether Python writes at once or in the end, nothing but a sentence is said."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    wrong = "diffeo: no.h5: No such file or directory\n" if "no.h5" in arguments else ""
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as gone:
+        status, said = ended(arguments, fitted, stdout=gone)
+    assert (status, said) == (1, wrong)
+    with open("/dev/full", "wb") as full:
+        status, said = ended(arguments, fitted, stdout=full)
+    assert (status, said) == (1, wrong or "diffeo: No space left on device\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["fit"], ["sample", "f.h5"], ["export", "f.h5"]])

@@ -14,7 +14,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from .._abi import VERSION_STRING
@@ -88,18 +88,30 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             with _stopped_by_sigterm(f"stopped by SIGTERM{again}"):
                 found = options.run(options)
+            if as_json:
+                print(json.dumps(found, ensure_ascii=False))
+            if sys.stdout is not None:  # as it is where nobody listens
+                sys.stdout.flush()
+            return 0
         except KeyboardInterrupt:
             return _fail(f"interrupted{again}", 130, as_json)
         except StoppedError as stop:
             return _fail(str(stop), stop.status, as_json)
         except BrokenPipeError:  # who read it wants no more
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         except Exception as error:
             return _fail(sentence(error), 1, as_json)
-    if as_json:
-        print(json.dumps(found, ensure_ascii=False))
-    return 0
+        finally:
+            _drop_unwritten()
+
+
+def _drop_unwritten() -> None:
+    """What stdout does not take, of which Python would speak in the end in words of its own."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -122,7 +134,8 @@ def _stopped_by_sigterm(text: str) -> Iterator[None]:
 def _fail(text: str, status: int, as_json: bool) -> int:
     print(f"diffeo: {text}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": text}, ensure_ascii=False))
+        with suppress(OSError):
+            print(json.dumps({"error": text}, ensure_ascii=False))
     return status
 
 

@@ -387,6 +387,10 @@ def check_output(path: str, endings: tuple[str, ...], wrong: str, *read: str | N
         raise FileNotFoundError(2, "no such folder", within)
     if os.path.isdir(path):
         raise IsADirectoryError(21, "it is a folder", path)
+    try:
+        tempfile.TemporaryFile(dir=within).close()
+    except OSError as error:
+        raise InvalidArgumentError(f"nothing can be written to {within}: {error.strerror}") from None
     for other in read:
         if other is not None and os.path.exists(other) and os.path.exists(path) and os.path.samefile(other, path):
             raise InvalidArgumentError(f"{path} would be written over {other}, which is read: give another name")

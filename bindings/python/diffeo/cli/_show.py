@@ -21,6 +21,8 @@ def sentence(error: BaseException) -> str:
     """What went wrong, in one line."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     if isinstance(error, MemoryError) and not str(error):
         return "there is not enough memory"
     text = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())

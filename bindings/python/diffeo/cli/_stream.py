@@ -197,8 +197,11 @@ def _csv(rows: Array, blocks: Sequence[Block], file: Any, header: bool, separato
 
 def _to_stdout(blocks: Sequence[Block], pieces: Callable[[int], Iterator[Array]]) -> int:
     optional("pandas", "writing text", "cli")
+    if sys.stdout is None:
+        raise InvalidArgumentError("there is no stdout to write to")
     done = 0
     for rows in pieces(0):
         _csv(rows, blocks, sys.stdout, header=done == 0)
         done += len(rows)
+    sys.stdout.flush()
     return done

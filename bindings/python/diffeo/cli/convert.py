@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -53,7 +55,8 @@ def _built(name: str) -> Any:
         raise ValueError(f"--like is {name!r}; it must be a module and a function, such as my_flow:build")
     if "" not in sys.path:
         sys.path.insert(0, "")
-    made = import_module(module)
+    with _its_imports(name):
+        made = import_module(module)
     for part in attribute.split("."):
         if not hasattr(made, part):
             raise ValueError(f"--like {name}: there is no {part!r}")
@@ -70,4 +73,14 @@ def _built(name: str) -> Any:
     if wanted:
         reason = f"it wants {', '.join(wanted)}; a function without arguments must build the flow"
         raise ValueError(f"--like {name}: {reason}")
-    return made()
+    with _its_imports(name):
+        return made()
+
+
+@contextmanager
+def _its_imports(name: str) -> Iterator[None]:
+    """What is not installed is missing to the function, or is the function's own module."""
+    try:
+        yield
+    except ImportError as error:
+        raise ValueError(f"--like {name}: {error}") from error

@@ -28,6 +28,7 @@ DESCRIPTION = (
     "end a table compares it with a Gaussian, on rows that neither has seen."
 )
 _ADVICE = ": name a column of words as name:category in --columns or --context, or leave it out by --drop"
+_ALL_MEMORY = 2**40  # MB, which is no limit
 _FLOW_OPTIONS = ("transforms", "hidden", "activation", "dropout", "bins", "components", "standardize", "dtype", "seed")
 _FIT_OPTIONS = (
     "validation",
@@ -144,6 +145,8 @@ def _check(options: argparse.Namespace) -> None:
         raise InvalidArgumentError(f"--test is {options.test:g}, it must be 0 or more, below 1")
     if not options.memory > 0:
         raise InvalidArgumentError(f"--memory is {options.memory:g}, it must be above 0")
+    if options.epochs < 0:
+        raise InvalidArgumentError(f"--epochs is {options.epochs}, it must be 0 or more")
     if options.threads is not None and options.threads < 1:
         raise InvalidArgumentError(f"--threads is {options.threads}, it must be 1 or more")
 
@@ -172,7 +175,7 @@ class _Rows:
     def __init__(self, options: argparse.Namespace, closing: ExitStack) -> None:
         path = options.data
         source = _data.opened(path, options.dataset)
-        self.memory = int(options.memory * 2**20)
+        self.memory = int(min(options.memory, _ALL_MEMORY) * 2**20)
         listed = _kinds(options.columns, source, path)
         context = _kinds(options.context, source, path)
         weights = _data.weights(source, options.weights, path)

@@ -26,7 +26,13 @@ def loaded(flow: Any, path: str, key: str | None) -> Any:
         except RuntimeError as error:
             raise ValueError(_misfit(wanted, found, stored, path)) from error
         return flow
-    from equinox import tree_deserialise_leaves
+    try:
+        from equinox import tree_deserialise_leaves
+    except ImportError:
+        raise ValueError(
+            f"a {type(flow).__qualname__} has no state dict, as flows in PyTorch have, and equinox, which reads what "
+            "others have, is not installed"
+        ) from None
 
     try:
         return tree_deserialise_leaves(path, flow)
