@@ -189,6 +189,8 @@ def test_memcheck_of_smoke(part, program, bare_library, tmp_path):
 @needs("valgrind")
 @pytest.mark.parametrize("part", PARTS["abuse"])
 def test_memcheck_of_abuse(part, program, bare_library, tmp_path):
+    if part == "files" and "diffeo_flow_load" not in run("nm", bare_library):
+        pytest.skip("the library has no names, by which the blocks that HDF5 loses of damaged files would be told")
     memcheck(bare_library, program("abuse"), tmp_path, 100 * LENGTH, *PARTS["abuse"][part].split())
 
 
