@@ -551,6 +551,13 @@ def pyro_flows():
         "conditional-planar-radial": conditional(
             t.conditional_planar(dim, context, [8]), t.conditional_radial(dim, context, [8])
         ),
+        "box-base": based(
+            d.Uniform(loc - 2, 2 * loc + 5).to_event(1), t.Permute(torch.tensor([2, 0, 1, 4, 3])), t.spline(dim)
+        ),
+        "student-base": based(d.StudentT(loc + 4, loc, loc.exp()).to_event(1), t.spline(dim)),
+        "log-normal-base": based(
+            d.LogNormal(loc, loc.exp()).to_event(1), d.transforms.AffineTransform(-1.0, 0.5), t.spline(dim)
+        ),
     }
 
 

@@ -1143,3 +1143,57 @@ def test_batch_norm_that_has_seen_nothing(seed):
     )
     found = diffeo.exchange.report(diffeo.convert(theirs.eval(), dtype="float64"))
     assert found.float64 < 1e-7
+
+
+def torch_flow(base):
+    """On a base of torch, some of whose columns have places, widths and ends of their own."""
+    d = torch.distributions
+    shift, scale = torch.tensor([1.0, -2.0, 0.5]).double(), torch.tensor([2.0, 0.3, 1.0]).double()
+    return d.TransformedDistribution(d.Independent(base, 1), [d.AffineTransform(shift, scale)])
+
+
+def columns(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+BASES = {
+    "box": lambda d: d.Uniform(columns(-1, 0, 10), columns(2, 1e-2, 30)),
+    "Student's t": lambda d: d.StudentT(columns(3, 4, 50), columns(0, 2, -7), columns(1, 0.1, 3)),
+    "standard Student's t": lambda d: d.StudentT(columns(3, 4, 50)),
+    "log-normal, which is a transformed one": lambda d: d.LogNormal(columns(0, 1, -1), columns(1, 0.5, 0.2)),
+    "logistic, of a uniform one": lambda d: d.TransformedDistribution(
+        d.Uniform(columns(0, 0, 0), columns(1, 1, 1)), [d.SigmoidTransform().inv]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_bases_of_torch(name):
+    theirs = torch_flow(BASES[name](torch.distributions))
+    flow = diffeo.convert(theirs, dtype="float64")
+    x = theirs.sample((40,))
+    np.testing.assert_allclose(flow.log_prob(x.numpy()), theirs.log_prob(x).numpy(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("library", ["glasflow", "zuko"])
+def test_boxes_whose_sides_differ(library):
+    low, high = torch.tensor([-40.0, -20.0, 0.0]), torch.tensor([50.0, 60.0, 70.0])
+    if library == "zuko":
+        turn = zuko.lazy.UnconditionalTransform(zuko.transforms.RotationTransform, torch.randn(3, 3))
+        base = zuko.lazy.UnconditionalDistribution(zuko.distributions.BoxUniform, low, high, buffer=True)
+        theirs = zuko.flows.Flow([turn], base)
+    else:
+        base = pytest.importorskip("glasflow.distributions").MultivariateUniform(low, high)
+        theirs = Flow(LULinear(3), base)
+    flow = diffeo.convert(theirs, dtype="float64")
+    z = low.double() + (high - low).double() * torch.rand(20, 3, dtype=torch.float64)
+    x, _ = flow.from_noise(((z - low) / (high - low)).numpy())
+    noise, log_det = flow.to_noise(x)
+    assert abs(noise - 0.5).max() <= 0.5 + 1e-12  # of the unit cube, whose density is 1
+    np.testing.assert_allclose(flow.log_prob(x), log_det, atol=1e-12)
+
+
+def test_what_is_not_made_yet():
+    model = type("FlowModel", (), {"__module__": "nessai.flowmodel.base", "model": None})()
+    with pytest.raises(ConversionError, match=r"\(FlowModel\): it has no \.model yet"):
+        diffeo.convert(model)

@@ -181,6 +181,9 @@ def test_checkpoints(command, name, like, capsys):
         assert "lacks" in said
         assert "--key state_dict.flow" in said
     assert command(*arguments, like=like) == 0
+    assert ("build the flow with slope=1e-4" in capsys.readouterr().out) == (
+        name == "arguments of a base by their number"
+    )
     with torch.no_grad():
         expected = theirs(torch.tensor(CONTEXT).float()).log_prob(torch.tensor(X).float()).numpy()
     np.testing.assert_allclose(diffeo.load("flow.h5").log_prob(X, CONTEXT), expected, atol=1e-4)

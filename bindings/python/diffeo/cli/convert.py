@@ -41,11 +41,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..exchange._checkpoint import loaded
 
     check_weight_file(options.output, options.checkpoint)
-    flow = convert(loaded(_built(options.like), options.checkpoint, options.key), options.dtype)
+    theirs, notes = loaded(_built(options.like), options.checkpoint, options.key)
+    flow = convert(theirs, options.dtype)
     flow.save(options.output)
     if not options.quiet:
         print(f"{options.output}: {flow!r}")
-        print(report(flow))
+        print("\n".join([str(report(flow)), *notes]))
     return {"output": options.output, "dim": flow.dim, "context_dim": flow.context_dim, "dtype": flow.dtype.name}
 
 

@@ -142,6 +142,28 @@ class Source:
         return _layers.flow(layers, self.base, self.dim, self.context_dim, dtype=dtype, **more)
 
 
+def followed(made: Source, last: Step) -> Source:
+    """A flow whose noise, as its library has it, a last step takes to that of its base here."""
+
+    def forward(x: Real, context: Real | None) -> Mapped:
+        u, first = made.to_noise(x, context)
+        z, log_det = last.forward(u, context)
+        return z, first + log_det
+
+    def backward(z: Real, context: Real | None) -> Mapped:
+        u, first = last.backward(z, context)
+        x, log_det = made.from_noise(u, context)
+        return x, first + log_det
+
+    def base_log_prob(z: Real, context: Real | None) -> Real:
+        u, log_det = last.backward(z, context)
+        return made.base_log_prob(u, context) + log_det
+
+    return replace(
+        made, steps=[*made.steps, last], to_noise=forward, from_noise=backward, base_log_prob=base_log_prob, box=None
+    )
+
+
 def convert(source: Source, dtype: str | None = None) -> Flow:
     """The flow of Diffeo that computes what the source does; a `ConversionError` if it does not."""
     wide, chosen = source.flow("float64"), dtype or source.dtype

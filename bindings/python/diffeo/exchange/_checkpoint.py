@@ -14,18 +14,31 @@ RENAMED = ((r"^transforms\.", "transform.transforms."),)  # zuko before 1.0
 DERIVED = ("_log_z",)  # constants that some versions of nflows store
 
 
-def loaded(flow: Any, path: str, key: str | None) -> Any:
-    """The flow with the weights of a checkpoint; a ValueError of one line says why it cannot be."""
+# What the names of today do not say of a flow of zuko with those of an earlier version
+EARLIER = (
+    "its names are those of zuko before 1.6, and do not say which: from 1.0.1 to 1.4 the smallest slopes were "
+    "1e-4, not 1e-3; if it is of these, build the flow with slope=1e-4 (docs/exchange.md)"
+)
+
+
+def loaded(flow: Any, path: str, key: str | None) -> tuple[Any, list[str]]:
+    """The flow with the weights of a checkpoint, and what there is to know of it.
+
+    A ValueError of one line says why it cannot be.
+    """
     flow = unwrapped(flow)
+    notes: list[str] = []
     if hasattr(flow, "load_state_dict"):
         stored, wanted = _names(_tensors(path)), flow.state_dict()
         found = _under(stored, f"{key.rstrip('.')}." if key else "")
-        found = _renamed(unprefixed(found, wanted), wanted)
+        found = unprefixed(found, wanted)
+        notes += [EARLIER] if _is_earlier(found, wanted) else []
+        found = _renamed(found, wanted)
         try:
             flow.load_state_dict(found)
         except RuntimeError as error:
             raise ValueError(_misfit(wanted, found, stored, path)) from error
-        return flow
+        return flow, notes
     try:
         from equinox import tree_deserialise_leaves
     except ImportError:
@@ -35,7 +48,7 @@ def loaded(flow: Any, path: str, key: str | None) -> Any:
         ) from None
 
     try:
-        return tree_deserialise_leaves(path, flow)
+        return tree_deserialise_leaves(path, flow), notes
     except OSError:
         raise
     except Exception as error:  # of whatever reads the leaves
@@ -71,6 +84,12 @@ def _named(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any
         if [found[name].shape for name in old] == [wanted[name].shape for name in new]:
             names |= dict(zip(old, new, strict=True))
     return {names.get(name, name): value for name, value in found.items()}
+
+
+def _is_earlier(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether it is of zuko 1.0 to 1.5: arguments by their number, but the transforms where they are today."""
+    numbered = [name for name in found if re.search(r"(^|\.)_\d+$", name) and name not in wanted]
+    return bool(numbered) and any(name.startswith("transform.") for name in found)
 
 
 def _number(name: str) -> int:

@@ -172,7 +172,10 @@ def refusal(value: Any) -> str:
 def inside(value: Any) -> Any:
     """What wrappers hold that do nothing to it."""
     while (attribute := next((INSIDE[each] for each in named(value) if each in INSIDE), None)) is not None:
-        value = getattr(value, attribute)
+        held = getattr(value, attribute, None)
+        if held is None:
+            raise ConversionError("", value, f"it has no .{attribute} yet: make it, or load what was trained")
+        value = held
     return value
 
 

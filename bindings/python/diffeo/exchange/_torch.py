@@ -34,22 +34,30 @@ def integers(tensor: Any) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """A deep copy. Training leaves tensors with a history, such as caches, which torch does not copy: without it."""
-    return copy.deepcopy(value, {id(each): each.detach() for each in _computed(value, set())})
+    """A deep copy, of what torch does not copy, too.
+
+    Training leaves tensors with a history, such as caches: they are without it. An inverse of torch would forget the
+    transform that it is of.
+    """
+    held = list(_held(value, set()))
+    memo = {id(each): each.detach() for each in held if hasattr(each, "detach") and not each.is_leaf}
+    for each in held:
+        if type(each).__name__ == "_InverseTransform":
+            memo[id(each)] = copy.deepcopy(each._inv, memo).inv
+    return copy.deepcopy(value, memo)
 
 
-def _computed(value: Any, seen: set[int]) -> Iterator[Any]:
-    """Tensors in a module or a distribution, and in what they hold, that are the result of others."""
+def _held(value: Any, seen: set[int]) -> Iterator[Any]:
+    """A module, a distribution or a transform, and all that is in it."""
     if id(value) in seen:
         return
     seen.add(id(value))
+    yield value
     if hasattr(value, "detach"):
-        if not value.is_leaf:
-            yield value
         return
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
     for each in (*inner, *getattr(value, "__dict__", {}).values()):
-        yield from _computed(each, seen)
+        yield from _held(each, seen)
 
 
 def in_double(module: Any) -> tuple[Any, str]:

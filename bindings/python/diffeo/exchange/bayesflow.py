@@ -150,8 +150,12 @@ def _coupling(part: Any, mask: Real, path: str) -> list[Layer]:
         return []
     transform = part.transform
     if type(transform).__name__ != "AffineTransform":
-        reason = "its splines have ends that move, as none of Diffeo's do" if hasattr(transform, "bins") else ""
-        raise ConversionError(f"{path}.transform", transform, reason or "Diffeo has no transformer for it")
+        moving = (
+            "its splines have ends that move, by arcsinh(softplus(a)), and inner slopes that do not scale with them: "
+            "Diffeo has no such map"
+        )
+        reason = moving if hasattr(transform, "bins") else "Diffeo has no transformer for it"
+        raise ConversionError(f"{path}.transform", transform, reason)
     network = _network(part, int(mask.sum()), f"{path}.subnet")
     scale = _layers.affine("softplus_arsinh" if transform.clamp else "softplus")
     index = np.stack([np.arange(moved), np.arange(moved, 2 * moved)], axis=1).ravel()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _layers
+from ._bases import box_uniform, standard_noise
 from ._check import Map, Mapped, Source, Step, reverse
 from ._convolutions import AnyNetwork
 from ._embedding import embedding, inputs_of, is_scale
@@ -75,9 +76,15 @@ def residual_net(net: Any, path: str, *, inputs: int | None = None, glu: bool = 
     )  # fmt: skip
 
 
+def _context_layer(part: Any) -> Dense | None:
+    """What reads the context; one that is made for no columns is never called."""
+    found = linear(part.context_layer) if hasattr(part, "context_layer") else None
+    return found if found is not None and found.weight.size else None
+
+
 def _block(block: Any, path: str, glu: bool) -> Block:
     inner, outer = (linear(each) for each in block.linear_layers)
-    context = linear(block.context_layer) if hasattr(block, "context_layer") else None
+    context = _context_layer(block)
     found = Block(inner, outer)
     if hasattr(block, "batch_norm_layers"):
         first, second = (normalisation(norm) for norm in block.batch_norm_layers)
@@ -99,9 +106,7 @@ def made(net: Any, path: str) -> Network:
     """A MADE, of residual or of feed-forward blocks."""
     if exported(net):
         return network_of(net, path)
-    context = linear(net.context_layer) if hasattr(net, "context_layer") else None
-    if context is not None and not context.weight.size:  # made for a context of no columns: there is none
-        context = None
+    context = _context_layer(net)
     if all(hasattr(block, "linear_layers") for block in net.blocks) and len(net.blocks):
         network = residual_net(net, path, glu=False)
     else:
@@ -569,21 +574,13 @@ def _columns(base: Any) -> int:
     return int(base._made.features) - dummy
 
 
-def box_uniform(base: Any, path: str, names: tuple[str, str] = ("low", "high")) -> Layer:
-    """A uniform distribution on a cube."""
-    inside = getattr(base, "base_dist", base)
-    low, high = (array(getattr(inside, name)).ravel() for name in names)
-    if len({*low}) > 1 or len({*high}) > 1:
-        raise ConversionError(path, base, "the box is not a cube")
-    return Layer("uniform", {"low": float(low[0]), "high": float(high[0])})
-
-
 BASES = {
     "StandardNormal": _standard_normal,
     "ConditionalDiagonalNormal": _conditional_normal,
     "DiagonalNormal": _diagonal_normal,
     "MultivariateNormal": _normal_of_variance,
     "BoxUniform": box_uniform,
+    "MultivariateUniform": box_uniform,  # glasflow's, and so nessai's
     "MADEMoG": _made_mixture,
 }
 
@@ -690,6 +687,7 @@ def _residual(net: Any, path: str) -> Network | None:
 DERIVED: dict[str, Callable[[Any], Any]] = {
     "_log_z": lambda base: 0.5 * np.prod(base._shape) * np.log(2 * np.pi * getattr(base, "_var", 1.0)),
     "log_negative_slope": lambda part: np.log(part.negative_slope),
+    "_log_prob_value": lambda box: -np.log(array(box.high) - array(box.low)).sum(),
 }
 
 
@@ -750,11 +748,12 @@ def source(flow: Any) -> Source:
     box = (
         (float(real(base.attributes["low"])), float(real(base.attributes["high"]))) if base.kind == "uniform" else None
     )
-    return Source(
+    made = Source(
         library, name, dim, given.steps, given.base, density(flow), base_log_prob, forward, backward, dtype,
         context_layer=given.context_layer, embedding=given.embedding, contexts=given.contexts, box=box,
         shape=shape if len(shape) == 3 else (), in_float32=in_float32(narrowed(original), density),
     )  # fmt: skip
+    return standard_noise(made, flow._distribution)
 
 
 def _shape(flow: Any) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import _layers
+from ._bases import box_uniform
 from ._check import Map, Mapped, Source, Step, reverse, standard_normal
 from ._convolutions import AnyNetwork
 from ._error import ConversionError
@@ -40,7 +41,7 @@ from ._torch import (
     read,
     tensor,
 )
-from .nflows import box_uniform, residual_net, spline_outputs, triangles, with_scale
+from .nflows import residual_net, spline_outputs, triangles, with_scale
 
 MODULES = ("normflows",)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import _layers
+from ._bases import inside_independent, standard_noise, torch_base
 from ._check import Map, Source, Step, reverse
 from ._error import ConversionError
 from ._layers import Layer, Transformer
@@ -229,66 +230,6 @@ TABLE: dict[str, Reader] = FIXED | {
 # ---------------------------------------------------------------------------------------------------------------- flow
 
 
-def _same(values: Any) -> float | None:
-    found = set(array(values).ravel().tolist())
-    return found.pop() if len(found) == 1 else None
-
-
-def _inside(base: Any) -> Any:
-    while hasattr(base, "base_dist"):
-        base = base.base_dist
-    return base
-
-
-def _normals(components: Any) -> tuple[Real, Real, Real | None]:
-    """Means, logarithms of diagonals and, of full covariances, triangles of a batch of normal distributions."""
-    inside = _inside(components)
-    match type(inside).__name__:
-        case "Normal":
-            return array(inside.loc), np.log(array(inside.scale)), None
-        case "MultivariateNormal":
-            factors = array(inside.scale_tril)
-            rows, columns = np.tril_indices(factors.shape[-1], -1)
-            return array(inside.loc), np.log(np.diagonal(factors, axis1=-2, axis2=-1)), factors[..., rows, columns]
-    raise ConversionError("base_dist", components, "only mixtures of Normal and of MultivariateNormal convert")
-
-
-def _mixture(logits: Real, components: Any) -> Layer:
-    means, logs, triangles = _normals(components)
-    values = {"logits": logits, "means": means.reshape(len(logits), -1)}
-    if triangles is None or not triangles.size:
-        return Layer(
-            "mixture",
-            {"components": len(logits)},
-            parameters={**values, "log_scales": logs.reshape(values["means"].shape)},
-        )
-    values |= {"diagonals": logs.reshape(values["means"].shape), "triangles": triangles.reshape(len(logits), -1)}
-    return Layer("mixture", {"components": len(logits), "covariance": "full"}, parameters=values)
-
-
-def _base(base: Any) -> tuple[Layer, int]:
-    inside = _inside(base)
-    shape = (*getattr(base, "batch_shape", ()), *getattr(base, "event_shape", ()))
-    if len(shape) != 1:
-        raise ConversionError("base_dist", base, f"its shape is {shape}, not that of a vector")
-    match type(inside).__name__:
-        case "Normal":
-            loc, scale = array(inside.loc).ravel(), array(inside.scale).ravel()
-            return Layer("normal", parameters={"mean": loc, "log_scale": np.log(scale)}), shape[0]
-        case "Uniform":
-            low, high = _same(inside.low), _same(inside.high)
-            if low is not None and high is not None:
-                return Layer("uniform", {"low": low, "high": high}), shape[0]
-        case "Beta":
-            values = {"alpha": array(inside.concentration1), "beta": array(inside.concentration0)}
-            return Layer("beta", {"low": 0.0, "high": 1.0}, parameters=values), shape[0]
-        case "MultivariateNormal":
-            return _mixture(np.zeros(1), inside), shape[0]
-        case "MixtureSameFamily":
-            return _mixture(array(inside.mixture_distribution.logits), inside.component_distribution), shape[0]
-    raise ConversionError("base_dist", inside, "Diffeo has no such base distribution")
-
-
 def _cast(value: Any, dtype: str, seen: set[int]) -> Any:
     """In this dtype; tensors of distributions and transforms, which are no modules, too."""
     import torch
@@ -311,6 +252,20 @@ def _cast(value: Any, dtype: str, seen: set[int]) -> Any:
     return value
 
 
+def _flattened(flow: Any) -> tuple[list[Step], Any, str]:
+    """All transforms, toward data, the base that is no such distribution itself, and where it is."""
+    steps, path = _chain(flow.transforms, "transforms"), "base_dist"
+    base = flow.base_dist
+    while True:
+        if type(base).__name__ == "ConstantConditionalDistribution":
+            base, path = base.base_dist, f"{path}.base_dist"
+        inner = inside_independent(base)
+        if not (hasattr(inner, "transforms") and hasattr(inner, "base_dist")):
+            return steps, base, path
+        steps = [*_chain(inner.transforms, f"{path}.transforms"), *steps]
+        base, path = inner.base_dist, f"{path}.base_dist"
+
+
 def source(flow: Any) -> Source:
     """What a TransformedDistribution is."""
     if not hasattr(flow, "transforms") or not hasattr(flow, "base_dist"):
@@ -320,11 +275,8 @@ def source(flow: Any) -> Source:
     original = flow
     with double():
         flow = _cast(copied(flow), "float64", set())
-    toward_data = _chain(flow.transforms, "transforms")
-    known = flow.base_dist
-    if type(known).__name__ == "ConstantConditionalDistribution":
-        known = known.base_dist
-    steps, (base, dim) = reverse(toward_data), _base(known)
+    toward_data, known, path = _flattened(flow)
+    steps, (base, dim) = reverse(toward_data), torch_base(known, path)
 
     def base_log_prob(z: Real, context: Real | None) -> Real:
         with double():
@@ -360,4 +312,4 @@ def source(flow: Any) -> Source:
     name, library = type(flow).__qualname__, type(flow).__module__.partition(".")[0]
     made = Source(library, name, dim, steps, base, log_prob, base_log_prob, forward, chain(toward_data), dtype)
     made.in_float32 = in_float32(lambda: _cast(copied(original), "float32", set()), density)
-    return made
+    return standard_noise(made, known)

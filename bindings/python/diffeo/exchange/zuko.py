@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _layers
+from ._bases import standard_noise, torch_base
 from ._check import Map, Mapped, Source, Step, reverse
 from ._error import ConversionError
 from ._layers import Layer, Transformer
@@ -229,13 +230,8 @@ def _base(base: Any, path: str) -> Layer:
                 if not mean.any() and (scale == 1).all():
                     return Layer("standard_normal")
                 return Layer("normal", parameters={"mean": mean, "log_scale": np.log(scale)})
-            case "BoxUniform":
-                low, high = array(inside.low), array(inside.high)
-                if len(set(low)) == len(set(high)) == 1:
-                    return Layer("uniform", {"low": float(low[0]), "high": float(high[0])})
-                raise ConversionError(path, made, "the box is not a cube")
             case _:
-                raise ConversionError(path, made, "Diffeo has no such base distribution")
+                return torch_base(made, path)[0]
     raise ConversionError(path, base, "Diffeo has no such base distribution")
 
 
@@ -259,7 +255,10 @@ def source(flow: Any) -> Source:
     name = type(flow).__qualname__
     made = Source("zuko", name, _dim(noise), steps, base, density(flow), density(noise), *maps, dtype)
     made.in_float32 = in_float32(narrowed(original), density)
-    return made
+    if not type(noise).__name__.startswith("Unconditional"):
+        return made
+    with double():
+        return standard_noise(made, noise(None))
 
 
 def _identity(x: Real, context: Real | None) -> Mapped:
