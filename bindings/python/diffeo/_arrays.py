@@ -123,8 +123,11 @@ def rows(
     names: of the columns; a data frame that has them in another order is put right. image: [n, *image] and one image
     will do as well. many: the first axis counts rows, so that images of one channel may be without its axis.
     """
+    given = labels(value, columns) if names else None
+    if names and given:
+        check_names(given, names, name)  # before the numbers: words may be in a column that is too many
     array = real_array(value, name, dtype)
-    if names and (given := labels(value, columns)):
+    if names and given:
         array = in_order(array, given, names, name)
     if image and array.ndim in (3, 4) and array.shape[-3:] == image:
         batch, event = array.shape[:-3], image

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from . import _abi
 from ._abi import Array, typed
-from ._arrays import Image, image_events, unreadable
-from ._columns import Cells, Column, check_names, encoded, widened
+from ._arrays import Image, image_events, in_order, labels, unreadable
+from ._columns import Cells, Column, check_names, encoded, table, widened
 from .errors import FileError, NumericError, ShapeError
 
 Names: TypeAlias = tuple[str, ...] | None
@@ -223,7 +223,7 @@ def source(
         x, context, weights = spooled(x, *columns, dtype, image)
     name = f"{of}x"
     prepare: Prepare | None = (lambda rows, first: cells.checked(rows, name, first)) if cells else None
-    data = Stored(_sliceable(x), columns[0], name, dtype, expected[0], image, prepare)
+    data = Stored(_sliceable(x, expected[0], name), columns[0], name, dtype, expected[0], image, prepare)
     given = weighted = None
     if context is not None or columns[1]:
         given = stored_context(context, columns[1], len(data), dtype, expected[1], of)
@@ -241,7 +241,7 @@ def stored(
     value: Any, columns: int, name: str, dtype: np.dtype[Any], expected: Names = None, image: Image = None
 ) -> Stored:
     """Rows of an array, be it on disk or in memory."""
-    return Stored(_sliceable(value), columns, name, dtype, expected, image)
+    return Stored(_sliceable(value, expected, name), columns, name, dtype, expected, image)
 
 
 def stored_context(
@@ -252,7 +252,8 @@ def stored_context(
         raise ShapeError(f"{of}context given, but this flow has context_dim 0")
     if value is None:
         raise ShapeError(f"{of}context is missing: this flow has context_dim {columns}")
-    value, name = _sliceable(value), f"{of}context"
+    name = f"{of}context"
+    value = _sliceable(value, expected, name)
     kinds = tuple(each for each in expected or () if isinstance(each, Column))
     width, prepare = columns, None
     if widened(kinds, columns):
@@ -276,10 +277,15 @@ def _width(value: Any, otherwise: int) -> int:
     return int(value.shape[-1]) if len(value.shape) == 2 or (value.ndim == 1 and otherwise > 1) else otherwise
 
 
-def _sliceable(value: Any) -> Any:
+def _sliceable(value: Any, expected: Names, name: str) -> Any:
+    """What has slices; a data frame, which is in memory, as an array with the columns in their order."""
     if isinstance(value, Iterator):
         raise TypeError("an iterator of rows is for training alone, and is its x")
-    return value if is_lazy(value) else np.asarray(value)
+    if is_lazy(value):
+        return value
+    value = table(value, tuple(each for each in expected or () if isinstance(each, Column)), name)
+    given = labels(value, len(expected)) if expected else None
+    return in_order(np.asarray(value), given, expected, name) if expected and given else np.asarray(value)
 
 
 def spooled(

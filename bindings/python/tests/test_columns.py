@@ -343,3 +343,12 @@ def test_a_training_says_the_names_of_what_it_refuses(library):
     ):
         with pytest.raises(diffeo.errors.NumericError, match=text):
             wrong()
+
+
+def test_a_column_too_many_is_named_and_not_its_words():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=[*"abc"])
+    flow = diffeo.maf(3, hidden=(4,))
+    flow.fit(frame, max_epochs=1, progress=False)
+    with pytest.raises(ValueError, match=r"^x has other columns than 'a', 'b', 'c', .*: 'word' unknown$"):
+        flow.log_prob(frame.assign(word="w"))

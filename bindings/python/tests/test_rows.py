@@ -308,6 +308,52 @@ class Disk:
         return self.array[rows]
 
 
+def test_data_frames_beside_what_is_on_disk_go_by_name(x, tmp_path):
+    """A context or x in a data frame has its columns in any order, though the other part is read from disk."""
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    context = pandas.DataFrame({"p": rng.normal(size=N), "q": 9 * rng.normal(size=N)})
+    turned, wrong, frame = (
+        context[["q", "p"]],
+        context.rename(columns={"q": "z"}),
+        pandas.DataFrame(x, columns=[*"abc"]),
+    )
+    made = diffeo.maf(3, context_dim=2, transforms=1, hidden=(8,))
+    made.fit(frame, context, max_epochs=1, progress=False)
+    for name in "x.npy", "x.h5":
+        made.sample_to(tmp_path / name, N, turned, seed=1)
+        with pytest.raises(ValueError, match="'q' missing; 'z' unknown"):
+            made.sample_to(tmp_path / name, N, wrong, seed=1)
+    samples = np.asarray(made.sample(N, context, seed=1))
+    assert (np.load(tmp_path / "x.npy") == samples).all()
+    with h5py.File(tmp_path / "x.h5") as f:
+        assert (f["x"][:] == samples).all()
+    expected = made.log_prob(x, context)
+    assert (made.log_prob(Disk(x), turned) == expected).all()
+    assert (made.log_prob(frame[[*"cab"]], Disk(context.to_numpy())) == expected).all()
+    made.sample_to(tmp_path / "x.npy", 5, turned[:1], seed=1)
+    assert (np.load(tmp_path / "x.npy") == np.asarray(made.sample(5, context[:1], seed=1))).all()
+    trained = []
+    for given in context, turned:
+        one = diffeo.load(made.to_bytes())
+        one.fit(Disk(x), given, max_epochs=1, progress=False)
+        trained.append(one.parameters())
+    assert (trained[0] == trained[1]).all()
+
+
+def test_words_in_a_context_are_written_as_sampled(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    context = pandas.DataFrame({"word": rng.choice(["s", "b", "t"], 300), "t": rng.normal(size=300)})
+    data = rng.normal(size=(300, 2))
+    made = diffeo.for_table(data, context=context, context_kinds={"word": "category"}, flow="maf", hidden=(8,))
+    made.fit(data, context, max_epochs=1, progress=False)
+    made.sample_to(tmp_path / "x.npy", 300, context[["t", "word"]], seed=1)
+    assert (np.load(tmp_path / "x.npy") == np.asarray(made.sample(300, context, seed=1))).all()
+    with pytest.raises(ValueError, match=r"context has 'z' in rows 0, .* column 'word', none of b, s, t"):
+        made.sample_to(tmp_path / "x.npy", 300, context.assign(word="z"), seed=1)
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 def test_what_is_refused_in_a_column_is_said_by_its_name(streamed):
     """Found when rows are read, by the first layers, in the first step, and in the validation after an epoch."""
