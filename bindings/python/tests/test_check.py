@@ -53,7 +53,7 @@ def test_rows_are_drawn_in_batches_as_in_one(files, monkeypatch):
     ("arguments", "message"),
     [
         (["flow.h5", "right.csv", "-o", "report.pdf"], "report.pdf is neither .html nor .json"),
-        (["flow.h5", "right.csv", "--rows", "50"], "rows_at_most must be from 100"),
+        (["flow.h5", "right.csv", "--rows", "50"], "--rows is 50, it must be 100 or more"),
         (["flow.h5", "right.csv", "--rows", "0"], "--rows is 0"),
         (["flow.h5", "bad.csv"], "bad.csv has nan in row 3, column 'b'"),
         (["flow.h5", "right.csv", "--weights", "v"], "no column 'v'"),
