@@ -166,8 +166,8 @@ static inline herr_t chdf5_read_reference(hid_t attribute, uint8_t reference[16]
   return status;
 }
 
-/* Whether there is a link of this name, or it cannot be read; a plain one leads to the address of an object in this file,
- * others, which are soft, external or user-defined, are not followed. */
+/* What a group has of this name: no link, or none that can be read; a plain one, to the address of an object in this file;
+ * or another, soft, external or user-defined, which is not followed. */
 typedef enum chdf5_link { CHDF5_NO_LINK, CHDF5_PLAIN_LINK, CHDF5_OTHER_LINK } chdf5_link;
 static inline chdf5_link chdf5_find(hid_t group, const char *name, uint64_t *address) {
   H5L_info_t info;

@@ -7,7 +7,7 @@ import Storage
 /// Reads the pieces of a weight file. Nothing that the file declares is believed: every size is compared with what is
 /// demanded and with the bytes that are there before memory is taken for it.
 final class Reader {
-  /// By their paths.
+  /// Those that are open, by their paths. In front of the file, so that they are closed before it.
   private var groups: [String: Group] = [:]
   /// The file, and the root group.
   let root: Handle

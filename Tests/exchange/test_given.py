@@ -1180,6 +1180,19 @@ def test_bases_of_torch(name):
     np.testing.assert_allclose(flow.log_prob(x.numpy()), theirs.log_prob(x).numpy(), rtol=1e-10, atol=1e-10)
 
 
+def test_inverses_of_pyro_once_zuko_is_imported():
+    """It gives the class of torch's inverses another name."""
+    transforms, d = pytest.importorskip("pyro.distributions.transforms"), torch.distributions
+    coupling = transforms.affine_coupling(3)
+    assert type(coupling.inv).__name__ == "Inverse"
+    theirs = d.TransformedDistribution(d.Normal(columns(0, 0, 0), columns(1, 1, 1)), [coupling.inv])
+    flow = diffeo.convert(theirs, dtype="float64")
+    x = flow.sample(20, seed=1)
+    coupling.double()
+    expected = theirs.log_prob(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(flow.log_prob(x), expected, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("library", ["glasflow", "zuko"])
 def test_boxes_whose_sides_differ(library):
     low, high = torch.tensor([-40.0, -20.0, 0.0]), torch.tensor([50.0, 60.0, 70.0])
@@ -1196,6 +1209,10 @@ def test_boxes_whose_sides_differ(library):
     noise, log_det = flow.to_noise(x)
     assert abs(noise - 0.5).max() <= 0.5 + 1e-12  # of the unit cube, whose density is 1
     np.testing.assert_allclose(flow.log_prob(x), log_det, atol=1e-12)
+    theirs = theirs.double()
+    density = theirs() if library == "zuko" else theirs
+    with torch.no_grad():
+        np.testing.assert_allclose(flow.log_prob(x), density.log_prob(torch.from_numpy(x)).numpy(), atol=1e-12)
 
 
 def test_what_is_not_made_yet():

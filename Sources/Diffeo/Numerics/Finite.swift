@@ -15,6 +15,5 @@ package func firstNotFinite<S: Scalar>(_ values: UnsafePointer<S>, count: Int) -
     differences += eight - eight
     i &+= 8
   }
-  if differences == SIMD8() { return (i..<count).first { !values[$0].isFinite } }
-  return (0..<count).first { !values[$0].isFinite }
+  return ((differences == SIMD8() ? i : 0)..<count).first { !values[$0].isFinite }
 }

@@ -284,8 +284,8 @@ def _sliceable(value: Any, expected: Names, name: str) -> Any:
     if is_lazy(value):
         return value
     value = table(value, tuple(each for each in expected or () if isinstance(each, Column)), name)
-    given = labels(value, len(expected)) if expected else None
-    return in_order(np.asarray(value), given, expected, name) if expected and given else np.asarray(value)
+    array, given = np.asarray(value), labels(value, len(expected)) if expected else None
+    return in_order(array, given, expected, name) if expected and given else array
 
 
 def spooled(

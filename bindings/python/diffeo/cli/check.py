@@ -86,8 +86,10 @@ def _drawn(
 
     Each row has a random number, and those with the smallest are kept: in the memory of as many, and two batches.
     """
-    if options.rows < 100:
-        raise InvalidArgumentError(f"--rows is {options.rows}, it must be 100 or more")
+    from ..report._rows import FEWEST
+
+    if options.rows < FEWEST:
+        raise InvalidArgumentError(f"--rows is {options.rows}, it must be {FEWEST} or more")
     matched = _match.Matched(flow, path, options, weights)
     columns = (*matched.x, *matched.context, *map(Column, matched.weights))
     width = len(columns) - len(matched.weights)

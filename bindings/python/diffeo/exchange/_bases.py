@@ -25,7 +25,7 @@ def inside_independent(base: Any) -> Any:
 def box_uniform(base: Any, path: str) -> Layer:
     """A uniform distribution on a cube, or on the unit cube that `standard_noise` makes of another box."""
     low, high = _ends(base)
-    if _even(low, high):
+    if _same(low, high):
         return Layer("uniform", {"low": float(low[0]), "high": float(high[0])})
     return Layer("uniform", {"low": 0.0, "high": 1.0})
 
@@ -33,14 +33,14 @@ def box_uniform(base: Any, path: str) -> Layer:
 def standard_noise(made: Source, base: Any) -> Source:
     """The flow with noise of the layer that its base is, where that has one place and width for all columns."""
     inner = inside_independent(base)
-    if hasattr(inner, "df") and type(inner).__name__ == "StudentT":
+    if type(inner).__name__ == "StudentT":
         loc, scale = (np.broadcast_to(array(each).ravel(), (made.dim,)) for each in (inner.loc, inner.scale))
         standard = not loc.any() and bool((scale == 1).all())
         return made if standard else followed(made, standardized("base", loc, scale))
     if made.base.kind != "uniform" or not hasattr(inner, "low"):
         return made
     low, high = _ends(base)
-    return made if _even(low, high) else followed(made, standardized("base", low, high - low))
+    return made if _same(low, high) else followed(made, standardized("base", low, high - low))
 
 
 def _ends(base: Any) -> tuple[Real, Real]:
@@ -48,7 +48,12 @@ def _ends(base: Any) -> tuple[Real, Real]:
     return array(inner.low).ravel(), array(inner.high).ravel()
 
 
-def _even(low: Real, high: Real) -> bool:
+def is_cube(base: Any) -> bool:
+    """Whether a box has the same ends in all columns."""
+    return _same(*_ends(base))
+
+
+def _same(low: Real, high: Real) -> bool:
     return len({*low}) == len({*high}) == 1
 
 

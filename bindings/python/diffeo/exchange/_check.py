@@ -142,26 +142,54 @@ class Source:
         return _layers.flow(layers, self.base, self.dim, self.context_dim, dtype=dtype, **more)
 
 
-def followed(made: Source, last: Step) -> Source:
-    """A flow whose noise, as its library has it, a last step takes to that of its base here."""
+def chained(*maps: Map) -> Map:
+    """A library's own maps one after the other; it may itself add their log-determinants in float32."""
 
-    def forward(x: Real, context: Real | None) -> Mapped:
-        u, first = made.to_noise(x, context)
-        z, log_det = last.forward(u, context)
-        return z, first + log_det
+    def run(x: Real, context: Real | None) -> Mapped:
+        total = np.zeros(len(x))
+        for each in maps:
+            lost = np.isnan(x).any(axis=1, keepdims=True)  # of which a spline may make numbers again
+            x, log_det = each(x, context)
+            x, total = np.where(lost, np.nan, x), total + log_det
+        return x, total
 
-    def backward(z: Real, context: Real | None) -> Mapped:
-        u, first = last.backward(z, context)
-        x, log_det = made.from_noise(u, context)
-        return x, first + log_det
+    return run
 
-    def base_log_prob(z: Real, context: Real | None) -> Real:
-        u, log_det = last.backward(z, context)
-        return made.base_log_prob(u, context) + log_det
+
+def both_ways(steps: Sequence[Step]) -> tuple[Map, Map]:
+    """A chain's own maps to noise and from it."""
+    return chained(*(step.forward for step in steps)), chained(*(step.backward for step in reversed(steps)))
+
+
+def preceded(inner: Source, step: Step, library: str, name: str) -> Source:
+    """A flow with a step before it, from data."""
+
+    def given(density: Callable[[Real, Real | None], Real] | None) -> Any:
+        def log_prob(x: Real, context: Real | None) -> Real:
+            assert density is not None
+            u, log_det = step.forward(x, context)
+            return density(u, context) + log_det
+
+        return log_prob if density is not None else None
 
     return replace(
-        made, steps=[*made.steps, last], to_noise=forward, from_noise=backward, base_log_prob=base_log_prob, box=None
-    )
+        inner, library=library, name=name, steps=[step, *inner.steps], log_prob=given(inner.log_prob),
+        to_noise=chained(step.forward, inner.to_noise), from_noise=chained(inner.from_noise, step.backward),
+        in_float32=given(inner.in_float32), box=None,
+    )  # fmt: skip
+
+
+def followed(inner: Source, step: Step) -> Source:
+    """A flow whose noise, as its library has it, a last step takes to that of its base here."""
+
+    def base_log_prob(z: Real, context: Real | None) -> Real:
+        u, log_det = step.backward(z, context)
+        return inner.base_log_prob(u, context) + log_det
+
+    return replace(
+        inner, steps=[*inner.steps, step], base_log_prob=base_log_prob, to_noise=chained(inner.to_noise, step.forward),
+        from_noise=chained(step.backward, inner.from_noise), box=None,
+    )  # fmt: skip
 
 
 def convert(source: Source, dtype: str | None = None) -> Flow:

@@ -12,8 +12,6 @@ WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile, befor
 # Names in earlier versions and in those of today, wherever all that is wanted fits then
 RENAMED = ((r"^transforms\.", "transform.transforms."),)  # zuko before 1.0
 DERIVED = ("_log_z",)  # constants that some versions of nflows store
-
-
 # What the names of today do not say of a flow of zuko with those of an earlier version
 EARLIER = (
     "its names are those of zuko before 1.6, and do not say which: from 1.0.1 to 1.4 the smallest slopes were "
@@ -27,12 +25,11 @@ def loaded(flow: Any, path: str, key: str | None) -> tuple[Any, list[str]]:
     A ValueError of one line says why it cannot be.
     """
     flow = unwrapped(flow)
-    notes: list[str] = []
     if hasattr(flow, "load_state_dict"):
         stored, wanted = _names(_tensors(path)), flow.state_dict()
         found = _under(stored, f"{key.rstrip('.')}." if key else "")
         found = unprefixed(found, wanted)
-        notes += [EARLIER] if _is_earlier(found, wanted) else []
+        notes = [EARLIER] if _is_earlier(found, wanted) else []
         found = _renamed(found, wanted)
         try:
             flow.load_state_dict(found)
@@ -48,7 +45,7 @@ def loaded(flow: Any, path: str, key: str | None) -> tuple[Any, list[str]]:
         ) from None
 
     try:
-        return tree_deserialise_leaves(path, flow), notes
+        return tree_deserialise_leaves(path, flow), []
     except OSError:
         raise
     except Exception as error:  # of whatever reads the leaves

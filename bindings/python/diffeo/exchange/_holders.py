@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import _layers, _mdn
-from ._check import Map, Mapped, Source, Step
+from ._check import Map, Mapped, Source, Step, preceded
 from ._error import ConversionError
 from ._network import Real, real
 from ._torch import array, double, in_double, in_float32, is_linear, narrowed, tensor
@@ -88,33 +88,6 @@ def _scaled(sampler: Any, read: Callable[[Any], Source]) -> Source:
     folded = [name for name in ("periodic", "reflective") if getattr(scaler, name, None)]
     made.by_hand += tuple(f"columns that are {name}: x is not folded back into its interval" for name in folded)
     return made
-
-
-def preceded(inner: Source, step: Step, library: str, name: str) -> Source:
-    """A flow with a step before it, from data."""
-
-    def forward(x: Real, context: Real | None) -> Mapped:
-        u, first = step.forward(x, context)
-        z, log_det = inner.to_noise(u, context)
-        return z, first + log_det
-
-    def backward(z: Real, context: Real | None) -> Mapped:
-        u, log_det = inner.from_noise(z, context)
-        x, last = step.backward(u, context)
-        return x, log_det + last
-
-    def given(density: Callable[[Real, Real | None], Real] | None) -> Any:
-        def log_prob(x: Real, context: Real | None) -> Real:
-            assert density is not None
-            u, log_det = step.forward(x, context)
-            return density(u, context) + log_det
-
-        return log_prob if density is not None else None
-
-    return replace(
-        inner, library=library, name=name, steps=[step, *inner.steps], to_noise=forward, from_noise=backward,
-        log_prob=given(inner.log_prob), in_float32=given(inner.in_float32), box=None,
-    )  # fmt: skip
 
 
 def _bounded(estimate: Any, read: Callable[[Any], Source]) -> Source:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ._check import Source, Step, contexts, samples, standardized
+from ._check import Source, Step, both_ways, contexts, samples, standardized
 from ._embedding import embedding
 from ._error import ConversionError
 from ._layers import Layer
 from ._network import Dense, Real
 from ._torch import array, copied, double, in_double, in_float32, linear, narrowed, read, tensor
 from ._transforms import TABLE as FIXED
-from .flowjax import chained
 from .nflows import embedded
 
 HEADS = "_logits_layer", "_means_layer", "_unconstrained_diagonal_layer", "_upper_layer"
@@ -90,7 +89,7 @@ def source(holder: Any, read_flow: Callable[[Any], Source]) -> Source:
     own, exact = density(holder), _without_epsilon(holder)
     made = Source(
         "sbi", type(holder).__qualname__, holder.net.features, given.steps, given.base, density(exact), base_log_prob,
-        *chained(given.steps), dtype, context_layer=given.context_layer, embedding=given.embedding,
+        *both_ways(given.steps), dtype, context_layer=given.context_layer, embedding=given.embedding,
         contexts=given.contexts, in_float32=in_float32(lambda: _without_epsilon(narrowed(original)()), density),
     )  # fmt: skip
     if epsilon := float(original.net._epsilon):

@@ -21,6 +21,7 @@ from ._probe import activation as probe_activation
 from ._probe import slope as probe_slope
 
 SLOPES = (0.0, 0.01)  # those of relu and leaky_relu
+INVERSES = ("_InverseTransform", "Inverse")  # the class of torch's inverses, and its name once zuko is imported
 
 
 def array(tensor: Any) -> Real:
@@ -42,7 +43,7 @@ def copied(value: Any) -> Any:
     held = list(_held(value, set()))
     memo = {id(each): each.detach() for each in held if hasattr(each, "detach") and not each.is_leaf}
     for each in held:
-        if type(each).__name__ == "_InverseTransform":
+        if type(each).__name__ in INVERSES:
             memo[id(each)] = copy.deepcopy(each._inv, memo).inv
     return copy.deepcopy(value, memo)
 

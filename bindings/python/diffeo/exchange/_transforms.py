@@ -14,7 +14,7 @@ from ._check import Map, Step, reverse
 from ._error import ConversionError
 from ._layers import Layer
 from ._network import real
-from ._torch import Reader, array, mapped, read
+from ._torch import INVERSES, Reader, array, mapped, read
 
 
 def _given(part: Any, context: Any) -> Any:
@@ -86,20 +86,28 @@ def chain(table: dict[str, Reader], parts: Any, path: str) -> list[Step]:
     return [step for i, each in enumerate(parts) for step in read(table, each, f"{path}.{i}")]
 
 
-def _inverse(part: Any, path: str) -> list[Step]:
-    return reverse(read(TABLE, part._inv, f"{path}._inv"))
+def with_holders(table: dict[str, Reader]) -> dict[str, Reader]:
+    """A table, and what holds transforms that it has."""
+
+    def inverse(part: Any, path: str) -> list[Step]:
+        return reverse(read(table, part._inv, f"{path}._inv"))
+
+    table |= {
+        "ComposeTransform": lambda part, path: chain(table, part.parts, f"{path}.parts"),
+        "IndependentTransform": lambda part, path: read(table, part.base_transform, f"{path}.base_transform"),
+        **dict.fromkeys(INVERSES, inverse),
+    }
+    return table
 
 
-TABLE: dict[str, Reader] = {
-    "ComposeTransform": lambda part, path: chain(TABLE, part.parts, f"{path}.parts"),
-    "_InverseTransform": _inverse,
-    "Inverse": _inverse,  # as zuko calls it
-    "IndependentTransform": lambda part, path: read(TABLE, part.base_transform, f"{path}.base_transform"),
-    "AffineTransform": _affine,
-    "LeakyReLUTransform": lambda part, path: leaf(part, path, _layers.domain("leaky_relu", slope=0.01)),
-    "SigmoidTransform": lambda part, path: leaf(part, path, _layers.domain("logit", low=0, high=1).inverted()),
-    "ExpTransform": lambda part, path: leaf(part, path, _layers.domain("log", low=0).inverted()),
-    "SoftplusTransform": lambda part, path: leaf(part, path, _layers.domain("softplus", low=0).inverted()),
-    "TanhTransform": _tanh,
-    "CumulativeDistributionTransform": _cumulative,
-}
+TABLE = with_holders(
+    {
+        "AffineTransform": _affine,
+        "LeakyReLUTransform": lambda part, path: leaf(part, path, _layers.domain("leaky_relu", slope=0.01)),
+        "SigmoidTransform": lambda part, path: leaf(part, path, _layers.domain("logit", low=0, high=1).inverted()),
+        "ExpTransform": lambda part, path: leaf(part, path, _layers.domain("log", low=0).inverted()),
+        "SoftplusTransform": lambda part, path: leaf(part, path, _layers.domain("softplus", low=0).inverted()),
+        "TanhTransform": _tanh,
+        "CumulativeDistributionTransform": _cumulative,
+    }
+)

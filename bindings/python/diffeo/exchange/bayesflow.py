@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import _layers, _torch, flowjax
-from ._check import Map, Mapped, Source, Step
+from ._check import Map, Mapped, Source, Step, both_ways
 from ._error import ConversionError
 from ._layers import Layer
 from ._network import Block, Dense, Network, Real, leaky, real
@@ -266,7 +266,7 @@ def source(flow: Any) -> Source:
     dtype = "float64" if any(str(each.dtype) == "float64" for each in flow.trainable_variables) else "float32"
     made = Source(
         "bayesflow", type(flow).__qualname__, dim, steps, _base(base), _score(whole, "float64"), base_log_prob,
-        *flowjax.chained(steps), dtype,
+        *both_ways(steps), dtype,
     )  # fmt: skip
     made.in_float32 = _score(flow, "float32") if dtype == "float32" else None
     return made

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import _layers
-from ._check import Map, Mapped, Source, Step, reverse
+from ._check import Map, Mapped, Source, Step, both_ways, reverse
 from ._error import ConversionError
 from ._layers import Layer, Transformer
 from ._network import Dense, Network, Real, inverse_softplus, real
@@ -520,7 +520,7 @@ def _source(flow: Any) -> Source:
             raise ConversionError(path, rest, "Diffeo has no such base distribution")
         toward_noise += reverse(read(TABLE, rest.bijection, f"{path}.bijection".lstrip(".")))
         rest, path = rest.base_dist, f"{path}.base_dist".lstrip(".")
-    maps = chained(toward_noise)
+    maps = both_ways(toward_noise)
 
     def density(of: Any) -> Callable[[Real, Real | None], Real]:
         def run(x: Real, context: Real | None) -> Real:
@@ -545,19 +545,3 @@ def _source(flow: Any) -> Source:
     if base.kind == "uniform" and not toward_noise:
         made.box = float(str(base.attributes["low"])), float(str(base.attributes["high"]))
     return made
-
-
-def chained(steps: list[Step]) -> tuple[Map, Map]:
-    """The library's own maps one after the other."""
-
-    def chain(maps: list[Map]) -> Map:
-        def run(x: Real, context: Real | None) -> Mapped:
-            total = np.zeros(len(x))
-            for each in maps:
-                x, log_det = each(x, context)
-                total = total + log_det
-            return x, total
-
-        return run
-
-    return chain([step.forward for step in steps]), chain([step.backward for step in reversed(steps)])

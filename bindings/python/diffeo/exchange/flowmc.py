@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from . import _layers
-from ._check import Map, Source, Step, standardized
+from ._check import Map, Source, Step, both_ways, standardized
 from ._error import ConversionError
 from ._layers import Layer
 from ._network import Dense, Network, Real, real
-from .flowjax import chained, double, in_double, in_float32, mapped, sequential, single, stacked
+from .flowjax import double, in_double, in_float32, mapped, sequential, single, stacked
 
 MODULES = ("flowMC",)
 
@@ -107,6 +107,6 @@ def source(flow: Any) -> Source:
         return run
 
     dim, densities = int(whole._n_features), (density(whole), density(whole.base_dist))
-    made = Source("flowMC", type(flow).__qualname__, dim, steps, base, *densities, *chained(steps), dtype)
+    made = Source("flowMC", type(flow).__qualname__, dim, steps, base, *densities, *both_ways(steps), dtype)
     made.in_float32, made.context = in_float32(made.log_prob), 0
     return made

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._check import Source, standardized
+from ._check import Source, preceded, standardized
 from ._error import ConversionError
-from ._holders import preceded
 from ._network import real
 from .flowjax import double, in_double
 from .tfp import sourced

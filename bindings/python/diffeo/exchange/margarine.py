@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import _layers
-from ._check import Map, Source, Step, standard_normal
+from ._check import Map, Source, Step, both_ways, standard_normal
 from ._layers import Layer
 from ._network import Dense, Network, Real, real
-from .flowjax import chained, double, in_double, in_float32, sequential, single
+from .flowjax import double, in_double, in_float32, sequential, single
 
 MODULES = ("margarine",)
 
@@ -103,6 +103,6 @@ def source(flow: Any) -> Source:
             return real(nnx.merge(graph, single(wide)).log_prob(x))
 
     base = Layer("standard_normal")
-    made = Source("margarine", kind, len(low), steps, base, log_prob, standard_normal, *chained(steps), dtype)
+    made = Source("margarine", kind, len(low), steps, base, log_prob, standard_normal, *both_ways(steps), dtype)
     made.in_float32, made.context = in_float32(log_prob), 0
     return made

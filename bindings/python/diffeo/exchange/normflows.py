@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from . import _layers
-from ._bases import box_uniform
-from ._check import Map, Mapped, Source, Step, reverse, standard_normal
+from ._bases import box_uniform, is_cube
+from ._check import Map, Mapped, Source, Step, both_ways, reverse, standard_normal
 from ._convolutions import AnyNetwork
 from ._error import ConversionError
 from ._images import FeatureMap, ImageReader, coupling, matrix, plain_convolutions, squeeze
@@ -523,6 +523,12 @@ def _conditional_gaussian(base: Any, path: str) -> Layer:
     return Layer("normal", network=plain(base.context_encoder, 0, f"{path}.context_encoder"))
 
 
+def _cube(base: Any, path: str) -> Layer:
+    if not is_cube(base):  # normflows has no density there either: it takes one width for all columns
+        raise ConversionError(path, base, "the box is not a cube")
+    return box_uniform(base, path)
+
+
 def _mixture(base: Any, path: str) -> Layer:
     values = {
         "logits": array(base.weight_scores)[0],
@@ -538,7 +544,7 @@ BASES = {
     "GlowBase": _glow_base,
     "ConditionalDiagGaussian": _conditional_gaussian,
     "GaussianMixture": _mixture,
-    "Uniform": box_uniform,
+    "Uniform": _cube,
 }
 
 
@@ -616,7 +622,7 @@ def source(flow: Any) -> Source:
     if name != "ConditionalNormalizingFlow":
         steps = _without_context(steps)
     box = None if base.kind != "uniform" else (float(str(base.attributes["low"])), float(str(base.attributes["high"])))
-    maps = chained(steps), chained(reverse(steps))
+    maps = both_ways(steps)
     of_noise = standard_normal if mixed else base_log_prob
     made = Source("normflows", name, dim, steps, base, density(flow), of_noise, *maps)
     made.in_float32 = in_float32(narrowed(original), density)
@@ -638,20 +644,6 @@ def _derive(flow: Any) -> None:
             exact = np.pi / array(bound).ravel()[0]
             if np.allclose(array(scale), exact, rtol=1e-6):
                 scale.fill_(exact)
-
-
-def chained(steps: list[Step]) -> Map:
-    """The library's own maps one after the other: its own loop adds log-determinants in float32."""
-
-    def run(x: Real, context: Real | None) -> Mapped:
-        total = np.zeros(len(x))
-        for step in steps:
-            lost = np.isnan(x).any(axis=1, keepdims=True)  # of which a spline may make numbers again
-            x, log_det = step.forward(x, context)
-            x, total = np.where(lost, np.nan, x), total + log_det
-        return x, total
-
-    return run
 
 
 def _without_context(steps: list[Step]) -> list[Step]:
@@ -704,7 +696,7 @@ def _multiscale(flow: Any, dtype: str, original: Any) -> Source:
 
         return log_prob
 
-    runs = chained(steps), chained(reverse(steps))
+    runs = both_ways(steps)
     made = Source("normflows", "MultiscaleFlow", data.dim, steps, base, density(flow), base_log_prob, *runs)
     made.in_float32 = in_float32(narrowed(original), density)
     made.dtype, made.shape = dtype, data.shape if len(data.shape) == 3 else ()

@@ -13,13 +13,13 @@ import numpy as np
 
 from . import _layers
 from ._bijectors import Part, affine, domain, leaf
-from ._check import Source, Step, reverse
+from ._check import Source, Step, both_ways, reverse
 from ._error import ConversionError
 from ._jaxpr import NotDenseError
 from ._jaxpr import read as read_network
 from ._layers import Layer
 from ._network import Real, real
-from .flowjax import chained, double, in_double, in_float32, single
+from .flowjax import double, in_double, in_float32, single
 
 MODULES = ("numpyro",)
 
@@ -95,7 +95,7 @@ def source(flow: Any) -> Source:
         return run
 
     steps = reverse(steps)
-    maps = chained(steps)
+    maps = both_ways(steps)
     made = Source("numpyro", type(flow).__qualname__, dim, steps, base, density(whole), density(whole.base_dist), *maps)
     made.in_float32, made.context = in_float32(made.log_prob), 0
     made.dtype = "float64" if "float64" in dtypes else "float32"

@@ -14,13 +14,13 @@ import numpy as np
 
 from . import _layers
 from ._bases import inside_independent, standard_noise, torch_base
-from ._check import Map, Source, Step, reverse
+from ._check import Source, Step, both_ways, reverse
 from ._error import ConversionError
 from ._layers import Layer, Transformer
 from ._network import Network, Real
 from ._torch import Reader, activated, array, copied, double, in_float32, integers, linear, read, tensor
 from ._transforms import TABLE as FIXED
-from ._transforms import chain as _steps
+from ._transforms import chain, with_holders
 from ._transforms import leaf as _leaf
 
 MODULES = ("pyro", "torch")
@@ -192,39 +192,35 @@ def _cholesky(part: Any, path: str) -> list[Step]:
     return _leaf(part, path, _layers.lu(matrix / diagonal, np.zeros(matrix.shape), diagonal, array(part.loc)))
 
 
-def _chain(parts: Any, path: str) -> list[Step]:
-    return _steps(TABLE, parts, path)
-
-
-TABLE: dict[str, Reader] = FIXED | {
-    "ComposeTransform": lambda part, path: _chain(part.parts, f"{path}.parts"),
-    "_InverseTransform": lambda part, path: reverse(read(TABLE, part._inv, f"{path}._inv")),
-    "IndependentTransform": lambda part, path: read(TABLE, part.base_transform, f"{path}.base_transform"),
-    "AffineAutoregressive": _affine_autoregressive,
-    "ConditionalAffineAutoregressive": _affine_autoregressive,
-    "_ConditionalInverseTransformModule": lambda part, path: reverse(
-        read(TABLE, part._transform, f"{path}._transform")
-    ),
-    "ConditionalComposeTransformModule": lambda part, path: _chain(part.transforms, f"{path}.transforms"),
-    "ConstantConditionalTransform": lambda part, path: read(TABLE, part.transform, f"{path}.transform"),
-    "AffineCoupling": _affine_coupling,
-    "ConditionalAffineCoupling": _affine_coupling,
-    "SplineAutoregressive": _spline_autoregressive,
-    "ConditionalSplineAutoregressive": _spline_autoregressive,
-    "ConditionalSpline": _conditional_spline,
-    "SplineCoupling": _spline_coupling,
-    "Spline": lambda part, path: _leaf(part, path, _spline_layer(part, path)),
-    "Permute": lambda part, path: _leaf(part, path, _layers.permutation(integers(part.permutation))),
-    "BatchNorm": _batch_norm,
-    "Planar": _planar,
-    "ConditionalPlanar": _conditional_planar,
-    "Radial": _radial,
-    "ConditionalRadial": lambda part, path: _leaf(
-        part, path, Layer("radial", network=_of_context(part.nn, f"{path}.nn"))
-    ),
-    "Householder": lambda part, path: _leaf(part, path, _layers.householder(array(part.u_unnormed)[::-1])),
-    "LowerCholeskyAffine": _cholesky,
-}
+TABLE: dict[str, Reader] = with_holders(
+    FIXED
+    | {
+        "AffineAutoregressive": _affine_autoregressive,
+        "ConditionalAffineAutoregressive": _affine_autoregressive,
+        "_ConditionalInverseTransformModule": lambda part, path: reverse(
+            read(TABLE, part._transform, f"{path}._transform")
+        ),
+        "ConditionalComposeTransformModule": lambda part, path: chain(TABLE, part.transforms, f"{path}.transforms"),
+        "ConstantConditionalTransform": lambda part, path: read(TABLE, part.transform, f"{path}.transform"),
+        "AffineCoupling": _affine_coupling,
+        "ConditionalAffineCoupling": _affine_coupling,
+        "SplineAutoregressive": _spline_autoregressive,
+        "ConditionalSplineAutoregressive": _spline_autoregressive,
+        "ConditionalSpline": _conditional_spline,
+        "SplineCoupling": _spline_coupling,
+        "Spline": lambda part, path: _leaf(part, path, _spline_layer(part, path)),
+        "Permute": lambda part, path: _leaf(part, path, _layers.permutation(integers(part.permutation))),
+        "BatchNorm": _batch_norm,
+        "Planar": _planar,
+        "ConditionalPlanar": _conditional_planar,
+        "Radial": _radial,
+        "ConditionalRadial": lambda part, path: _leaf(
+            part, path, Layer("radial", network=_of_context(part.nn, f"{path}.nn"))
+        ),
+        "Householder": lambda part, path: _leaf(part, path, _layers.householder(array(part.u_unnormed)[::-1])),
+        "LowerCholeskyAffine": _cholesky,
+    }
+)
 
 
 # ---------------------------------------------------------------------------------------------------------------- flow
@@ -254,7 +250,7 @@ def _cast(value: Any, dtype: str, seen: set[int]) -> Any:
 
 def _flattened(flow: Any) -> tuple[list[Step], Any, str]:
     """All transforms, toward data, the base that is no such distribution itself, and where it is."""
-    steps, path = _chain(flow.transforms, "transforms"), "base_dist"
+    steps, path = chain(TABLE, flow.transforms, "transforms"), "base_dist"
     base = flow.base_dist
     while True:
         if type(base).__name__ == "ConstantConditionalDistribution":
@@ -262,7 +258,7 @@ def _flattened(flow: Any) -> tuple[list[Step], Any, str]:
         inner = inside_independent(base)
         if not (hasattr(inner, "transforms") and hasattr(inner, "base_dist")):
             return steps, base, path
-        steps = [*_chain(inner.transforms, f"{path}.transforms"), *steps]
+        steps = [*chain(TABLE, inner.transforms, f"{path}.transforms"), *steps]
         base, path = inner.base_dist, f"{path}.base_dist"
 
 
@@ -284,20 +280,10 @@ def source(flow: Any) -> Source:
             log_prob = array(known.log_prob(noise).masked_fill(~known.support.check(noise), -np.inf))
             return log_prob.sum(axis=1) if log_prob.ndim > 1 else log_prob
 
-    def chain(parts: list[Step]) -> Map:
-        def run(x: Real, context: Real | None) -> tuple[Real, Real]:
-            total = np.zeros(len(x))
-            for step in parts:
-                x, log_det = step.forward(x, context)
-                total = total + log_det
-            return x, total
-
-        return run
-
-    forward = chain(steps)
+    maps = both_ways(steps)
 
     def log_prob(x: Real, context: Real | None) -> Real:
-        z, log_det = forward(x, context)
+        z, log_det = maps[0](x, context)
         return base_log_prob(z, context) + log_det
 
     def density(of: Any) -> Callable[[Real, Real | None], Real]:
@@ -310,6 +296,6 @@ def source(flow: Any) -> Source:
         return run
 
     name, library = type(flow).__qualname__, type(flow).__module__.partition(".")[0]
-    made = Source(library, name, dim, steps, base, log_prob, base_log_prob, forward, chain(toward_data), dtype)
+    made = Source(library, name, dim, steps, base, log_prob, base_log_prob, *maps, dtype)
     made.in_float32 = in_float32(lambda: _cast(copied(original), "float32", set()), density)
     return standard_noise(made, known)

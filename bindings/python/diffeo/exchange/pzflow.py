@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from . import _layers
-from ._check import Map, Mapped, Source, Step
+from ._check import Map, Mapped, Source, Step, both_ways
 from ._error import ConversionError
 from ._layers import Layer
 from ._network import Dense, Network, Real, inverse_softplus, real
 from ._probe import softplus
-from .flowjax import chained, computed_in, double, in_double, in_float32, single
+from .flowjax import computed_in, double, in_double, in_float32, single
 
 MODULES = ("pzflow",)
 
@@ -178,7 +178,7 @@ def source(flow: Any) -> Source:
     (noise, values), dtype = in_double(flow._params)
     parts = list(_leaves(flow._bijector_info, values, flow._forward, "bijector"))
     steps = [_step(*part, dim, context) for part in parts]
-    to_noise, from_noise = chained(steps)
+    to_noise, from_noise = both_ways(steps)
     mean, std = (np.zeros(0) if not context else real(each) for each in (flow._condition_means, flow._condition_stds))
 
     def given(context: Real | None) -> Real | None:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from ._bijectors import Part, inner, named, one
-from ._check import Source, reverse
+from ._check import Source, both_ways, reverse
 from ._error import ConversionError
 from ._layers import Layer
 from ._network import Real, real
-from .flowjax import chained, double, in_float32
+from .flowjax import double, in_float32
 
 MODULES = ("tensorflow_probability",)
 JAX = "tensorflow_probability.substrates.jax"
@@ -140,7 +140,7 @@ def sourced(library: str, flow: Any, context: int) -> Source:
         run = one(lambda value, x: value.log_prob(x).sum(), part)
         return lambda x, given: real(run(x, given))
 
-    maps = chained(steps)
+    maps = both_ways(steps)
     made = Source(library, named(value), part.dim, steps, base, density(part), density(rest), *maps)
     made.in_float32 = in_float32(made.log_prob)
     made.dtype, made.context = "float64" if "float64" in dtypes else "float32", context
