@@ -4,10 +4,9 @@
     DIFFEO_LIBRARY=... PYTHONPATH=bindings/python python benchmarks/images_speed.py [--rounds N] [--write]
 
 PyTorch twice: as it comes, and with malloc told to keep the memory of large maps, which is returned and asked for again
-otherwise. All take turns, a fraction of a second each; every one is a process of its own, and float32. On one thread it
-is the processor's time that counts, which says the same on a busy machine; on several that of the clock, in rounds in
-which no thread had to wait for a core. The least time counts, and ratios are those of least times; beside it the median
-of the ratios of neighbours.
+otherwise. All take turns, a fraction of a second each; every one is a process of its own with one thread, and float32.
+The processor's time counts, which says the same on a busy machine. The least time counts, and ratios are those of least
+times; beside it the median of the ratios of neighbours. What a second thread gives is in threads.py.
 
 Operations are those of convolutions and 1x1 convolutions, two a multiply-add, and of a training step (log-densities and
 the gradient of all parameters, without an optimizer) three times as many; what Diffeo computes again to save memory
@@ -27,12 +26,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from machine import NATIVE, Machine
 from report import Table, markdown, plain, seconds_text, write
-from threads import MOST_WAITING, waited
+
+if TYPE_CHECKING:
+    from diffeo import Flow
 
 # mallopt(3): blocks of any size from the heap, of which nothing is given back
 KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
@@ -65,14 +66,18 @@ CASES = [
 ]  # fmt: skip
 
 
-def ours(case: Case, rows: int) -> dict[str, Callable[[], Any]]:
-    """By task."""
+def glow_step(case: Case) -> Flow:
+    """A step of Glow as a flow."""
     import diffeo
 
-    shape = (case.channels, case.side, case.side)
-    spec = diffeo.Spec(shape=shape).add_actnorm().add_lu()
-    flow = spec.add_image_coupling(hidden=(case.hidden, case.hidden), scale="sigmoid").build()
-    x = np.random.default_rng(0).normal(size=(rows, *shape)).astype(np.float32)
+    spec = diffeo.Spec(shape=(case.channels, case.side, case.side)).add_actnorm().add_lu()
+    return spec.add_image_coupling(hidden=(case.hidden, case.hidden), scale="sigmoid").build()
+
+
+def ours(case: Case, rows: int) -> dict[str, Callable[[], Any]]:
+    """By task."""
+    flow = glow_step(case)
+    x = np.random.default_rng(0).normal(size=(rows, *flow.shape)).astype(np.float32)
     return {
         "forward": lambda: flow.log_prob(x),
         "step": lambda: flow.log_prob_vjp(x, g_log_prob=-1 / rows, of=("parameters",)),
@@ -104,48 +109,41 @@ def theirs(case: Case, rows: int) -> dict[str, Callable[[], Any]]:
 
 
 def worker(pipe: Connection, peer: str) -> None:
-    """Asked for a case, a task, images and threads, makes some calls: the seconds of one, and the share of waiting."""
+    """Asked for a case, a task and images, makes some calls: the seconds of the processor for one."""
     if peer == "diffeo":
         from diffeo import set_num_threads
     else:
         from torch import set_num_threads
+    set_num_threads(1)
     made: dict[Any, tuple[Callable[[], Any], int]] = {}
     while (asked := pipe.recv()) is not None:
-        case, task, rows, threads = asked
-        set_num_threads(threads)
-        clock = time.process_time if threads == 1 else time.perf_counter
+        case, task, rows = asked
         if asked not in made:
             if made and next(iter(made))[0] != case:
                 made.clear()
             call = (ours if peer == "diffeo" else theirs)(case, rows)[task]
             call(), call()
-            start = clock()
+            start = time.process_time()
             call(), call()
-            made[asked] = call, max(1, round(2 * PIECE / max(clock() - start, 1e-6)))
+            made[asked] = call, max(1, round(2 * PIECE / max(time.process_time() - start, 1e-6)))
         call, count = made[asked]
-        before, begin, start = waited(), time.perf_counter(), clock()
+        start = time.process_time()
         for _ in range(count):
             call()
-        seconds = (clock() - start) / count
-        pipe.send((seconds, (waited() - before) / (time.perf_counter() - begin)))
+        pipe.send((time.process_time() - start) / count)
 
 
 def turns(
-    pipes: dict[str, Connection], machine: Machine, asked: tuple[Case, str, int, int], rounds: int
+    pipes: dict[str, Connection], machine: Machine, asked: tuple[Case, str, int], rounds: int
 ) -> dict[str, list[float]]:
     """Operations a second by peer and round, and those that the machine has at the most."""
-    case, task, rows, threads = asked
+    case, task, rows = asked
     found: dict[str, list[float]] = {peer: [] for peer in (*pipes, "peak")}
     for _ in range(rounds):
-        answers = {}
         for peer, pipe in pipes.items():
             pipe.send(asked)
-            answers[peer] = pipe.recv()
-        peak = machine.peak("float32", NATIVE, threads)
-        if threads == 1 or max(waiting for _, waiting in answers.values()) < MOST_WAITING:
-            found["peak"].append(1e9 * peak)
-            for peer, (seconds, _) in answers.items():
-                found[peer].append(case.operations(task, rows) / seconds)
+            found[peer].append(case.operations(task, rows) / pipe.recv())
+        found["peak"].append(1e9 * machine.peak("float32", NATIVE, 1))
     return found
 
 
@@ -155,30 +153,18 @@ def compared(ours: list[float], others: list[float], form: str) -> str:
     return f"{max(ours) / max(others):{form}} ({middle:{form}})"
 
 
-def measure(case: Case, pipes: dict[str, Connection], machine: Machine, rounds: int, threads: int) -> Table:
+def measure(case: Case, pipes: dict[str, Connection], machine: Machine, rounds: int) -> Table:
     """Rows of the table of one case."""
     table: Table = []
-    alone: dict[tuple[str, int], float] = {}
-    asked = [(task, case.rows, 1) for task in TASKS] + [("forward", 1, 1)]
-    asked += [(task, case.rows, threads) for task in ("forward", "step")] if threads > 1 else []
-    for task, rows, count in asked:
-        rates = turns(pipes, machine, (case, task, rows, count), rounds)
-        title = f"{case.title}: {task}, {rows} image{'s' if rows > 1 else ''}"
-        if count > 1:
-            title += f", {count} threads"
-        if not rates["diffeo"]:
-            table.append([title, *["n/a"] * 6])
-            continue
+    for task, images in [*((task, case.rows) for task in TASKS), ("forward", 1)]:
+        rates = turns(pipes, machine, (case, task, images), rounds)
         best = max(rates["diffeo"])
-        cells = [seconds_text(case.operations(task, rows) / best), f"{best * 1e-9:.0f}"]
+        cells = [f"{case.title}: {task}, {images} image{'s' if images > 1 else ''}"]
+        cells += [seconds_text(case.operations(task, images) / best), f"{best * 1e-9:.0f}"]
         cells.append(compared(rates["diffeo"], rates["peak"], ".0%"))
         cells += [compared(rates["diffeo"], rates[peer], ".2f") for peer in ("torch", "torch, keeping")]
         cells.append(compared(rates["torch, keeping"], rates["peak"], ".0%"))
-        if count == 1:
-            alone[task, rows] = best
-        else:
-            cells[1] += f", {best / alone[task, rows]:.2f} times that of one"
-        table.append([title, *cells])
+        table.append(cells)
         print(" | ".join(table[-1]), flush=True)
     return table
 
@@ -186,7 +172,6 @@ def measure(case: Case, pipes: dict[str, Connection], machine: Machine, rounds: 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A step of Glow beside normflows' GlowBlock in PyTorch.")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="all cores if not given")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
@@ -200,11 +185,11 @@ def main() -> None:
     header = ["", "time", "GFLOP/s", "of peak", "torch as it comes", "torch keeping memory", "the latter of peak"]
     table: Table = [header]
     with tempfile.TemporaryDirectory() as folder:
-        machine = Machine(Path(folder), sorted(os.sched_getaffinity(0))[: arguments.threads])
+        machine = Machine(Path(folder), sorted(os.sched_getaffinity(0))[:1])
         for case in CASES:
-            table += measure(case, pipes, machine, arguments.rounds, arguments.threads)
-        peaks = ", ".join(f"{rate:.0f} on {n}" for (name, _, n), rate in machine.peaks.items() if name == "float32")
-        here = "{date}, {cpu}, {cores} cores, {isa}".format(**machine.facts) + f"; GFLOP/s at the most: {peaks}"
+            table += measure(case, pipes, machine, arguments.rounds)
+        peak = max(rate for (name, _, _), rate in machine.peaks.items() if name == "float32")
+        here = "{date}, {cpu}, {cores} cores, {isa}".format(**machine.facts) + f"; GFLOP/s at the most: {peak:.0f}"
     for pipe in pipes.values():
         pipe.send(None)
     print(f"{here}\n{plain(table)}")

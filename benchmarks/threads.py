@@ -20,10 +20,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cases import Case
+from images_speed import CASES as IMAGES
+from images_speed import Case as Images
+from images_speed import glow_step
 from machine import facts
 from report import Table, markdown, plain, seconds_text, write
 
-CASES = [Case("maf", "train", dim, hidden, rows) for dim, hidden in ((6, 100), (43, 512)) for rows in (256, 512)]
+CASES: list[Case | Images] = [
+    *(Case("maf", "train", dim, hidden, rows) for dim, hidden in ((6, 100), (43, 512)) for rows in (256, 512)),
+    *IMAGES,
+]
 PIECE = 0.03  # seconds of a turn, at least one step
 MOST_WAITING = 0.02  # of the time of a turn that counts
 Turn: TypeAlias = tuple[float, float]  # seconds a step, and the share that threads have waited for a core
@@ -40,12 +46,16 @@ def worker(pipe: Connection) -> None:
     import diffeo
     import numpy as np
 
-    trainers: dict[tuple[Case, int], tuple[diffeo.Trainer, int]] = {}
+    trainers: dict[tuple[Case | Images, int], tuple[diffeo.Trainer, int]] = {}
     while (asked := pipe.recv()) is not None:
         case, threads = asked
         if asked not in trainers:
-            x = np.random.default_rng(0).normal(size=(100 * case.rows, case.dim)).astype(np.float32)
-            flow = diffeo.maf(case.dim, transforms=case.transforms, hidden=(case.hidden, case.hidden))
+            if isinstance(case, Images):
+                flow, batches = glow_step(case), 10
+            else:
+                flow = diffeo.maf(case.dim, transforms=case.transforms, hidden=(case.hidden, case.hidden))
+                batches = 100
+            x = np.random.default_rng(0).normal(size=(batches * case.rows, *flow.shape)).astype(np.float32)
             trainer = diffeo.Trainer(
                 flow, x, batch_size=case.rows, validation=0.0, patience=0, max_epochs=1_000_000, threads=threads
             )
@@ -60,7 +70,7 @@ def worker(pipe: Connection) -> None:
         pipe.send((seconds / steps, (waited() - before) / seconds))
 
 
-def measure(case: Case, pipes: list[Connection], rounds: int) -> list[str]:
+def measure(case: Case | Images, pipes: list[Connection], rounds: int) -> list[str]:
     def together(pipes: list[Connection], threads: int) -> list[Turn]:
         for pipe in pipes:
             pipe.send((case, threads))
@@ -72,10 +82,11 @@ def measure(case: Case, pipes: list[Connection], rounds: int) -> list[str]:
         if max(share for turn in turns for _, share in turn) < MOST_WAITING:
             one, several, processes = (statistics.mean(seconds for seconds, _ in turn) for turn in turns)
             found.append((one, several, processes))
+    title = case.title if isinstance(case, Case) else f"{case.title}: training step, {case.rows} images"
     if not found:
-        return [case.title, *["n/a"] * 4, f"0 of {rounds}"]
+        return [title, *["n/a"] * 4, f"0 of {rounds}"]
     return [
-        case.title,
+        title,
         seconds_text(statistics.median(one for one, _, _ in found)),
         seconds_text(statistics.median(several for _, several, _ in found)),
         f"{statistics.median(one / several for one, several, _ in found):.2f}",
