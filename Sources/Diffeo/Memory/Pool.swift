@@ -9,7 +9,7 @@ final class Pool {
   func take<T: BitwiseCopyable>(_ count: Int, of type: T.Type = T.self) throws(DiffeoError)
     -> UnsafeMutablePointer<T>
   {
-    let block = try allocateBytes(count, MemoryLayout<T>.stride)
+    let block = try allocateZeros(count, MemoryLayout<T>.stride)
     blocks.append(block)
     return block.bindMemory(to: T.self, capacity: count)
   }
@@ -40,14 +40,19 @@ final class Pool {
   }
 }
 
-/// Zeroed, aligned to a cache line; give it back with free().
+/// Aligned to a cache line, with whatever is in it; give it back with free().
 func allocateBytes(_ count: Int, _ size: Int) throws(DiffeoError) -> UnsafeMutableRawPointer {
   let (bytes, overflow) = count.multipliedReportingOverflow(by: size)
   var block: UnsafeMutableRawPointer?
   guard count >= 0, !overflow, posix_memalign(&block, 64, max(bytes, 64)) == 0, let block else {
     throw DiffeoError(.memory, "no memory for \(count) values of \(size) bytes")
   }
-  memset(block, 0, max(bytes, 64))
+  return block
+}
+
+func allocateZeros(_ count: Int, _ size: Int) throws(DiffeoError) -> UnsafeMutableRawPointer {
+  let block = try allocateBytes(count, size)
+  memset(block, 0, max(count * size, 64))
   return block
 }
 
@@ -59,7 +64,7 @@ package final class ParameterVector<S: Scalar>: @unchecked Sendable {
   /// Zeros.
   package init(count: Int) throws(DiffeoError) {
     self.count = count
-    pointer = try allocateBytes(count, MemoryLayout<S>.stride).bindMemory(
+    pointer = try allocateZeros(count, MemoryLayout<S>.stride).bindMemory(
       to: S.self, capacity: count)
   }
 
