@@ -35,8 +35,6 @@ PAGE = ROOT / "docs/learning.md"
 PICTURE = ROOT / "docs/images/learning/images.png"
 
 COMMON: dict[str, Any] = {"batch_size": 64, "lr": 4e-3, "warmup_steps": 200, "ema_decay": 0.999, "patience": 0}
-# Of 19 million parameters, of which Adam's pass takes as long as the gradient of 64 images.
-OPTIONS: dict[str, dict[str, Any]] = {"nice": {"batch_size": 256, "lr": 1e-3}}
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Images:
 
 
 def made(architecture: Callable[..., diffeo.Flow], images: Images, **options: Any) -> diffeo.Flow:
-    return architecture(images.train.shape[1:], seed=1, **options)
+    return architecture(images.train.shape[1:], seed=1, **COMMON)
 
 
 def nice(images: Images) -> diffeo.Flow:
@@ -109,20 +107,20 @@ def run_name(data: str, model: str, minutes: float) -> str:
 
 def run(name: str, images: Images, minutes: float, threads: int) -> dict[str, Any]:
     """Train a model for so long, or go on with it."""
-    flow, options = MODELS[name](images), COMMON | OPTIONS.get(name, {})
+    flow = MODELS[name](images)
     train, val, test = (part.reshape(-1, *flow.shape) for part in (images.train, images.val, images.test))
     file = run_name(images.name, name, minutes)
     checkpoint, log = (CACHE / f"{file}.{kind}" for kind in ("h5", "json"))
     curve: list[dict[str, float]] = json.loads(log.read_text())["curve"] if checkpoint.exists() else []
     spent = curve[-1]["minutes"] if curve else 0.0
-    trainer = diffeo.Trainer(flow, train, validation=val, max_epochs=1000, threads=threads, seed=1, **options)
+    trainer = diffeo.Trainer(flow, train, validation=val, max_epochs=1000, threads=threads, seed=1, **COMMON)
     if checkpoint.exists():
         trainer.load(checkpoint)
     nats_per_bit = train[0].size * math.log(2)
     begun = time.process_time() - 60 * spent
     while not trainer.finished and time.process_time() - begun < 60 * minutes:
         # The rate falls to 0 with the time that there is.
-        trainer.lr = options["lr"] * max(
+        trainer.lr = COMMON["lr"] * max(
             0.5 + 0.5 * math.cos(math.pi * (time.process_time() - begun) / 60 / minutes), 1e-3
         )
         report = trainer.step(50)
