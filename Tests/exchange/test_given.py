@@ -44,6 +44,24 @@ def made_by_nflows():
     return MaskedAutoregressiveFlow(3, 4, 1, 1)
 
 
+@pytest.mark.parametrize("library", ["nflows", "zuko"])
+def test_whatever_torch_is_set_to(library):
+    """The caller's default device, default dtype and autocast have nothing to say."""
+    torch.manual_seed(0)
+    theirs = maf() if library == "zuko" else made_by_nflows()
+    expected, x = diffeo.convert(theirs), np.linspace(-1, 1, 6).reshape(2, 3)
+    try:
+        torch.set_default_device("meta")
+        torch.set_default_dtype(torch.bfloat16)
+        with torch.autocast("cpu"), torch.inference_mode():
+            flow = diffeo.convert(theirs)
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(flow.log_prob(x), expected.log_prob(x))
+    assert diffeo.exchange.report(flow).source_float32 < 1e-5
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
@@ -59,6 +77,15 @@ def made_by_nflows():
         (lambda: made_by_nflows()._transform, "only a whole Flow is converted"),
         (lambda: made_by_nflows()._distribution, "only a whole Flow is converted"),
         (lambda: torch.distributions.Normal(0.0, 1.0), "only a TransformedDistribution is converted"),
+        (lambda: zuko.flows.MAF, "it is a class: hand over a flow"),
+        (lambda: "flow.pt", "it is a path: load the flow with its library"),
+        (lambda: maf().state_dict(), r"it has weights and does not say of what: .* \(load_state_dict\)"),
+        (lambda: [maf(), maf()], r"it has objects at \[0\], \[1\]: convert\(that\[0\]\) and so on"),
+        (lambda: {"epoch": 3, "flow": maf()}, r"it has objects at \['flow'\]: convert\(that\['flow'\]\)$"),
+        (lambda: torch.jit.script(torch.nn.Linear(2, 2)), "hand over the module that was scripted"),
+        (lambda: diffeo.maf(3), "it is Diffeo's own"),
+        (lambda: maf().to("meta"), "its weights are on the device meta, without numbers"),
+        (lambda: made_by_nflows().to(torch.complex64), "its weights are complex numbers"),
     ],
 )
 def test_what_is_no_flow(given, reason):

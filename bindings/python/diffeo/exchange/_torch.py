@@ -64,6 +64,10 @@ def _held(value: Any, seen: set[int]) -> Iterator[Any]:
 
 def in_double(module: Any) -> tuple[Any, str]:
     """A copy in float64 and evaluation mode on the CPU, and the dtype of the original."""
+    if any(each.is_complex() for each in module.parameters()):
+        raise ConversionError("", module, "its weights are complex numbers")
+    if any(each.is_meta for each in module.parameters()):
+        raise ConversionError("", module, "its weights are on the device meta, without numbers: load them first")
     with double():
         return evaluated(copied(module).cpu().double()), dtype_of(module.parameters())
 
@@ -139,7 +143,7 @@ def computing(dtype: str) -> Iterator[None]:
     # Torch's have the digits of 1 in both tails.
     Normal.cdf, Normal.icdf = (cdf, icdf) if dtype == "float64" else (own_cdf, own_icdf)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.device("cpu"), torch.autocast("cpu", enabled=False):  # whatever the caller has
             yield
     finally:
         functional.softplus, Normal.cdf, Normal.icdf = own, own_cdf, own_icdf
