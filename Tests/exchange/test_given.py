@@ -983,11 +983,20 @@ def test_epsilon_of_sbi():
     assert not diffeo.exchange.report(diffeo.convert(theirs)).by_hand
 
 
-def test_structured_z_score_of_a_mixture_of_sbi():
+@pytest.mark.parametrize("columns", [1, 3])
+def test_structured_z_score_of_a_mixture_of_sbi(columns):
+    """One number for all columns, which sbi counts once: converted is the density of what it samples."""
     mdn = pytest.importorskip("sbi.neural_nets.net_builders.mdn")
-    theirs = mdn.build_mdn(5 * torch.randn(100, 3), torch.randn(100, 2), z_score_x="structured")
-    with pytest.raises(ConversionError, match="one number for all columns, which sbi counts once"):
-        diffeo.convert(theirs)
+    torch.manual_seed(0)
+    theta, x = 2 + 5 * torch.randn(100, columns), torch.randn(100, 2)
+    theirs = mdn.build_mdn(theta, x, z_score_x="structured").double().eval()
+    theirs.net._epsilon = 0.0
+    flow = diffeo.convert(theirs)
+    uncounted = (columns - 1) * np.log(float(theirs._transform_scale))
+    exact = theirs.log_prob(theta.double(), x.double()).detach().numpy() - uncounted
+    np.testing.assert_allclose(flow.log_prob(theta.numpy(), x.numpy()), exact, rtol=1e-6, atol=1e-6)
+    said = " ".join(diffeo.exchange.report(flow).by_hand)
+    assert (f"larger by {uncounted:.3g}" in said) == (columns > 1)
 
 
 class Normalised(torch.nn.Module):
