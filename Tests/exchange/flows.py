@@ -924,6 +924,7 @@ def lampe_flows():
 def nessai_flows():
     from nessai.flows import MaskedAutoregressiveFlow, NeuralSplineFlow, RealNVP
     from nessai.flows.distributions import MultivariateNormal
+    from nessai.flows.utils import configure_model
 
     small = {"hidden_features": 8, "num_layers": 2, "num_blocks_per_layer": 2}
     return {
@@ -931,6 +932,9 @@ def nessai_flows():
         "realnvp-context": RealNVP(4, **small, context_features=2, distribution=MultivariateNormal([4], var=2.0)),
         "maf": MaskedAutoregressiveFlow(4, **small, context_features=2),
         "nsf": NeuralSplineFlow(4, **small, num_bins=4),
+        "glasflow": configure_model(
+            {"n_inputs": 4, "n_neurons": 8, "n_blocks": 2, "n_layers": 2, "ftype": "glasflow-nsf"}
+        ),
     }
 
 

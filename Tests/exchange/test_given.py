@@ -3,6 +3,7 @@
 Needs the libraries: make test-exchange.
 """
 
+import itertools
 import warnings
 
 import diffeo
@@ -15,7 +16,7 @@ nflows = pytest.importorskip("nflows")
 zuko = pytest.importorskip("zuko")
 from nflows.distributions import StandardNormal  # noqa: E402
 from nflows.flows import Flow, MaskedAutoregressiveFlow  # noqa: E402
-from nflows.transforms import LULinear  # noqa: E402
+from nflows.transforms import LULinear, MaskedAffineAutoregressiveTransform  # noqa: E402
 
 
 class Holder(torch.nn.Module):
@@ -43,6 +44,24 @@ def made_by_nflows():
     return MaskedAutoregressiveFlow(3, 4, 1, 1)
 
 
+@pytest.mark.parametrize("library", ["nflows", "zuko"])
+def test_whatever_torch_is_set_to(library):
+    """The caller's default device, default dtype and autocast have nothing to say."""
+    torch.manual_seed(0)
+    theirs = maf() if library == "zuko" else made_by_nflows()
+    expected, x = diffeo.convert(theirs), np.linspace(-1, 1, 6).reshape(2, 3)
+    try:
+        torch.set_default_device("meta")
+        torch.set_default_dtype(torch.bfloat16)
+        with torch.autocast("cpu"), torch.inference_mode():
+            flow = diffeo.convert(theirs)
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(flow.log_prob(x), expected.log_prob(x))
+    assert diffeo.exchange.report(flow).source_float32 < 1e-5
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
@@ -58,6 +77,15 @@ def made_by_nflows():
         (lambda: made_by_nflows()._transform, "only a whole Flow is converted"),
         (lambda: made_by_nflows()._distribution, "only a whole Flow is converted"),
         (lambda: torch.distributions.Normal(0.0, 1.0), "only a TransformedDistribution is converted"),
+        (lambda: zuko.flows.MAF, "it is a class: hand over a flow"),
+        (lambda: "flow.pt", "it is a path: load the flow with its library"),
+        (lambda: maf().state_dict(), r"it has weights and does not say of what: .* \(load_state_dict\)"),
+        (lambda: [maf(), maf()], r"it has objects at \[0\], \[1\]: convert\(that\[0\]\) and so on"),
+        (lambda: {"epoch": 3, "flow": maf()}, r"it has objects at \['flow'\]: convert\(that\['flow'\]\)$"),
+        (lambda: torch.jit.script(torch.nn.Linear(2, 2)), "hand over the module that was scripted"),
+        (lambda: diffeo.maf(3), "it is Diffeo's own"),
+        (lambda: maf().to("meta"), "its weights are on the device meta, without numbers"),
+        (lambda: made_by_nflows().to(torch.complex64), "its weights are complex numbers"),
     ],
 )
 def test_what_is_no_flow(given, reason):
@@ -864,6 +892,61 @@ def test_leaky_relus_of_other_slopes(kind):
     assert diffeo.exchange.report(flow).float64 < 1e-12
 
 
+def swish(a):
+    return a * torch.sigmoid(1.702 * a)
+
+
+MULTIPLES = {
+    "softplus": torch.nn.Softplus(beta=2.5),
+    "log-sigmoid": torch.nn.LogSigmoid(),
+    "celu": torch.nn.CELU(0.4),
+    "swish": swish,
+    "tanh": lambda a: 1.7159 * torch.tanh(2 * a / 3),
+}
+
+
+@pytest.mark.parametrize("name", MULTIPLES)
+@pytest.mark.parametrize("kind", ["made", "autoregressive", "modules"])
+def test_activations_that_are_multiples(name, kind):
+    """An activation g that Diffeo has, as a g(b x): the numbers go into the matrices."""
+    function = MULTIPLES[name]
+    torch.manual_seed(0)
+    if kind == "made":
+        part = MaskedAffineAutoregressiveTransform(4, 7, num_blocks=2, use_residual_blocks=False, activation=function)
+        theirs = Flow(part, StandardNormal([4]))
+    elif kind == "autoregressive":
+        transforms, nn = pytest.importorskip("pyro.distributions.transforms"), pytest.importorskip("pyro.nn")
+        part = transforms.AffineAutoregressive(nn.AutoRegressiveNN(4, [7, 6], nonlinearity=function))
+        normal = torch.distributions.Normal(torch.zeros(4), torch.ones(4))
+        theirs = torch.distributions.TransformedDistribution(normal, [part])
+    else:
+        module = function if isinstance(function, torch.nn.Module) else Called(function)
+        net = lambda i, o: torch.nn.Sequential(LINEAR(i, 7), module, LINEAR(7, 6), module, LINEAR(6, o))  # noqa: E731
+        theirs = graph(("GLOWCouplingBlock", {"subnet_constructor": net}), dim=4, context=2)
+    flow = diffeo.convert(theirs, dtype="float64")
+    assert diffeo.exchange.report(flow).float64 < 1e-12
+    words = {"softplus": "softplus", "log-sigmoid": "softplus", "celu": "elu", "swish": "silu", "tanh": "tanh"}
+    assert words[name] in str(flow)
+
+
+class Called(torch.nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def test_activations_with_factors_of_their_own():
+    """Of each layer one: Diffeo has one activation between all of them."""
+    beta = itertools.count(1)
+    with pytest.raises(ConversionError, match="is none of relu, tanh"):
+        diffeo.convert(zuko.flows.MAF(3, hidden_features=(5, 5), activation=lambda: torch.nn.Softplus(next(beta))))
+
+
 def test_a_map_of_its_own_for_each_column():
     """Outcomes on the whole line beside ranks in the unit interval, say."""
     jax = pytest.importorskip("jax")
@@ -900,11 +983,21 @@ def test_epsilon_of_sbi():
     assert not diffeo.exchange.report(diffeo.convert(theirs)).by_hand
 
 
-def test_structured_z_score_of_a_mixture_of_sbi():
+@pytest.mark.parametrize("columns", [2, 3])
+def test_structured_z_score_of_a_mixture_of_sbi(columns):
+    """One number for all columns, which sbi counts once: converted is the density of what it samples."""
     mdn = pytest.importorskip("sbi.neural_nets.net_builders.mdn")
-    theirs = mdn.build_mdn(5 * torch.randn(100, 3), torch.randn(100, 2), z_score_x="structured")
-    with pytest.raises(ConversionError, match="one number for all columns, which sbi counts once"):
-        diffeo.convert(theirs)
+    torch.manual_seed(0)
+    theta, x = 2 + 5 * torch.randn(100, columns), torch.randn(100, 2)
+    theirs = mdn.build_mdn(theta, x, z_score_x="structured").double().eval()
+    theirs.net._epsilon = 0.0
+    flow = diffeo.convert(theirs)
+    uncounted = (columns - 1) * np.log(float(theirs._transform_scale))
+    exact = theirs.log_prob(theta.double(), x.double()).detach().numpy() - uncounted
+    np.testing.assert_allclose(flow.log_prob(theta.numpy(), x.numpy()), exact, rtol=1e-6, atol=1e-6)
+    said = " ".join(diffeo.exchange.report(flow).by_hand)
+    assert f"for {columns} columns once" in said
+    assert f"larger by {uncounted:.3g}" in said
 
 
 class Normalised(torch.nn.Module):
@@ -1170,6 +1263,79 @@ BASES = {
         d.Uniform(columns(0, 0, 0), columns(1, 1, 1)), [d.SigmoidTransform().inv]
     ),
 }
+
+
+def side_by_side(d, *parts, lengths=None):
+    """Of some columns each, the maps of numbers among them taken together."""
+    both = d.CatTransform(parts, -1, lengths) if lengths else d.StackTransform(parts, 1)
+    return d.TransformedDistribution(d.Normal(columns(0, 1, -1), columns(1, 2, 0.5)), [both])
+
+
+TRANSFORMS = {
+    "cat": lambda d: side_by_side(d, d.ExpTransform(), d.AffineTransform(1.0, -2.0), lengths=[1, 2]),
+    "cat, the other way": lambda d: side_by_side(
+        d, d.AffineTransform(columns(1), columns(3)).inv, d.SoftplusTransform(), lengths=[2, 1]
+    ),
+    "stack": lambda d: side_by_side(d, d.ExpTransform(), d.ComposeTransform([]), d.SigmoidTransform()),
+    "a cat in a chain in a cat": lambda d: side_by_side(
+        d,
+        d.ComposeTransform([d.CatTransform([d.TanhTransform(), d.AffineTransform(0.0, 3.0)], -1), d.ExpTransform()]),
+        d.ExpTransform(),
+        lengths=[2, 1],
+    ),
+    "turned round": lambda d: d.TransformedDistribution(
+        d.Normal(columns(0, 1, -1), columns(1, 2, 0.5)), [d.AffineTransform(1.0, -1.0)]
+    ),
+    "one number of an array": lambda d: d.TransformedDistribution(
+        d.Normal(columns(0, 1, -1), columns(1, 2, 0.5)), [d.AffineTransform(columns(1), columns(-0.5))]
+    ),
+    "powers": lambda d: d.TransformedDistribution(
+        d.LogNormal(columns(0, 1, -1), columns(1, 2, 0.5)), [d.PowerTransform(columns(2, -0.5, 3))]
+    ),
+    "power of a box": lambda d: d.TransformedDistribution(
+        d.Uniform(columns(0, 0, 0), columns(1, 1, 1)), [d.PowerTransform(torch.tensor(1.5)).inv]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_of_torch(name):
+    theirs = TRANSFORMS[name](torch.distributions)
+    flow = diffeo.convert(theirs)
+    assert flow.dtype == np.float64, "that of its numbers, where nothing is trained"
+    x = theirs.sample((40,))
+    expected = theirs.log_prob(x)
+    expected = expected if expected.ndim == 1 else expected.sum(dim=1)
+    np.testing.assert_allclose(flow.log_prob(x.numpy()), expected.numpy(), rtol=1e-10, atol=1e-10)
+
+
+def test_couplings_side_by_side():
+    transforms, d = pytest.importorskip("pyro.distributions.transforms"), torch.distributions
+    parts = transforms.affine_coupling(3).double(), transforms.affine_autoregressive(2, [6]).double()
+    both = d.CatTransform(parts, -1, [3, 2])
+    normal = d.Normal(torch.zeros(5).double(), torch.ones(5).double())
+    flow = diffeo.convert(d.TransformedDistribution(normal, [both]))
+    z = normal.sample((20,))
+    with torch.no_grad():
+        x = both(z)
+        expected = normal.log_prob(z).sum(dim=1) - both.log_abs_det_jacobian(z, x)
+    np.testing.assert_allclose(flow.log_prob(x.numpy()), expected.numpy(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("transform", "reason"),
+    [
+        (lambda d: d.CatTransform([d.ExpTransform()] * 3), "its dim is 0; that of the columns, -1, converts"),
+        (lambda d: d.StackTransform([d.IndependentTransform(d.ExpTransform(), 1)] * 3, -1), "a map of vectors"),
+        (lambda d: d.PowerTransform(columns(1, 0, 2)), "its exponent is 0"),
+        (lambda d: d.AffineTransform(0.0, columns(1, 0, 2)), "its scale is 0"),
+        (lambda d: d.AbsTransform(), r"transforms\.0 \(AbsTransform\): Diffeo has no layer for it"),
+    ],
+)
+def test_transforms_of_torch_that_do_not_convert(transform, reason):
+    d = torch.distributions
+    with pytest.raises(ConversionError, match=reason):
+        diffeo.convert(d.TransformedDistribution(d.Normal(columns(0, 0, 0), columns(1, 1, 1)), [transform(d)]))
 
 
 @pytest.mark.parametrize("name", BASES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -51,6 +52,8 @@ _FUNCTIONS = ("distrax", "tfp")  # which have flows that are functions of the co
 
 def source_of(flow: Any, library: str | None = None, **more: Any) -> Source:
     """The parts of a flow of a library, by default that of its class."""
+    if reason := _no_object(flow):
+        raise ConversionError("", flow, reason)
     flow = unwrapped(flow)
     name = library or _library(flow)
     if (reader := _holders.whole(flow)) is not None:
@@ -75,6 +78,26 @@ def source_of(flow: Any, library: str | None = None, **more: Any) -> Source:
         # it has other parts than flows of its class, or weights that no flow can have
         raise ConversionError("", flow, f"its parts cannot be read: {error}") from error
     return source
+
+
+def _no_object(value: Any) -> str:
+    """What to say of what is no object of a library, but where its weights are, or what makes one."""
+    if isinstance(value, type):
+        return "it is a class: hand over a flow that is made with it"
+    if isinstance(value, (str, os.PathLike)):
+        return "it is a path: load the flow with its library, or use the command `diffeo convert`, with --like"
+    if isinstance(value, (Mapping, list, tuple)):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        places = [f"[{key!r}]" for key, each in items if _library(each) is not None or hasattr(each, "named_modules")]
+        if places:
+            return f"it has objects at {', '.join(places)}: convert(that{places[0]})" + " and so on" * (len(places) > 1)
+        if isinstance(value, Mapping):
+            return "it has weights and does not say of what: build the flow and load them into it (load_state_dict)"
+    if type(value).__module__.startswith("torch.jit"):
+        return "TorchScript leaves nothing of the classes of its parts: hand over the module that was scripted"
+    if type(value).__module__.partition(".")[0] == __package__.partition(".")[0]:
+        return "it is Diffeo's own"
+    return ""
 
 
 def unwrapped(flow: Any) -> Any:

@@ -41,6 +41,7 @@ INSIDE = {
     ("pocomc", "Flow"): "flow",
     ("nessai", "FlowModel"): "model",
     ("nessai", "ImportanceFlowModel"): "model",
+    ("nessai", "GlasflowWrapper"): "_flow",
 }
 # What is known not to convert, by package and class, or by package alone
 REFUSED = {

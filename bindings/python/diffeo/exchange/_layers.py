@@ -132,6 +132,16 @@ def elementwise_affine(log_scale: npt.ArrayLike, shift: npt.ArrayLike) -> Layer:
     return Layer("actnorm", {"shift": 1}, parameters=values)
 
 
+def scaling(scale: npt.ArrayLike, shift: npt.ArrayLike = 0.0) -> Layer:
+    """Z = scale x + shift of each column, or of all alike, with scales of any sign but not 0."""
+    s, t = np.broadcast_arrays(real(scale), real(shift))
+    if (s > 0).all():
+        return elementwise_affine(np.log(s), t)
+    diagonal = s.ravel()
+    zeros = np.zeros((len(diagonal), len(diagonal)))
+    return lu(zeros, zeros, diagonal, t.ravel())
+
+
 def standardize(mean: Real, std: Real) -> Layer:
     """Z = (x - mean) / std, of constants."""
     return Layer("standardize", parameters={"mean": mean, "std": std, "initialized": np.ones(1)})
@@ -188,13 +198,22 @@ def domain(name: str, columns: npt.ArrayLike | None = None, **constants: npt.Arr
     return Layer("domain", {"map": name}, {"columns": chosen}, values)
 
 
+def power(exponent: npt.ArrayLike) -> list[Layer]:
+    """Z = x^p of positive x, which is exp(p log(x))."""
+    log = domain("log", low=0.0)
+    return [log, scaling(exponent), log.inverted()]
+
+
 def spread(layer: Layer, dim: int) -> Layer:
     """A layer of all columns that was made without knowing how many they are: constants become one a column."""
+    p = layer.parameters
     if layer.kind == "domain" and "columns" not in layer.lists:
-        made = domain(str(layer.attributes["map"]), np.arange(dim), **layer.parameters)
-    elif layer.kind == "actnorm" and layer.parameters["shift"].ndim == 0:
-        wide = (np.full(dim, float(layer.parameters[name])) for name in ("log_scale", "shift"))
-        made = elementwise_affine(*wide)
+        made = domain(str(layer.attributes["map"]), np.arange(dim), **p)
+    elif layer.kind == "actnorm" and p["shift"].size == 1:
+        made = elementwise_affine(*(np.full(dim, p[name].item()) for name in ("log_scale", "shift")))
+    elif layer.kind == "lu" and p["bias"].size == 1:
+        scale, shift = (np.full(dim, each.item()) for each in (p["sign"] * np.exp(p["log_scale"]), p["bias"]))
+        made = scaling(scale, shift)
     else:
         return layer
     return replace(made, inverse=layer.inverse)

@@ -39,11 +39,16 @@ def _steps(holder: Any) -> list[Step]:
         return read(FIXED, holder._prior_transform, "_prior_transform")
     if not holder.has_input_transform:
         return []
-    shift, scale = (np.atleast_1d(array(each)) for each in (holder._transform_shift, holder._transform_scale))
-    if len(scale) < holder.net.features:
-        reason = "a z-score of one number for all columns, which sbi counts once"
-        raise ConversionError("_transform_scale", holder, reason)
-    return [standardized("_transform_shift", shift, scale)]
+    z_score = (array(each).ravel() for each in (holder._transform_shift, holder._transform_scale))
+    return [standardized("_transform_shift", *(np.broadcast_to(each, holder.net.features) for each in z_score))]
+
+
+def _uncounted(holder: Any) -> float:
+    """What sbi leaves out of the log-determinant: a z-score that has one number for all columns it counts once."""
+    if holder._prior_transform is not None or not holder.has_input_transform:
+        return 0.0
+    scale = array(holder._transform_scale).ravel()
+    return float(np.log(scale[0])) * (holder.net.features - 1) if len(scale) == 1 else 0.0
 
 
 def _without_epsilon(holder: Any) -> Any:
@@ -53,7 +58,7 @@ def _without_epsilon(holder: Any) -> Any:
 
 
 def _unlike(made: Source, own: Callable[[Real, Real | None], Real], epsilon: float) -> str:
-    """By how much its log_prob is lower, on samples."""
+    """By how much its log_prob is lower for its epsilon, on samples."""
     flow = made.flow("float64")
     context = contexts(flow, made.contexts)
     x = samples(flow, context)
@@ -67,7 +72,8 @@ def _unlike(made: Source, own: Callable[[Real, Real | None], Real], epsilon: flo
 def source(holder: Any, read_flow: Callable[[Any], Source]) -> Source:
     """What a MixtureDensityEstimator is: the density of what it samples.
 
-    It adds an epsilon to the precisions, but not to their determinants: its own log_prob is that of no distribution.
+    It adds an epsilon to the precisions, but not to their determinants, and counts a z-score of one number for all
+    columns once: its own log_prob is that of no distribution.
     """
     original, (holder, dtype) = holder, in_double(holder)
     if tuple(holder.input_shape) != (holder.net.features,):
@@ -78,7 +84,7 @@ def source(holder: Any, read_flow: Callable[[Any], Source]) -> Source:
     def density(module: Any) -> Callable[[Real, Real | None], Real]:
         def run(x: Real, context: Real | None) -> Real:
             with double():
-                return array(module.log_prob(tensor(x), tensor(context)))
+                return array(module.log_prob(tensor(x), tensor(context))) - uncounted
 
         return run
 
@@ -86,6 +92,7 @@ def source(holder: Any, read_flow: Callable[[Any], Source]) -> Source:
         with double():
             return array(exact.net.log_prob(tensor(z), exact.embedding_net(tensor(context))))
 
+    uncounted = _uncounted(holder)
     own, exact = density(holder), _without_epsilon(holder)
     made = Source(
         "sbi", type(holder).__qualname__, holder.net.features, given.steps, given.base, density(exact), base_log_prob,
@@ -94,4 +101,9 @@ def source(holder: Any, read_flow: Callable[[Any], Source]) -> Source:
     )  # fmt: skip
     if epsilon := float(original.net._epsilon):
         made.by_hand = (_unlike(made, own, epsilon),)
+    if uncounted:
+        made.by_hand += (
+            f"sbi counts its z-score of one number for {holder.net.features} columns once: its log_prob is no "
+            f"normalised density, and larger by {uncounted:.3g}",
+        )
     return made

@@ -94,6 +94,15 @@ def leaky(dense: Sequence[Dense], slopes: Sequence[float]) -> tuple[Dense, ...]:
     return tuple(made)
 
 
+def scaled(dense: Sequence[Dense], outer: float, inner: float) -> tuple[Dense, ...]:
+    """Layers for an activation g that compute what these do with outer g(inner a)."""
+    count, made = len(dense) - 1, []
+    for i, each in enumerate(dense):
+        before, behind = outer if i else 1.0, inner if i < count else 1.0
+        made.append(Dense(behind * before * each.weight, behind * each.bias, each.sees))
+    return tuple(made)
+
+
 # Scale and shift of each unit
 Norm: TypeAlias = tuple[Real, Real]
 

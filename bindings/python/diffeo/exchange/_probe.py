@@ -62,6 +62,28 @@ def slope(function: Function) -> float | None:
     return found if same and found != 1 else None
 
 
+def scaled(function: Function) -> tuple[str, float, float] | None:
+    """The activation g and the numbers a and b of a function a g(b x), such as a softplus with a beta, or None."""
+    with np.errstate(all="ignore"):
+        values = real(function(_GRID.copy()))
+        zero, one, minus, less = real(function(np.array([0.0, 1.0, -1.0, -2.0])))
+        far, low = real(function(np.array([60.0, -60.0])))
+        rise = (far - low) / 60  # of what is linear on one side
+        swish = -np.log(rise / one - 1)
+        celu = -np.log(less / minus - 1)
+        outer = zero / np.log(2)
+        found = {
+            "softplus": (outer, float(inverse_softplus(one / outer))),
+            "silu": (rise / swish, swish),
+            "elu": (one / celu, celu),
+            "tanh": (far, np.arctanh(one / far)),
+        }
+        for name, (a, b) in found.items():
+            if np.allclose(values, a * ACTIVATIONS[name](b * _GRID), rtol=1e-11, atol=1e-12):
+                return name, float(a), float(b)
+    return None
+
+
 class Scale:
     """A scale s(a), as a transformer of ours whose output is factor * a + offset."""
 

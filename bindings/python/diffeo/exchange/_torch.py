@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -15,9 +15,10 @@ import numpy as np
 
 from ._check import Map, Mapped, Step
 from ._error import ConversionError
-from ._network import Block, Dense, Network, Real, leaky, real
+from ._network import Block, Dense, Network, Real, leaky, real, scaled
 from ._probe import ACTIVATIONS
 from ._probe import activation as probe_activation
+from ._probe import scaled as probe_scaled
 from ._probe import slope as probe_slope
 
 SLOPES = (0.0, 0.01)  # those of relu and leaky_relu
@@ -63,11 +64,23 @@ def _held(value: Any, seen: set[int]) -> Iterator[Any]:
 
 def in_double(module: Any) -> tuple[Any, str]:
     """A copy in float64 and evaluation mode on the CPU, and the dtype of the original."""
-    import torch
-
-    names = {p.dtype for p in module.parameters() if p.dtype.is_floating_point}
+    if any(each.is_complex() for each in module.parameters()):
+        raise ConversionError("", module, "its weights are complex numbers")
+    if any(each.is_meta for each in module.parameters()):
+        raise ConversionError("", module, "its weights are on the device meta, without numbers: load them first")
     with double():
-        return evaluated(copied(module).cpu().double()), "float64" if torch.float64 in names else "float32"
+        return evaluated(copied(module).cpu().double()), dtype_of(module.parameters())
+
+
+def dtype_of(tensors: Iterable[Any]) -> str:
+    """float64 if one of them is in it, else float32."""
+    return "float64" if any("float64" in str(each.dtype) for each in tensors) else "float32"
+
+
+def tensors_of(value: Any) -> list[Any]:
+    """What is trained of a module, a distribution or a transform; if nothing is, all numbers that it has."""
+    found = [each for each in _held(value, set()) if hasattr(each, "detach")]
+    return [each for each in found if type(each).__name__ == "Parameter"] or found
 
 
 def evaluated(module: Any) -> Any:
@@ -130,7 +143,7 @@ def computing(dtype: str) -> Iterator[None]:
     # Torch's have the digits of 1 in both tails.
     Normal.cdf, Normal.icdf = (cdf, icdf) if dtype == "float64" else (own_cdf, own_icdf)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.device("cpu"), torch.autocast("cpu", enabled=False):  # whatever the caller has
             yield
     finally:
         functional.softplus, Normal.cdf, Normal.icdf = own, own_cdf, own_icdf
@@ -190,21 +203,32 @@ def activation(function: Any, path: str, part: Any) -> str:
     return name
 
 
-def slope(function: Any) -> float | None:
-    """That of a leaky ReLU, a function or a module, or None for what is another function or none of an array."""
+def _probed(probe: Callable[[Callable[[Real], Real]], Any], function: Any) -> Any:
+    """What a probe finds of a function or a module, or None for what is none of an array."""
     with double():
         try:
-            return probe_slope(lambda a: array(function(tensor(a))))
+            return probe(lambda a: array(function(tensor(a))))
         except Exception:  # of modules that take something else, and of whatever they raise
             return None
 
 
-def activated(dense: Sequence[Dense], function: Any, path: str, part: Any) -> tuple[tuple[Dense, ...], str]:
-    """Layers, and the activation between all of them: for a leaky ReLU with a slope of its own twice the units."""
-    found = slope(function)
-    if found is None or found in SLOPES:
-        return tuple(dense), activation(function, path, part)
-    return leaky(dense, [found] * (len(dense) - 1)), "relu"
+def activated(dense: Sequence[Dense], functions: Sequence[Any], path: str, part: Any) -> tuple[tuple[Dense, ...], str]:
+    """Layers for the activation that Diffeo has for those between them, and its name.
+
+    For leaky ReLUs with slopes of their own it has twice the units, and what is scaled goes into the matrices.
+    """
+    slopes = [_probed(probe_slope, each) for each in functions]
+    alike = len({*slopes}) == 1 and slopes[0] in SLOPES
+    if functions and not alike and None not in slopes:
+        return leaky(dense, slopes), "relu"
+    multiples = {None if _probed(probe_activation, each) else _probed(probe_scaled, each) for each in functions}
+    if len(multiples) == 1 and (found := multiples.pop()) is not None:
+        name, outer, inner = found
+        return scaled(dense, outer, inner), name
+    names = {activation(each, path, part) for each in functions}
+    if len(names) > 1:
+        raise ConversionError(path, part, f"the network has several activations: {', '.join(sorted(names))}")
+    return tuple(dense), names.pop() if names else "relu"
 
 
 def linear(module: Any, mask: Any = None) -> Dense:
@@ -251,15 +275,8 @@ def chain(modules: Any, path: str, part: Any) -> tuple[list[Dense], str, list[An
             )
         else:
             between.append(module)
-    slopes = [slope(each) for each in functions]
-    if len({*slopes}) > 1 or not {*slopes} <= {None, *SLOPES}:
-        known = [each for each in slopes if each is not None]
-        if len(known) == len(slopes):
-            return list(leaky(dense, known)), "relu", between
-    names = {activation(each, path, part) for each in functions}
-    if len(names) > 1:
-        raise ConversionError(path, part, f"the network has several activations: {', '.join(sorted(names))}")
-    return dense, names.pop() if names else "relu", between
+    layers, name = activated(dense, functions, path, part)
+    return list(layers), name, between
 
 
 def exported(module: Any) -> bool:
@@ -343,10 +360,10 @@ def plain(module: Any, inputs: int, path: str) -> Network:
         return h.shape == theirs.shape and np.allclose(h, theirs, rtol=1e-8, atol=1e-8)
 
     hidden = len(dense) - 1
-    for name, function in ACTIVATIONS.items():
-        for order in orders:
-            if computes(dense, [function] * hidden, order):
-                return Network((dense[0].columns(order), *dense[1:]), name, context)
+    multiples = [(name, scaled(dense, *each)) for name, *each in filter(None, _found(probe_scaled, module))]
+    for (name, layers), order in product([*((name, dense) for name in ACTIVATIONS), *multiples], orders):
+        if computes(layers, [ACTIVATIONS[name]] * hidden, order):
+            return Network((layers[0].columns(order), *layers[1:]), name, context)
     folded = [each.dense for each in _normalised(module, "relu") if not each.layer_norm]
     for slopes in _slopes(module, hidden):
         for layers, order in product((dense, *folded), orders):
@@ -439,10 +456,15 @@ def _leaky(slope: float, a: Real) -> Real:
     return np.where(a > 0, a, slope * a)
 
 
+def _found(probe: Callable[[Callable[[Real], Real]], Any], module: Any) -> list[Any]:
+    """What a probe finds of the modules in a network that have none inside."""
+    inside = (each for each in module.modules() if not is_linear(each) and not list(each.children()))
+    return [_probed(probe, each) for each in inside]
+
+
 def _slopes(module: Any, count: int) -> Iterator[list[float]]:
     """What the leaky ReLUs of a network may be: as its modules are, or all alike, of two digits where they are code."""
-    own = [slope(each) for each in module.modules() if not is_linear(each) and not list(each.children())]
-    known = [each for each in own if each is not None]
+    known = [each for each in _found(probe_slope, module) if each is not None]
     if len(known) == count:
         yield known
     for each in (*known[:1], *np.arange(100) / 100):

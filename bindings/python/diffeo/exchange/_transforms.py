@@ -56,12 +56,16 @@ def _constants(*values: Any) -> Any:
 
 def _affine(part: Any, path: str) -> list[Step]:
     loc, scale = _constants(part.loc, part.scale)
-    if (scale > 0).all():
-        return leaf(part, path, _layers.elementwise_affine(np.log(scale), loc))
-    if not scale.all() or scale.ndim != 1:
-        raise ConversionError(path, part, "its scale is not positive")
-    zeros = np.zeros((len(scale), len(scale)))
-    return leaf(part, path, _layers.lu(zeros, zeros, scale, loc))
+    if not scale.all():
+        raise ConversionError(path, part, "its scale is 0")
+    return leaf(part, path, _layers.scaling(scale, loc))
+
+
+def _power(part: Any, path: str) -> list[Step]:
+    (exponent,) = _constants(part.exponent)
+    if not exponent.all():
+        raise ConversionError(path, part, "its exponent is 0")
+    return leaf(part, path, *_layers.power(exponent))
 
 
 def _tanh(part: Any, path: str) -> list[Step]:
@@ -92,10 +96,24 @@ def with_holders(table: dict[str, Reader]) -> dict[str, Reader]:
     def inverse(part: Any, path: str) -> list[Step]:
         return reverse(read(table, part._inv, f"{path}._inv"))
 
+    def side_by_side(part: Any, path: str) -> list[Step]:
+        if part.dim not in (-1, 1):
+            raise ConversionError(path, part, f"its dim is {part.dim}; that of the columns, -1, converts")
+        stacked = not hasattr(part, "lengths")
+        ends = np.cumsum([1] * len(part.transforms) if stacked else part.lengths)
+        parts, steps = zip(part.transforms, np.split(np.arange(ends[-1]), ends[:-1]), strict=True), []
+        for i, (each, columns) in enumerate(parts):
+            where = f"{path}.transforms.{i}"
+            if stacked and each.domain.event_dim:
+                raise ConversionError(where, each, "a stack hands it numbers, and it is a map of vectors")
+            steps += [step.on(columns, int(ends[-1])) for step in read(table, each, where)]
+        return steps
+
     table |= {
         "ComposeTransform": lambda part, path: chain(table, part.parts, f"{path}.parts"),
         "IndependentTransform": lambda part, path: read(table, part.base_transform, f"{path}.base_transform"),
         **dict.fromkeys(INVERSES, inverse),
+        **dict.fromkeys(("CatTransform", "StackTransform"), side_by_side),
     }
     return table
 
@@ -108,6 +126,7 @@ TABLE = with_holders(
         "ExpTransform": lambda part, path: leaf(part, path, _layers.domain("log", low=0).inverted()),
         "SoftplusTransform": lambda part, path: leaf(part, path, _layers.domain("softplus", low=0).inverted()),
         "TanhTransform": _tanh,
+        "PowerTransform": _power,
         "CumulativeDistributionTransform": _cumulative,
     }
 )

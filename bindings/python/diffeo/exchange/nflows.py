@@ -25,6 +25,7 @@ from ._probe import Scale, sigmoid_scale, softplus, softplus_scale
 from ._probe import scale as probe_scale
 from ._torch import (
     Reader,
+    activated,
     activation,
     array,
     double,
@@ -116,8 +117,11 @@ def made(net: Any, path: str) -> Network:
             if block.batch_norm is not None:
                 masked = masked.after(*normalisation(block.batch_norm))
             dense.append(masked)
-        name = activation(net.activation, path, net)
-        network = Network((*dense, linear(net.final_layer)), name)
+        layers = *dense, linear(net.final_layer)
+        if context is None:
+            network = Network(*activated(layers, [net.activation] * len(dense), path, net))
+        else:  # of which it is the activation, too
+            network = Network(layers, activation(net.activation, path, net))
         if not len(net.blocks) and getattr(net, "use_residual_blocks", False):
             raise ConversionError(path, net, "it has no hidden layers, and no activation either")
     if context is None:

@@ -18,7 +18,20 @@ from ._check import Source, Step, both_ways, reverse
 from ._error import ConversionError
 from ._layers import Layer, Transformer
 from ._network import Network, Real
-from ._torch import Reader, activated, array, copied, double, in_float32, integers, linear, read, tensor
+from ._torch import (
+    Reader,
+    activated,
+    array,
+    copied,
+    double,
+    dtype_of,
+    in_float32,
+    integers,
+    linear,
+    read,
+    tensor,
+    tensors_of,
+)
 from ._transforms import TABLE as FIXED
 from ._transforms import chain, with_holders
 from ._transforms import leaf as _leaf
@@ -35,7 +48,8 @@ def _net(net: Any, path: str, inputs: int) -> Network:
         raise ConversionError(path, net, "only AutoRegressiveNN and DenseNN convert")
     context = int(getattr(net, "context_dim", 0))
     order = np.concatenate([np.arange(context, context + inputs), np.arange(context)])
-    dense, name = activated([linear(layer) for layer in net.layers], net.f, path, net)
+    layers = [linear(layer) for layer in net.layers]
+    dense, name = activated(layers, [net.f] * (len(layers) - 1), path, net)
     skip = getattr(net, "skip_layer", None)
     direct = None if skip is None else linear(skip).columns(order)
     return Network((dense[0].columns(order), *dense[1:]), name, context, direct=direct)
@@ -266,9 +280,7 @@ def source(flow: Any) -> Source:
     """What a TransformedDistribution is."""
     if not hasattr(flow, "transforms") or not hasattr(flow, "base_dist"):
         raise ConversionError("", flow, "only a TransformedDistribution is converted")
-    parameters = [p for t in flow.transforms for p in getattr(getattr(t, "transform", t), "parameters", list)()]
-    dtype = "float64" if any("float64" in str(p.dtype) for p in parameters) else "float32"
-    original = flow
+    original, dtype = flow, dtype_of(tensors_of(flow))
     with double():
         flow = _cast(copied(flow), "float64", set())
     toward_data, known, path = _flattened(flow)

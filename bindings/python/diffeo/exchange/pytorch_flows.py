@@ -18,7 +18,7 @@ from ._layers import Layer
 from ._network import Dense, Network, Real
 from ._torch import (
     Reader,
-    activation,
+    activated,
     array,
     double,
     in_double,
@@ -62,12 +62,12 @@ def _made(part: Any, path: str) -> list[Step]:
     first = part.joiner
     masked = [first, *(each for each in part.trunk if hasattr(each, "linear"))]
     functions = [each for each in part.trunk if not hasattr(each, "linear")]
-    names = {activation(each, f"{path}.trunk", part) for each in functions}
     dim = first.linear.in_features
-    if len(names) > 1 or len(masked) != len(functions) + 1 or masked[-1].linear.out_features != 2 * dim:
+    if len(masked) != len(functions) + 1 or masked[-1].linear.out_features != 2 * dim:
         raise ConversionError(path, part, "its network is not one of masked layers with one activation between them")
     context = first.cond_linear.in_features if hasattr(first, "cond_linear") else 0
-    network = Network(tuple(_masked(each) for each in masked), names.pop(), context).select(interleaved(dim))
+    dense, name = activated([_masked(each) for each in masked], functions, f"{path}.trunk", part)
+    network = Network(dense, name, context).select(interleaved(dim))
     layer = _layers.autoregressive(dim, _layers.affine("exp"), network)
     return _leaf(part, path, replace(layer, attributes={**layer.attributes, "inverse_map": 1}))
 
