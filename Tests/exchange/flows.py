@@ -1099,6 +1099,9 @@ def harmonic_flows():
 def bayesflow_flows():
     """In float32, which Keras on JAX keeps to, with random weights and scales of actnorm of both signs."""
     import bayesflow as bf
+    import keras
+
+    keras.utils.set_random_seed(0)
 
     def flow(dim, context=0, base="normal", **more):
         made = bf.networks.CouplingFlow(depth=2, base_distribution=base, **more)
