@@ -57,7 +57,7 @@ class Images:
 
 
 def made(architecture: Callable[..., diffeo.Flow], images: Images, **options: Any) -> diffeo.Flow:
-    return architecture(images.train.shape[1:], seed=1, **COMMON)
+    return architecture(images.train.shape[1:], seed=1, **options)
 
 
 def nice(images: Images) -> diffeo.Flow:
