@@ -117,8 +117,8 @@ def test_onnx(name, method, dtype, tmp_path, record_property):
     given, context = (None if each is None else each.astype(dtype) for each in rows(flow))
     if method == "from_noise":
         given, _ = flow.to_noise(given, context)
-        given = given[np.isfinite(flow.from_noise(given, context)[0]).all(axis=1)]
-        context = None if context is None else context[: len(given)]
+        kept = np.isfinite(flow.from_noise(given, context)[0]).all(axis=1)
+        given, context = given[kept], None if context is None else context[kept]
     ours = getattr(flow, method)(given, context)
     inputs = {METHODS[method]: given} | ({} if context is None else {"context": context})
     theirs = session.run(None, inputs)

@@ -42,7 +42,7 @@ def test_roots_of_mixtures(scale, family, target):
 
 
 def test_sinh_arcsinh_far_out():
-    """In float32, where the square of x overflows."""
+    """In float32, where the square of x overflows, and where all of it does."""
     x = torch.cat([-torch.logspace(-6, 37, 200), torch.logspace(-6, 37, 200)])
     np.testing.assert_allclose(_formulas.arsinh(MATHS, x), np.arcsinh(x.double()), rtol=1e-6)
     made = Transformer({"transformer": "sinh_arcsinh", "scale_bound": 3.0}, (0.0, 0.0))
@@ -50,6 +50,9 @@ def test_sinh_arcsinh_far_out():
     y, log_slope = _formulas.element_map(MATHS, made, p, x, False)
     np.testing.assert_allclose(y, x, rtol=3e-5)
     np.testing.assert_allclose(log_slope, 0.0, atol=3e-5)
+    beyond = torch.tensor([-np.inf, -1000.0, 1000.0, np.inf])
+    np.testing.assert_array_equal(_formulas.sinh(MATHS, beyond), [-np.inf, -np.inf, np.inf, np.inf])
+    np.testing.assert_array_equal(_formulas.arsinh(MATHS, beyond[[0, 3]]), [-np.inf, np.inf])
 
 
 def test_probits():

@@ -79,7 +79,7 @@ def arsinh(m: Maths, x: Tensor) -> Tensor:
     u = abs(x)
     long, short = m.maximum(u, 1.0), m.minimum(u, 1.0)
     part = short / long
-    return signed(m, m.log1p(u + u * (u / (long * m.sqrt(part * part + 1.0) + 1.0))), x)
+    return signed(m, m.log1p(u + u * (short / (m.sqrt(part * part + 1.0) + 1.0 / long))), x)
 
 
 def log_cosh(m: Maths, x: Tensor) -> Tensor:
@@ -88,9 +88,9 @@ def log_cosh(m: Maths, x: Tensor) -> Tensor:
 
 
 def sinh(m: Maths, x: Tensor) -> Tensor:
-    """Without cancellation."""
-    e = m.expm1(abs(x))
-    return signed(m, (e + e / (e + 1.0)) * 0.5, x)
+    """Without cancellation, and infinite where exp is."""
+    u = abs(x)
+    return signed(m, (m.expm1(u) - m.expm1(u * -1.0)) * 0.5, x)
 
 
 def circled(m: Maths, x: Tensor, low: float, high: float) -> Tensor:
