@@ -78,9 +78,10 @@ def test_density(case, converted):
     np.testing.assert_allclose(converted.log_prob(x, context), expected, rtol=1e-9, atol=1e-9)
 
 
-def own_error(theirs, x, context, exact):
+def own_error(case, x, context, exact):
     """What the library itself loses to float32 at these rows; 0 where that cannot be measured."""
-    density = diffeo.exchange.source_of(theirs).in_float32
+    library, name, theirs = case
+    density = None if (library, name) in CANNOT else diffeo.exchange.source_of(theirs).in_float32
     try:
         own = exact if density is None else density(x.reshape(len(x), -1), context)
     except ValueError:  # samples that float32 has rounded beyond the support
@@ -103,7 +104,7 @@ def test_float32(case, converted):
         assert np.max(np.abs(narrow.log_prob(x, context) - exact) / (1 + np.abs(exact))) > 2e-5
         return
     error = np.abs(narrow.log_prob(x, context) - exact) / (1 + np.abs(exact))
-    own = own_error(case[2], x, context, exact)
+    own = own_error(case, x, context, exact)
     for most in (lambda each: np.max(each[:40]), lambda each: np.quantile(each, 0.9)):
         assert most(error) <= max(1e-4, 4 * most(own))
 
