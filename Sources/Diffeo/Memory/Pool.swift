@@ -50,6 +50,7 @@ func allocateBytes(_ count: Int, _ size: Int) throws(DiffeoError) -> UnsafeMutab
   return block
 }
 
+/// The same, zeroed.
 func allocateZeros(_ count: Int, _ size: Int) throws(DiffeoError) -> UnsafeMutableRawPointer {
   let block = try allocateBytes(count, size)
   memset(block, 0, max(count * size, 64))

@@ -80,6 +80,7 @@ def source(holder: Any, read_flow: Callable[[Any], Source]) -> Source:
         raise ConversionError("", holder, f"its shape is {tuple(holder.input_shape)}, not that of a vector")
     steps = _steps(holder)
     given = embedded(holder.embedding_net, steps, _mixture(holder.net, "net"), "_embedding_net")
+    uncounted = _uncounted(holder)
 
     def density(module: Any) -> Callable[[Real, Real | None], Real]:
         def run(x: Real, context: Real | None) -> Real:
@@ -92,7 +93,6 @@ def source(holder: Any, read_flow: Callable[[Any], Source]) -> Source:
         with double():
             return array(exact.net.log_prob(tensor(z), exact.embedding_net(tensor(context))))
 
-    uncounted = _uncounted(holder)
     own, exact = density(holder), _without_epsilon(holder)
     made = Source(
         "sbi", type(holder).__qualname__, holder.net.features, given.steps, given.base, density(exact), base_log_prob,
